@@ -1,0 +1,1 @@
+"""Tables, migrations and the engine of our own database (schema `reku`)."""

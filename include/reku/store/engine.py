@@ -1,0 +1,21 @@
+"""The engine of our database, one per process."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+import sqlalchemy as sa
+
+from reku.settings import required
+
+
+def engine() -> sa.Engine:
+    """The engine for `REKU_DATABASE_URL`; a forked process gets its own. Raises SetupError if the URL is not set."""
+    return _engine(required("database_url"), os.getpid())
+
+
+@cache
+def _engine(url: str, _pid: int) -> sa.Engine:
+    # pool_pre_ping: PostgreSQL may have been restarted between two uses; the next use must not fail for it.
+    return sa.create_engine(url, pool_pre_ping=True, pool_size=3, connect_args={"connect_timeout": 10})

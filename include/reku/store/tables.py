@@ -1,0 +1,429 @@
+"""The tables of schema `reku` (DESIGN section 7). Every table carries the institute (BLZ); times are UTC.
+
+Closed vocabularies stand here as enums and are kept by CHECK constraints, so that no state can be invented elsewhere.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "reku"
+metadata = sa.MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    },
+)
+
+
+class FileVerdict(StrEnum):
+    """What intake made of a file that arrived."""
+
+    PROCESSED = "PROCESSED"  # control file carried out
+    REGISTERED = "REGISTERED"  # delivery taken
+    PARKED = "PARKED"  # delivery without a processed control file
+    DUPLICATE = "DUPLICATE"  # same content as one known already, or an older control file
+    REFUSED = "REFUSED"  # refused as a whole, the original is kept in fehler/
+    UNKNOWN = "UNKNOWN"  # no contract knows the name
+
+
+class DeliveryState(StrEnum):
+    """How far a delivery has come."""
+
+    PARKED = "PARKED"  # waits for a processed control file
+    REGISTERED = "REGISTERED"  # known, not yet through the gate
+    VALIDATED = "VALIDATED"  # through the gate: delivery_rows and rejects are written
+    RELEASED = "RELEASED"  # may be mailed
+    DECLINED = "DECLINED"  # a person said no
+    LOADED = "LOADED"  # list filled, one message per accepted row
+    REFUSED = "REFUSED"  # refused as a whole, by intake or by the gate
+
+
+class MessageState(StrEnum):
+    """The ledger: OPEN → CLAIMED → BEGUN → SENT | REJECTED | IN_DOUBT, or OPEN/CLAIMED → WITHHELD | UNDELIVERED."""
+
+    OPEN = "OPEN"  # not yet taken up; may be due later
+    CLAIMED = "CLAIMED"  # in the batch of the dispatcher with this fence; nothing handed over
+    BEGUN = "BEGUN"  # hand-over begun, answer not recorded yet
+    SENT = "SENT"  # the server took it
+    WITHHELD = "WITHHELD"  # not sent, with one reason
+    REJECTED = "REJECTED"  # the server refused this person's RCPT or DATA for good
+    UNDELIVERED = "UNDELIVERED"  # not delivered in time: temporary refusals until the window's end
+    IN_DOUBT = "IN_DOUBT"  # begun by a dispatcher that died; its answer was never recorded
+
+
+HANDED_OVER = (MessageState.BEGUN, MessageState.SENT, MessageState.IN_DOUBT)
+"""States in which a mail has, or may have, left the house."""
+
+
+class SuppressionKind(StrEnum):
+    """Why an address is barred."""
+
+    UNSUBSCRIBED = "UNSUBSCRIBED"
+    COMPLAINED = "COMPLAINED"
+    BLACKLISTED = "BLACKLISTED"
+
+
+class ResponseKind(StrEnum):
+    """Kinds of domain.md 9.6, in both directions of the house."""
+
+    VERS = "VERS"  # sent
+    ZUGE = "ZUGE"  # delivered
+    OEFF = "OEFF"  # opened
+    KLIC = "KLIC"  # clicked
+    ABME = "ABME"  # unsubscribed
+    BESC = "BESC"  # complained
+    HBOU = "HBOU"  # hard bounce
+    SBOU = "SBOU"  # soft bounce
+    UBOU = "UBOU"  # bounce of unknown class
+    ZRUE = "ZRUE"  # retained: address barred after three hard bounces in a row
+    NVER = "NVER"  # not sent
+
+
+def _in(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+def _id() -> sa.Column[int]:
+    return sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True)
+
+
+def _institute() -> sa.Column[str]:
+    return sa.Column("institute", sa.CHAR(8), nullable=False, comment="BLZ, leading zeros kept")
+
+
+def _moment(name: str, *, nullable: bool = True) -> sa.Column[object]:
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+
+
+files = sa.Table(
+    "files",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="", comment="Dateiart, empty if unknown"),
+    sa.Column("sha256", sa.CHAR(64), nullable=False, comment="over the bytes as they arrived"),
+    _moment("received_at", nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False, server_default="", comment="Fehler_Code of 9.15"),
+    sa.Column("advice", sa.Text, nullable=False, server_default=""),
+    sa.Column("stored_as", sa.Text, nullable=False, comment="path below the files URL"),
+    _in("verdict", FileVerdict),
+    sa.Index("ix_files_institute_received_at", "institute", "received_at"),
+    comment="Every file that ever arrived, once each time it arrived",
+)
+
+control_files = sa.Table(
+    "control_files",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("file_id", sa.ForeignKey(files.c.id), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="VREKU or VIAM"),
+    sa.Column("order_number", sa.Text, nullable=False),
+    _moment("created_at", nullable=False),
+    sa.Column("processed", sa.Boolean, nullable=False, comment="false: STEUERUNG_FEHLERHAFT"),
+    sa.Column("code", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_control_files_order", "institute", "order_number", "created_at"),
+    comment="Control files carried out or found faulty; the newest created_at of an order counts",
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("order_number", sa.Text, nullable=False),
+    sa.Column("interface", sa.Text, nullable=False, comment="REKU or IAMW: the Dateiart of its deliveries"),
+    sa.Column("name", sa.Text, nullable=False, comment="Auftrags_Bezeichnung or Ansprache_Bezeichnung"),
+    sa.Column("occasion", sa.Text, nullable=False),
+    sa.Column("rhythm", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False, server_default="BANK"),
+    sa.Column("valid_from", sa.Date, nullable=False),
+    sa.Column("valid_until", sa.Date),
+    sa.Column("ended", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("faulty", sa.Boolean, nullable=False, server_default=sa.false(), comment="newest control file was faulty"),
+    sa.Column("medium", sa.Text, nullable=False, server_default="", comment="as announced; the campaign decides"),
+    sa.Column("response_scope", sa.Text, nullable=False, server_default="", comment="codes joined by +; empty = default"),
+    sa.Column("expected_by", sa.Time, nullable=False, comment="Berlin wall clock"),
+    _moment("control_created_at", nullable=False),
+    sa.UniqueConstraint("institute", "order_number"),
+    sa.CheckConstraint("origin IN ('BANK', 'AUTKA')", name="origin"),
+    sa.CheckConstraint("interface IN ('REKU', 'IAMW')", name="interface"),
+    sa.Index("ix_orders_occasion", "occasion"),
+    comment="Orders with at least one processed control file",
+)
+
+lists = sa.Table(
+    "lists",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
+    sa.Column("order_name", sa.Text, nullable=False, comment="a list belongs to (order, order name): a rename makes a new one"),
+    sa.Column("name", sa.Text, nullable=False),
+    _moment("reserved_at", nullable=False),
+    _moment("created_at"),
+    _moment("frozen_at"),
+    sa.UniqueConstraint("institute", "name"),
+    sa.UniqueConstraint("order_id", "order_name"),
+    comment="Subscriber lists; reserved by the control file, created by the first delivery, at most 150 per institute",
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("file_id", sa.ForeignKey(files.c.id), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="REKU or IAMW"),
+    sa.Column("order_number", sa.Text, nullable=False),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), comment="null while parked without an order"),
+    sa.Column("occasion", sa.Text, nullable=False, comment="from its order, or from its first row while parked; may be empty"),
+    sa.Column("delivery_number", sa.Integer, nullable=False),
+    _moment("created_at", nullable=False),
+    sa.Column("day", sa.Date, nullable=False, comment="Berlin date it was registered on: the day whose run takes it"),
+    sa.Column("period_start", sa.Date, comment="due date of the order's rhythm that it fulfils; null while parked"),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False, server_default=""),
+    sa.Column("advice", sa.Text, nullable=False, server_default=""),
+    sa.Column("list_id", sa.ForeignKey(lists.c.id)),
+    sa.Column("rows", sa.Integer, comment="D records of the file"),
+    sa.Column("accepted", sa.Integer),
+    sa.Column("rejected", sa.Integer),
+    _moment("released_at"),
+    _moment("loaded_at"),
+    sa.Column("owner_dag", sa.Text, comment="the run that has it in hand"),
+    sa.Column("owner_run", sa.Text),
+    sa.Column("fence", sa.BigInteger, nullable=False, server_default="0", comment="raised by each batch claimed"),
+    _in("state", DeliveryState),
+    sa.Index(
+        "uq_deliveries_number",
+        "institute",
+        "kind",
+        "order_number",
+        "delivery_number",
+        unique=True,
+        postgresql_where=sa.text("state <> 'REFUSED'"),
+    ),
+    sa.Index("ix_deliveries_order_id", "order_id"),
+    sa.Index("ix_deliveries_occasion_state", "occasion", "state"),
+    comment="Numbered files of people; a refused one leaves its number free for a corrected one",
+)
+
+rejects = sa.Table(
+    "rejects",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
+    sa.Column("line", sa.Integer, nullable=False),
+    sa.Column("reference", sa.Text, nullable=False, server_default=""),
+    sa.Column("field", sa.Text, nullable=False, server_default=""),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("advice", sa.Text, nullable=False, server_default=""),
+    sa.UniqueConstraint("delivery_id", "line"),
+    comment="Rows kept out by the gate, one line each with its first fault; they go back by receipt",
+)
+
+delivery_rows = sa.Table(
+    "delivery_rows",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
+    sa.Column("line", sa.Integer, nullable=False),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False, comment="as delivered; used for sending"),
+    sa.Column("occasion_date", sa.Date, nullable=False),
+    sa.Column("fields", JSONB, nullable=False, comment="all delivered fields by their German names, strings"),
+    sa.UniqueConstraint("delivery_id", "reference"),
+    sa.UniqueConstraint("delivery_id", "line"),
+    comment="Accepted rows as delivered: what a mail is filled from",
+)
+
+subscribers = sa.Table(
+    "subscribers",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("list_id", sa.ForeignKey(lists.c.id), nullable=False),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("fields", JSONB, nullable=False),
+    sa.Column("delivery_number", sa.Integer, nullable=False, comment="the last delivery that updated it"),
+    _moment("updated_at", nullable=False),
+    sa.UniqueConstraint("list_id", "person_number"),
+    comment="People of a list: filled on and updated, never replaced",
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
+    sa.Column("delivery_number", sa.Integer, nullable=False),
+    sa.Column("row_id", sa.ForeignKey(delivery_rows.c.id, ondelete="SET NULL"), comment="null after retention"),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column("address_hmac", sa.CHAR(64), nullable=False, comment="of the normalised address; the ledger holds no address"),
+    sa.Column("occasion_date", sa.Date, nullable=False),
+    sa.Column("consent", sa.Boolean, nullable=False),
+    sa.Column("tracking", sa.Boolean, nullable=False),
+    _moment("due_at", nullable=False),
+    sa.Column("last_day", sa.Date, nullable=False, comment="last Berlin day on which it may be sent"),
+    sa.Column("state", sa.Text, nullable=False, server_default="OPEN"),
+    sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code, for WITHHELD"),
+    sa.Column("medium", sa.Text, nullable=False, server_default=""),
+    sa.Column("fence", sa.BigInteger),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("message_id", sa.Text, nullable=False, server_default=""),
+    sa.Column("answer", sa.Text, nullable=False, server_default="", comment="server's code and enhanced status, no text"),
+    _moment("claimed_at"),
+    _moment("begun_at"),
+    _moment("ended_at"),
+    _in("state", MessageState),
+    sa.UniqueConstraint("order_id", "delivery_number", "reference"),
+    sa.Index("ix_messages_delivery_state", "delivery_id", "state"),
+    sa.Index("ix_messages_due", "order_id", "state", "due_at"),
+    sa.Index("ix_messages_address", "institute", "address_hmac"),
+    # Rule 1 of DESIGN section 6, kept by the database itself: whatever a dispatcher does, a second hand-over fails.
+    sa.Index(
+        "uq_messages_one_per_occasion_date",
+        "order_id",
+        "person_number",
+        "address_hmac",
+        "occasion_date",
+        unique=True,
+        postgresql_where=sa.text("state IN ('BEGUN', 'SENT', 'IN_DOUBT')"),
+    ),
+    sa.Index(
+        "uq_messages_one_per_delivery",
+        "order_id",
+        "delivery_number",
+        "person_number",
+        "address_hmac",
+        unique=True,
+        postgresql_where=sa.text("state IN ('BEGUN', 'SENT', 'IN_DOUBT')"),
+    ),
+    comment="The ledger: one mail to one person for one delivery",
+)
+
+responses = sa.Table(
+    "responses",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("event_id", sa.Text, nullable=False, unique=True, comment="Ereignis_ID, deterministic"),
+    sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    _moment("at", nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code"),
+    sa.Column("scope", sa.Text, nullable=False, server_default="", comment="Abmelde_Umfang"),
+    sa.Column("link_number", sa.Integer),
+    sa.Column("link_target", sa.Text, nullable=False, server_default="", comment="scheme, host, path; no query"),
+    sa.Column("bounce_series", sa.Integer),
+    _moment("recorded_at", nullable=False),
+    _in("kind", ResponseKind),
+    sa.Index("ix_responses_message_kind", "message_id", "kind"),
+    sa.Index("ix_responses_institute_kind", "institute", "kind"),
+    comment="Everything that came back or was not sent, each event once",
+)
+
+response_counts = sa.Table(
+    "response_counts",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("link_number", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.UniqueConstraint("delivery_id", "kind", "link_number"),
+    comment="Opens and clicks of people without tracking consent: counted per delivery, nobody named (rule 18)",
+)
+
+suppressions = sa.Table(
+    "suppressions",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    sa.Column("person_number", sa.Text, nullable=False, server_default=""),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), comment="null: all orders of the institute"),
+    sa.Column("source", sa.Text, nullable=False, comment="LINK, EINKLICK, SUPPORT, BESCHWERDE …"),
+    _moment("since", nullable=False),
+    _in("kind", SuppressionKind),
+    sa.Index(
+        "uq_suppressions",
+        "institute",
+        "kind",
+        "address_hmac",
+        "order_id",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+    ),
+    comment="Addresses barred by their HMAC; a later consent flag never lifts one",
+)
+
+feedback_counters = sa.Table(
+    "feedback_counters",
+    metadata,
+    sa.Column("institute", sa.CHAR(8), primary_key=True),
+    sa.Column("last_number", sa.Integer, nullable=False),
+    comment="Last number of a response file; its row lock makes writers of one institute take turns",
+)
+
+feedback_files = sa.Table(
+    "feedback_files",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), comment="null: the daily file of all orders"),
+    sa.Column("file_name", sa.Text, nullable=False),
+    _moment("stamped_at", nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("sha256", sa.CHAR(64), comment="of the written bytes; null until written"),
+    _moment("written_at"),
+    sa.UniqueConstraint("institute", "number"),
+    sa.UniqueConstraint("institute", "file_name"),
+    comment="Response files; number, time stamp and rows are fixed before anything is written",
+)
+
+feedback_rows = sa.Table(
+    "feedback_rows",
+    metadata,
+    sa.Column("response_id", sa.ForeignKey(responses.c.id), primary_key=True, comment="each event is reported once"),
+    sa.Column("file_id", sa.ForeignKey(feedback_files.c.id), nullable=False),
+    _institute(),
+    sa.Index("ix_feedback_rows_file_id", "file_id"),
+    comment="Which event stands in which file",
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    _id(),
+    _institute(),
+    _moment("at", nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False, comment="table:id or a reference, never personal data"),
+    sa.Column("note", sa.Text, nullable=False, server_default=""),
+    comment="What people did by hand",
+)
