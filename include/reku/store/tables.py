@@ -151,9 +151,23 @@ orders = sa.Table(
     sa.Column("valid_from", sa.Date, nullable=False),
     sa.Column("valid_until", sa.Date),
     sa.Column("ended", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("faulty", sa.Boolean, nullable=False, server_default=sa.false(), comment="newest control file was faulty"),
-    sa.Column("medium", sa.Text, nullable=False, server_default="", comment="as announced; the campaign decides"),
-    sa.Column("response_scope", sa.Text, nullable=False, server_default="", comment="codes joined by +; empty = default"),
+    sa.Column(
+        "faulty",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="newest control file was faulty",
+    ),
+    sa.Column(
+        "medium", sa.Text, nullable=False, server_default="", comment="as announced; the campaign decides"
+    ),
+    sa.Column(
+        "response_scope",
+        sa.Text,
+        nullable=False,
+        server_default="",
+        comment="codes joined by +; empty = default",
+    ),
     sa.Column("expected_by", sa.Time, nullable=False, comment="Berlin wall clock"),
     _moment("control_created_at", nullable=False),
     sa.UniqueConstraint("institute", "order_number"),
@@ -169,7 +183,12 @@ lists = sa.Table(
     _id(),
     _institute(),
     sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
-    sa.Column("order_name", sa.Text, nullable=False, comment="a list belongs to (order, order name): a rename makes a new one"),
+    sa.Column(
+        "order_name",
+        sa.Text,
+        nullable=False,
+        comment="a list belongs to (order, order name): a rename makes a new one",
+    ),
     sa.Column("name", sa.Text, nullable=False),
     _moment("reserved_at", nullable=False),
     _moment("created_at"),
@@ -188,11 +207,20 @@ deliveries = sa.Table(
     sa.Column("kind", sa.Text, nullable=False, comment="REKU or IAMW"),
     sa.Column("order_number", sa.Text, nullable=False),
     sa.Column("order_id", sa.ForeignKey(orders.c.id), comment="null while parked without an order"),
-    sa.Column("occasion", sa.Text, nullable=False, comment="from its order, or from its first row while parked; may be empty"),
+    sa.Column(
+        "occasion",
+        sa.Text,
+        nullable=False,
+        comment="from its order, or from its first row while parked; may be empty",
+    ),
     sa.Column("delivery_number", sa.Integer, nullable=False),
     _moment("created_at", nullable=False),
-    sa.Column("day", sa.Date, nullable=False, comment="Berlin date it was registered on: the day whose run takes it"),
-    sa.Column("period_start", sa.Date, comment="due date of the order's rhythm that it fulfils; null while parked"),
+    sa.Column(
+        "day", sa.Date, nullable=False, comment="Berlin date it was registered on: the day whose run takes it"
+    ),
+    sa.Column(
+        "period_start", sa.Date, comment="due date of the order's rhythm that it fulfils; null while parked"
+    ),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("code", sa.Text, nullable=False, server_default=""),
     sa.Column("advice", sa.Text, nullable=False, server_default=""),
@@ -204,7 +232,9 @@ deliveries = sa.Table(
     _moment("loaded_at"),
     sa.Column("owner_dag", sa.Text, comment="the run that has it in hand"),
     sa.Column("owner_run", sa.Text),
-    sa.Column("fence", sa.BigInteger, nullable=False, server_default="0", comment="raised by each batch claimed"),
+    sa.Column(
+        "fence", sa.BigInteger, nullable=False, server_default="0", comment="raised by each batch claimed"
+    ),
     _in("state", DeliveryState),
     sa.Index(
         "uq_deliveries_number",
@@ -275,10 +305,17 @@ messages = sa.Table(
     sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
     sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
     sa.Column("delivery_number", sa.Integer, nullable=False),
-    sa.Column("row_id", sa.ForeignKey(delivery_rows.c.id, ondelete="SET NULL"), comment="null after retention"),
+    sa.Column(
+        "row_id", sa.ForeignKey(delivery_rows.c.id, ondelete="SET NULL"), comment="null after retention"
+    ),
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("person_number", sa.Text, nullable=False),
-    sa.Column("address_hmac", sa.CHAR(64), nullable=False, comment="of the normalised address; the ledger holds no address"),
+    sa.Column(
+        "address_hmac",
+        sa.CHAR(64),
+        nullable=False,
+        comment="of the normalised address; the ledger holds no address",
+    ),
     sa.Column("occasion_date", sa.Date, nullable=False),
     sa.Column("consent", sa.Boolean, nullable=False),
     sa.Column("tracking", sa.Boolean, nullable=False),
@@ -290,7 +327,13 @@ messages = sa.Table(
     sa.Column("fence", sa.BigInteger),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("message_id", sa.Text, nullable=False, server_default=""),
-    sa.Column("answer", sa.Text, nullable=False, server_default="", comment="server's code and enhanced status, no text"),
+    sa.Column(
+        "answer",
+        sa.Text,
+        nullable=False,
+        server_default="",
+        comment="server's code and enhanced status, no text",
+    ),
     _moment("claimed_at"),
     _moment("begun_at"),
     _moment("ended_at"),
@@ -334,7 +377,9 @@ responses = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code"),
     sa.Column("scope", sa.Text, nullable=False, server_default="", comment="Abmelde_Umfang"),
     sa.Column("link_number", sa.Integer),
-    sa.Column("link_target", sa.Text, nullable=False, server_default="", comment="scheme, host, path; no query"),
+    sa.Column(
+        "link_target", sa.Text, nullable=False, server_default="", comment="scheme, host, path; no query"
+    ),
     sa.Column("bounce_series", sa.Integer),
     _moment("recorded_at", nullable=False),
     _in("kind", ResponseKind),
@@ -408,7 +453,9 @@ feedback_files = sa.Table(
 feedback_rows = sa.Table(
     "feedback_rows",
     metadata,
-    sa.Column("response_id", sa.ForeignKey(responses.c.id), primary_key=True, comment="each event is reported once"),
+    sa.Column(
+        "response_id", sa.ForeignKey(responses.c.id), primary_key=True, comment="each event is reported once"
+    ),
     sa.Column("file_id", sa.ForeignKey(feedback_files.c.id), nullable=False),
     _institute(),
     sa.Index("ix_feedback_rows_file_id", "file_id"),

@@ -1,0 +1,90 @@
+"""What many tests need: a real PostgreSQL with our schema, settings of their own, a clock that can be moved."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
+    del os.environ[name]  # a test must not see the settings of whoever starts it
+
+from reku import clock, tokens
+from reku.runtime.postgres import Postgres
+from reku.settings import settings
+from reku.store.migrate import migrate
+from reku.store.tables import metadata
+
+PROJECT = Path(__file__).resolve().parent.parent
+SHARED = PROJECT.parent / "shared"
+
+needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the reference material is not beside this checkout")
+
+
+def _forget_settings() -> None:
+    settings.cache_clear()
+    tokens._signer.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A real PostgreSQL for the whole run, on a socket of its own."""
+    server = Postgres.for_tests(tmp_path_factory.mktemp("postgres"))
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Iterator[sa.Engine]:
+    """One database with our schema for the whole run; tests get it empty through `database`."""
+    postgres.create_database("reku_tests")
+    engine = sa.create_engine(postgres.url("reku_tests"))
+    migrate(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def reku_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Settings of a test: keys, and a folder of files of its own. Yields the files folder."""
+    files = tmp_path / "files"
+    files.mkdir()
+    monkeypatch.setenv("REKU_FILES_URL", str(files))
+    monkeypatch.setenv("REKU_SECRET_KEY", "a key of tests")
+    monkeypatch.setenv("REKU_TOKEN_KEYS", "an older key,a newer key")
+    monkeypatch.setenv("REKU_SMTP_TLS", "false")
+    monkeypatch.setenv("REKU_FILE_SETTLE_SECONDS", "0")
+    _forget_settings()
+    yield files
+    _forget_settings()
+
+
+@pytest.fixture
+def database(
+    migrated: sa.Engine, postgres: Postgres, reku_settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[sa.Engine]:
+    """Our schema, empty, in a real PostgreSQL; `REKU_DATABASE_URL` points to it."""
+    with migrated.begin() as connection:
+        listed = ", ".join(f'"{table.schema}"."{table.name}"' for table in metadata.sorted_tables)
+        connection.execute(sa.text(f"TRUNCATE {listed} RESTART IDENTITY CASCADE"))
+    monkeypatch.setenv("REKU_DATABASE_URL", postgres.url("reku_tests"))
+    _forget_settings()
+    yield migrated
+    migrated.dispose()
+
+
+@pytest.fixture
+def clock_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[datetime], None]:
+    """Move the clock of this test and of every process it starts."""
+    file = tmp_path / "clock.json"
+    monkeypatch.setenv(clock.CLOCK_FILE_VARIABLE, str(file))
+
+    def move(shown: datetime) -> None:
+        clock.move(file, shown)
+
+    return move
