@@ -5,9 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from reku.settings import required
+
+
+def _parse(address: str, *, public: bool) -> ValidatedEmail:
+    return validate_email(
+        address.strip(), check_deliverability=False, allow_smtputf8=True, globally_deliverable=public, strict=True
+    )
 
 
 def normalise(address: str) -> str:
@@ -16,9 +22,7 @@ def normalise(address: str) -> str:
     Raises ValueError (without naming the address) if it is not an address by RFC 5321 and 6531.
     """
     try:
-        valid = validate_email(
-            address.strip(), check_deliverability=False, allow_smtputf8=True, test_environment=True
-        )
+        valid = _parse(address, public=False)
     except EmailNotValidError:
         raise ValueError("not a valid mail address") from None
     return f"{valid.local_part}@{valid.ascii_domain}".lower()
@@ -29,6 +33,15 @@ def is_valid(address: str) -> bool:
     try:
         normalise(address)
     except ValueError:
+        return False
+    return True
+
+
+def is_public(address: str) -> bool:
+    """Whether a valid address lies in a domain that mail can reach at all: not `.invalid`, `.local`, a bare host …"""
+    try:
+        _parse(address, public=True)
+    except EmailNotValidError:
         return False
     return True
 

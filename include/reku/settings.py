@@ -23,9 +23,7 @@ class Settings(BaseSettings):
         INCLUDE, description="folder with occasions, institutes, templates, contracts, expectations"
     )
     database_url: str = Field("", description="SQLAlchemy URL of our database, postgresql+psycopg://…")
-    files_url: str = Field(
-        "", description="folder of all institutes' in- and outboxes: a path or an fsspec URL"
-    )
+    files_url: str = Field("", description="folder of all institutes' in- and outboxes: a path or an fsspec URL")
     environment: str = Field(
         "T", pattern="^[PT]$", description="P production or T test; files of the other kind are refused"
     )
@@ -35,26 +33,18 @@ class Settings(BaseSettings):
     token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="keys of link tokens, newest last, joined by commas; old ones keep links alive"
     )
-    tracker_url: str = Field(
-        "http://127.0.0.1:8091", description="public address of the tracker as it stands in mails"
-    )
+    tracker_url: str = Field("http://127.0.0.1:8091", description="public address of the tracker as it stands in mails")
     smtp_host: str = Field("127.0.0.1", description="relay that takes our mails")
     smtp_port: int = Field(25, description="port of the relay")
     smtp_user: str = Field("", description="login at the relay; empty for none")
     smtp_password: SecretStr = Field(SecretStr(""), description="password at the relay")
-    smtp_tls: bool = Field(
-        True, description="STARTTLS before anything else; off only for a relay on this machine"
-    )
+    smtp_tls: bool = Field(True, description="STARTTLS before anything else; off only for a relay on this machine")
     bounce_domain: str = Field("bounce.example", description="domain of the VERP return paths")
-    bounce_maildir: Path | None = Field(
-        None, description="Maildir into which the return mailbox is delivered"
-    )
+    bounce_maildir: Path | None = Field(None, description="Maildir into which the return mailbox is delivered")
     file_settle_seconds: float = Field(
         60.0, description="a file without .ok marker is taken when unchanged for so long"
     )
-    response_window_seconds: float | None = Field(
-        None, description="overrides every occasion's response window (demo)"
-    )
+    response_window_seconds: float | None = Field(None, description="overrides every occasion's response window (demo)")
     poke_seconds: float = Field(15.0, description="how often a waiting task looks again")
 
     @field_validator("token_keys", mode="before")

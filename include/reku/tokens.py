@@ -38,9 +38,7 @@ class Target:
 def _signer(purpose: Purpose) -> Signer:
     keys = settings().keys_for_tokens()
     if not keys:
-        raise SetupError(
-            "REKU_TOKEN_KEYS is not set: no link can be signed. Set at least one long random key."
-        )
+        raise SetupError("REKU_TOKEN_KEYS is not set: no link can be signed. Set at least one long random key.")
     return Signer(list(keys), salt=f"reku.{purpose}", sep=".")
 
 

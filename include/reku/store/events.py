@@ -88,9 +88,7 @@ def record(connection: sa.Connection, events: Iterable[Event]) -> int:
         }
         for event in wanted
     ]
-    statement = (
-        insert(responses).on_conflict_do_nothing(index_elements=["event_id"]).returning(responses.c.id)
-    )
+    statement = insert(responses).on_conflict_do_nothing(index_elements=["event_id"]).returning(responses.c.id)
     return len(connection.execute(statement, rows).all())
 
 

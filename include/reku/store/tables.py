@@ -158,9 +158,7 @@ orders = sa.Table(
         server_default=sa.false(),
         comment="newest control file was faulty",
     ),
-    sa.Column(
-        "medium", sa.Text, nullable=False, server_default="", comment="as announced; the campaign decides"
-    ),
+    sa.Column("medium", sa.Text, nullable=False, server_default="", comment="as announced; the campaign decides"),
     sa.Column(
         "response_scope",
         sa.Text,
@@ -215,12 +213,8 @@ deliveries = sa.Table(
     ),
     sa.Column("delivery_number", sa.Integer, nullable=False),
     _moment("created_at", nullable=False),
-    sa.Column(
-        "day", sa.Date, nullable=False, comment="Berlin date it was registered on: the day whose run takes it"
-    ),
-    sa.Column(
-        "period_start", sa.Date, comment="due date of the order's rhythm that it fulfils; null while parked"
-    ),
+    sa.Column("day", sa.Date, nullable=False, comment="Berlin date it was registered on: the day whose run takes it"),
+    sa.Column("period_start", sa.Date, comment="due date of the order's rhythm that it fulfils; null while parked"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("code", sa.Text, nullable=False, server_default=""),
     sa.Column("advice", sa.Text, nullable=False, server_default=""),
@@ -232,9 +226,7 @@ deliveries = sa.Table(
     _moment("loaded_at"),
     sa.Column("owner_dag", sa.Text, comment="the run that has it in hand"),
     sa.Column("owner_run", sa.Text),
-    sa.Column(
-        "fence", sa.BigInteger, nullable=False, server_default="0", comment="raised by each batch claimed"
-    ),
+    sa.Column("fence", sa.BigInteger, nullable=False, server_default="0", comment="raised by each batch claimed"),
     _in("state", DeliveryState),
     sa.Index(
         "uq_deliveries_number",
@@ -305,9 +297,7 @@ messages = sa.Table(
     sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
     sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
     sa.Column("delivery_number", sa.Integer, nullable=False),
-    sa.Column(
-        "row_id", sa.ForeignKey(delivery_rows.c.id, ondelete="SET NULL"), comment="null after retention"
-    ),
+    sa.Column("row_id", sa.ForeignKey(delivery_rows.c.id, ondelete="SET NULL"), comment="null after retention"),
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("person_number", sa.Text, nullable=False),
     sa.Column(
@@ -318,6 +308,7 @@ messages = sa.Table(
     ),
     sa.Column("occasion_date", sa.Date, nullable=False),
     sa.Column("consent", sa.Boolean, nullable=False),
+    sa.Column("mailable", sa.Boolean, nullable=False, server_default=sa.true(), comment="a public mail domain"),
     sa.Column("tracking", sa.Boolean, nullable=False),
     _moment("due_at", nullable=False),
     sa.Column("last_day", sa.Date, nullable=False, comment="last Berlin day on which it may be sent"),
@@ -377,9 +368,7 @@ responses = sa.Table(
     sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code"),
     sa.Column("scope", sa.Text, nullable=False, server_default="", comment="Abmelde_Umfang"),
     sa.Column("link_number", sa.Integer),
-    sa.Column(
-        "link_target", sa.Text, nullable=False, server_default="", comment="scheme, host, path; no query"
-    ),
+    sa.Column("link_target", sa.Text, nullable=False, server_default="", comment="scheme, host, path; no query"),
     sa.Column("bounce_series", sa.Integer),
     _moment("recorded_at", nullable=False),
     _in("kind", ResponseKind),
@@ -453,9 +442,7 @@ feedback_files = sa.Table(
 feedback_rows = sa.Table(
     "feedback_rows",
     metadata,
-    sa.Column(
-        "response_id", sa.ForeignKey(responses.c.id), primary_key=True, comment="each event is reported once"
-    ),
+    sa.Column("response_id", sa.ForeignKey(responses.c.id), primary_key=True, comment="each event is reported once"),
     sa.Column("file_id", sa.ForeignKey(feedback_files.c.id), nullable=False),
     _institute(),
     sa.Index("ix_feedback_rows_file_id", "file_id"),

@@ -19,9 +19,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
-        sa.Column(
-            "subject", sa.Text(), nullable=False, comment="table:id or a reference, never personal data"
-        ),
+        sa.Column("subject", sa.Text(), nullable=False, comment="table:id or a reference, never personal data"),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
         schema="reku",
@@ -63,9 +61,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
         sa.Column("order_number", sa.Text(), nullable=False),
-        sa.Column(
-            "interface", sa.Text(), nullable=False, comment="REKU or IAMW: the Dateiart of its deliveries"
-        ),
+        sa.Column("interface", sa.Text(), nullable=False, comment="REKU or IAMW: the Dateiart of its deliveries"),
         sa.Column("name", sa.Text(), nullable=False, comment="Auftrags_Bezeichnung or Ansprache_Bezeichnung"),
         sa.Column("occasion", sa.Text(), nullable=False),
         sa.Column("rhythm", sa.Text(), nullable=False),
@@ -80,19 +76,9 @@ def upgrade() -> None:
             nullable=False,
             comment="newest control file was faulty",
         ),
+        sa.Column("medium", sa.Text(), server_default="", nullable=False, comment="as announced; the campaign decides"),
         sa.Column(
-            "medium",
-            sa.Text(),
-            server_default="",
-            nullable=False,
-            comment="as announced; the campaign decides",
-        ),
-        sa.Column(
-            "response_scope",
-            sa.Text(),
-            server_default="",
-            nullable=False,
-            comment="codes joined by +; empty = default",
+            "response_scope", sa.Text(), server_default="", nullable=False, comment="codes joined by +; empty = default"
         ),
         sa.Column("expected_by", sa.Time(), nullable=False, comment="Berlin wall clock"),
         sa.Column("control_created_at", sa.DateTime(timezone=True), nullable=False),
@@ -135,9 +121,7 @@ def upgrade() -> None:
         sa.Column("file_name", sa.Text(), nullable=False),
         sa.Column("stamped_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
-        sa.Column(
-            "sha256", sa.CHAR(length=64), nullable=True, comment="of the written bytes; null until written"
-        ),
+        sa.Column("sha256", sa.CHAR(length=64), nullable=True, comment="of the written bytes; null until written"),
         sa.Column("written_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["order_id"], ["reku.orders.id"], name=op.f("fk_feedback_files_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feedback_files")),
@@ -178,9 +162,7 @@ def upgrade() -> None:
         sa.Column("order_id", sa.BigInteger(), nullable=True, comment="null: all orders of the institute"),
         sa.Column("source", sa.Text(), nullable=False, comment="LINK, EINKLICK, SUPPORT, BESCHWERDE …"),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "kind IN ('UNSUBSCRIBED', 'COMPLAINED', 'BLACKLISTED')", name=op.f("ck_suppressions_kind")
-        ),
+        sa.CheckConstraint("kind IN ('UNSUBSCRIBED', 'COMPLAINED', 'BLACKLISTED')", name=op.f("ck_suppressions_kind")),
         sa.ForeignKeyConstraint(["order_id"], ["reku.orders.id"], name=op.f("fk_suppressions_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppressions")),
         schema="reku",
@@ -211,10 +193,7 @@ def upgrade() -> None:
         sa.Column("delivery_number", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
-            "day",
-            sa.Date(),
-            nullable=False,
-            comment="Berlin date it was registered on: the day whose run takes it",
+            "day", sa.Date(), nullable=False, comment="Berlin date it was registered on: the day whose run takes it"
         ),
         sa.Column(
             "period_start",
@@ -233,13 +212,7 @@ def upgrade() -> None:
         sa.Column("loaded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("owner_dag", sa.Text(), nullable=True, comment="the run that has it in hand"),
         sa.Column("owner_run", sa.Text(), nullable=True),
-        sa.Column(
-            "fence",
-            sa.BigInteger(),
-            server_default="0",
-            nullable=False,
-            comment="raised by each batch claimed",
-        ),
+        sa.Column("fence", sa.BigInteger(), server_default="0", nullable=False, comment="raised by each batch claimed"),
         sa.CheckConstraint(
             "state IN ('PARKED', 'REGISTERED', 'VALIDATED', 'RELEASED', 'DECLINED', 'LOADED', 'REFUSED')",
             name=op.f("ck_deliveries_state"),
@@ -251,9 +224,7 @@ def upgrade() -> None:
         schema="reku",
         comment="Numbered files of people; a refused one leaves its number free for a corrected one",
     )
-    op.create_index(
-        "ix_deliveries_occasion_state", "deliveries", ["occasion", "state"], unique=False, schema="reku"
-    )
+    op.create_index("ix_deliveries_occasion_state", "deliveries", ["occasion", "state"], unique=False, schema="reku")
     op.create_index("ix_deliveries_order_id", "deliveries", ["order_id"], unique=False, schema="reku")
     op.create_index(
         "uq_deliveries_number",
@@ -271,9 +242,7 @@ def upgrade() -> None:
         sa.Column("person_number", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("fields", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
-        sa.Column(
-            "delivery_number", sa.Integer(), nullable=False, comment="the last delivery that updated it"
-        ),
+        sa.Column("delivery_number", sa.Integer(), nullable=False, comment="the last delivery that updated it"),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["list_id"], ["reku.lists.id"], name=op.f("fk_subscribers_list_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscribers")),
@@ -297,9 +266,7 @@ def upgrade() -> None:
             nullable=False,
             comment="all delivered fields by their German names, strings",
         ),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_delivery_rows_delivery_id")
-        ),
+        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_delivery_rows_delivery_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_rows")),
         sa.UniqueConstraint("delivery_id", "line", name=op.f("uq_delivery_rows_delivery_id_line")),
         sa.UniqueConstraint("delivery_id", "reference", name=op.f("uq_delivery_rows_delivery_id_reference")),
@@ -330,9 +297,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("link_number", sa.Integer(), server_default="0", nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_response_counts_delivery_id")
-        ),
+        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_response_counts_delivery_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_response_counts")),
         sa.UniqueConstraint(
             "delivery_id", "kind", "link_number", name=op.f("uq_response_counts_delivery_id_kind_link_number")
@@ -358,6 +323,9 @@ def upgrade() -> None:
         ),
         sa.Column("occasion_date", sa.Date(), nullable=False),
         sa.Column("consent", sa.Boolean(), nullable=False),
+        sa.Column(
+            "mailable", sa.Boolean(), server_default=sa.text("true"), nullable=False, comment="a public mail domain"
+        ),
         sa.Column("tracking", sa.Boolean(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_day", sa.Date(), nullable=False, comment="last Berlin day on which it may be sent"),
@@ -368,11 +336,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("message_id", sa.Text(), server_default="", nullable=False),
         sa.Column(
-            "answer",
-            sa.Text(),
-            server_default="",
-            nullable=False,
-            comment="server's code and enhanced status, no text",
+            "answer", sa.Text(), server_default="", nullable=False, comment="server's code and enhanced status, no text"
         ),
         sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True),
@@ -381,32 +345,21 @@ def upgrade() -> None:
             "state IN ('OPEN', 'CLAIMED', 'BEGUN', 'SENT', 'WITHHELD', 'REJECTED', 'UNDELIVERED', 'IN_DOUBT')",
             name=op.f("ck_messages_state"),
         ),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_messages_delivery_id")
-        ),
+        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_messages_delivery_id")),
         sa.ForeignKeyConstraint(["order_id"], ["reku.orders.id"], name=op.f("fk_messages_order_id")),
         sa.ForeignKeyConstraint(
             ["row_id"], ["reku.delivery_rows.id"], name=op.f("fk_messages_row_id"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
         sa.UniqueConstraint(
-            "order_id",
-            "delivery_number",
-            "reference",
-            name=op.f("uq_messages_order_id_delivery_number_reference"),
+            "order_id", "delivery_number", "reference", name=op.f("uq_messages_order_id_delivery_number_reference")
         ),
         schema="reku",
         comment="The ledger: one mail to one person for one delivery",
     )
-    op.create_index(
-        "ix_messages_address", "messages", ["institute", "address_hmac"], unique=False, schema="reku"
-    )
-    op.create_index(
-        "ix_messages_delivery_state", "messages", ["delivery_id", "state"], unique=False, schema="reku"
-    )
-    op.create_index(
-        "ix_messages_due", "messages", ["order_id", "state", "due_at"], unique=False, schema="reku"
-    )
+    op.create_index("ix_messages_address", "messages", ["institute", "address_hmac"], unique=False, schema="reku")
+    op.create_index("ix_messages_delivery_state", "messages", ["delivery_id", "state"], unique=False, schema="reku")
+    op.create_index("ix_messages_due", "messages", ["order_id", "state", "due_at"], unique=False, schema="reku")
     op.create_index(
         "uq_messages_one_per_delivery",
         "messages",
@@ -435,13 +388,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), server_default="", nullable=False, comment="Grund_Code"),
         sa.Column("scope", sa.Text(), server_default="", nullable=False, comment="Abmelde_Umfang"),
         sa.Column("link_number", sa.Integer(), nullable=True),
-        sa.Column(
-            "link_target",
-            sa.Text(),
-            server_default="",
-            nullable=False,
-            comment="scheme, host, path; no query",
-        ),
+        sa.Column("link_target", sa.Text(), server_default="", nullable=False, comment="scheme, host, path; no query"),
         sa.Column("bounce_series", sa.Integer(), nullable=True),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
@@ -455,23 +402,15 @@ def upgrade() -> None:
         schema="reku",
         comment="Everything that came back or was not sent, each event once",
     )
-    op.create_index(
-        "ix_responses_institute_kind", "responses", ["institute", "kind"], unique=False, schema="reku"
-    )
-    op.create_index(
-        "ix_responses_message_kind", "responses", ["message_id", "kind"], unique=False, schema="reku"
-    )
+    op.create_index("ix_responses_institute_kind", "responses", ["institute", "kind"], unique=False, schema="reku")
+    op.create_index("ix_responses_message_kind", "responses", ["message_id", "kind"], unique=False, schema="reku")
     op.create_table(
         "feedback_rows",
         sa.Column("response_id", sa.BigInteger(), nullable=False, comment="each event is reported once"),
         sa.Column("file_id", sa.BigInteger(), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
-        sa.ForeignKeyConstraint(
-            ["file_id"], ["reku.feedback_files.id"], name=op.f("fk_feedback_rows_file_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["response_id"], ["reku.responses.id"], name=op.f("fk_feedback_rows_response_id")
-        ),
+        sa.ForeignKeyConstraint(["file_id"], ["reku.feedback_files.id"], name=op.f("fk_feedback_rows_file_id")),
+        sa.ForeignKeyConstraint(["response_id"], ["reku.responses.id"], name=op.f("fk_feedback_rows_response_id")),
         sa.PrimaryKeyConstraint("response_id", name=op.f("pk_feedback_rows")),
         schema="reku",
         comment="Which event stands in which file",
