@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import cache
 
-STATES = ("BB", "BE", "BW", "BY", "HB", "HE", "HH", "MV", "NI", "NW", "RP", "SH", "SL", "SN", "ST", "TH")
+from reku.catalogue.models import State
+
+STATES = tuple(State)
 """Two-letter codes of the German states (ISO 3166-2:DE)."""
 
 _ONE_DAY = timedelta(days=1)
