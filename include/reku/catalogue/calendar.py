@@ -8,9 +8,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from functools import cache
 
-from reku.catalogue.models import State
-
-STATES = tuple(State)
+STATES = ("BB", "BE", "BW", "BY", "HB", "HE", "HH", "MV", "NI", "NW", "RP", "SH", "SL", "SN", "ST", "TH")
 """Two-letter codes of the German states (ISO 3166-2:DE)."""
 
 _ONE_DAY = timedelta(days=1)

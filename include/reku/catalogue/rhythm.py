@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 from itertools import count
+from typing import Literal
 
 from reku.catalogue.calendar import STATES, bank_working_day_from, bank_working_day_until
-from reku.catalogue.models import DailyOn, DueOnHoliday
 
 _ONE_DAY = timedelta(days=1)
 
@@ -51,8 +51,8 @@ class Schedule:
     valid_from: date
     valid_until: date | None
     state: str
-    daily_on: DailyOn = DailyOn.ALL_DAYS
-    due_on_holiday: DueOnHoliday = DueOnHoliday.NEXT_BANK_WORKING_DAY
+    daily_on: Literal["all_days", "bank_working_days"] = "all_days"
+    due_on_holiday: Literal["next_bank_working_day", "keep"] = "next_bank_working_day"
 
     def __post_init__(self) -> None:
         if self.valid_until is not None and self.valid_until < self.valid_from:
@@ -109,7 +109,7 @@ def _last_due(schedule: Schedule, day: date) -> date | None:
     if day < schedule.valid_from or (schedule.valid_until and day > schedule.valid_until):
         return None
     if schedule.rhythm is Rhythm.TAEGLICH:
-        due = day if schedule.daily_on == DailyOn.ALL_DAYS else bank_working_day_until(day, schedule.state)
+        due = day if schedule.daily_on == "all_days" else bank_working_day_until(day, schedule.state)
         return due if due >= schedule.valid_from else None
     for number in range(_number_at(schedule, day), -1, -1):
         due = _due_date(schedule, number)
@@ -122,7 +122,7 @@ def _next_due(schedule: Schedule, day: date) -> date | None:
     """The first due date after `day`; None if there is none any more."""
     if schedule.rhythm is Rhythm.TAEGLICH:
         due = max(day + _ONE_DAY, schedule.valid_from)
-        if schedule.daily_on == DailyOn.BANK_WORKING_DAYS:
+        if schedule.daily_on == "bank_working_days":
             due = bank_working_day_from(due, schedule.state)
     else:
         due = next((due for due in _due_dates_around(schedule, day) if due > day), date.max)
@@ -146,7 +146,7 @@ def _due_date(schedule: Schedule, number: int) -> date:
     Moving keeps the order and never joins two due dates: no run of days without a bank working day is a week long.
     """
     unmoved = _unmoved(schedule, number)
-    if schedule.due_on_holiday == DueOnHoliday.KEEP or schedule.rhythm is Rhythm.EINMALIG:
+    if schedule.due_on_holiday == "keep" or schedule.rhythm is Rhythm.EINMALIG:
         return unmoved
     return bank_working_day_from(unmoved, schedule.state)
 
