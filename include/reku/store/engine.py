@@ -18,4 +18,7 @@ def engine() -> sa.Engine:
 @cache
 def _engine(url: str, _pid: int) -> sa.Engine:
     # pool_pre_ping: PostgreSQL may have been restarted between two uses; the next use must not fail for it.
-    return sa.create_engine(url, pool_pre_ping=True, pool_size=3, connect_args={"connect_timeout": 10})
+    # hide_parameters: the text of a database error must not carry what was to be written (rule 6 of DESIGN).
+    return sa.create_engine(
+        url, pool_pre_ping=True, pool_size=3, hide_parameters=True, connect_args={"connect_timeout": 10}
+    )

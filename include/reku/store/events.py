@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -92,7 +93,7 @@ def record(connection: sa.Connection, events: Iterable[Event]) -> int:
     return len(connection.execute(statement, rows).all())
 
 
-def _event_id(event: Event, about: sa.Row[tuple[object, ...]]) -> str:
+def _event_id(event: Event, about: sa.Row[*tuple[Any, ...]]) -> str:
     """32 hex digits of SHA-256 over what makes the event the same event (domain.md 9.6, idempotence)."""
     moment = "" if event.kind in ONCE_PER_MESSAGE else event.at.astimezone(UTC).isoformat()
     parts = (

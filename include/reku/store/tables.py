@@ -230,6 +230,7 @@ deliveries = sa.Table(
     sa.Column("owner_dag", sa.Text, comment="the run that has it in hand"),
     sa.Column("owner_run", sa.Text),
     sa.Column("fence", sa.BigInteger, nullable=False, server_default="0", comment="raised by each batch claimed"),
+    sa.Column("alarmed_run", sa.Text, comment="the run whose report was red because it is parked: one alarm each"),
     _in("state", DeliveryState),
     sa.Index(
         "uq_deliveries_number",

@@ -45,6 +45,19 @@ def upgrade() -> None:
         sa.Column("code", sa.Text(), server_default="", nullable=False, comment="Fehler_Code of 9.15"),
         sa.Column("advice", sa.Text(), server_default="", nullable=False),
         sa.Column("stored_as", sa.Text(), nullable=False, comment="path below the files URL"),
+        sa.Column(
+            "moving_from",
+            sa.Text(),
+            nullable=True,
+            comment="where the original lies until moved to stored_as; null once settled",
+        ),
+        sa.Column(
+            "receipt",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=True,
+            comment="rows of its receipt (9.15), fixed before the receipt is written",
+        ),
+        sa.Column("receipt_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "verdict IN ('PROCESSED', 'REGISTERED', 'PARKED', 'DUPLICATE', 'REFUSED', 'UNKNOWN')",
             name=op.f("ck_files_verdict"),
@@ -213,6 +226,12 @@ def upgrade() -> None:
         sa.Column("owner_dag", sa.Text(), nullable=True, comment="the run that has it in hand"),
         sa.Column("owner_run", sa.Text(), nullable=True),
         sa.Column("fence", sa.BigInteger(), server_default="0", nullable=False, comment="raised by each batch claimed"),
+        sa.Column(
+            "alarmed_run",
+            sa.Text(),
+            nullable=True,
+            comment="the run whose report was red because it is parked: one alarm each",
+        ),
         sa.CheckConstraint(
             "state IN ('PARKED', 'REGISTERED', 'VALIDATED', 'RELEASED', 'DECLINED', 'LOADED', 'REFUSED')",
             name=op.f("ck_deliveries_state"),

@@ -1,0 +1,91 @@
+"""Decide for a batch of messages, in one query, whether each person may be contacted now (DESIGN section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import sqlalchemy as sa
+
+from reku.contact.reasons import Reason
+from reku.store.bounce_series import RETAINED_AT, series
+from reku.store.tables import HANDED_OVER, SuppressionKind, messages, orders, suppressions
+
+
+def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: date) -> dict[int, Reason]:
+    """The reason against each of the messages `ids` on that Berlin day; a message that may go out is not in the answer.
+
+    Runs in the caller's transaction, so that nothing comes between the decision and the claim. The one thing it
+    cannot see, a second row for the same person in the same batch, is caught by the ledger's unique indexes.
+    """
+    if not ids:
+        return {}
+    decided: dict[int, Reason] = {}
+    rows = connection.execute(_query(institute, ids, day)).all()
+    retained = _retained(connection, institute, {row.address_hmac for row in rows})
+    for row in rows:
+        holds = {
+            Reason.AUFTRAG_BEENDET: row.ended,
+            Reason.ABGELAUFEN: row.expired,
+            Reason.KEINE_EINWILLIGUNG: not row.consent,
+            Reason.ABGEMELDET: SuppressionKind.UNSUBSCRIBED in row.barred,
+            Reason.BESCHWERDELISTE: SuppressionKind.COMPLAINED in row.barred,
+            Reason.BLACKLIST: SuppressionKind.BLACKLISTED in row.barred,
+            Reason.ZURUECKGEHALTEN: row.address_hmac in retained,
+            Reason.ADRESSE_UNGUELTIG: not row.mailable,
+            Reason.DUBLETTE: row.written_to,
+        }
+        first = next((reason for reason in Reason if holds[reason]), None)
+        if first:
+            decided[row.id] = first
+    return decided
+
+
+def _query(institute: str, ids: Sequence[int], day: date) -> sa.Select[*tuple[object, ...]]:
+    other = messages.alias("other")
+    written_to = (
+        sa.exists()
+        .where(other.c.order_id == messages.c.order_id)
+        .where(other.c.person_number == messages.c.person_number)
+        .where(other.c.address_hmac == messages.c.address_hmac)
+        .where(
+            (other.c.occasion_date == messages.c.occasion_date)
+            | (other.c.delivery_number == messages.c.delivery_number)
+        )
+        .where(other.c.id != messages.c.id)
+        .where(other.c.state.in_(HANDED_OVER))
+    )
+    # Whoever changed the address after unsubscribing is still the same person: the number bars as well.
+    barred = (
+        sa.select(sa.func.array_agg(suppressions.c.kind))
+        .where(suppressions.c.institute == institute)
+        .where(
+            (suppressions.c.address_hmac == messages.c.address_hmac)
+            | (
+                (suppressions.c.person_number == messages.c.person_number)
+                & (suppressions.c.person_number != "")
+                & (suppressions.c.kind == SuppressionKind.UNSUBSCRIBED)
+            )
+        )
+        .where((suppressions.c.order_id == messages.c.order_id) | suppressions.c.order_id.is_(None))
+        .scalar_subquery()
+    )
+    return (
+        sa.select(
+            messages.c.id,
+            messages.c.address_hmac,
+            messages.c.consent,
+            messages.c.mailable,
+            (messages.c.last_day < day).label("expired"),
+            (orders.c.ended | sa.func.coalesce(orders.c.valid_until < day, sa.false())).label("ended"),
+            sa.func.coalesce(barred, sa.cast([], sa.ARRAY(sa.Text))).label("barred"),
+            written_to.label("written_to"),
+        )
+        .join(orders, orders.c.id == messages.c.order_id)
+        .where(messages.c.id.in_(ids))
+    )
+
+
+def _retained(connection: sa.Connection, institute: str, hmacs: set[str]) -> set[str]:
+    counted = series(connection, institute, sorted(hmacs))
+    return {address for address, length in counted.items() if length >= RETAINED_AT}
