@@ -1,0 +1,26 @@
+"""What the banks want: occasions, media, institutes and campaigns, read from YAML with errors by file and line."""
+
+from reku.catalogue.loader import (
+    Entries,
+    institutes,
+    load_occasion,
+    media,
+    medium_folder,
+    occasions,
+    scan_occasions,
+)
+from reku.catalogue.models import Campaign, Institute, Medium, Occasion
+
+__all__ = [
+    "Campaign",
+    "Entries",
+    "Institute",
+    "Medium",
+    "Occasion",
+    "institutes",
+    "load_occasion",
+    "media",
+    "medium_folder",
+    "occasions",
+    "scan_occasions",
+]

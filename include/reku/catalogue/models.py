@@ -6,12 +6,14 @@ The models know nothing of files. `yaml_source` turns what pydantic finds wrong 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from reku.catalogue.calendar import STATES
 from reku.clock import BERLIN
 
 
@@ -64,27 +66,6 @@ class CoreSystem(StrEnum):
     AGREE21 = "agree21"
 
 
-class State(StrEnum):
-    """German states, whose holidays differ (ISO 3166-2:DE without the country)."""
-
-    BW = "BW"
-    BY = "BY"
-    BE = "BE"
-    BB = "BB"
-    HB = "HB"
-    HH = "HH"
-    HE = "HE"
-    MV = "MV"
-    NI = "NI"
-    NW = "NW"
-    RP = "RP"
-    SL = "SL"
-    SN = "SN"
-    ST = "ST"
-    SH = "SH"
-    TH = "TH"
-
-
 class Weekday(StrEnum):
     """Days of the week as people write them; in the order of `date.weekday()`."""
 
@@ -95,20 +76,6 @@ class Weekday(StrEnum):
     FRIDAY = "Fr"
     SATURDAY = "Sa"
     SUNDAY = "So"
-
-
-class DailyOn(StrEnum):
-    """What the rhythm TAEGLICH means for a bank."""
-
-    ALL_DAYS = "all_days"
-    BANK_WORKING_DAYS = "bank_working_days"
-
-
-class DueOnHoliday(StrEnum):
-    """What becomes of a due date of a longer rhythm that is no bank working day."""
-
-    NEXT_BANK_WORKING_DAY = "next_bank_working_day"
-    KEEP = "keep"
 
 
 class UnsubscribeScope(StrEnum):
@@ -149,13 +116,21 @@ def _berlin_moment(value: object) -> object:
     return (moment if moment.tzinfo else moment.replace(tzinfo=BERLIN)).astimezone(UTC)
 
 
+def _german_state(value: str) -> str:
+    if value not in STATES:
+        # The type and the list are those of a wrong enum value, so that the error shows the valid ones.
+        raise PydanticCustomError("enum", "is no German state", {"expected": ", ".join(map(repr, STATES))})
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 BerlinMoment = Annotated[datetime, BeforeValidator(_berlin_moment)]
+GermanState = Annotated[str, AfterValidator(_german_state)]
 Text = Annotated[str, Field(min_length=1)]
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9_]{3,20}$")]
 OrderNumber = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
-MediumKey = Annotated[str, Field(pattern=r"^(SCOM|LBS|SKP|DEKA|VOEV|SV|EIGEN)(_[A-Z0-9]+)+$", max_length=40)]
+MediumKey = Annotated[str, Field(pattern=r"^(SCOM|LBS|SKP|DEKA|VOEV|SV|EIGEN)(_[A-Z0-9]+)+$", max_length=60)]
 HexColour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Domain = Annotated[
     str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$", max_length=253)
@@ -368,9 +343,10 @@ class Campaign(Model):
         """Media keys of the send block, empty where block or media are missing."""
         return next((block.media for block in self.blocks if isinstance(block, SendBlock)), ())
 
-    def sends_on(self, day: date) -> bool:
-        """Whether this day's weekday is permitted."""
-        return tuple(Weekday)[day.weekday()] in self.send_days
+    @property
+    def permitted_weekdays(self) -> frozenset[int]:
+        """The permitted weekdays as numbers, Monday as 0."""
+        return frozenset(number for number, day in enumerate(Weekday) if day in self.send_days)
 
 
 class OrderSettings(Model):
@@ -392,16 +368,16 @@ class Institute(Model):
     blz: Annotated[str, Field(pattern=r"^\d{8}$")] = Field(description="eight digits, text")
     name: Text = Field(description="name as people know it")
     core_system: CoreSystem = Field(description="who delivers")
-    state: State = Field(description="German state, for bank holidays")
+    state: GermanState = Field(description="German state, for bank holidays")
     interface_active_from: BerlinMoment | None = Field(
         None, description="control files made earlier are refused; none: not switched on"
     )
     sender: Sender = Field(description="who mails come from")
     colours: Colours = Field(description="colours in mails")
     imprint: Text = Field(description="full text of the imprint; a link is not enough (domain.md 4.3)")
-    daily_on: DailyOn = Field(DailyOn.ALL_DAYS, description="what the rhythm TAEGLICH means")
-    due_on_holiday: DueOnHoliday = Field(
-        DueOnHoliday.NEXT_BANK_WORKING_DAY, description="due dates that are no bank working day"
+    daily_on: Literal["all_days", "bank_working_days"] = Field("all_days", description="what the rhythm TAEGLICH means")
+    due_on_holiday: Literal["next_bank_working_day", "keep"] = Field(
+        "next_bank_working_day", description="due dates that are no bank working day"
     )
     file_settle: Duration | None = Field(
         None, description="a file without .ok marker is taken when unchanged so long; none: the setting"
