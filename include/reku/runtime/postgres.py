@@ -216,9 +216,6 @@ class Postgres:
         draft.rename(self.data)
 
     def _run(self, arguments: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        switch = (
-            {"user": self.account.uid, "group": self.account.gid, "extra_groups": []} if self.account.switch else {}
-        )
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **self._environment}
         try:
             return subprocess.Popen(  # noqa: S603 - the wheel's own programs
