@@ -1,0 +1,178 @@
+"""Contracts: the agreed layout of each kind of file, as YAML under `contracts/` (domain.md 9). None of it is code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from reku.errors import ConfigError
+from reku.records.faults import FaultCode
+from reku.settings import settings
+from reku.yaml_source import load
+
+_TYPE = re.compile(r"(AN|N)\(([1-9][0-9]*)\)|(Z|D|DT|J/N|ENUM)")
+
+Conditions = Mapping[str, tuple[str, ...]]
+"""Column name → the values of it under which something holds."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _compiles(pattern: str | None) -> str | None:
+    if pattern is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+    return pattern
+
+
+class Column(_Strict):
+    """One column of a contract."""
+
+    name: str = Field(min_length=1, max_length=60, description="as it stands in the K record")
+    type: str = Field(description="AN(n) text, N(n) exactly n digits, Z whole number, D, DT, J/N or ENUM")
+    obligation: Literal["M", "O", "C"] = Field(description="mandatory, optional, conditional")
+    meaning: str = Field("", description="one line for people")
+    example: str = Field("", description="a valid value")
+    default: str = Field("", description="taken when the value is empty or the column is missing")
+    values: Mapping[str, str] = Field({}, description="ENUM: allowed value and its meaning")
+    pattern: str | None = Field(None, description="regular expression for the whole value")
+    characters: str | None = Field(None, description="allowed characters, as inside [] of a regular expression")
+    minimum: int | None = Field(None, description="least value of a Z")
+    maximum: int | None = Field(None, description="greatest value of a Z")
+    address: bool = Field(False, description="must be a mail address")
+    equals_head: Literal["institute", "order_number"] | None = Field(None, description="must equal the V record")
+    not_before: str | None = Field(None, description="a D column that this D must not precede")
+    mandatory_when: Conditions = Field({}, description="mandatory if all these columns hold one of the values")
+    allowed_when: Conditions = Field({}, description="must be empty unless all these columns hold one of the values")
+    transliterate: bool = Field(False, description="when writing: replace characters the encoding lacks (names)")
+    fault: FaultCode = Field(FaultCode.FORMAT, description="code when pattern or characters are broken")
+    advice: str = Field("", max_length=200, description="German advice then; empty: made from the rule")
+
+    _regular = field_validator("pattern")(_compiles)
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str) -> str:
+        if not _TYPE.fullmatch(value):
+            raise ValueError("a type is AN(n), N(n), Z, D, DT, J/N or ENUM")
+        return value
+
+    @field_validator("characters")
+    @classmethod
+    def _character_class(cls, value: str | None) -> str | None:
+        if value is not None:
+            _compiles(f"[{value}]")
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.type == "ENUM") != bool(self.values):
+            raise ValueError("values belong to type ENUM and to no other")
+        if self.obligation != "C" and self.mandatory_when:
+            raise ValueError("mandatory_when belongs to obligation C")
+        return self
+
+    @property
+    def base(self) -> str:
+        """The type without its length."""
+        return self.type.partition("(")[0]
+
+    @property
+    def length(self) -> int | None:
+        """The n of AN(n) and N(n)."""
+        found = _TYPE.fullmatch(self.type)
+        return int(found[2]) if found and found[2] else None
+
+
+class Contract(_Strict):
+    """The agreed layout of one kind of file."""
+
+    kind: str = Field(pattern="^[A-Z0-9_]{2,20}$", description="Dateiart in the V record")
+    title: str = Field(description="what the file is, one line")
+    direction: Literal["in", "out"] = Field(description="in: we receive it")
+    version: str = Field(pattern="^[0-9]{1,3}$", description="version of the layout in the V record")
+    file_name: str = Field(
+        description="regular expression with the groups blz, auftrag, lnr, zeit as far as they occur"
+    )
+    file_name_example: str
+    encodings: tuple[Literal["utf-8", "iso-8859-15", "cp1252"], ...] = Field(
+        min_length=1, description="allowed encodings; the first is used unless an institute agreed on another"
+    )
+    delimiter: Literal[";", "|", "\t"] = ";"
+    frame: Literal["vkdn", "plain"] = Field("vkdn", description="V/K/D/N records, or a header line only")
+    gzip: bool = Field(False, description="a file named .gz is packed")
+    max_bytes: int = Field(300_000_000, ge=1, description="largest unpacked file")
+    unique: tuple[str, ...] = Field((), description="columns whose value may stand in one row only")
+    columns: tuple[Column, ...] = Field(min_length=1, description="in the order in which they are written")
+
+    _regular = field_validator("file_name")(_compiles)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        names = [column.name for column in self.columns]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"column {name} stands twice")
+        for column in self.columns:
+            named = {*column.mandatory_when, *column.allowed_when} | (
+                {column.not_before} if column.not_before else set()
+            )
+            if unknown := named - set(names):
+                raise ValueError(f"column {column.name} hangs on {', '.join(sorted(unknown))}, which is no column")
+        if unknown := set(self.unique) - set(names):
+            raise ValueError(f"unique names {', '.join(sorted(unknown))}, which is no column")
+        if not re.fullmatch(self.file_name, self.file_name_example):
+            raise ValueError("file_name_example does not match file_name")
+        return self
+
+    def column(self, name: str) -> Column | None:
+        """The column of this name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    @property
+    def mandatory(self) -> tuple[str, ...]:
+        """Names of the columns that no file may lack."""
+        return tuple(column.name for column in self.columns if column.obligation == "M")
+
+
+def contracts() -> Mapping[str, Contract]:
+    """All contracts of the settings' configuration folder by Dateiart. Raises ConfigError, see `load_contracts`."""
+    return load_contracts(settings().config_dir / "contracts")
+
+
+@cache
+def load_contracts(folder: Path) -> Mapping[str, Contract]:
+    """All contracts of a folder by Dateiart, read once.
+
+    Raises ConfigError with file and line for a broken contract, for two of one Dateiart, and for an empty folder.
+    """
+    found: dict[str, Contract] = {}
+    origin: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        contract = load(path, Contract)
+        if contract.kind in found:
+            raise ConfigError(
+                f"Two contracts of kind {contract.kind}: the other is {origin[contract.kind]}.", file=path
+            )
+        found[contract.kind], origin[contract.kind] = contract, path
+    if not found:
+        raise ConfigError("No contract files (*.yaml) here.", file=folder)
+    return MappingProxyType(found)
+
+
+def match_name(file_name: str) -> tuple[Contract, dict[str, str]] | None:
+    """The contract that knows a file of this name, and the named groups of its pattern (blz, auftrag, lnr, zeit)."""
+    for contract in contracts().values():
+        if found := re.fullmatch(contract.file_name, file_name):
+            return contract, found.groupdict()
+    return None

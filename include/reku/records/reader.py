@@ -1,0 +1,349 @@
+"""Reading an exchanged file: bytes in, rows of text out, or a refusal that says what and where (domain.md 8 and 9.0).
+
+Only what concerns the file as a whole is judged here; `rows.row_faults` judges the rows.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import re
+import zlib
+from collections.abc import Callable
+from itertools import islice
+
+from reku.errors import RekuError, suggest
+from reku.records.contract import Contract
+from reku.records.faults import Fault, FaultCode, FileRefused
+from reku.records.record_file import CONTROL, Head, RecordFile
+from reku.records.times import parse_moment
+
+MOST_FAULTS = 20
+"""A refusal names no more faults of one sort than this."""
+LONGEST_LINE = 100_000
+"""Characters; the widest contract stays below 2,000."""
+MOST_COLUMNS = 200
+
+_BOM = b"\xef\xbb\xbf"
+_CONTROL = re.compile(f"[{CONTROL}]")
+HEAD = (
+    "Dateiart",
+    "Version",
+    "BLZ",
+    "Auftrags_Nr",
+    "Lieferungs_Nr",
+    "Erstellt_am",
+    "Absender",
+    "Empfaenger",
+    "Umgebung",
+)
+
+
+def read(
+    contract: Contract,
+    data: bytes,
+    *,
+    environment: str,
+    file_name: str | None = None,
+    encoding: str | None = None,
+) -> RecordFile:
+    """The file's head and rows.
+
+    `environment` is P or T: files of the other kind are refused. With `file_name` the leading record is held against
+    it, and a packed file (.gz) is unpacked; without it `data` must be unpacked. `encoding` is the one agreed with the
+    institute, by default the contract's first; nothing is guessed.
+
+    Raises FileRefused with all faults of the first step that finds any (encoding, frame, head, columns, records,
+    count and check sum), and RekuError for an `encoding` that the contract does not allow.
+    """
+    encoding = agreed_encoding(contract, encoding)
+    named = _named(contract, file_name)
+    data = _unpacked(contract, data, file_name)
+    if not data.strip():
+        raise FileRefused([Fault(FaultCode.LEER, advice="Die Datei ist leer. Bitte vollständig neu liefern.")])
+    offset = len(_BOM) if encoding == "utf-8" and data.startswith(_BOM) else 0
+    data = data[offset:]
+    text = _decoded(data, encoding, offset)
+    _check_line_ends(data)
+    if contract.frame == "plain":
+        return _read_plain(contract, text, environment, named)
+    closing = _find_closing_record(data, contract.delimiter)
+    records = _records(_lines(text, contract), contract)
+    head = head_of(contract, records[0], environment, named)
+    columns, warnings = columns_of(contract, records[1] if len(records) > 2 else [], line=2)
+    rows = _rows(records, len(columns))
+    _check_closing_record(records[-1], len(records), len(rows), hashlib.sha256(data[:closing]).hexdigest())
+    return RecordFile(contract, head, columns, rows, list(range(3, 3 + len(rows))), warnings)
+
+
+def agreed_encoding(contract: Contract, encoding: str | None) -> str:
+    """The encoding to use: the one asked for, or the contract's first. Raises RekuError if it is not allowed."""
+    if encoding is None:
+        return contract.encodings[0]
+    if encoding not in contract.encodings:
+        raise RekuError(
+            f"Contract {contract.kind} does not allow the encoding {encoding!r}, only {', '.join(contract.encodings)}. "
+            f"Agree on one of these, or add it to `encodings` in contracts/{contract.kind.lower()}.yaml."
+        )
+    return encoding
+
+
+def _named(contract: Contract, file_name: str | None) -> dict[str, str]:
+    """The named parts of the file's name; empty without a name."""
+    if file_name is None:
+        return {}
+    found = re.fullmatch(contract.file_name, file_name)
+    if found is None:
+        advice = f"Der Dateiname passt nicht zu {contract.kind}; erwartet wie {contract.file_name_example}."
+        raise FileRefused([Fault(FaultCode.DATEINAME, advice=advice)])
+    return {part: value for part, value in found.groupdict().items() if value is not None}
+
+
+def _unpacked(contract: Contract, data: bytes, file_name: str | None) -> bytes:
+    """The plain bytes, never more of them than the contract allows, however small the archive is."""
+    if contract.gzip and file_name is not None and file_name.endswith(".gz"):
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as archive:
+                data = archive.read(contract.max_bytes + 1)
+        except (OSError, EOFError, zlib.error):
+            advice = "Das gzip-Archiv ist beschädigt oder unvollständig. Bitte neu packen und vollständig übertragen."
+            raise FileRefused([Fault(FaultCode.ARCHIV, advice=advice)]) from None
+    if len(data) > contract.max_bytes:
+        advice = (
+            f"Die Datei ist entpackt größer als {contract.max_bytes} Bytes. Bitte auf mehrere Lieferungen verteilen."
+        )
+        raise FileRefused([Fault(FaultCode.ZU_GROSS, advice=advice)])
+    return data
+
+
+def _decoded(data: bytes, encoding: str, offset: int) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        advice = (
+            f"Byte 0x{data[error.start]:02X} an Stelle {error.start + offset} (ab 0 gezählt) ist kein {encoding}. "
+            f"Bitte in {encoding} liefern."
+        )
+        raise FileRefused([Fault(FaultCode.ZEICHENSATZ, line, advice=advice)]) from None
+
+
+def _check_line_ends(data: bytes) -> None:
+    if data.count(b"\r") == data.count(b"\r\n"):
+        return
+    place = next(match.start() for match in re.finditer(rb"\r(?!\n)", data))
+    advice = "Wagenrücklauf ohne Zeilenvorschub. Zeilen mit CRLF oder LF beenden."
+    raise FileRefused([Fault(FaultCode.ZEILENENDE, data.count(b"\n", 0, place) + 1, advice=advice)])
+
+
+def _find_closing_record(data: bytes, delimiter: str) -> int:
+    """Where the N record begins, in bytes. Refuses a file without one and a file that goes on after it."""
+    first = re.search(rb'(?m)^(?:N|"N")(?:' + re.escape(delimiter.encode()) + rb"|\r?$)", data)
+    if first is None:
+        line = data.rstrip(b"\r\n").count(b"\n") + 1
+        advice = "Der Schlusssatz N fehlt: Die Datei ist abgeschnitten. Bitte vollständig neu liefern."
+        raise FileRefused([Fault(FaultCode.SCHLUSSSATZ_FEHLT, line, advice=advice)])
+    line_end = data.find(b"\n", first.start())
+    if line_end not in (-1, len(data) - 1):
+        line = data.count(b"\n", 0, line_end + 1) + 1
+        advice = "Nach dem Schlusssatz N darf nichts mehr folgen."
+        raise FileRefused([Fault(FaultCode.NACH_SCHLUSSSATZ, line, advice=advice)])
+    return first.start()
+
+
+def _lines(text: str, contract: Contract) -> list[str]:
+    """The lines without their ends, free of control characters and of bearable length."""
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    for found in _CONTROL.finditer(text):
+        if found[0] != contract.delimiter:
+            line = text.count("\n", 0, found.start()) + 1
+            advice = f"Steuerzeichen U+{ord(found[0]):04X} ist nicht erlaubt. Bitte aus den Feldern entfernen."
+            raise FileRefused([Fault(FaultCode.STEUERZEICHEN, line, advice=advice)])
+    lines = text.split("\n")
+    if max(map(len, lines)) > LONGEST_LINE:
+        line = next(number for number, one in enumerate(lines, 1) if len(one) > LONGEST_LINE)
+        advice = f"Die Zeile ist länger als {LONGEST_LINE} Zeichen."
+        raise FileRefused([Fault(FaultCode.SATZ_ZU_LANG, line, advice=advice)])
+    return lines
+
+
+def _records(lines: list[str], contract: Contract) -> list[list[str]]:
+    """The cells of every line; a record never goes over two lines."""
+    reader = csv.reader(lines, delimiter=contract.delimiter, quotechar='"', doublequote=True, strict=True)
+    records: list[list[str]] = []
+    try:
+        for record in reader:
+            records.append(record)
+            if reader.line_num != len(records):
+                advice = "Ein Wert in Anführungszeichen geht über das Zeilenende; das ist nicht erlaubt."
+                raise FileRefused([Fault(FaultCode.ZEILENUMBRUCH, len(records), advice=advice)])
+    except csv.Error:
+        # A quote that stays open swallows the lines after it; the line where it opened is the one to mend.
+        advice = 'Anführungszeichen sind nicht richtig geschlossen. Innerhalb eines Wertes verdoppeln: "".'
+        raise FileRefused([Fault(FaultCode.ANFUEHRUNGSZEICHEN, len(records) + 1, advice=advice)]) from None
+    return records
+
+
+def head_of(contract: Contract, cells: list[str], environment: str, named: dict[str, str]) -> Head:
+    """The V record, held against the contract, the environment and the file name."""
+    if not cells or cells[0] != "V" or len(cells) != len(HEAD) + 1:
+        advice = f"Die erste Zeile muss der Kopfsatz sein: V;{';'.join(HEAD)}."
+        raise FileRefused([Fault(FaultCode.KOPFSATZ_FEHLT, 1, advice=advice)])
+    value = dict(zip(HEAD, cells[1:], strict=True))
+    faults: list[Fault] = []
+
+    def fault(code: FaultCode, field: str, advice: str) -> None:
+        faults.append(Fault(code, 1, field, advice))
+
+    if value["Dateiart"] != contract.kind:
+        fault(FaultCode.DATEIART, "Dateiart", f"Erwartet wird die Dateiart {contract.kind}.")
+        raise FileRefused(faults)
+    if value["Version"] != contract.version:
+        fault(FaultCode.VERSION, "Version", f"Vereinbart ist Version {contract.version}.")
+        raise FileRefused(faults)
+    if value["Umgebung"] not in ("P", "T"):
+        fault(FaultCode.FORMAT, "Umgebung", "Umgebung ist P (Produktion) oder T (Test).")
+    elif value["Umgebung"] != environment:
+        kind = {"P": "Produktion", "T": "Test"}
+        here, there = kind.get(environment, environment), kind[value["Umgebung"]]
+        fault(FaultCode.UMGEBUNG, "Umgebung", f"Datei für die Umgebung {there}, hier ist {here}.")
+    if not re.fullmatch("[0-9]{8}", value["BLZ"]):
+        fault(FaultCode.FORMAT, "BLZ", "BLZ muss aus genau 8 Ziffern bestehen.")
+    if not re.fullmatch("[0-9]{1,6}", value["Lieferungs_Nr"]):
+        fault(FaultCode.FORMAT, "Lieferungs_Nr", "Lieferungs_Nr muss aus 1 bis 6 Ziffern bestehen.")
+    moment = None
+    try:
+        moment = parse_moment(value["Erstellt_am"])
+    except ValueError:
+        fault(FaultCode.FORMAT, "Erstellt_am", "Erstellt_am muss ein Zeitpunkt TT.MM.JJJJ HH:MM:SS sein.")
+    same: dict[str, tuple[str, Callable[[str], object]]] = {
+        "blz": ("BLZ", str),
+        "auftrag": ("Auftrags_Nr", str),
+        "lnr": ("Lieferungs_Nr", _number),
+    }
+    for part, (field, form) in same.items():
+        if part in named and form(named[part]) != form(value[field]):
+            fault(FaultCode.WIDERSPRUCH, field, f"{field} im Kopfsatz und im Dateinamen sind verschieden.")
+    if faults or moment is None:
+        raise FileRefused(faults)
+    return Head(
+        kind=value["Dateiart"],
+        version=value["Version"],
+        institute=value["BLZ"],
+        order_number=value["Auftrags_Nr"],
+        delivery_number=value["Lieferungs_Nr"],
+        created_at=moment,
+        sender=value["Absender"],
+        receiver=value["Empfaenger"],
+        environment=value["Umgebung"],
+    )
+
+
+def _number(text: str) -> str:
+    """17 and 000017 are the same delivery number."""
+    return text.lstrip("0") or "0"
+
+
+def columns_of(contract: Contract, cells: list[str], line: int) -> tuple[tuple[str, ...], tuple[Fault, ...]]:
+    """The column names in the file's order, and warnings for unknown ones."""
+    if contract.frame == "vkdn":
+        if not cells or cells[0] != "K":
+            advice = "Die zweite Zeile muss der Satz K mit den Spaltennamen sein."
+            raise FileRefused([Fault(FaultCode.SPALTENSATZ_FEHLT, line, advice=advice)])
+        cells = cells[1:]
+    if len(cells) > MOST_COLUMNS:
+        advice = f"{len(cells)} Spalten; der Vertrag {contract.kind} kennt {len(contract.columns)}."
+        raise FileRefused([Fault(FaultCode.SPALTEN_ZU_VIELE, line, advice=advice)])
+    known = [column.name for column in contract.columns]
+    faults, warnings, seen = list[Fault](), list[Fault](), set[str]()
+    for name in cells:
+        if name in seen or not name:
+            advice = "Der Spaltenname steht zweimal." if name else "Eine Spalte hat keinen Namen."
+            faults.append(Fault(FaultCode.SPALTE_DOPPELT, line, name[:60], advice))
+        elif name not in known:
+            warnings.append(
+                Fault(FaultCode.SPALTE_UNBEKANNT, line, name[:60], "Die Spalte ist nicht vereinbart und entfällt.")
+            )
+        seen.add(name)
+    for name in contract.mandatory:
+        if name not in seen:
+            near = suggest(name, [warning.field for warning in warnings])
+            advice = f"Die Pflichtspalte {name} fehlt." + (f" Ist {near} gemeint?" if near else "")
+            faults.append(Fault(FaultCode.SPALTE_FEHLT, line, name, advice))
+    if faults:
+        raise FileRefused(faults[:MOST_FAULTS])
+    return tuple(cells), tuple(warnings)
+
+
+def _rows(records: list[list[str]], width: int) -> list[list[str]]:
+    """The values of the D records, which stand between K and N and have as many cells as K."""
+    middle = records[2:-1]
+    rows = [record[1:] for record in middle if len(record) == width + 1 and record[0] == "D"]
+    if len(rows) == len(middle):
+        return rows
+    wrong = (
+        _record_fault(record, line, width)
+        for line, record in enumerate(middle, 3)
+        if len(record) != width + 1 or record[0] != "D"
+    )
+    raise FileRefused(islice(wrong, MOST_FAULTS))
+
+
+def _record_fault(record: list[str], line: int, width: int) -> Fault:
+    if not record or record[0] != "D":
+        return Fault(
+            FaultCode.SATZART, line, advice="Zwischen den Sätzen K und N stehen nur Sätze D, keine Leerzeilen."
+        )
+    advice = f"Der Satz hat {len(record) - 1} Werte, der Spaltensatz nennt {width}."
+    return Fault(FaultCode.ZELLENZAHL, line, advice=advice)
+
+
+def _check_closing_record(cells: list[str], line: int, rows: int, checksum: str) -> None:
+    if len(cells) != 3:
+        advice = "Der Schlusssatz ist unvollständig; erwartet N;Anzahl_D;Pruefsumme."
+        raise FileRefused([Fault(FaultCode.SCHLUSSSATZ_FEHLT, line, advice=advice)])
+    faults = []
+    if not re.fullmatch("[0-9]{1,9}", cells[1]) or int(cells[1]) != rows:
+        advice = f"Die Datei enthält {rows} Sätze D; der Schlusssatz nennt eine andere Anzahl."
+        faults.append(Fault(FaultCode.ANZAHL, line, "Anzahl_D", advice))
+    if cells[2] != checksum:
+        advice = "Die Prüfsumme passt nicht zum Inhalt: Die Datei wurde unterwegs verändert. Bitte neu liefern."
+        faults.append(Fault(FaultCode.PRUEFSUMME, line, "Pruefsumme", advice))
+    if faults:
+        raise FileRefused(faults)
+
+
+def _read_plain(contract: Contract, text: str, environment: str, named: dict[str, str]) -> RecordFile:
+    """A file with a header line only: what the V record would say comes from the file name; nothing is secured."""
+    records = _records(_lines(text, contract), contract)
+    columns, warnings = columns_of(contract, records[0], line=1)
+    faults = [
+        Fault(
+            FaultCode.ZELLENZAHL, line, advice=f"Die Zeile hat {len(record)} Werte, die Kopfzeile nennt {len(columns)}."
+        )
+        for line, record in enumerate(records[1:], 2)
+        if len(record) != len(columns)
+    ]
+    if faults:
+        raise FileRefused(faults[:MOST_FAULTS])
+    stamp = named.get("zeit", "")
+    try:
+        moment = parse_moment(f"{stamp[6:8]}.{stamp[4:6]}.{stamp[:4]} {stamp[8:10]}:{stamp[10:12]}:{stamp[12:]}")
+    except ValueError:
+        advice = "Ohne Kopfsatz muss der Dateiname den Zeitpunkt JJJJMMTTHHMMSS tragen."
+        raise FileRefused([Fault(FaultCode.DATEINAME, advice=advice)]) from None
+    head = Head(
+        kind=contract.kind,
+        version=contract.version,
+        institute=named.get("blz", ""),
+        order_number=named.get("auftrag", ""),
+        delivery_number=named.get("lnr", "0"),
+        created_at=moment,
+        sender="",
+        receiver="",
+        environment=environment,
+    )
+    unsecured = Fault(FaultCode.UNGESICHERT, advice="Ohne Kopf- und Schlusssatz: Anzahl und Prüfsumme sind ungeprüft.")
+    return RecordFile(contract, head, columns, records[1:], list(range(2, 1 + len(records))), (unsecured, *warnings))
