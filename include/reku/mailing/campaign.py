@@ -15,6 +15,7 @@ from reku.catalogue.models import Campaign, Institute, Medium
 from reku.errors import StageError
 from reku.store.tables import deliveries, lists, orders
 
+
 class CampaignFault(StageError):
     """The campaign cannot send. The messages stay open; clearing `dispatch` sends what is still in its window."""
 
@@ -46,7 +47,10 @@ def route(connection: sa.Connection, delivery: int) -> Route:
     """
     row = connection.execute(
         sa.select(
-            deliveries.c.institute, deliveries.c.delivery_number, deliveries.c.order_id, orders.c.order_number,
+            deliveries.c.institute,
+            deliveries.c.delivery_number,
+            deliveries.c.order_id,
+            orders.c.order_number,
         )
         .join(orders, orders.c.id == deliveries.c.order_id)
         .where(deliveries.c.id == delivery)
@@ -94,4 +98,3 @@ def _check_list(connection: sa.Connection, campaign: Campaign, order_id: int, or
         raise CampaignFault(f"{place} is not a list of order {order_number}. {cure}")
     if row.frozen_at is not None:
         raise CampaignFault(f"{place} is frozen since the order was renamed. {cure}")
-

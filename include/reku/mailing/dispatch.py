@@ -124,8 +124,8 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
     _progress(done, delivery, last=True)
     if done.later:
         raise StageError(
-            f"Delivery {delivery}: the server put off {len(done.later)} messages; they are still open. Clear `dispatch` "
-            "to try again; past their window they end as not delivered in time."
+            f"Delivery {delivery}: the server put off {len(done.later)} messages; they are still open. Clear "
+            "`dispatch` to try again; past their window they end as not delivered in time."
         )
     return done
 
@@ -165,9 +165,7 @@ def _filled(way: Route, one: ledger.Claimed) -> tuple[str, Mail]:
     return medium.key, fill(compiled, one.fields, links)
 
 
-def _session_ended(
-    engine: sa.Engine, one: ledger.Claimed, fence: int, error: SessionError, done: Dispatched
-) -> None:
+def _session_ended(engine: sa.Engine, one: ledger.Claimed, fence: int, error: SessionError, done: Dispatched) -> None:
     """The mail in hand is in doubt if its final dot may have reached the server, otherwise it is open again."""
     if error.begun_unanswered:
         done.in_doubt += 1

@@ -1,7 +1,7 @@
 """Hand one mail after the other to the relay over a kept SMTP connection (RFC 5321).
 
-Only the answer to this person's RCPT or DATA says anything about the person. An answer to the session (banner, STARTTLS,
-AUTH, MAIL FROM) or a broken connection before the final dot is the relay's trouble and ends the dispatch.
+Only the answer to this person's RCPT or DATA says anything about the person. An answer to the session (banner,
+STARTTLS, AUTH, MAIL FROM) or a broken connection before the final dot is the relay's trouble and ends the dispatch.
 """
 
 from __future__ import annotations

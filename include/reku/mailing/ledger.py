@@ -1,7 +1,7 @@
 """The ledger: claims before it sends, records after, and never lets two dispatchers hold one delivery (DESIGN 6.1).
 
-A dispatcher holds a session-level advisory lock for its delivery on a connection of its own. Each batch is claimed with a
-fencing number; a mail is begun only if its row still carries that number. What a dead dispatcher had claimed and not
+A dispatcher holds a session-level advisory lock for its delivery on a connection of its own. Each batch is claimed with
+a fencing number; a mail is begun only if its row still carries that number. What a dead dispatcher had claimed and not
 begun goes back to open; what it had begun is in doubt. Its own late answer, should it still come, beats the doubt.
 """
 
@@ -81,7 +81,7 @@ def delivery_lock(engine: sa.Engine, delivery: int) -> Iterator[Lock]:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:first, :second)"), keys):
             raise StillRunning(
-                f"Delivery {delivery} is being dispatched by another task that is still running. Nothing was done here; "
+                f"Delivery {delivery} is being dispatched by another task that still runs. Nothing was done here: "
                 "clear `dispatch` when it has ended."
             )
         try:
@@ -160,7 +160,7 @@ def claim(
         if len(rows) != len(free):
             raise StageError(
                 f"Delivery {delivery}: {len(free) - len(rows)} open messages have lost their delivered rows to the "
-                "retention period and cannot be filled any more. Raise the retention period above the occasion's window."
+                "retention period and cannot be filled any more. Raise that period above the occasion's window."
             )
         return [Claimed(*row) for row in rows], len(against), fence
 
@@ -198,9 +198,7 @@ def begin(engine: sa.Engine, id_: int, fence: int, *, message_id: str, medium: s
         with engine.begin() as connection:
             begun = connection.execute(
                 sa.update(messages)
-                .where(
-                    messages.c.id == id_, messages.c.fence == fence, messages.c.state == MessageState.CLAIMED
-                )
+                .where(messages.c.id == id_, messages.c.fence == fence, messages.c.state == MessageState.CLAIMED)
                 .values(
                     state=MessageState.BEGUN,
                     begun_at=moment,
@@ -245,4 +243,4 @@ def counts(connection: sa.Connection, delivery: int) -> dict[str, int]:
         .where(messages.c.delivery_id == delivery)
         .group_by(messages.c.state)
     ).all()
-    return {state.value: 0 for state in MessageState} | {state: number for state, number in found}
+    return {state.value: 0 for state in MessageState} | dict(map(tuple, found))

@@ -1,0 +1,65 @@
+"""What Airflow's UI says about a DAG: written for the person on call at night."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reku.catalogue.models import Occasion
+
+_OCCASION = """\
+### {code} {title}
+
+**What it does.** Once each calendar day, shortly after 03:00 Berlin time, it takes the work of that day for every bank
+that ordered this occasion: waits for the control file and for expected deliveries, checks them, fills the subscriber
+lists, sends what is due at the campaign's play-out time, collects the responses and writes the response file. One index
+of the group `delivery` is one delivery of one bank; its name is shown once it has started.
+
+**Is it safe to clear?** Yes, any task, any time, any number of times. Nobody gets a second mail: the ledger knows who has
+been written to. Clear the one red index with its downstream tasks; the others stay untouched.
+
+**When it fails**
+
+| red task | meaning | what to do |
+| --- | --- | --- |
+| `await_control_file` | deliveries came, but no order has a processed control file | have the order's name changed once in OSPlus; the file is sent again |
+| `await_delivery` | the bank's delivery for the period did not come | ask the sender; a late one is taken by the next run by itself |
+| `validate` | the file was refused as a whole | the receipt in `ausgang/` names the rows; a corrected file takes the same number |
+| `upsert_subscribers` | list frozen, or an earlier delivery of the order is not loaded | repair what the message names, clear |
+| `dispatch` | campaign without list or mail, not active, or the relay refuses us | mend the campaign block or the relay, clear `dispatch`: what is still in its window is sent |
+| `export_feedback` | the response file could not be written | mend the outbox, clear: the same bytes are written |
+| `report` | sums up; lists everything that is not green | work through its list, then clear `report` |
+
+Parked deliveries and messages in doubt are named by `report`. Look a person's row up by its reference, never by name.
+
+**Re-running a day.** A run is for the day of its logical date; a manual run for its param `day`, else the day it is started.
+A run for a past day (backfill) does that day's work and nothing else. Mails past their window are not sent.
+
+**About this occasion.** Family {family}; media: {media}. A mail may go out from {first} to {last} days around `Anlass_Datum`.
+Waits {response} for responses after dispatch.
+"""
+
+_BROKEN = """\
+### The file of this occasion cannot be read
+
+Nothing is sent for it until it is mended; all other occasions run. `reku check` shows the same:
+
+{faults}
+"""
+
+
+def occasion_doc(occasion: Occasion) -> str:
+    """`doc_md` of an occasion DAG."""
+    return _OCCASION.format(
+        code=occasion.code,
+        title=occasion.title,
+        family=occasion.family,
+        media=", ".join(occasion.media) or "none of the central ones, link your own",
+        first=occasion.window.first_day,
+        last=occasion.window.last_day,
+        response=occasion.response_window,
+    )
+
+
+def broken_doc(faults: Iterable[str]) -> str:
+    """`doc_md` of the DAG that stands in for a broken occasion file."""
+    return _BROKEN.format(faults="\n".join(f"- {fault}" for fault in faults))

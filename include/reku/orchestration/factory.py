@@ -1,0 +1,109 @@
+"""One occasion in, one DAG out (DESIGN section 3). Parsing touches no database, no network and nothing heavy."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param, task, task_group
+
+from reku import clock
+from reku.catalogue.models import Occasion
+from reku.errors import ConfigError
+from reku.orchestration import operators as op
+from reku.orchestration.docs import broken_doc, occasion_doc
+
+OWNER = "reku-operations"
+START = datetime(2026, 1, 1, tzinfo=clock.BERLIN)
+ZONE = "Europe/Berlin"
+DEFAULT_ARGS = {
+    "owner": OWNER,
+    # What may pass by itself (a relay that drops, a dispatcher still running) is tried twice more; the rest fails.
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+}
+
+
+def dag_id(code: str) -> str:
+    """The DAG of an occasion: MCAG002 → reku_mcag002."""
+    return f"reku_{code.lower()}"
+
+
+def schedule(code: str) -> CronTriggerTimetable | None:
+    """Once each calendar day after 03:00 in Berlin: that hour exists once on every day of the year.
+
+    The minute is spread by a hash of the code. Where the clock is moved (demo) there is no schedule: Airflow knows only
+    the real time, and two times in one place would start runs for the wrong days.
+    """
+    return system_schedule(f"{zlib.crc32(code.encode()) % 45} 3 * * *")
+
+
+def system_schedule(cron: str) -> CronTriggerTimetable | None:
+    """The timetable of a system DAG in Berlin time; none where the clock is moved, see `schedule`."""
+    return None if clock.is_moved() else CronTriggerTimetable(cron, timezone=ZONE)
+
+
+def occasion_dag(occasion: Occasion) -> DAG:
+    """The DAG of one occasion: control file → due work → one mapped group per delivery → report."""
+    code = occasion.code
+    with DAG(
+        dag_id(code),
+        dag_display_name=f"{code} {occasion.title}",
+        description=occasion.title,
+        doc_md=occasion_doc(occasion),
+        schedule=schedule(code),
+        start_date=START,
+        catchup=False,
+        max_active_runs=8,
+        dagrun_timeout=timedelta(hours=40),
+        default_args=DEFAULT_ARGS,
+        tags=["reku", "kind:occasion", f"family:{occasion.family}", *(f"provider:{p}" for p in occasion.providers)],
+        params={"day": Param(None, type=["null", "string"], format="date", description="Calendar day, YYYY-MM-DD")},
+        is_paused_upon_creation=False,  # an occasion that nobody unpaused would be mail silently not sent
+    ) as dag:
+        control_file = op.AwaitControlFile(task_id="await_control_file", occasion=code)
+        due_work = op.DueWork(task_id="due_work", occasion=code)
+
+        @task_group(group_id="delivery")
+        def delivery(item: Any) -> Any:
+            awaited = op.AwaitDelivery(task_id="await_delivery", item=item)
+            taken = awaited.output
+            validate = op.Validate(task_id="validate", delivery=taken)
+            release = op.Release(task_id="release", delivery=taken)
+            upsert = op.UpsertSubscribers(task_id="upsert_subscribers", delivery=taken)
+            dispatch = op.Dispatch(task_id="dispatch", delivery=taken)
+            collect = op.CollectResponses(task_id="collect_responses", delivery=taken, window=occasion.response_window)
+            export = op.ExportFeedback(task_id="export_feedback", delivery=taken)
+            awaited >> validate >> release >> upsert >> dispatch >> collect >> export
+            return export  # what comes after the group hangs on this task, so it must be the last one
+
+        report = op.Report(task_id="report", occasion=code)
+        control_file >> due_work >> delivery.expand(item=due_work.output) >> report
+    return dag
+
+
+def broken_dag(code: str, faults: Iterable[ConfigError]) -> DAG:
+    """A DAG for an occasion whose file cannot be read: it fails each day and says why, instead of vanishing."""
+    texts = [str(fault) for fault in faults]
+    with DAG(
+        dag_id(code),
+        dag_display_name=f"{code} – configuration fault",
+        doc_md=broken_doc(texts),
+        schedule=schedule(code),
+        start_date=START,
+        catchup=False,
+        default_args=DEFAULT_ARGS | {"retries": 0},
+        tags=["reku", "kind:occasion", "broken"],
+        is_paused_upon_creation=False,
+    ) as dag:
+
+        @task
+        def configuration() -> None:
+            from airflow.sdk.exceptions import AirflowFailException
+
+            raise AirflowFailException("\n".join(texts))
+
+        configuration()
+    return dag

@@ -1,0 +1,163 @@
+"""The end of a run: what was done for whom, whether the numbers add up, and what stands in the way of green."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku import clock
+from reku.catalogue import institutes
+from reku.mailing import ledger
+from reku.store.tables import DeliveryState, MessageState, deliveries, messages, orders
+
+BAD = ("failed", "upstream_failed")
+
+
+@dataclass
+class Summary:
+    """`lines` for the log, `problems` that keep the run from being green, `counts` of all deliveries together."""
+
+    lines: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    counts: dict[str, int | str | None] = field(default_factory=dict)
+
+
+def sum_up(
+    engine: sa.Engine,
+    occasion: str,
+    day: date,
+    run: str,
+    items: Sequence[Mapping[str, Any]],
+    states: Mapping[str, str],
+) -> Summary:
+    """Sum up one run. `items` is what due_work listed, `states` the state of each task (`<task id>[_<index>]`)."""
+    found = Summary()
+    _tasks(found, items, states)
+    with engine.begin() as connection:
+        rows = _deliveries(connection, occasion, day, items)
+        for row in rows:
+            _delivery(engine, connection, found, row, day)
+        _parked(connection, found, occasion, run)
+        _in_doubt(connection, found, occasion, {row.id for row in rows}, day)
+    found.counts = {"deliveries": len(rows), "problems": len(found.problems)}
+    if not items and not found.problems:
+        found.lines.append("Nothing ordered or nothing due.")
+    return found
+
+
+def _tasks(found: Summary, items: Sequence[Mapping[str, Any]], states: Mapping[str, str]) -> None:
+    """Name every failed task; one that never started shows only its number, so the bank is named here."""
+    for task, state in sorted(states.items()):
+        if state not in BAD or task == "report":
+            continue
+        name, _, index = task.rpartition("_")
+        if "." in task and index.isdigit() and int(index) < len(items):
+            if state == "failed":
+                found.problems.append(f"{items[int(index)]['label']}: task {name.partition('.')[2]} failed")
+        elif state == "failed":
+            found.problems.append(f"task {task} failed")
+
+
+def _deliveries(
+    connection: sa.Connection, occasion: str, day: date, items: Sequence[Mapping[str, Any]]
+) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """Deliveries this run had to do with: those it listed, and those that came for an order it waited for."""
+    listed = [item["delivery"] for item in items if item["delivery"]]
+    waited = [item["order"] for item in items if not item["delivery"]]
+    return connection.execute(
+        sa.select(deliveries, orders.c.name)
+        .join(orders, orders.c.id == deliveries.c.order_id)
+        .where(orders.c.occasion == occasion)
+        .where(deliveries.c.id.in_(listed) | (deliveries.c.order_id.in_(waited) & (deliveries.c.period_start == day)))
+        .where(deliveries.c.state != DeliveryState.PARKED)
+        .order_by(deliveries.c.institute, deliveries.c.order_number, deliveries.c.delivery_number)
+    ).all()
+
+
+def _delivery(
+    engine: sa.Engine, connection: sa.Connection, found: Summary, row: sa.Row[*tuple[Any, ...]], day: date
+) -> None:
+    bank = institutes().get(row.institute)
+    label = f"{bank.name if bank else row.institute} · {row.name} · {row.delivery_number:06d}"
+    _clear_up(engine, row.id)
+    states = ledger.counts(connection, row.id)
+    shown = ", ".join(f"{state.lower()} {count}" for state, count in states.items() if count)
+    found.lines.append(f"{label}: {row.state}, rows {row.rows}, rejected {row.rejected}, {shown or 'no messages'}")
+    if row.state != DeliveryState.LOADED:
+        if row.state in (DeliveryState.REFUSED, DeliveryState.DECLINED):
+            found.problems.append(f"{label}: {row.state.lower()} {row.code}".rstrip())
+        else:
+            found.problems.append(f"{label}: not loaded, it is {row.state}")
+        return
+    if row.rows != row.accepted + row.rejected or row.accepted != sum(states.values()):
+        found.problems.append(
+            f"{label}: the numbers do not add up: {row.rows} rows, {row.accepted} accepted, {row.rejected} rejected, "
+            f"{sum(states.values())} messages"
+        )
+    open_due = _open_due(connection, row.id, day)
+    if open_due:
+        found.problems.append(f"{label}: {open_due} messages due by {day:%d.%m.%Y} are still open")
+
+
+def _clear_up(engine: sa.Engine, delivery: int) -> None:
+    """A dispatcher that died leaves claimed and begun rows; without this they would stay unnamed until the next one."""
+    try:
+        with ledger.delivery_lock(engine, delivery):
+            ledger.recover(engine, delivery)
+    except ledger.StillRunning:
+        return  # it is alive: its rows are its own
+
+
+def _open_due(connection: sa.Connection, delivery: int, day: date) -> int:
+    due_on = sa.cast(sa.func.timezone("Europe/Berlin", messages.c.due_at), sa.Date)
+    past = day < clock.today()
+    return (
+        connection.scalar(
+            sa.select(sa.func.count())
+            .select_from(messages)
+            .where(messages.c.delivery_id == delivery)
+            .where(messages.c.state.in_((MessageState.OPEN, MessageState.CLAIMED, MessageState.BEGUN)))
+            .where(due_on == day if past else due_on <= day)
+        )
+        or 0
+    )
+
+
+def _parked(connection: sa.Connection, found: Summary, occasion: str, run: str) -> None:
+    """Each parked delivery is named in every report, and makes the first run red that meets it."""
+    rows = connection.execute(
+        sa.select(deliveries).where(deliveries.c.occasion == occasion, deliveries.c.state == DeliveryState.PARKED)
+    ).all()
+    for row in rows:
+        line = f"{row.institute}, order {row.order_number}, delivery {row.delivery_number:06d} is parked: {row.advice}"
+        if row.alarmed_run in (None, run):
+            found.problems.append(line)
+        else:
+            found.lines.append(line)
+    connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id.in_([row.id for row in rows]), deliveries.c.alarmed_run.is_(None))
+        .values(alarmed_run=run)
+    )
+
+
+def _in_doubt(connection: sa.Connection, found: Summary, occasion: str, listed: set[int], day: date) -> None:
+    """Messages in doubt keep the present day's run of their occasion red until a person has resolved them."""
+    statement = (
+        sa.select(deliveries.c.institute, deliveries.c.order_number, sa.func.count())
+        .join(messages, messages.c.delivery_id == deliveries.c.id)
+        .join(orders, orders.c.id == deliveries.c.order_id)
+        .where(orders.c.occasion == occasion, messages.c.state == MessageState.IN_DOUBT)
+        .group_by(deliveries.c.institute, deliveries.c.order_number)
+    )
+    if day < clock.today():
+        statement = statement.where(deliveries.c.id.in_(listed))
+    for institute, order, count in connection.execute(statement):
+        found.problems.append(
+            f"{institute}, order {order}: {count} messages in doubt. List them with `reku messages in-doubt`, find out "
+            "from the relay's log whether they were taken, then `reku messages resolve`."
+        )

@@ -1,0 +1,87 @@
+"""The tasks of the system DAGs: intake and daily feedback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from reku.orchestration.operators import Counts, plain_errors
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class TakeIn(BaseOperator):
+    """One look into every inbox; red when a file is unknown or could not be taken in."""
+
+    doc: ClassVar[str] = """\
+### Intake
+
+**What it does.** Every five minutes it looks into the inbox of each bank (`<BLZ>/eingang/`), carries out control files, registers
+deliveries, writes receipts and archives the originals. A file is taken when its `.ok` marker is there or it has not changed
+for a minute.
+
+**Is it safe to clear?** Yes. A file is registered once; a run that was killed is repaired by the next one.
+
+**When it fails.** The message says how many files of which bank lie in `fehler/` because no contract knows their name, or could
+not be read or moved. `reku files` lists them with the reason. The next run is green again unless there are new ones.
+"""
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from reku.intake.intake import take_in_all
+        from reku.responses.bounces import collect
+        from reku.settings import settings
+        from reku.store.engine import engine
+
+        with plain_errors():
+            taken = take_in_all(engine())
+            if settings().bounce_maildir is not None:
+                collect(engine(), settings().bounce_maildir)
+        if taken.problems:
+            raise AirflowFailException("\n".join(taken.problems))
+        return taken.counts
+
+
+class ListInstitutes(BaseOperator):
+    """The BLZ of every configured institute, one mapped index each."""
+
+    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
+        from reku.catalogue import institutes
+
+        with plain_errors():
+            return sorted(institutes())
+
+
+class DailyFeedback(BaseOperator):
+    """Writes the daily response file of one institute, an empty one too, so that silence is noticed."""
+
+    doc: ClassVar[str] = """\
+### Daily feedback
+
+**What it does.** At 22:00 Berlin time it writes one response file per bank with every event that is not yet reported, an empty
+one if there is none (silence must be noticed). Bounce mails are read first.
+
+**Is it safe to clear?** Yes. Number, time stamp and rows of a file are fixed before it is written; a file that was not finished
+is written again with the same bytes, and no event is reported twice.
+
+**When it fails.** One bank's failure leaves the others untouched. Mend the outbox that the message names and clear its index.
+"""
+    template_fields = ("institute",)
+
+    def __init__(self, *, institute: Any, **kwargs: Any) -> None:
+        super().__init__(map_index_template="{{ task.institute }}", **kwargs)
+        self.institute = institute
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from reku.feedback.export import export
+        from reku.responses.bounces import collect
+        from reku.settings import settings
+        from reku.store.engine import engine
+
+        with plain_errors():
+            if settings().bounce_maildir is not None:
+                collect(engine(), settings().bounce_maildir)
+            written = export(engine(), self.institute, daily=True)
+        return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}

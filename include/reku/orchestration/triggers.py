@@ -1,0 +1,71 @@
+"""Triggers: a task that waits holds no worker. Both live by our clock and end with an event, never with a time-out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from reku import clock
+from reku.settings import settings
+
+
+class UntilTrigger(BaseTrigger):
+    """Fires `{"reached": <moment>}` when our clock has reached `until` (ISO, with zone)."""
+
+    def __init__(self, until: str) -> None:
+        super().__init__()
+        self.until = until
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "reku.orchestration.triggers.UntilTrigger", {"until": self.until}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        moment = datetime.fromisoformat(self.until)
+        while (left := (moment - clock.now()).total_seconds()) > 0:
+            # a moved clock may jump, so never sleep to the end in one go
+            await asyncio.sleep(min(left, settings().poke_seconds))
+        yield TriggerEvent({"reached": self.until})
+
+
+class LookTrigger(BaseTrigger):
+    """Looks again and again; fires `{"found": …}`, or `{"deadline": <moment>}` when our clock has passed `deadline`.
+
+    `look` names one of `LOOKS`, called with `arguments` in a thread; it finds something when it returns not None.
+    """
+
+    def __init__(self, look: str, arguments: dict[str, Any], deadline: str) -> None:
+        super().__init__()
+        self.look, self.arguments, self.deadline = look, arguments, deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            "reku.orchestration.triggers.LookTrigger",
+            {"look": self.look, "arguments": self.arguments, "deadline": self.deadline},
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        moment = datetime.fromisoformat(self.deadline)
+        while True:
+            found = await asyncio.to_thread(self._look)
+            if found is not None:
+                yield TriggerEvent({"found": found})
+                return
+            if clock.now() >= moment:
+                yield TriggerEvent({"deadline": self.deadline})
+                return
+            await asyncio.sleep(settings().poke_seconds)
+
+    def _look(self) -> int | None:
+        from sqlalchemy.exc import OperationalError
+
+        from reku.orchestration.looks import LOOKS
+
+        try:
+            return LOOKS[self.look](**self.arguments)
+        except OperationalError:
+            self.log.warning("The database does not answer; looking again in %s s.", settings().poke_seconds)
+            return None
