@@ -69,11 +69,12 @@ def next_due(engine: sa.Engine, delivery: int, day: date) -> datetime | None:
     """The moment of the latest play-out among the delivery's open messages due up to that day, or None."""
     due_on = sa.cast(sa.func.timezone("Europe/Berlin", messages.c.due_at), sa.Date)
     with engine.connect() as connection:
-        return connection.scalar(
+        found: datetime | None = connection.scalar(
             sa.select(sa.func.max(messages.c.due_at)).where(
                 messages.c.delivery_id == delivery, messages.c.state == MessageState.OPEN, due_on <= day
             )
         )
+        return found
 
 
 def check(engine: sa.Engine, delivery: int) -> Route:
@@ -162,7 +163,9 @@ def _filled(way: Route, one: ledger.Claimed) -> tuple[str, Mail]:
     medium = way.medium_for(one.fields)
     compiled = compile_medium(medium, way.institute)
     links = links_for(one.id, tracking=one.tracking)
-    return medium.key, fill(compiled, one.fields, links)
+    return medium.key, fill(
+        compiled, one.fields, links, order_number=way.order_number, delivery_number=way.delivery_number
+    )
 
 
 def _session_ended(engine: sa.Engine, one: ledger.Claimed, fence: int, error: SessionError, done: Dispatched) -> None:

@@ -1,0 +1,103 @@
+"""What a mail template may name: the delivered fields, the salutation, the bank, the links (domain.md 9.3, 9.4, 3.2).
+
+A placeholder is a delivered field by its German name; only `Berater_E-Mail` is written `Berater_E_Mail`, because
+Jinja would read the hyphen as a minus. An optional field that is empty takes the medium's fallback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from markupsafe import Markup, escape
+
+from reku.catalogue.models import Institute
+
+MANDATORY = ("Referenz", "Personennummer", "Anlass_Datum", "Anrede", "EMail")
+"""Delivered fields that the gate lets nobody through without."""
+
+OPTIONAL = (
+    "Anlass_Code",
+    "Anlass_Wert",
+    "Ansprache_Nr",
+    "Berater_Absendername",
+    "Berater_Bild",
+    "Berater_E_Mail",
+    "Berater_Nr",
+    "Berater_Telefon",
+    "Berater_Unterschrift",
+    "Briefanrede",
+    "Content_Schluessel",
+    "Firma",
+    "Geschaeftsstelle",
+    "Gueltig_bis",
+    "Impuls_ID",
+    "Nachname",
+    "Prioritaet",
+    "Produkt_Text",
+    "Titel",
+    "Vorname",
+)
+"""Delivered fields that may be empty: a template shows them with a fallback, or inside an `if` on the same field."""
+
+BANK = ("Bank_Name", "Bank_Impressum", "Bank_Farbe", "Bank_Farbe_Schrift", "Bank_Textfarbe", "Bank_Hintergrund")
+"""Taken from the institute's file; always filled."""
+
+DERIVED = ("briefanrede", "Betreff", "Abmelde_Link")
+"""Always filled: salutation without its comma, subject, unsubscribe link."""
+
+MAY_BE_EMPTY = ("Vorschau", "Zaehlpixel")
+"""The preheader, and the URL of the open pixel, which is empty without tracking consent."""
+
+LINK = "link_"
+"""`link_<name>` is the link `<name>` of the medium."""
+
+DELIVERED_AS = {"Berater_E_Mail": "Berater_E-Mail"}
+
+
+def person_values(person: Mapping[str, str], fallbacks: Mapping[str, str]) -> dict[str, str]:
+    """All delivered placeholders of a person, trimmed; empty optional ones take their fallback, else stay empty."""
+    values = {name: (person.get(DELIVERED_AS.get(name, name)) or "").strip() for name in (*MANDATORY, *OPTIONAL)}
+    values["briefanrede"] = salutation(values)
+    for name, fallback in fallbacks.items():
+        values[name] = values[name] or fallback
+    return values
+
+
+def salutation(values: Mapping[str, str]) -> str:
+    """The salutation: the delivered `Briefanrede`, else built from `Anrede` (1 Herr, 2 Frau, 3 ohne, 4 Firma).
+
+    It has no comma at its end, since templates write it.
+    """
+    delivered = values["Briefanrede"].rstrip(", ")
+    if delivered:
+        return delivered
+    kind, surname = values["Anrede"], values["Nachname"]
+    if kind in ("1", "2") and surname:
+        words = ("Sehr geehrter Herr" if kind == "1" else "Sehr geehrte Frau", values["Titel"], surname)
+    elif kind in ("1", "2", "3") and (surname or values["Vorname"]):
+        words = ("Guten Tag", values["Vorname"], surname)
+    else:
+        words = ("Sehr geehrte Damen und Herren", "", "")
+    return " ".join(word for word in words if word)
+
+
+def bank_values(institute: Institute) -> dict[str, str]:
+    """The bank's placeholders; the imprint keeps its lines in HTML as well."""
+    lines = institute.imprint.strip().splitlines()
+    return {
+        "Bank_Name": institute.name,
+        "Bank_Impressum": Imprint("\n".join(line.strip() for line in lines)),
+        "Bank_Farbe": institute.colours.primary,
+        "Bank_Farbe_Schrift": institute.colours.on_primary,
+        "Bank_Textfarbe": institute.colours.text,
+        "Bank_Hintergrund": institute.colours.background,
+    }
+
+
+class Imprint(str):
+    """A text of several lines: as it is in plain text, with `<br>` where Jinja escapes for HTML."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return str(Markup("<br>").join(escape(line) for line in self.splitlines()))
