@@ -97,7 +97,9 @@ def _same_address(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[
 
 
 def _has(message: sa.FromClause, kinds: Collection[ResponseKind]) -> sa.ColumnElement[bool]:
-    return sa.exists().where(responses.c.message_id == message.c.id, responses.c.kind.in_(kinds)).correlate(message)
+    found: Any = sa.exists().where(responses.c.message_id == message.c.id, responses.c.kind.in_(kinds))
+    exists: sa.ColumnElement[bool] = found.correlate(message)
+    return exists
 
 
 def _delivered(message: sa.FromClause, moment: datetime) -> sa.ColumnElement[bool]:

@@ -1,0 +1,286 @@
+"""Report events to the core-banking system: each once, in numbered files that come out the same however often.
+
+One transaction under a lock per institute draws the number, keeps the time stamp and assigns the events. Only then is
+the file written from those rows. What was assigned and not written is finished first by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from reku import clock
+from reku.catalogue.loader import institutes
+from reku.catalogue.models import CoreSystem, Institute
+from reku.errors import StageError
+from reku.feedback.osplus import Osplus
+from reku.feedback.outbox import put
+from reku.feedback.strategy import Stamp, Strategy, Told
+from reku.store import bounce_series
+from reku.store.tables import (
+    ResponseKind,
+    feedback_counters,
+    feedback_files,
+    feedback_rows,
+    messages,
+    orders,
+    responses,
+)
+
+log = logging.getLogger(__name__)
+
+STRATEGIES: dict[CoreSystem, Strategy] = {CoreSystem.OSPLUS: Osplus()}
+
+ALWAYS = (ResponseKind.ABME, ResponseKind.BESC, ResponseKind.HBOU, ResponseKind.ZRUE, ResponseKind.NVER)
+"""Kinds reported whatever the order's Response_Umfang says (domain.md 9.6; NVER stands in its example the same way)."""
+
+NOT_BY_DEFAULT = (ResponseKind.ZUGE,)
+"""Kinds left out where the order names no Response_Umfang."""
+
+LATE = timedelta(days=90)
+"""After sending; later events are not reported any more, except the kinds in ALWAYS: an unsubscribe is never lost."""
+
+
+@dataclass(frozen=True)
+class FeedbackFile:
+    """A response file. `sha256` is None, and `path` empty, until it is written."""
+
+    id: int
+    institute: str
+    order_id: int | None
+    number: int
+    file_name: str
+    stamped_at: datetime
+    rows: int
+    sha256: str | None = None
+    path: str = ""
+
+
+def export(
+    engine: sa.Engine, institute: str, *, order_id: int | None = None, daily: bool = False
+) -> FeedbackFile | None:
+    """Write the institute's unreported events, or one order's, into a new response file.
+
+    With nothing to report there is no file (None), except from the daily writer: it writes an empty one, once a Berlin
+    day, so that silence is noticed (domain.md 9.6). Raises ValueError for a daily file of one order, StageError for an
+    institute without a strategy, SetupError if the outbox cannot be written to.
+    """
+    if daily and order_id is not None:
+        raise ValueError("the daily file is of all orders")
+    bank, strategy = _of(institute)
+    finish_unwritten(engine, institute)
+    with engine.begin() as connection:
+        number = _next_number(connection, institute)
+        file = _assign(connection, strategy, institute, number, order_id)
+        if not file.rows and not (daily and not _daily_file_today(connection, file)):
+            connection.rollback()
+            return None
+    return _write(engine, bank, strategy, file.id)
+
+
+def finish_unwritten(engine: sa.Engine, institute: str) -> list[FeedbackFile]:
+    """Write the files of an institute whose events are assigned and which were never written, in order of number."""
+    bank, strategy = _of(institute)
+    with engine.connect() as connection:
+        left = connection.scalars(
+            sa.select(feedback_files.c.id)
+            .where(feedback_files.c.institute == institute, feedback_files.c.written_at.is_(None))
+            .order_by(feedback_files.c.number)
+        ).all()
+    finished = [_write(engine, bank, strategy, file_id) for file_id in left]
+    if finished:
+        log.info("Institute %s: %d response files begun earlier are finished.", institute, len(finished))
+    return finished
+
+
+def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
+    """The bytes of response file `number`, made again from its rows.
+
+    Raises StageError if there is no such file, or if the bytes would not be those that were written: then the codes,
+    the encoding or the contract were changed since, or rows have left by retention.
+    """
+    bank, strategy = _of(institute)
+    with engine.connect() as connection:
+        file_id = connection.scalar(
+            sa.select(feedback_files.c.id).where(
+                feedback_files.c.institute == institute, feedback_files.c.number == number
+            )
+        )
+        if file_id is None:
+            raise StageError(f"Institute {institute} has no response file {number:06d}.")
+        data, file = _content(connection, bank, strategy, file_id)
+    if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
+        raise StageError(
+            f"{file.file_name} would not come out as it was written: the institute's codes or encoding or the contract "
+            "of the response file, were changed since, or its rows have left by retention. Take the archived original."
+        )
+    return data
+
+
+def _of(institute: str) -> tuple[Institute, Strategy]:
+    known = institutes()
+    if institute not in known:
+        raise StageError(f"No institute {institute} in the configuration. Add institutes/{institute}.yaml.")
+    bank = known[institute]
+    strategy = STRATEGIES.get(bank.core_system)
+    if strategy is None:
+        raise StageError(
+            f"Institute {institute} has core system {bank.core_system}, for which there are no response files. "
+            f"There are some for: {', '.join(STRATEGIES)}."
+        )
+    return bank, strategy
+
+
+def _next_number(connection: sa.Connection, institute: str) -> int:
+    """Draw the number; its row stays locked to the end of the transaction, so that writers take turns."""
+    drawn = (
+        insert(feedback_counters)
+        .values(institute=institute, last_number=1)
+        .on_conflict_do_update(index_elements=["institute"], set_={"last_number": feedback_counters.c.last_number + 1})
+        .returning(feedback_counters.c.last_number)
+    )
+    number: int = connection.execute(drawn).scalar_one()
+    return number
+
+
+def _assign(
+    connection: sa.Connection, strategy: Strategy, institute: str, number: int, order_id: int | None
+) -> FeedbackFile:
+    stamped_at = clock.now().replace(microsecond=0)
+    values = {
+        "institute": institute,
+        "number": number,
+        "order_id": order_id,
+        "file_name": strategy.file_name(institute, number, stamped_at),
+        "stamped_at": stamped_at,
+    }
+    new = sa.insert(feedback_files).values(**values, rows=0).returning(feedback_files.c.id)
+    file_id: int = connection.execute(new).scalar_one()
+    unreported = _unreported(institute, order_id).add_columns(sa.literal(file_id), sa.literal(institute))
+    rows = connection.execute(
+        sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], unreported)
+    ).rowcount
+    connection.execute(sa.update(feedback_files).where(feedback_files.c.id == file_id).values(rows=rows))
+    _fill_series(connection, file_id)
+    return FeedbackFile(id=file_id, rows=rows, **values)  # type: ignore[arg-type]  # the values are the table's
+
+
+def _unreported(institute: str, order_id: int | None) -> sa.Select[tuple[int]]:
+    """Ids of the events to be reported now: those out of the order's scope are left where they are."""
+    scope = orders.c.response_scope
+    in_scope = sa.case(
+        (scope == "", responses.c.kind.not_in(NOT_BY_DEFAULT)),
+        else_=responses.c.kind == sa.any_(sa.func.string_to_array(scope, "+")),
+    )
+    sent_at = sa.func.coalesce(messages.c.begun_at, messages.c.ended_at, responses.c.at)
+    wanted = (
+        sa.select(responses.c.id)
+        .join(orders, orders.c.id == responses.c.order_id)
+        .join(messages, messages.c.id == responses.c.message_id)
+        .where(responses.c.institute == institute)
+        .where(~sa.exists().where(feedback_rows.c.response_id == responses.c.id))
+        .where(responses.c.kind.in_(ALWAYS) | (in_scope & (responses.c.at <= sent_at + LATE)))
+    )
+    return wanted if order_id is None else wanted.where(responses.c.order_id == order_id)
+
+
+def _fill_series(connection: sa.Connection, file_id: int) -> None:
+    """Fix Bounce_Serie of the file's hard bounces and retained addresses, so that a rebuilt file says the same."""
+    about = messages.alias("about")
+    connection.execute(
+        sa.update(responses)
+        .where(responses.c.message_id == about.c.id, responses.c.bounce_series.is_(None))
+        .where(responses.c.kind.in_((ResponseKind.HBOU, ResponseKind.ZRUE)))
+        .where(sa.exists().where(feedback_rows.c.response_id == responses.c.id, feedback_rows.c.file_id == file_id))
+        .values(bounce_series=sa.func.greatest(1, bounce_series.length_at(about)))
+    )
+
+
+def _daily_file_today(connection: sa.Connection, file: FeedbackFile) -> bool:
+    """Whether a file of all orders was made earlier on the same Berlin day."""
+    day = sa.cast(sa.func.timezone("Europe/Berlin", feedback_files.c.stamped_at), sa.Date)
+    earlier = sa.exists().where(
+        feedback_files.c.institute == file.institute,
+        feedback_files.c.order_id.is_(None),
+        feedback_files.c.id != file.id,
+        day == clock.berlin(file.stamped_at).date(),
+    )
+    return bool(connection.scalar(sa.select(earlier)))
+
+
+def _write(engine: sa.Engine, bank: Institute, strategy: Strategy, file_id: int) -> FeedbackFile:
+    with engine.begin() as connection:
+        # Locked, so that of two who would finish the same file only one does.
+        connection.execute(sa.select(feedback_files.c.id).where(feedback_files.c.id == file_id).with_for_update())
+        data, file = _content(connection, bank, strategy, file_id)
+        if file.sha256 is not None:
+            return file
+        put(file.institute, file.file_name, data)
+        connection.execute(
+            sa.update(feedback_files)
+            .where(feedback_files.c.id == file_id)
+            .values(sha256=hashlib.sha256(data).hexdigest(), written_at=clock.now())
+        )
+    with engine.connect() as connection:
+        return _file(connection, file_id)[0]
+
+
+def _content(
+    connection: sa.Connection, bank: Institute, strategy: Strategy, file_id: int
+) -> tuple[bytes, FeedbackFile]:
+    file, order_number = _file(connection, file_id)
+    rows = connection.execute(
+        sa.select(
+            responses.c.event_id,
+            responses.c.kind,
+            responses.c.at,
+            messages.c.reference,
+            messages.c.person_number,
+            orders.c.order_number,
+            messages.c.delivery_number,
+            orders.c.occasion,
+            responses.c.reason,
+            responses.c.scope,
+            responses.c.link_number,
+            responses.c.link_target,
+            responses.c.bounce_series,
+            messages.c.medium,
+        )
+        .join(feedback_rows, feedback_rows.c.response_id == responses.c.id)
+        .join(messages, messages.c.id == responses.c.message_id)
+        .join(orders, orders.c.id == responses.c.order_id)
+        .where(feedback_rows.c.file_id == file_id)
+    )
+    told = [Told(**row) for row in rows.mappings()]
+    stamp = Stamp(file.institute, order_number, file.number, file.stamped_at)
+    return strategy.content(bank, stamp, told), file
+
+
+def _file(connection: sa.Connection, file_id: int) -> tuple[FeedbackFile, str]:
+    """The file and the number of its order ("" for the file of all orders)."""
+    row: Any = connection.execute(
+        sa.select(feedback_files, sa.func.coalesce(orders.c.order_number, "").label("order_number"))
+        .outerjoin(orders, orders.c.id == feedback_files.c.order_id)
+        .where(feedback_files.c.id == file_id)
+    ).one()
+    written = row.written_at is not None
+    return (
+        FeedbackFile(
+            id=row.id,
+            institute=row.institute,
+            order_id=row.order_id,
+            number=row.number,
+            file_name=row.file_name,
+            stamped_at=row.stamped_at,
+            rows=row.rows,
+            sha256=row.sha256 if written else None,
+            path=f"{row.institute}/ausgang/{row.file_name}" if written else "",
+        ),
+        row.order_number,
+    )

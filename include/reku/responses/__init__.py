@@ -1,0 +1,1 @@
+"""What people and mail systems send back: opens, clicks, unsubscribes, bounces and complaints become events."""

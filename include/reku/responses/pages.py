@@ -1,0 +1,152 @@
+"""The pages that people see after following a link of a mail: German, in the bank's name and colours, no script.
+
+No page shows an address, a name or anything else about the person.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reku.catalogue.loader import institutes
+from reku.catalogue.models import UnsubscribeScope
+from reku.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Whose page it is. The neutral default is for links that name no bank, or one whose file cannot be read."""
+
+    name: str = ""
+    imprint: str = ""
+    primary: str = "#404040"
+    on_primary: str = "#FFFFFF"
+    background: str = "#F2F2F2"
+    scope: UnsubscribeScope = UnsubscribeScope.ORDER
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: a heading, its paragraphs and, for the unsubscribe page, the text of the button."""
+
+    title: str
+    paragraphs: tuple[str, ...]
+    button: str = ""
+
+
+_BEFORE = "Solange Sie nicht auf die Schaltfläche drücken, ändert sich nichts."
+_ON_ITS_WAY = "Eine E-Mail, die bereits unterwegs ist, kann Sie noch erreichen."
+
+ASK = {
+    UnsubscribeScope.ORDER: Page(
+        "Möchten Sie diese E-Mails abbestellen?",
+        ("Sie erhalten dann keine E-Mails zu diesem Thema mehr von uns.", _BEFORE),
+        "E-Mails abbestellen",
+    ),
+    UnsubscribeScope.INSTITUTE: Page(
+        "Möchten Sie unsere E-Mails abbestellen?",
+        ("Sie erhalten dann keine werblichen E-Mails mehr von uns.", _BEFORE),
+        "E-Mails abbestellen",
+    ),
+}
+DONE = {
+    UnsubscribeScope.ORDER: Page(
+        "Sie sind abgemeldet",
+        ("Sie erhalten von uns keine E-Mails zu diesem Thema mehr.", _ON_ITS_WAY),
+    ),
+    UnsubscribeScope.INSTITUTE: Page(
+        "Sie sind abgemeldet",
+        ("Sie erhalten von uns keine werblichen E-Mails mehr.", _ON_ITS_WAY),
+    ),
+}
+INVALID = Page(
+    "Dieser Link ist nicht gültig",
+    (
+        "Der Link ist unvollständig oder gehört nicht zu einer unserer E-Mails. Bitte öffnen Sie ihn noch einmal "
+        "direkt aus der E-Mail.",
+        "Wenn Sie keine E-Mails mehr erhalten möchten und der Link nicht funktioniert, wenden Sie sich bitte an Ihre "
+        "Bank oder Sparkasse.",
+    ),
+)
+NOT_SAVED = Page(
+    "Ihre Abmeldung konnte noch nicht gespeichert werden",
+    (
+        "Sie sind noch nicht abgemeldet. Das liegt an uns, nicht an Ihnen.",
+        "Bitte versuchen Sie es in einigen Minuten noch einmal mit demselben Link. Er bleibt gültig.",
+    ),
+)
+UNAVAILABLE = Page(
+    "Das hat gerade nicht geklappt",
+    ("Das liegt an uns, nicht an Ihnen.", "Bitte versuchen Sie es in einigen Minuten noch einmal mit demselben Link."),
+)
+METHOD = Page(
+    "So lässt sich dieser Link nicht öffnen", ("Bitte öffnen Sie den Link noch einmal direkt aus der E-Mail.",)
+)
+
+
+def bank_of(blz: str) -> Bank:
+    """The bank's name, colours and unsubscribe scope; the neutral bank when its file is missing or broken.
+
+    A fault in a configuration file must never stand between a person and an unsubscribe.
+    """
+    try:
+        institute = institutes()[blz]
+    except (ConfigError, KeyError) as error:
+        log.error("The page of bank %s is shown without its name and colours: %s", blz, error)
+        return Bank()
+    colours = institute.colours
+    return Bank(
+        institute.name,
+        institute.imprint,
+        colours.primary,
+        readable(colours.on_primary, colours.primary),
+        colours.background,
+        institute.unsubscribe_scope,
+    )
+
+
+def render(page: Page, bank: Bank) -> tuple[str, str]:
+    """HTML of a page and the Content-Security-Policy that lets nothing but this page's own style through."""
+    style = _templates(False).get_template("page.css").render(bank=bank)
+    html = _templates(True).get_template("page.html").render(page=page, bank=bank, style=style)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    return html, policy
+
+
+def readable(foreground: str, background: str) -> str:
+    """The foreground if it can be read on the background (contrast 4.5 of WCAG 2), else black or white."""
+    if contrast(foreground, background) >= 4.5:
+        return foreground
+    return max(("#000000", "#FFFFFF"), key=lambda colour: contrast(colour, background))
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of two #rrggbb colours, 1 to 21 (WCAG 2)."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@cache
+def _templates(escape: bool) -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "html"),
+        autoescape=escape,  # noqa: S701 # off only for the style sheet, whose values are checked colours
+        undefined=StrictUndefined,
+    )

@@ -1,0 +1,223 @@
+"""Understanding a mail in the return mailbox: delivery report, complaint, automatic answer, or nothing we know.
+
+Pure functions over the bytes of one mail. Whom it is about is said by a signed token alone: the one in the address to
+which the mail came (VERP), for complaints also those in our own mail that is attached. An address in the text is never
+believed, so that a forged report can do no harm to anybody else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import email
+import quopri
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from email.header import decode_header
+from email.message import Message
+from enum import StrEnum
+
+from flufl.bounce import all_failures
+
+from reku.catalogue.bounce_rules import BounceClass, Verdict, bounce_rules, judge
+from reku.tokens import Purpose, Target, read
+
+
+class Kind(StrEnum):
+    """What a mail in the return mailbox is."""
+
+    BOUNCE = "BOUNCE"  # a mail of ours came back, see the verdict
+    COMPLAINT = "COMPLAINT"  # somebody pressed "spam"
+    IGNORED = "IGNORED"  # automatic answer, delay notice, read receipt: nothing to do
+    UNCLEAR = "UNCLEAR"  # a person has to look
+
+
+NO_BOUNCE = Verdict(BounceClass.NONE, "")
+
+
+@dataclass(frozen=True)
+class Understood:
+    """One mail of the return mailbox: what it is and which message of the ledger it is about."""
+
+    kind: Kind
+    message: int = 0
+    verdict: Verdict = NO_BOUNCE
+
+
+_VERP = re.compile(r"(?<![A-Za-z0-9._+-])b\+([A-Za-z0-9._-]+)@", re.IGNORECASE)
+_UNSUBSCRIBE = re.compile(r"/u/([A-Za-z0-9._-]+)")
+_ENVELOPE_FIELDS = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "To", "Cc", "Resent-To")
+_WORST_FIRST = (BounceClass.HARD, BounceClass.BLOCK, BounceClass.SOFT, BounceClass.UNKNOWN, BounceClass.NONE)
+_QUOTED_MAIL = re.compile(
+    r"^-{2,}.*\b(below this line is a copy|this is a copy|original message|returned message|ursprüngliche nachricht)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_MAX_TEXT = 20_000
+
+
+def understand(data: bytes) -> Understood:
+    """What the mail means. May raise anything the stdlib's parser or flufl.bounce raise on broken mails."""
+    mail = email.message_from_bytes(data)
+    about = _token_in(_fields(mail, _ENVELOPE_FIELDS))
+    if (blocks := _report_fields(mail)) is not None:
+        return _bounce(about, _verdict(blocks))
+    if (complaint := _part(mail, "message/feedback-report")) is not None:
+        return _complaint(mail, complaint, about)
+    if _is_automatic(mail):
+        return Understood(Kind.IGNORED)
+    temporary, permanent = all_failures(mail)
+    if permanent:
+        return _bounce(about, judge("", _reason_in_text(mail)))
+    return Understood(Kind.IGNORED if temporary else Kind.UNCLEAR)
+
+
+def _bounce(about: Target | None, verdict: Verdict) -> Understood:
+    if verdict.bounce_class is BounceClass.NONE:
+        return Understood(Kind.IGNORED)
+    return Understood(Kind.BOUNCE, about.id, verdict) if about else Understood(Kind.UNCLEAR)
+
+
+def _complaint(mail: Message, complaint: Message, about: Target | None) -> Understood:
+    """A report by RFC 5965; `not-spam` (RFC 6430) takes a complaint back and is nothing to us."""
+    fields = "\n".join(_texts(complaint))
+    kind = re.search(r"^Feedback-Type:\s*(\S+)", fields, re.IGNORECASE | re.MULTILINE)
+    if kind and kind.group(1).casefold() == "not-spam":
+        return Understood(Kind.IGNORED)
+    # A feedback loop writes to one address for all: then our own tokens in the attached mail say whom it is about.
+    ours = _attached_head(mail)
+    about = about or _token_in([fields, ours])
+    if about is None:
+        tokens = _UNSUBSCRIBE.findall(ours)
+        about = next((target for token in tokens if (target := read(Purpose.UNSUBSCRIBE, token))), None)
+    return Understood(Kind.COMPLAINT, about.id) if about else Understood(Kind.UNCLEAR)
+
+
+def _token_in(texts: Iterable[str]) -> Target | None:
+    """The first valid bounce token in an address `b+<token>@…`."""
+    for text in texts:
+        for token in _VERP.findall(text):
+            if target := read(Purpose.BOUNCE, token):
+                return target
+    return None
+
+
+def _fields(mail: Message, names: Iterable[str]) -> list[str]:
+    return [str(value) for name in names for value in mail.get_all(name, [])]
+
+
+def _children(mail: Message) -> Iterator[Message]:
+    """All parts, but none of a mail that is attached: a report about a report is not about us."""
+    yield mail
+    payload = mail.get_payload()
+    if mail.is_multipart() and mail.get_content_maintype() == "multipart" and isinstance(payload, list):
+        for part in payload:
+            if isinstance(part, Message):
+                yield from _children(part)
+
+
+def _part(mail: Message, content_type: str) -> Message | None:
+    return next((part for part in _children(mail) if part.get_content_type() == content_type), None)
+
+
+def _report_fields(mail: Message) -> list[Message] | None:
+    """The field groups of a delivery report (RFC 3464), None if the mail has none.
+
+    A read receipt (RFC 8098) has none, but tells nothing about delivery either: it is an empty report.
+    """
+    if _part(mail, "message/disposition-notification") is not None:
+        return []
+    part = _part(mail, "message/delivery-status") or _part(mail, "message/global-delivery-status")
+    if part is None:
+        return None
+    blocks = [block for block in part.get_payload() if isinstance(block, Message)] if part.is_multipart() else []
+    if not any(block.get("Action") or block.get("Status") for block in blocks):
+        blocks = [email.message_from_string(text) for text in re.split(r"\r?\n\s*\r?\n", "\n".join(_texts(part)))]
+    return blocks
+
+
+def _texts(part: Message) -> Iterator[str]:
+    """A part as text, whatever its parser made of it; encoded contents are decoded (RFC 2045)."""
+    payload = part.get_payload()
+    if isinstance(payload, list):
+        raw = "\n\n".join(block.as_string() for block in payload if isinstance(block, Message))
+    else:
+        raw = str(payload or "")
+    encoding = str(part.get("Content-Transfer-Encoding", "")).strip().casefold()
+    if encoding == "base64":
+        try:
+            raw = base64.b64decode("".join(raw.split())).decode("utf-8", "replace")
+        except (binascii.Error, ValueError):
+            return
+    elif encoding == "quoted-printable":
+        raw = quopri.decodestring(raw.encode("utf-8", "replace")).decode("utf-8", "replace")
+    yield raw.lstrip("\n")
+
+
+def _verdict(blocks: list[Message]) -> Verdict:
+    """The worst of the report's recipients: a forwarding address stands for one person all the same."""
+    verdicts = [
+        judge(_field(block, "Status"), _diagnostic(block), _field(block, "Action") or "failed")
+        for block in blocks
+        if block.get("Action") or block.get("Status")
+    ]
+    if not verdicts:
+        return Verdict(BounceClass.NONE if not blocks else BounceClass.UNKNOWN, "5.0.0")
+    return min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.bounce_class))
+
+
+def _field(block: Message, name: str) -> str:
+    return str(block.get(name, "")).partition("(")[0].strip()
+
+
+def _diagnostic(block: Message) -> str:
+    kind, mark, text = str(block.get("Diagnostic-Code", "")).partition(";")
+    return text if mark and re.fullmatch(r"\s*[A-Za-z0-9-]+\s*", kind) else f"{kind}{mark}{text}"
+
+
+def _is_automatic(mail: Message) -> bool:
+    """Whether a machine answered for a person (RFC 3834 and what is in use besides)."""
+    if mail.get("X-Failed-Recipients"):
+        return False  # Exim marks its bounces as automatic answers
+    submitted = str(mail.get("Auto-Submitted", "no")).strip().casefold()
+    if submitted.startswith(("auto-replied", "auto-notified")):
+        return True
+    if any(mail.get(name) for name in ("X-Autoreply", "X-Autorespond", "X-Autogenerated")):
+        return True
+    if str(mail.get("Precedence", "")).strip().casefold() in ("auto_reply", "auto-reply"):
+        return True
+    subject = " ".join(str(_decoded(mail.get("Subject", ""))).split()).casefold()
+    return subject.startswith(bounce_rules().auto_reply_subjects)
+
+
+def _decoded(subject: object) -> str:
+    try:
+        parts = decode_header(str(subject))
+        return "".join(
+            part if isinstance(part, str) else part.decode(charset or "ascii", "replace") for part, charset in parts
+        )
+    except (LookupError, ValueError, binascii.Error):
+        return str(subject)
+
+
+def _attached_head(mail: Message) -> str:
+    """The head of our own mail as it is attached to a complaint."""
+    for part in _children(mail):
+        payload = part.get_payload()
+        if part.get_content_type() == "message/rfc822" and isinstance(payload, list) and payload:
+            return "\n".join(f"{name}: {value}" for name, value in payload[0].items())  # type: ignore[union-attr]  # see is_multipart
+        if part.get_content_type() == "text/rfc822-headers":
+            return "\n".join(_texts(part))
+    return ""
+
+
+def _reason_in_text(mail: Message) -> str:
+    """What the mail system says in words, without our own mail that it may quote below."""
+    for part in _children(mail):
+        if part.get_content_maintype() != "text":
+            continue
+        payload = part.get_payload(decode=True)
+        text = payload.decode("utf-8", "replace")[:_MAX_TEXT] if isinstance(payload, bytes) else ""
+        cut = _QUOTED_MAIL.search(text)
+        return text[: cut.start()] if cut else text
+    return ""
