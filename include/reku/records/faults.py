@@ -62,12 +62,15 @@ class FaultCode(StrEnum):
     SCHNITTSTELLE_INAKTIV = "SCHNITTSTELLE_INAKTIV", "the institute's interface is not active"
     INSTITUT_UNBEKANNT = "INSTITUT_UNBEKANNT", "an institute that nobody set up here"
     LISTENLIMIT = "LISTENLIMIT", "the institute has 150 lists already"
+    AUFTRAG_UNBEKANNT = "AUFTRAG_UNBEKANNT", "an order that no control file has announced"
     AUFTRAG_BEENDET = "AUFTRAG_BEENDET", "the order has ended"
     NUMMER_VERGEBEN = "NUMMER_VERGEBEN", "another file has this number already"
     DATEINAME = "DATEINAME", "no contract knows a file of this name"
     # Warnings: the file is taken all the same
     SPALTE_UNBEKANNT = "SPALTE_UNBEKANNT", "a column that the contract does not have; it is left out"
     NUMMERNLUECKE = "NUMMERNLUECKE", "a delivery number was left out"
+    LISTENNAME = "LISTENNAME", "the list has another name already and keeps it"
+    WERBEMITTEL = "WERBEMITTEL", "a medium that is not suited to the occasion; the campaign decides"
     UNGESICHERT = "UNGESICHERT", "a file without leading and closing record: count and check sum are unchecked"
 
 

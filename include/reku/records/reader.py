@@ -61,10 +61,10 @@ def read(
     encoding = agreed_encoding(contract, encoding)
     named = _named(contract, file_name)
     data = _unpacked(contract, data, file_name)
-    if not data.strip():
-        raise FileRefused([Fault(FaultCode.LEER, advice="Die Datei ist leer. Bitte vollständig neu liefern.")])
     offset = len(_BOM) if encoding == "utf-8" and data.startswith(_BOM) else 0
     data = data[offset:]
+    if not data.strip():
+        raise FileRefused([Fault(FaultCode.LEER, advice="Die Datei ist leer. Bitte vollständig neu liefern.")])
     text = _decoded(data, encoding, offset)
     _check_line_ends(data)
     if contract.frame == "plain":
