@@ -1,0 +1,267 @@
+"""Load a released delivery: fill its order's list on and open one message per accepted row (domain.md 2.2, DESIGN 3).
+
+One transaction: either the delivery is LOADED with all its people and messages, or nothing has changed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku import addresses, clock
+from reku.catalogue import Occasion, institutes, occasions
+from reku.catalogue.window import DueWindow, due_window
+from reku.errors import StageError
+from reku.store.bulk import copy_rows
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
+
+logger = logging.getLogger(__name__)
+
+PLAY_OUT = time(9)
+"""Berlin time at which mails become due where no campaign names one; `dispatch` complains about such a campaign."""
+
+_FILL_LIST = sa.text("""
+    INSERT INTO reku.subscribers AS known
+        (institute, list_id, person_number, address, fields, delivery_number, updated_at)
+    SELECT DISTINCT ON (person_number)
+        institute, :list_id, person_number, address, fields, :delivery_number, :now
+    FROM reku.delivery_rows
+    WHERE delivery_id = :delivery_id
+    ORDER BY person_number, line DESC
+    ON CONFLICT (list_id, person_number) DO UPDATE SET
+        address = EXCLUDED.address,
+        fields = known.fields || (
+            SELECT coalesce(jsonb_object_agg(field.key, field.value), '{}')
+            FROM jsonb_each(EXCLUDED.fields) AS field
+            WHERE field.value <> '""' OR field.key = ANY(:overwrite_empty)
+        ),
+        delivery_number = EXCLUDED.delivery_number,
+        updated_at = EXCLUDED.updated_at
+    WHERE known.delivery_number <= EXCLUDED.delivery_number
+""").bindparams(sa.bindparam("overwrite_empty", type_=sa.ARRAY(sa.Text)))
+
+_OPEN_MESSAGES = sa.text("""
+    INSERT INTO reku.messages
+        (institute, order_id, delivery_id, delivery_number, row_id, reference, person_number, address_hmac,
+         occasion_date, consent, mailable, tracking, due_at, last_day)
+    SELECT
+        accepted.institute, :order_id, accepted.delivery_id, :delivery_number, accepted.id, accepted.reference,
+        accepted.person_number, derived.address_hmac, accepted.occasion_date,
+        coalesce(accepted.fields ->> 'Einwilligung_EMail' = 'J', false), derived.mailable,
+        coalesce(accepted.fields ->> 'Tracking_Einwilligung' = 'J', false), derived.due_at, derived.last_day
+    FROM derived JOIN reku.delivery_rows AS accepted ON accepted.id = derived.row_id
+    ORDER BY accepted.line
+    ON CONFLICT (order_id, delivery_number, reference) DO NOTHING
+""")
+
+_DERIVED = sa.Table(
+    "derived",
+    sa.MetaData(),
+    sa.Column("row_id", sa.BigInteger, primary_key=True),
+    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    sa.Column("mailable", sa.Boolean, nullable=False),
+    sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("last_day", sa.Date, nullable=False),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+"""What SQL cannot work out about a row of the delivery."""
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What loading a delivery came to.
+
+    `people`: how many of the list's people it touched (0 when all of them were updated by a later delivery, or when
+    it had been loaded before); `messages`: the ledger rows of the delivery, one per accepted row; `already`: it had
+    been loaded before, and nothing was done.
+    """
+
+    delivery: int
+    list_id: int
+    people: int
+    messages: int
+    already: bool = False
+
+
+def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
+    """Fill the order's list on with a RELEASED delivery and open its messages; a LOADED one answers at once.
+
+    A person who stands in the delivery twice is taken from the last row. Nobody is removed, and only a delivery number
+    not lower than the last one updates a person. An empty value leaves a stored one alone, unless the institute lists
+    the field in `overwrite_empty`. Each message gets its own due_at and last_day from the occasion's window around
+    Anlass_Datum and the campaign's play-out time; an own Gueltig_bis ends it earlier.
+
+    Raises StageError if the delivery is not released, its order has ended, or the order has no list that may be filled;
+    ConfigError for a broken occasion or institute file. Nothing has changed then.
+    """
+    with engine.begin() as connection:
+        order = _locked_order(connection, delivery_id)
+        delivery = connection.execute(
+            sa.select(deliveries).where(deliveries.c.id == delivery_id).with_for_update()
+        ).one()
+        if delivery.state == DeliveryState.LOADED:
+            return LoadResult(delivery_id, delivery.list_id, 0, _message_count(connection, delivery_id), already=True)
+        _check_may_load(delivery, order)
+        list_id = _locked_list(connection, order, delivery)
+        now = clock.now()
+        people = _fill_list(connection, delivery, list_id, now)
+        _open_messages(connection, delivery, order, now)
+        opened = _message_count(connection, delivery_id)
+        if opened != delivery.accepted:
+            raise StageError(
+                f"Delivery {delivery_id} has {delivery.accepted} accepted rows but {opened} messages: rows with the"
+                " same Referenz stand in the ledger under this delivery number already. Nothing was loaded. See"
+                f" `reku messages --order {order.order_number}`."
+            )
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.id == delivery_id)
+            .values(state=DeliveryState.LOADED, loaded_at=now, list_id=list_id)
+        )
+    logger.info("delivery %d: list %d, %d people, %d messages", delivery_id, list_id, people, opened)
+    return LoadResult(delivery_id, list_id, people, opened)
+
+
+def _locked_order(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
+    """The delivery's order, kept from being renamed or ended meanwhile; locked before the delivery, as intake does."""
+    found = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
+    if found is None:
+        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries` lists those that are known.")
+    if found.order_id is None:
+        raise StageError(
+            f"Delivery {delivery_id} belongs to no order: the control file of {found.order_number} has not been"
+            " processed. Have the sender change the order's name once, so that it is sent again."
+        )
+    return connection.execute(sa.select(orders).where(orders.c.id == found.order_id).with_for_update(read=True)).one()
+
+
+def _check_may_load(delivery: sa.Row[Any], order: sa.Row[Any]) -> None:
+    cure = {
+        DeliveryState.PARKED: "It waits for a processed control file.",
+        DeliveryState.REGISTERED: "It has not passed the gate: clear `validate`.",
+        DeliveryState.VALIDATED: "It has not been released: clear `release`.",
+        DeliveryState.DECLINED: "A person declined it; it is never loaded.",
+        DeliveryState.REFUSED: "It was refused as a whole; the sender delivers it again, corrected.",
+    }
+    if delivery.state in cure:
+        raise StageError(f"Delivery {delivery.id} is {delivery.state} and was not loaded. {cure[delivery.state]}")
+    if order.ended or (order.valid_until is not None and order.valid_until < delivery.day):
+        raise StageError(
+            f"Order {order.order_number} of institute {order.institute} has ended (AUFTRAG_BEENDET), so delivery"
+            f" {delivery.id} was not loaded. If it should go on, have the sender set the order up again, then clear"
+            " the task."
+        )
+
+
+def _locked_list(connection: sa.Connection, order: sa.Row[Any], delivery: sa.Row[Any]) -> int:
+    """The order's current list, created with its first delivery. Raises StageError if there is none or it is frozen."""
+    found = connection.execute(
+        sa.select(lists.c.id, lists.c.name, lists.c.created_at, lists.c.frozen_at)
+        .where(lists.c.order_id == order.id, lists.c.order_name == order.name)
+        .with_for_update()
+    ).one_or_none()
+    where = f"Order {order.order_number} of institute {order.institute}"
+    if found is None:
+        raise StageError(
+            f"{where} has no list for its name {order.name}, so delivery {delivery.id} was not loaded. Have the sender"
+            " change the order's name once, so that the control file is sent again, then clear the task."
+        )
+    if found.frozen_at is not None:
+        raise StageError(
+            f"{where}: its list {found.name} is frozen and takes no more people, so delivery {delivery.id} was not"
+            " loaded. Have the sender give the order its new name by a control file, then clear the task."
+        )
+    if found.created_at is None:
+        connection.execute(sa.update(lists).where(lists.c.id == found.id).values(created_at=clock.now()))
+    return int(found.id)
+
+
+def _fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, now: datetime) -> int:
+    institute = institutes().get(delivery.institute)
+    filled = connection.execute(
+        _FILL_LIST,
+        {
+            "list_id": list_id,
+            "delivery_id": delivery.id,
+            "delivery_number": delivery.delivery_number,
+            "now": now,
+            "overwrite_empty": [] if institute is None else list(institute.overwrite_empty),
+        },
+    )
+    return filled.rowcount
+
+
+def _open_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> None:
+    _DERIVED.create(connection)
+    names = [column.name for column in _DERIVED.columns]
+    for batch in _batches(connection, delivery.id):
+        copy_rows(connection, _DERIVED, names, _derived(batch, delivery.institute, _window(order, now)))
+    connection.execute(_OPEN_MESSAGES, {"order_id": order.id, "delivery_number": delivery.delivery_number})
+
+
+def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[list[sa.Row[Any]]]:
+    """The delivery's rows in the order of their ids, 10,000 at a time: a delivery of any size fits into memory."""
+    last = 0
+    valid_until = delivery_rows.c.fields["Gueltig_bis"].astext.label("valid_until")
+    query = (
+        sa.select(delivery_rows.c.id, delivery_rows.c.address, delivery_rows.c.occasion_date, valid_until)
+        .where(delivery_rows.c.delivery_id == delivery_id)
+        .order_by(delivery_rows.c.id)
+        .limit(10_000)
+    )
+    while batch := list(connection.execute(query.where(delivery_rows.c.id > last))):
+        yield batch
+        last = batch[-1].id
+
+
+def _derived(
+    rows: list[sa.Row[Any]], institute: str, window: Callable[[date, str], DueWindow]
+) -> Iterator[tuple[int, str, bool, datetime, date]]:
+    for row in rows:
+        due = window(row.occasion_date, row.valid_until or "")
+        hmac = addresses.address_hmac(institute, row.address)
+        yield row.id, hmac, addresses.is_public(row.address), due.due_at, due.last_day
+
+
+def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, str], DueWindow]:
+    """When a message is due by its Anlass_Datum and its own Gueltig_bis (TT.MM.JJJJ or empty)."""
+    occasion = _occasion(order)
+    institute = institutes().get(order.institute)
+    campaign = None if institute is None else institute.campaign(order.order_number)
+    play_out = PLAY_OUT if campaign is None or campaign.play_out_time is None else campaign.play_out_time
+    weekdays = None if campaign is None else campaign.permitted_weekdays
+    first, last = occasion.window.first_day, occasion.window.last_day
+
+    @cache
+    def window(occasion_date: date, valid_until: str) -> DueWindow:
+        end = last
+        if valid_until.strip():
+            own = datetime.strptime(valid_until, "%d.%m.%Y").date()  # noqa: DTZ007 # a day has no zone
+            end = min(last, (own - occasion_date).days)
+        return due_window(occasion_date, first, end, play_out, weekdays, now)
+
+    return window
+
+
+def _occasion(order: sa.Row[Any]) -> Occasion:
+    known = occasions()
+    if order.occasion not in known:
+        raise StageError(
+            f"Order {order.order_number} of institute {order.institute} is for the occasion {order.occasion}, which has"
+            f" no file. Add include/occasions/{order.occasion}.yaml, then clear the task."
+        )
+    return known[order.occasion]
+
+
+def _message_count(connection: sa.Connection, delivery_id: int) -> int:
+    count: int = connection.execute(
+        sa.select(sa.func.count()).select_from(messages).where(messages.c.delivery_id == delivery_id)
+    ).scalar_one()
+    return count
