@@ -266,7 +266,8 @@ class Sender(Model):
 
     def covers(self, address: str) -> bool:
         """Whether a mail may be sent from this address: its domain is one of the bank's (domain.md 9.3)."""
-        return address.strip().rpartition("@")[2].lower() in self.domains
+        local_part, _, domain = address.strip().rpartition("@")
+        return bool(local_part) and domain.lower() in self.domains
 
 
 class Colours(Model):
@@ -385,6 +386,9 @@ class Institute(Model):
     max_reject_share: Share = Field(0.05, description="share of rejected rows above which a delivery is refused")
     orders: dict[OrderNumber, OrderSettings] = Field(
         default_factory=dict, description="order number → what it has different"
+    )
+    overwrite_empty: tuple[Text, ...] = Field(
+        (), description="fields of deliveries whose empty value erases a subscriber's stored one"
     )
     unsubscribe_scope: UnsubscribeScope = Field(UnsubscribeScope.ORDER, description="how far an unsubscribe reaches")
     response: ResponseFile = Field(ResponseFile(), description="wishes for the response file")

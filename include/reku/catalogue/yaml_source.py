@@ -25,8 +25,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 Place = tuple[int | str, ...]
 
 _NOTHING = {"", "~", "null", "Null", "NULL"}
-_STANDARD_TAG = "tag:yaml.org,2002:"
+_TAGS = {"tag:yaml.org,2002:str", "tag:yaml.org,2002:seq", "tag:yaml.org,2002:map"}
 _MESSAGES = {
+    "too_short": "must not be empty",
     "tuple_type": "must be a list, such as [A, B]; write [] for none",
     "dict_type": "must be `key: value` lines",
     "model_type": "must be `key: value` lines",
@@ -54,7 +55,12 @@ def read(file: Path, model: type[ModelT]) -> tuple[ModelT | None, list[ConfigErr
     try:
         return model.model_validate(data), []
     except ValidationError as error:
-        faults = [_fault(file, node, model, details) for details in error.errors(include_url=False)]
+        found = {details["loc"]: _fault(file, node, model, details) for details in error.errors(include_url=False)}
+        # A mistyped key shows as an unknown and as a missing one: the suggestion says it already.
+        told: set[Place] = {
+            (*place[:-1], fault.suggestion) for place, fault in found.items() if place and fault.suggestion
+        }
+        faults = [fault for place, fault in found.items() if place not in told]
         return None, sorted(faults, key=lambda fault: fault.line or 0)
 
 
@@ -107,10 +113,10 @@ def _compose(file: Path) -> yaml.MappingNode:
 def _plain(node: yaml.Node, file: Path, around: tuple[int, ...] = ()) -> Any:
     """The node as dicts, lists and texts. Raises ConfigError for what YAML allows and we do not."""
     line = node.start_mark.line + 1
-    if not node.tag.startswith(_STANDARD_TAG):
-        raise ConfigError(f"The tag {node.tag} is not known here; leave it out.", file=file, line=line)
+    if node.tag not in _TAGS:
+        raise ConfigError(f"The tag {node.tag!r} is not wanted here; leave it out.", file=file, line=line)
     if isinstance(node, yaml.ScalarNode):
-        return None if node.style is None and node.value in _NOTHING else node.value
+        return None if not node.style and node.value in _NOTHING else node.value
     if id(node) in around:
         raise ConfigError("An alias contains itself.", file=file, line=line)
     around = (*around, id(node))
@@ -152,7 +158,8 @@ def _fault(file: Path, node: yaml.Node, model: type[BaseModel], details: Any) ->
     kind, value = details["type"], details["input"]
     line = _line(node, place)
     if kind == "extra_forbidden":
-        fields = _fields_at(model, place[:-1])
+        around = _at(model, place[:-1])
+        fields = around.model_fields if isinstance(around, type) and issubclass(around, BaseModel) else ()
         where = f" in {_name(place[:-1])}" if place[:-1] else ""
         return ConfigError(
             f"The key {place[-1]!r} is not known{where}.", file=file, line=line, value=str(place[-1]), valid=fields
@@ -163,7 +170,7 @@ def _fault(file: Path, node: yaml.Node, model: type[BaseModel], details: Any) ->
     name = _name(place)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = details["ctx"].get("tag")
-        valid = re.findall(r"'([^']*)'", details["ctx"].get("expected_tags", ""))
+        valid = _tags(_at(model, place), details["ctx"]["discriminator"].strip("'"))
         key = details["ctx"]["discriminator"].strip("'")
         problem = f"{name}: the key {key!r} is missing." if tag is None else f"{name}: {key} {tag!r} is not valid."
         return ConfigError(problem, file=file, line=line, value=tag, valid=valid)
@@ -191,12 +198,12 @@ def _name(place: Place) -> str:
     return text.lstrip(".")
 
 
-def _fields_at(model: type[BaseModel], place: Place) -> tuple[str, ...]:
-    """The keys that the model allows at a place."""
+def _at(model: type[BaseModel], place: Place) -> Any:
+    """The type that the model has at a place, or None."""
     kind: Any = model
     for part in place:
         kind = _step(kind, part)
-    return tuple(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else ()
+    return kind
 
 
 def _step(kind: Any, part: int | str) -> Any:
@@ -220,3 +227,9 @@ def _has_tag(member: Any, tag: int | str) -> bool:
     return issubclass(member, BaseModel) and any(
         tag in get_args(field.annotation) for field in member.model_fields.values()
     )
+
+
+def _tags(kind: Any, discriminator: str) -> list[str]:
+    """The tags of a union's members: the values that their discriminator may have."""
+    members = get_args(get_args(kind)[0]) if hasattr(kind, "__metadata__") else get_args(kind)
+    return [tag for member in members for tag in get_args(member.model_fields[discriminator].annotation)]

@@ -1,0 +1,159 @@
+"""Every fault of the whole configuration at once, for `reku check`; Airflow's parsing never comes here.
+
+What single files say of themselves is found by reading them. Here they are held against one another as well. Templates
+are only looked for: what stands in them is checked by the room that compiles them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from reku.catalogue import loader, yaml_source
+from reku.catalogue.loader import Entries
+from reku.catalogue.models import Campaign, Institute, Medium, Occasion, SendBlock, folder_of
+from reku.errors import ConfigError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+MEDIUM_FILES = ("medium.yaml", "mail.mjml", "mail.txt")
+"""What a medium's folder must hold."""
+
+_READ_ELSEWHERE = ("contracts", "expectations")
+"""Folders whose rooms own the models; here they must only be YAML."""
+
+
+def check(config_dir: Path) -> list[ConfigError]:
+    """All faults of the configuration below this folder, by file and line; none if it is whole."""
+    faults: list[ConfigError] = []
+    occasions = _all(loader.occasions, config_dir, faults)
+    media = _all(loader.media, config_dir, faults)
+    institutes = _all(loader.institutes, config_dir, faults)
+    faults += _unread_files(config_dir)
+    faults += _incomplete_folders(config_dir)
+    faults += _occasions_against_media(config_dir, occasions, media)
+    faults += _media_against_occasions(config_dir, occasions, media)
+    faults += _campaigns_against_media(config_dir, institutes, media)
+    faults += _plain_yaml(config_dir)
+    return sorted(faults, key=lambda fault: (str(fault.file), fault.line or 0))
+
+
+def _all(load: Callable[[Path], Entries[ModelT]], config_dir: Path, faults: list[ConfigError]) -> Entries[ModelT]:
+    """The entries, with what is wrong with them added to `faults`."""
+    try:
+        entries = load(config_dir)
+    except ConfigError as error:
+        faults.append(error)
+        return Entries({}, {})
+    faults += entries.faults
+    return entries
+
+
+def _unread_files(config_dir: Path) -> Iterator[ConfigError]:
+    """Files that somebody meant to be read and nobody reads."""
+    for folder in ("occasions", "institutes", *_READ_ELSEWHERE):
+        for file in (config_dir / folder).glob("*"):
+            if file.suffix.lower() in (".yml", ".yaml") and file.suffix != ".yaml":
+                yield ConfigError(f"The file is not read. Rename it to {file.stem}.yaml.", file=file)
+
+
+def _medium_folders(config_dir: Path) -> list[Path]:
+    return [folder for folder in (config_dir / "templates").glob("*/*") if folder.is_dir()]
+
+
+def _incomplete_folders(config_dir: Path) -> Iterator[ConfigError]:
+    for folder in _medium_folders(config_dir):
+        for name in MEDIUM_FILES:
+            if not (folder / name).is_file():
+                yield ConfigError(f"The medium lacks its {name}. Each needs {', '.join(MEDIUM_FILES)}.", file=folder)
+
+
+def _occasions_against_media(
+    config_dir: Path, occasions: Entries[Occasion], media: Entries[Medium]
+) -> Iterator[ConfigError]:
+    for occasion in occasions.whole.values():
+        file = config_dir / "occasions" / f"{occasion.code}.yaml"
+        for number, key in enumerate(occasion.media):
+            line = yaml_source.line_of(file, ("media", number))
+            if key not in media:
+                yield _unknown_medium("media", key, media, file, line)
+            elif (medium := media.whole.get(key)) and _is_made_for_others(medium, occasion):
+                yield ConfigError(
+                    f"{key} is made for {', '.join(medium.occasions)}, not for {occasion.code}: leave it out here, "
+                    f"or add {occasion.code} to `occasions` of templates/{medium.folder}/medium.yaml.",
+                    file=file,
+                    line=line,
+                )
+
+
+def _is_made_for_others(medium: Medium, occasion: Occasion) -> bool:
+    """Whether a standard occasion uses a medium of others. A bank's own occasion may use any."""
+    return occasion.is_standard and bool(medium.occasions) and occasion.code not in medium.occasions
+
+
+def _media_against_occasions(
+    config_dir: Path, occasions: Entries[Occasion], media: Entries[Medium]
+) -> Iterator[ConfigError]:
+    for medium in media.whole.values():
+        file = config_dir / "templates" / medium.folder / "medium.yaml"
+        for number, code in enumerate(medium.occasions):
+            line = yaml_source.line_of(file, ("occasions", number))
+            if code not in occasions:
+                yield ConfigError(
+                    f"occasions: there is no occasion {code!r}.", file=file, line=line, value=code, valid=occasions
+                )
+            elif (occasion := occasions.whole.get(code)) and medium.key not in occasion.media:
+                yield ConfigError(
+                    f"{medium.key} is made for {code}, but `media` of occasions/{code}.yaml does not name it.",
+                    file=file,
+                    line=line,
+                )
+
+
+def _campaigns_against_media(
+    config_dir: Path, institutes: Entries[Institute], media: Entries[Medium]
+) -> Iterator[ConfigError]:
+    for institute in institutes.whole.values():
+        file = config_dir / "institutes" / f"{institute.blz}.yaml"
+        for number, campaign in enumerate(institute.campaigns):
+            where = f"campaign {campaign.name!r}, block send"
+            for block, key in _sent(campaign):
+                line = yaml_source.line_of(file, ("campaigns", number, "blocks", block, "media"))
+                if key not in media:
+                    yield _unknown_medium(where, key, media, file, line)
+                elif key not in media.whole or not _is_complete(config_dir, key):
+                    yield ConfigError(
+                        f"{where}: {key} cannot be mailed, since templates/{folder_of(key)} has faults of its own.",
+                        file=file,
+                        line=line,
+                    )
+
+
+def _sent(campaign: Campaign) -> list[tuple[int, str]]:
+    """The media of the send block, each with the number of the block."""
+    return [
+        (number, key)
+        for number, block in enumerate(campaign.blocks)
+        if isinstance(block, SendBlock)
+        for key in block.media
+    ]
+
+
+def _is_complete(config_dir: Path, key: str) -> bool:
+    return all((config_dir / "templates" / folder_of(key) / name).is_file() for name in MEDIUM_FILES)
+
+
+def _unknown_medium(where: str, key: str, media: Entries[Medium], file: Path, line: int) -> ConfigError:
+    return ConfigError(f"{where}: there is no medium {key!r}.", file=file, line=line, value=key, valid=media)
+
+
+def _plain_yaml(config_dir: Path) -> Iterator[ConfigError]:
+    for folder in _READ_ELSEWHERE:
+        for file in (config_dir / folder).glob("*.yaml"):
+            try:
+                yaml_source.read_plain(file)
+            except ConfigError as error:
+                yield error
