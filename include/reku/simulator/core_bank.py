@@ -1,0 +1,133 @@
+"""The core banks: write control files and deliveries into the institutes' inboxes, complete ones only.
+
+A file appears under a `.tmp` name, is renamed when it is whole, and gets an empty `.ok` marker (domain.md 8).
+"""
+
+from __future__ import annotations
+
+import gzip
+
+import fsspec
+
+from reku.catalogue import institutes
+from reku.clock import berlin
+from reku.records import Head, contracts, format_date, write
+from reku.settings import settings
+from reku.simulator.world import ControlFile, Delivery, Row, Step, World
+
+
+def deliver(world: World, step: Step, files_url: str) -> list[str]:
+    """Write all files of a step to `<files_url>/<BLZ>/eingang/`; returns their names."""
+    system, root = fsspec.core.url_to_fs(files_url)
+    names = []
+    for file in world.files(step):
+        inbox = f"{root}/{file.order.institute}/eingang"
+        name = file_name(file)
+        system.makedirs(inbox, exist_ok=True)
+        system.pipe_file(f"{inbox}/{name}.tmp", content(file))
+        system.mv(f"{inbox}/{name}.tmp", f"{inbox}/{name}")
+        system.touch(f"{inbox}/{name}.ok")
+        names.append(name)
+    return names
+
+
+def file_name(file: ControlFile | Delivery) -> str:
+    """The name by the contract of its kind."""
+    stamp = berlin(file.created_at).strftime("%Y%m%d%H%M%S")
+    stem = f"{kind(file).lower()}_{file.order.institute}_{file.order.number}"
+    if isinstance(file, ControlFile):
+        return f"{stem}_{stamp}.csv"
+    return f"{stem}_{file.number:06d}_{stamp}.csv{'.gz' if file.packed else ''}"
+
+
+def kind(file: ControlFile | Delivery) -> str:
+    """The Dateiart: REKU, IAMW, or VREKU, VIAM of their control files."""
+    if isinstance(file, Delivery):
+        return file.order.kind
+    return "VREKU" if file.order.kind == "REKU" else "VIAM"
+
+
+def content(file: ControlFile | Delivery) -> bytes:
+    """The bytes of the file, packed if it is a packed one; the same for the same file."""
+    contract = contracts()[kind(file)]
+    records = [_control_record(file)] if isinstance(file, ControlFile) else [_record(row) for row in file.rows]
+    columns = tuple(column.name for column in contract.columns)
+    head = Head(
+        kind=contract.kind,
+        version=contract.version,
+        institute=file.order.institute,
+        order_number=file.order.number,
+        delivery_number=f"{file.number:06d}" if isinstance(file, Delivery) else "0",
+        created_at=file.created_at,
+        sender="FI",
+        receiver="EMMA",
+        environment=settings().environment,
+    )
+    rows = [[record.get(name, "") for name in columns] for record in records]
+    data = write(contract, head, columns, rows)
+    return gzip.compress(data, mtime=0) if isinstance(file, Delivery) and file.packed else data
+
+
+def _control_record(file: ControlFile) -> dict[str, str]:
+    order = file.order
+    shared = {
+        "Ereignis": file.event,
+        "BLZ": order.institute,
+        "Anlass_Code": order.occasion,
+        "Ausfuehrungsrhythmus": order.rhythm.value,
+        "Vertriebsweg": "EMMA",
+        "Gueltig_ab": format_date(file.valid_from),
+        "Response_Umfang": order.response_scope,
+        "Erwartet_bis": "06:00",
+        "Herkunft": order.origin,
+    }
+    if order.kind == "REKU":
+        return shared | {"Auftrags_Nr": order.number, "Auftrags_Bezeichnung": file.name, "Beraterbilder": "N"}
+    return shared | {
+        "Ansprache_Nr": order.number,
+        "Ansprache_Bezeichnung": file.name,
+        "Ansprache_Typ": "STANDARD",
+        "Content_Art": "STANDARD",
+        "Ausfuehrung": "MEHRFACH",
+    }
+
+
+def _record(row: Row) -> dict[str, str]:
+    customer = row.customer
+    record = {
+        "Referenz": row.reference,
+        "Personennummer": customer.person_number,
+        "Anlass_Code": row.order.occasion,
+        "Anlass_Datum": format_date(row.occasion_date),
+        "Anlass_Wert": row.value,
+        "Anrede": customer.salutation,
+        "Titel": customer.title,
+        "Vorname": customer.first_name,
+        "Nachname": customer.last_name,
+        "Firma": customer.firm,
+        "Briefanrede": customer.greeting,
+        "EMail": customer.address,
+        "Einwilligung_EMail": row.consent,
+        "Tracking_Einwilligung": customer.tracking,
+        "Produkt_Text": row.product,
+        "Geschaeftsstelle": "Filiale Marktplatz",
+    }
+    if row.order.kind == "IAMW":
+        record |= {
+            "Ansprache_Nr": row.order.number,
+            "Impuls_ID": f"IMP-{row.reference}",
+            "Content_Schluessel": row.content,
+            "Prioritaet": "3",
+            "Gueltig_bis": format_date(row.valid_until) if row.valid_until else "",
+        }
+    return {**record, **_advisor(row), **row.broken}
+
+
+def _advisor(row: Row) -> dict[str, str]:
+    """One customer in five has an advisor with an address, another one only the advisor's name."""
+    number = int(row.customer.person_number) % 5
+    if number > 1:
+        return {}
+    advisor = {"Berater_Nr": "B0042", "Berater_Absendername": "Ole Muster", "Berater_Telefon": "+49 99 000000"}
+    domain = institutes()[row.order.institute].sender.domains[0]
+    return advisor if number else advisor | {"Berater_E-Mail": f"ole.muster@{domain}"}

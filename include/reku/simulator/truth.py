@@ -1,0 +1,261 @@
+"""Holds the response files against what really happened, both ways.
+
+What really happened stands in the sink's and the customers' truth files; what must not be sent, and why, in the world.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from reku.addresses import normalise
+from reku.catalogue import institutes
+from reku.records import contracts, read
+from reku.settings import settings
+from reku.simulator.customers import row_of
+from reku.simulator.journal import entries
+from reku.simulator.world import RETAINED, Bounce, Fate, Row, World
+
+_BOUNCED = {f"bounce {Bounce.HARD}": "HBOU", f"bounce {Bounce.SOFT}": "SBOU"}
+_MANY = ("OEFF", "KLIC")
+
+
+@dataclass(frozen=True, order=True)
+class Response:
+    """A response event as the core bank sees it.
+
+    `code` is Grund_Code; for clicks it is Link_Ziel; for kinds without a reason it is empty.
+    """
+
+    institute: str
+    order: str
+    delivery: int
+    reference: str
+    kind: str
+    code: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.code}".strip() + f" of {self.reference} (institute {self.institute})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`missing`: happened and was not reported. `unexpected`: reported and did not happen, or reported twice.
+
+    `agreed`: how many agree. `mail_faults`: mails that must have come and did not, the reverse, and second mails; one
+    sentence each, without personal data.
+    """
+
+    missing: tuple[Response, ...]
+    unexpected: tuple[Response, ...]
+    agreed: int
+    mail_faults: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything is as it must be."""
+        return not (self.missing or self.unexpected or self.mail_faults)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How often each event must at least, and may at most, be reported."""
+
+    at_least: Counter[Response]
+    at_most: Counter[Response]
+
+
+RowId = tuple[str, str, int, str]
+"""Institute, order number, delivery number and Referenz of a row."""
+
+
+def compare(
+    world: World,
+    *,
+    sink_truth: Path,
+    customers_truth: Path,
+    files_url: str,
+    through_day: int = 3,
+    in_doubt: Collection[RowId] = (),
+) -> Comparison:
+    """Compare all response files of the demo's banks with the truth, as it must be when demo day `through_day` is over.
+
+    `in_doubt` names the rows whose hand-over was cut off by a crash (from the ledger): whether their mail arrived is
+    known to the sink alone, so that VERS, or HBOU by a refusal, is neither demanded nor refused for them.
+    Raises FileRefused for a response file that breaks its contract.
+    """
+    due = [row for row in world.rows() if row.day <= through_day]
+    sink, acts = list(entries(sink_truth)), list(entries(customers_truth))
+    expected = _expected(world, due, sink, acts, frozenset(in_doubt))
+    reported = Counter(_reported(world, files_url))
+    missing = expected.at_least - reported
+    unexpected = reported - expected.at_most
+    agreed = sum((reported - unexpected).values())
+    faults = [*_mail_faults(world, due, sink, frozenset(in_doubt)), *_tracking_faults(world, acts)]
+    return Comparison(
+        tuple(sorted(missing.elements())), tuple(sorted(unexpected.elements())), agreed, tuple(sorted(faults))
+    )
+
+
+def _expected(
+    world: World,
+    due: list[Row],
+    sink: list[dict[str, Any]],
+    acts: list[dict[str, Any]],
+    in_doubt: frozenset[RowId],
+) -> Expected:
+    at_least: Counter[Response] = Counter()
+    at_most: Counter[Response] = Counter()
+
+    def expect(row: Row, kind: str, code: str, *, least: int = 1, most: int = 1) -> None:
+        if kind in row.order.wanted_kinds:
+            at_least[_event(row, kind, code)] += least
+            at_most[_event(row, kind, code)] += most
+
+    for row in due:
+        if row.fate is Fate.WITHHELD and row.reason == RETAINED:
+            expect(row, RETAINED, "")
+        elif row.fate is Fate.WITHHELD:
+            expect(row, "NVER", row.reason)
+        elif row.fate is Fate.REFUSED:
+            expect(row, "HBOU", Bounce.HARD, least=_id(row) not in in_doubt)
+    for row in {_id(row): row for row in _received(world, sink)}.values():
+        expect(row, "VERS", "", least=_id(row) not in in_doubt)
+    for lines in _by_act(acts):
+        row = _row(world, lines[0])
+        last = lines[-1]
+        kind, code = _meaning(last, row)
+        if kind:
+            # An act that was begun and cut off may have been noticed once more than it was done.
+            begun = sum(line["phase"] == "begun" for line in lines)
+            expect(row, kind, code, least=last["phase"] == "done", most=begun if kind in _MANY else 1)
+    return Expected(at_least, at_most)
+
+
+def _by_act(acts: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The lines of each act of each mail, oldest first."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for line in acts:
+        found.setdefault((line["mail"], line["act"]), []).append(line)
+    return list(found.values())
+
+
+def _meaning(act: dict[str, Any], row: Row) -> tuple[str, str]:
+    """Kind and code of the event that an act leads to; an empty kind for none."""
+    name = act["act"]
+    if name in _BOUNCED:
+        return _BOUNCED[name], name.removeprefix("bounce ")
+    if name.startswith("unsubscribe "):
+        return "ABME", name.removeprefix("unsubscribe ")
+    if not row.customer.allows_tracking:
+        return "", ""
+    if name == "open":
+        return "OEFF", ""
+    if name == "click" and act.get("counted") == "yes":
+        return "KLIC", act["target"]
+    return "", ""
+
+
+def _reported(world: World, files_url: str) -> Iterator[Response]:
+    """All events of all response files of the world's banks."""
+    system, root = fsspec.core.url_to_fs(files_url)
+    contract = contracts()["RESPONSE"]
+    for institute in sorted({order.institute for order in world.orders.values()}):
+        wishes = institutes()[institute].response
+        ours = {theirs: code for code, theirs in wishes.codes.items()}
+        for path in sorted(system.glob(f"{root}/{institute}/ausgang/response_*.csv")):
+            file = read(
+                contract,
+                system.cat_file(path),
+                environment=settings().environment,
+                file_name=path.rpartition("/")[2],
+                encoding=wishes.encoding,
+            )
+            for row in file.as_dicts():
+                kind = ours.get(row["Ereignis_Art"], row["Ereignis_Art"])
+                yield Response(
+                    institute,
+                    row["Auftrags_Nr"],
+                    int(row["Lieferungs_Nr"]),
+                    row["Referenz"],
+                    kind,
+                    row["Link_Ziel"] if kind == "KLIC" else row["Grund_Code"],
+                )
+
+
+def _mail_faults(world: World, due: list[Row], sink: list[dict[str, Any]], in_doubt: frozenset[RowId]) -> Iterator[str]:
+    received = Counter(_id(row) for row in _received(world, sink))
+    for row_id, times in received.items():
+        if times > 1:
+            yield f"{times} mails for one row: {_place(row_id)}."
+    rows = {_id(row): row for row in due}
+    for row_id in received.keys() - rows.keys():
+        yield f"A mail came before its day: {_place(row_id)}."
+    for row_id, row in rows.items():
+        wanted = row.fate is Fate.SENT
+        if received[row_id] and not wanted:
+            yield f"A mail came that must be {row.fate} ({row.reason or Bounce.HARD}): {_place(row_id)}."
+        if wanted and not received[row_id] and row_id not in in_doubt:
+            yield f"No mail came: {_place(row_id)}."
+    persons = Counter(
+        (row.order.institute, row.order.number, row.customer.person_number, row.occasion_date)
+        for row in _received(world, sink)
+        if received[_id(row)] == 1
+    )
+    for (institute, order, _, occasion_date), times in persons.items():
+        if times > 1:
+            yield f"{times} mails to one person for {occasion_date}: order {order}, institute {institute}."
+    unknown = sum(entry["what"] == "taken" and row_of(world, entry) is None for entry in sink)
+    if unknown:
+        yield f"{unknown} mails came that belong to no row."
+    yield from _refusal_faults(due, sink, in_doubt)
+
+
+def _tracking_faults(world: World, acts: list[dict[str, Any]]) -> Iterator[str]:
+    """A pixel and counted links stand in a mail exactly where the person has consented to tracking."""
+    for act in acts:
+        if act["phase"] != "done" or act["act"] not in ("open", "click"):
+            continue
+        row = _row(world, act)
+        counted = act["pixels"] != "0" if act["act"] == "open" else act["counted"] == "yes"
+        if counted and not row.customer.allows_tracking:
+            yield f"A mail tracks a person without consent ({act['act']}): {_place(_id(row))}."
+        if not counted and row.customer.allows_tracking:
+            yield f"A mail does not track a person with consent ({act['act']}): {_place(_id(row))}."
+
+
+def _refusal_faults(due: list[Row], sink: list[dict[str, Any]], in_doubt: frozenset[RowId]) -> Iterator[str]:
+    refused = Counter(normalise(entry["recipient"]) for entry in sink if entry["what"] == "refused")
+    wanted = [row for row in due if row.fate is Fate.REFUSED]
+    for address, times in Counter(normalise(row.customer.address) for row in wanted).items():
+        rows = [row for row in wanted if normalise(row.customer.address) == address]
+        if refused[address] != times and not any(_id(row) in in_doubt for row in rows):
+            yield f"{refused[address]} attempts at an unknown mailbox, not {times}: {_place(_id(rows[0]))}."
+
+
+def _received(world: World, sink: list[dict[str, Any]]) -> Iterator[Row]:
+    for entry in sink:
+        row = row_of(world, entry) if entry["what"] == "taken" else None
+        if row is not None:
+            yield row
+
+
+def _row(world: World, act: dict[str, Any]) -> Row:
+    return world.row_by_id(act["institute"], act["order"], act["delivery"], act["reference"])
+
+
+def _event(row: Row, kind: str, code: str) -> Response:
+    return Response(row.order.institute, row.order.number, row.delivery_number, row.reference, kind, code)
+
+
+def _id(row: Row) -> RowId:
+    return (row.order.institute, row.order.number, row.delivery_number, row.reference)
+
+
+def _place(row_id: RowId) -> str:
+    return f"{row_id[3]} of institute {row_id[0]}"

@@ -1,0 +1,236 @@
+"""The demo world: which banks order what, who is delivered when, and what must become of each row.
+
+Everything follows from a seed and the first demo day. A demo lasts three days; `Step` is the order in which the core
+banks deliver. `build` makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+
+from reku import clock
+from reku.addresses import normalise
+from reku.catalogue.calendar import is_bank_working_day
+from reku.catalogue.rhythm import Rhythm
+from reku.simulator.people import Customer
+
+BANK_1, BANK_2 = "99990001", "99990002"
+BANKS = (BANK_1, BANK_2)
+DAYS = (1, 2, 3)
+
+
+class Step(StrEnum):
+    """When the core banks deliver, in this order."""
+
+    DAY_1 = "day 1, at night"
+    DAY_1_CURE = "day 1, in the morning: the control file that a delivery waits for"
+    DAY_2 = "day 2, at night"
+    DAY_2_RENAME = "day 2, in the evening: an order is renamed"
+    DAY_3 = "day 3, at night"
+
+    @property
+    def day(self) -> int:
+        """The demo day, 1 to 3."""
+        return int(self.name[4])
+
+
+class Fate(StrEnum):
+    """What must become of a row."""
+
+    SENT = "SENT"  # the mail server takes it
+    WITHHELD = "WITHHELD"  # not sent, for the row's reason
+    REJECTED = "REJECTED"  # kept out by the gate, with the row's reason as Fehler_Code
+    REFUSED = "REFUSED"  # the mail server does not know the address: 550 5.1.1 to RCPT
+
+
+class Unsubscribes(StrEnum):
+    """How a customer unsubscribes: Grund_Code of ABME."""
+
+    LINK = "LINK"  # link in the mail, then the form of the page
+    EINKLICK = "EINKLICK"  # button of the mail program (RFC 8058)
+
+
+class Bounce(StrEnum):
+    """A mail that comes back after the server took it: enhanced status code (RFC 3463)."""
+
+    HARD = "5.1.1"
+    SOFT = "5.2.2"
+
+
+RETAINED = "ZRUE"
+"""Reason of a withheld row whose address is retained; all other reasons are Grund_Code of NVER."""
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """What a customer does with a mail that arrived. `clicks`: 0 = no link, else the how-manieth he sees."""
+
+    opens: bool = False
+    clicks: int = 0
+    unsubscribes: Unsubscribes | None = None
+    bounces: Bounce | None = None
+    auto_reply: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order of a bank.
+
+    `rows`: demo day → rows of that day's delivery, before the planted cases. `values`, `products`, `contents`:
+    Anlass_Wert, Produkt_Text and Content_Schluessel in turn. `ahead`: the first delivery holds the occasions of all
+    three days. `notice`: days from the delivery to the occasion itself. `announced`: when its control file comes.
+    """
+
+    institute: str
+    number: str
+    kind: str
+    occasion: str
+    rhythm: Rhythm
+    name: str
+    rows: Mapping[int, int]
+    values: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
+    response_scope: str = ""
+    origin: str = "BANK"
+    for_firms: bool = False
+    ahead: bool = False
+    notice: int = 0
+    announced: Step = Step.DAY_1
+
+    @property
+    def wanted_kinds(self) -> frozenset[str]:
+        """Kinds of responses that the core bank wants back (domain.md 9.1, Response_Umfang)."""
+        always = {"ABME", "BESC", "HBOU", "ZRUE"}
+        default = {"VERS", "OEFF", "KLIC", "SBOU", "UBOU", "NVER"}
+        return frozenset(always | (set(self.response_scope.split("+")) if self.response_scope else default))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A delivered person and what must become of it on demo day `day`."""
+
+    order: Order
+    delivery_number: int
+    reference: str
+    customer: Customer
+    occasion_date: date
+    day: int
+    fate: Fate = Fate.SENT
+    reason: str = ""
+    consent: str = "J"
+    value: str = ""
+    product: str = ""
+    content: str = ""
+    valid_until: date | None = None
+    broken: Mapping[str, str] = field(default_factory=dict)
+    reaction: Reaction = Reaction()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A delivery file."""
+
+    order: Order
+    number: int
+    step: Step
+    created_at: datetime
+    rows: tuple[Row, ...]
+    packed: bool = False
+
+
+@dataclass(frozen=True)
+class ControlFile:
+    """A control file: `event` is NEU or AENDERUNG, `name` the order's name from then on."""
+
+    order: Order
+    event: str
+    name: str
+    valid_from: date
+    step: Step
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class World:
+    """All files of the demo and all that must come of them."""
+
+    day_1: date
+    control_files: tuple[ControlFile, ...]
+    deliveries: tuple[Delivery, ...]
+
+    def files(self, step: Step) -> list[ControlFile | Delivery]:
+        """What the core banks write in a step, control files first."""
+        files: list[ControlFile | Delivery] = [*self.control_files, *self.deliveries]
+        return [file for file in files if file.step is step]
+
+    def rows(self) -> Iterator[Row]:
+        """All rows of all deliveries."""
+        for delivery in self.deliveries:
+            yield from delivery.rows
+
+    @cached_property
+    def customers(self) -> tuple[Customer, ...]:
+        """Everybody who is delivered at least once."""
+        return tuple({row.customer.person_number: row.customer for row in self.rows()}.values())
+
+    @cached_property
+    def orders(self) -> Mapping[tuple[str, str], Order]:
+        """All orders by BLZ and order number."""
+        return {(file.order.institute, file.order.number): file.order for file in self.control_files}
+
+    def row_of(self, institute: str, order: str, delivery_number: int, address: str) -> Row | None:
+        """The row that a received mail belongs to, or None if there is none.
+
+        Addresses are compared in their normal form; within one delivery each stands once.
+        """
+        return self._by_mail.get((institute, order, delivery_number, normalise(address)))
+
+    def row_by_id(self, institute: str, order: str, delivery_number: int, reference: str) -> Row:
+        """The row with this Referenz. Raises KeyError if there is none."""
+        return self._by_id[institute, order, delivery_number, reference]
+
+    @cached_property
+    def dead_addresses(self) -> frozenset[str]:
+        """Addresses that the mail server does not know, in their normal form."""
+        return frozenset(normalise(customer.address) for customer in self.customers if customer.dead)
+
+    @cached_property
+    def _by_id(self) -> dict[tuple[str, str, int, str], Row]:
+        return {(row.order.institute, row.order.number, row.delivery_number, row.reference): row for row in self.rows()}
+
+    @cached_property
+    def _by_mail(self) -> dict[tuple[str, str, int, str], Row]:
+        return {
+            (row.order.institute, row.order.number, row.delivery_number, normalise(row.customer.address)): row
+            for row in self.rows()
+            if row.fate is not Fate.REJECTED
+        }
+
+
+def calendar_day(day_1: date, day: int) -> date:
+    """The date of a demo day (1 to 3)."""
+    return day_1 + timedelta(days=day - 1)
+
+
+def moment(day_1: date, step: Step) -> datetime:
+    """When the core banks write the files of a step (UTC): their Erstellt_am."""
+    hour, minute = {Step.DAY_1_CURE: (5, 10), Step.DAY_2_RENAME: (19, 30)}.get(step, (2, 15))
+    return clock.at(calendar_day(day_1, step.day), hour, minute)
+
+
+def announced_at(day_1: date) -> datetime:
+    """When the first control files were written (UTC): the evening before the demo."""
+    return clock.at(day_1 - timedelta(days=1), 21, 30)
+
+
+def good_first_day(not_before: date, states: tuple[str, ...]) -> date:
+    """The first day from `not_before` on that begins three bank working days in a row in all these states."""
+    day = not_before
+    while not all(is_bank_working_day(calendar_day(day, number), state) for number in DAYS for state in states):
+        day += timedelta(days=1)
+    return day
