@@ -52,6 +52,8 @@ class Handable(Protocol):
     def envelope_to(self) -> str: ...
     @property
     def data(self) -> bytes: ...
+    @property
+    def smtputf8(self) -> bool: ...
 
 
 class SessionError(StageError):
@@ -80,15 +82,15 @@ class Relay:
     def hand_over(self, mail: Handable) -> Answer:
         """Hand over one mail. Raises SessionError when the relay, not the person, is the trouble."""
         smtp = self._smtp or self._connect()
-        if not mail.envelope_to.isascii() and not smtp.has_extn("smtputf8"):
+        if mail.smtputf8 and not smtp.has_extn("smtputf8"):
             return Answer(Outcome.UNADDRESSABLE)
         dotted = False
         try:
             smtp.ehlo_or_helo_if_needed()
             options = [f"size={len(mail.data)}"] if smtp.has_extn("size") else []
             options += [] if mail.data.isascii() or not smtp.has_extn("8bitmime") else ["body=8bitmime"]
-            options += [] if mail.envelope_to.isascii() else ["SMTPUTF8"]
-            smtp.command_encoding = "ascii" if mail.envelope_to.isascii() else "utf-8"
+            options += ["SMTPUTF8"] if mail.smtputf8 else []
+            smtp.command_encoding = "utf-8" if mail.smtputf8 else "ascii"
             code, text = smtp.mail(mail.envelope_from, options)
             if code != 250:
                 raise self._refused_session("MAIL FROM", code, text)

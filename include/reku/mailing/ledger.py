@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from reku import clock
 from reku.contact.decide import reasons
@@ -89,7 +89,7 @@ def delivery_lock(engine: sa.Engine, delivery: int) -> Iterator[Lock]:
         finally:
             try:
                 connection.execute(sa.text("SELECT pg_advisory_unlock(:first, :second)"), keys)
-            except DBAPIError:
+            except SQLAlchemyError:
                 connection.invalidate()  # the session is gone, and its lock with it
 
 

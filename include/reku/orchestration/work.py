@@ -103,13 +103,14 @@ def is_expected(connection: sa.Connection, order: sa.Row[*tuple[object, ...]], d
 
 def delivery_for(connection: sa.Connection, order: int, period_start: date) -> int | None:
     """The newest delivery of an order for the period that starts on that day, unless it was refused."""
-    return connection.scalar(
+    found: int | None = connection.scalar(
         sa.select(sa.func.max(deliveries.c.id)).where(
             deliveries.c.order_id == order,
             deliveries.c.period_start == period_start,
             deliveries.c.state != DeliveryState.REFUSED,
         )
     )
+    return found
 
 
 def schedule_of(order: sa.Row[*tuple[object, ...]]) -> Schedule | None:
@@ -160,13 +161,14 @@ def earlier_not_loaded(engine: sa.Engine, delivery: int) -> int | None:
     """Number of a lower-numbered delivery of the same order that is still to be loaded, or None (rule 1)."""
     this = deliveries.alias("this")
     with engine.connect() as connection:
-        return connection.scalar(
+        found: int | None = connection.scalar(
             sa.select(sa.func.min(deliveries.c.delivery_number))
             .select_from(deliveries.join(this, this.c.order_id == deliveries.c.order_id))
             .where(this.c.id == delivery, this.c.state != DeliveryState.LOADED)
             .where(deliveries.c.delivery_number < this.c.delivery_number)
             .where(deliveries.c.state.in_(NOT_LOADED))
         )
+        return found
 
 
 def expected_until(engine: sa.Engine, order: int, day: date) -> datetime:
@@ -180,11 +182,12 @@ def expected_until(engine: sa.Engine, order: int, day: date) -> datetime:
 def last_handed_over(engine: sa.Engine, delivery: int) -> datetime | None:
     """When the last mail of a delivery was handed over, or None if none was."""
     with engine.connect() as connection:
-        return connection.scalar(
+        found: datetime | None = connection.scalar(
             sa.select(sa.func.max(messages.c.ended_at)).where(
                 messages.c.delivery_id == delivery, messages.c.state == MessageState.SENT
             )
         )
+        return found
 
 
 def response_counts(engine: sa.Engine, delivery: int) -> dict[str, int]:

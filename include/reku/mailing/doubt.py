@@ -1,0 +1,72 @@
+"""Messages in doubt: begun by a dispatcher that died, their answer never recorded. Only a person resolves them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku import clock
+from reku.errors import StageError
+from reku.store.events import Event, record
+from reku.store.tables import MessageState, ResponseKind, audit, messages, orders
+
+UNRESOLVED_CODE = "UNGEKLAERT"
+"""Grund_Code of NVER for a message in doubt that was closed as not sent (domain.md 9.6)."""
+
+
+def in_doubt(engine: sa.Engine) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+    """All messages in doubt: institute, order_number, reference, message_id (as in the relay's log), begun_at."""
+    with engine.connect() as connection:
+        return connection.execute(
+            sa.select(
+                messages.c.institute,
+                orders.c.order_number,
+                messages.c.reference,
+                messages.c.message_id,
+                messages.c.begun_at,
+            )
+            .join(orders, orders.c.id == messages.c.order_id)
+            .where(messages.c.state == MessageState.IN_DOUBT)
+            .order_by(messages.c.institute, messages.c.id)
+        ).all()
+
+
+def resolve(engine: sa.Engine, institute: str, reference: str, *, sent: bool, actor: str, note: str) -> None:
+    """Close a message in doubt as sent (the relay's log has its Message-ID) or as not sent; it is never sent again.
+
+    Writes the event VERS or NVER/UNGEKLAERT and the audit entry in one transaction. Raises StageError when the
+    reference names no message in doubt of the institute.
+    """
+    moment = clock.now()
+    with engine.begin() as connection:
+        row = connection.execute(
+            sa.select(messages.c.id, messages.c.begun_at)
+            .where(messages.c.institute == institute, messages.c.reference == reference)
+            .where(messages.c.state == MessageState.IN_DOUBT)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            raise StageError(
+                f"{institute} has no message in doubt with the reference {reference}. "
+                "`reku messages in-doubt` lists those there are."
+            )
+        if sent:
+            change = {"state": MessageState.SENT, "ended_at": row.begun_at}
+            event = Event(row.id, ResponseKind.VERS, row.begun_at)
+        else:
+            change = {"state": MessageState.WITHHELD, "reason": UNRESOLVED_CODE, "ended_at": moment}
+            event = Event(row.id, ResponseKind.NVER, moment, UNRESOLVED_CODE)
+        connection.execute(sa.update(messages).where(messages.c.id == row.id).values(**change))
+        record(connection, [event])
+        connection.execute(
+            sa.insert(audit).values(
+                institute=institute,
+                at=moment,
+                actor=actor,
+                action="resolve as sent" if sent else "resolve as not sent",
+                subject=reference,
+                note=note,
+            )
+        )
