@@ -362,8 +362,25 @@ def test_a_plain_file_needs_its_name() -> None:
 
 
 PIECES = st.sampled_from(
-    [b"V;REKU;1;99950001;R1;1;22.11.2026 02:15:00;FI;EMMA;T", b"K;Referenz", b"D;x", b"N;1;x", b"\r\n", b"\n", b"\r"]
-    + [b";", b'"', b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xc2\x85", b"N;", b"K;", b"D;", b"V;"]
+    [
+        b"V;REKU;1;99950001;R1;1;22.11.2026 02:15:00;FI;EMMA;T",
+        b"V;",
+        b"K;Referenz",
+        b"K;",
+        b"D;x",
+        b"D;",
+        b"N;1;x",
+        b"N;",
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b";",
+        b'"',
+        b"\x00",
+        b"\xff",
+        b"\xef\xbb\xbf",
+        b"\xc2\x85",
+    ]
 )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -45,6 +45,7 @@ class Column(_Strict):
     example: str = Field("", description="a valid value")
     default: str = Field("", description="taken when the value is empty or the column is missing")
     values: Mapping[str, str] = Field({}, description="ENUM: allowed value and its meaning")
+    codes: Mapping[str, str] = Field({}, description="our value → the partner's code, where it differs in the file")
     pattern: str | None = Field(None, description="regular expression for the whole value")
     characters: str | None = Field(None, description="allowed characters, as inside [] of a regular expression")
     minimum: int | None = Field(None, description="least value of a Z")
@@ -78,6 +79,8 @@ class Column(_Strict):
     def _fits(self) -> Self:
         if (self.type == "ENUM") != bool(self.values):
             raise ValueError("values belong to type ENUM and to no other")
+        if len(set(self.codes.values())) < len(self.codes):
+            raise ValueError("codes: two values share one code")
         if self.obligation != "C" and self.mandatory_when:
             raise ValueError("mandatory_when belongs to obligation C")
         return self
@@ -138,6 +141,15 @@ class Contract(_Strict):
     def column(self, name: str) -> Column | None:
         """The column of this name, or None."""
         return next((column for column in self.columns if column.name == name), None)
+
+    def translate(self, columns: Sequence[str], rows: list[list[str]], *, inbound: bool) -> None:
+        """Put our values for the partner's codes (`inbound`) or the reverse, in place; other values stay."""
+        for column in self.columns:
+            if column.codes and column.name in columns:
+                at = columns.index(column.name)
+                codes = {code: value for value, code in column.codes.items()} if inbound else column.codes
+                for row in rows:
+                    row[at] = codes.get(row[at], row[at])
 
     @property
     def mandatory(self) -> tuple[str, ...]:

@@ -75,6 +75,7 @@ def read(
     columns, warnings = columns_of(contract, records[1] if len(records) > 2 else [], line=2)
     rows = _rows(records, len(columns))
     _check_closing_record(records[-1], len(records), len(rows), hashlib.sha256(data[:closing]).hexdigest())
+    contract.translate(columns, rows, inbound=True)
     return RecordFile(contract, head, columns, rows, list(range(3, 3 + len(rows))), warnings)
 
 
@@ -345,5 +346,6 @@ def _read_plain(contract: Contract, text: str, environment: str, named: dict[str
         receiver="",
         environment=environment,
     )
+    contract.translate(columns, records[1:], inbound=True)
     unsecured = Fault(FaultCode.UNGESICHERT, advice="Ohne Kopf- und Schlusssatz: Anzahl und Prüfsumme sind ungeprüft.")
     return RecordFile(contract, head, columns, records[1:], list(range(2, 1 + len(records))), (unsecured, *warnings))

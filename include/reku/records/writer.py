@@ -52,8 +52,10 @@ def write(
     leading = _leading_record(head)
     head_of(contract, leading, head.environment, {})
     columns_of(contract, ["K", *columns], line=2)
-    records = [["D", *row] for row in rows]
-    _check(records, columns)
+    values = [list(row) for row in rows]
+    _check(values, columns)
+    contract.translate(columns, values, inbound=False)
+    records = [["D", *row] for row in values]
     try:
         body = _text(contract, [leading, ["K", *columns], *records]).encode(encoding)
     except UnicodeEncodeError:
@@ -103,19 +105,18 @@ def _text(contract: Contract, records: Iterable[Sequence[str]]) -> str:
     return buffer.getvalue()
 
 
-def _check(records: list[list[str]], columns: Sequence[str]) -> None:
-    for line, record in enumerate(records, 3):
-        if len(record) != len(columns) + 1:
-            advice = f"Der Satz hat {len(record) - 1} Werte, der Spaltensatz nennt {len(columns)}."
+def _check(rows: list[list[str]], columns: Sequence[str]) -> None:
+    for line, row in enumerate(rows, 3):
+        if len(row) != len(columns):
+            advice = f"Der Satz hat {len(row)} Werte, der Spaltensatz nennt {len(columns)}."
             raise FileRefused([Fault(FaultCode.ZELLENZAHL, line, advice=advice)])
-        if _FORBIDDEN.search("".join(record)):
-            field = next(name for name, value in zip(columns, record[1:], strict=True) if _FORBIDDEN.search(value))
+        if _FORBIDDEN.search("".join(row)):
+            field = next(name for name, value in zip(columns, row, strict=True) if _FORBIDDEN.search(value))
             advice = "Steuerzeichen und Zeilenumbrüche sind nicht erlaubt."
             raise FileRefused([Fault(FaultCode.STEUERZEICHEN, line, field, advice)])
-        # Doubled quotes and delimiters lengthen a line, at most to twice its values and three more for each.
-        if 2 * sum(map(len, record)) + 3 * len(record) > LONGEST_LINE:
-            advice = "Der Satz ist zu lang."
-            raise FileRefused([Fault(FaultCode.SATZ_ZU_LANG, line, advice=advice)])
+        # Quotes are doubled and values put between quotes: a line is at most so long.
+        if 2 * sum(map(len, row)) + 3 * len(row) + 1 > LONGEST_LINE:
+            raise FileRefused([Fault(FaultCode.SATZ_ZU_LANG, line, advice="Der Satz ist zu lang.")])
 
 
 def _encoded_head(contract: Contract, leading: list[str], columns: Sequence[str], encoding: str) -> bytes:
