@@ -46,6 +46,11 @@ class Settings(BaseSettings):
     )
     response_window_seconds: float | None = Field(None, description="overrides every occasion's response window (demo)")
     poke_seconds: float = Field(15.0, description="how often a waiting task looks again")
+    home: Path = Field(
+        INCLUDE.parent / "var", description="where the embedded set-up keeps logs, files, secrets; one per checkout"
+    )
+    ui_port: int = Field(8080, ge=1, le=65535, description="port of Airflow's pages in the embedded set-up")
+    tracker_port: int = Field(8091, ge=1, le=65535, description="port of the tracker in the embedded set-up")
 
     @field_validator("token_keys", mode="before")
     @classmethod

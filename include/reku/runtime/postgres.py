@@ -139,6 +139,20 @@ class Postgres:
             if found is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
+    def describe(self, name: str, text: str) -> None:
+        """Note a text at the database `name` itself, for the next start (see `description`)."""
+        with self._connect() as connection:
+            comment = sql.SQL("COMMENT ON DATABASE {} IS {}")
+            connection.execute(comment.format(sql.Identifier(name), sql.Literal(text)))
+
+    def description(self, name: str) -> str | None:
+        """The text noted by `describe`."""
+        with self._connect() as connection:
+            found = connection.execute(
+                "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (name,)
+            ).fetchone()
+        return found[0] if found else None
+
     def answers(self) -> bool:
         """Whether the server takes a connection and answers a query."""
         try:

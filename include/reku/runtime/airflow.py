@@ -1,0 +1,87 @@
+"""The environment of Airflow's processes in the embedded set-up: all by variables, nothing by airflow.cfg.
+
+Airflow itself is never imported here: it costs seconds, and `reku up` is to answer at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from reku.runtime.home import Home
+from reku.runtime.ports import LOOPBACK
+from reku.settings import INCLUDE
+
+PARALLELISM = 6
+"""Tasks at once: two cores, and most tasks wait for the database or the relay."""
+
+_LOCAL_SETTINGS = '''"""Written by `reku up`: what task processes need is loaded once, before they fork."""
+
+import reku.runtime.preload  # noqa: F401 - the import is the work
+
+__all__: list[str] = []
+'''
+
+
+def environment(home: Home, *, ui_port: int, database_url: str, async_database_url: str) -> dict[str, str]:
+    """The `AIRFLOW…` variables for one set-up, without its secrets (see `Home.secret_environment`)."""
+    address = f"http://{LOOPBACK}:{ui_port}"
+    project = INCLUDE.parent
+    return {
+        "AIRFLOW_HOME": str(home.airflow),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_url,
+        # Airflow would derive a URL for asyncpg, which nothing else here needs; psycopg 3 does both.
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": async_database_url,
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": str(PARALLELISM),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(project / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__MAX_MAP_LENGTH": "4096",
+        # No login on one's own machine; the server listens on the loopback only.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        # The default asks DNS for the full name, which may hang without a network.
+        "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
+        "AIRFLOW__API__HOST": LOOPBACK,
+        "AIRFLOW__API__PORT": str(ui_port),
+        "AIRFLOW__API__BASE_URL": address,
+        "AIRFLOW__API__INSTANCE_NAME": "reku",
+        # What a killed scheduler had in hand is taken up within a minute, not within five.
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
+        "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home.airflow / "logs"),
+        "GX_ANALYTICS_ENABLED": "false",
+        # Task processes are forks; a pool of threads in a numeric library does not survive one.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def write_config(home: Home) -> None:
+    """Write what Airflow reads from a file: the import of `reku.runtime.preload`."""
+    folder = home.airflow / "config"
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "airflow_local_settings.py"
+    if not file.exists() or file.read_text(encoding="utf-8") != _LOCAL_SETTINGS:
+        file.write_text(_LOCAL_SETTINGS, encoding="utf-8")
+
+
+def command(*arguments: str) -> tuple[str, ...]:
+    """The command line of an Airflow process; `-P` keeps the current folder out of the module path."""
+    return (sys.executable, "-P", "-m", "airflow", *arguments)
+
+
+def schema_version() -> str:
+    """What a metadata database says about itself once it is migrated for the installed Airflow."""
+    return f"apache-airflow {version('apache-airflow')}"
+
+
+def configured(home: Home) -> bool:
+    """Whether Airflow has written its airflow.cfg; several first commands at once would write over one another."""
+    return Path(home.airflow / "airflow.cfg").exists()

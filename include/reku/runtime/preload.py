@@ -1,0 +1,25 @@
+"""Loaded by Airflow through `airflow_local_settings`: the heavy imports of tasks, once in the process they fork from.
+
+great_expectations alone takes four to nine seconds; as a fork of a scheduler that has it, a task has it at once. Other
+Airflow processes never run tasks and skip it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+FORKS_TASKS = ("scheduler", "worker")
+HEAVY = (
+    "great_expectations",
+    "pandas",
+    "sqlalchemy.dialects.postgresql",
+    "psycopg",
+    "jinja2",
+    "holidays",
+    "pydantic_settings",
+)
+
+if any(word in sys.argv[1:] for word in FORKS_TASKS):
+    for name in HEAVY:
+        importlib.import_module(name)
