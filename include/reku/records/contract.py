@@ -134,9 +134,14 @@ class Contract(_Strict):
                 raise ValueError(f"column {column.name} hangs on {', '.join(sorted(unknown))}, which is no column")
         if unknown := set(self.unique) - set(names):
             raise ValueError(f"unique names {', '.join(sorted(unknown))}, which is no column")
-        if not re.fullmatch(self.file_name, self.file_name_example):
+        if self.match(self.file_name_example) is None:
             raise ValueError("file_name_example does not match file_name")
         return self
+
+    def match(self, file_name: str) -> dict[str, str] | None:
+        """The named parts of a file name (those that occur), or None if the name is not of this kind."""
+        found = re.fullmatch(self.file_name, file_name, re.ASCII)
+        return {part: text for part, text in found.groupdict().items() if text is not None} if found else None
 
     def column(self, name: str) -> Column | None:
         """The column of this name, or None."""
@@ -185,6 +190,6 @@ def load_contracts(folder: Path) -> Mapping[str, Contract]:
 def match_name(file_name: str) -> tuple[Contract, dict[str, str]] | None:
     """The contract that knows a file of this name, and the named groups of its pattern (blz, auftrag, lnr, zeit)."""
     for contract in contracts().values():
-        if found := re.fullmatch(contract.file_name, file_name):
-            return contract, found.groupdict()
+        if (groups := contract.match(file_name)) is not None:
+            return contract, groups
     return None

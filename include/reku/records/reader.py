@@ -95,11 +95,11 @@ def _named(contract: Contract, file_name: str | None) -> dict[str, str]:
     """The named parts of the file's name; empty without a name."""
     if file_name is None:
         return {}
-    found = re.fullmatch(contract.file_name, file_name)
-    if found is None:
+    named = contract.match(file_name)
+    if named is None:
         advice = f"Der Dateiname passt nicht zu {contract.kind}; erwartet wie {contract.file_name_example}."
         raise FileRefused([Fault(FaultCode.DATEINAME, advice=advice)])
-    return {part: value for part, value in found.groupdict().items() if value is not None}
+    return named
 
 
 def _unpacked(contract: Contract, data: bytes, file_name: str | None) -> bytes:

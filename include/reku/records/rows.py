@@ -80,7 +80,7 @@ def _value_problems(column: Column, values: Sequence[str], head: Head) -> Iterat
 
 def _judge(column: Column, head: Head) -> Callable[[str], Problem | None]:
     form = _FORMS[column.base]
-    pattern = re.compile(column.pattern) if column.pattern else None
+    pattern = re.compile(column.pattern, re.ASCII) if column.pattern else None
     foreign = re.compile(f"[^{column.characters}]") if column.characters else None
     expected = getattr(head, column.equals_head) if column.equals_head else None
 
