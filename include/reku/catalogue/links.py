@@ -1,4 +1,7 @@
-"""Where the links of a medium lead: both the mail and the tracker ask here."""
+"""Where the links of a medium lead: both the mail and the tracker ask here.
+
+Mails on their way know a link by its number only: a new link goes to the end of `links`, and none is taken out.
+"""
 
 from __future__ import annotations
 

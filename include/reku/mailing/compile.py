@@ -17,14 +17,14 @@ import mjml
 from jinja2 import Template, TemplateSyntaxError
 from jinja2.sandbox import SandboxedEnvironment
 
-from reku.catalogue import medium_folder
+from reku.catalogue import institutes, media, medium_folder
 from reku.catalogue.links import DOMAIN, link_targets
 from reku.catalogue.models import Institute, Medium
-from reku.catalogue.yaml_source import line_of
 from reku.errors import ConfigError
 from reku.mailing import placeholders, sources
 from reku.mailing.sources import Source
 from reku.settings import settings
+from reku.yaml_source import line_of
 
 _BLANKS = re.compile(r"[ \t\r\n]+")
 _EMPTY_LINES = re.compile(r"\n{3,}")
@@ -95,6 +95,18 @@ def compile_medium(medium: Medium, institute: Institute) -> CompiledMedium:
         compiled = _compile(medium, institute, folder, root)
         _compiled[folder, institute.blz] = stamps, compiled
     return compiled
+
+
+def media_faults() -> list[ConfigError]:
+    """What is wrong with any readable medium for any readable institute, each fault once (`reku check`)."""
+    faults: dict[str, ConfigError] = {}
+    for medium in media().whole.values():
+        for institute in institutes().whole.values():
+            try:
+                compile_medium(medium, institute)
+            except ConfigError as error:
+                faults[str(error)] = error
+    return list(faults.values())
 
 
 def _is_current(compiled: CompiledMedium, stamps: _Stamps, medium: Medium, institute: Institute) -> bool:

@@ -159,7 +159,7 @@ class _Rules:
             raise self.source.fault(
                 f"{_described(node)} is not allowed in a mail. "
                 f"Allowed are placeholders, if/elif/else, ~ and the filters {', '.join(FILTERS)}.",
-                node.lineno,
+                node.lineno or next((inner.lineno for inner in node.find_all(nodes.Node) if inner.lineno), 1),
             )
         if isinstance(node, nodes.Name):
             self._name(node, filled, asked=asked)
@@ -211,6 +211,7 @@ def _described(node: nodes.Node) -> str:
     return {
         "Getitem": "An item […]",
         "Call": "A call (…)",
+        "Sub": "A minus (Berater_E-Mail is written Berater_E_Mail)",
         "For": "A loop",
         "Import": "An import",
         "FromImport": "An import",

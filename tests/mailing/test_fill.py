@@ -1,0 +1,272 @@
+"""A filled mail says to any mail program what it should, whatever names and values are delivered."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.message import EmailMessage
+from email.utils import getaddresses
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from reku import tokens
+from reku.catalogue import institutes, media
+from reku.catalogue.links import link_target
+from reku.mailing import headers
+from reku.mailing.compile import compile_medium
+from reku.mailing.fill import Mail, MailFault, fill
+from reku.mailing.links import links_for
+from reku.mailing.placeholders import person_values
+
+BLZ = "99990001"
+PERSON = {
+    "Referenz": "R0004711-000017-00001",
+    "Personennummer": "0001234567",
+    "Anlass_Datum": "24.11.2026",
+    "Anlass_Wert": "50",
+    "Anrede": "2",
+    "Titel": "Dr.",
+    "Vorname": "Jördis",
+    "Nachname": "Beispiel-Müßig",
+    "EMail": "Joerdis@Kunde.example",
+}
+ADVISOR = {"Berater_Absendername": "Ole Muster", "Berater_E-Mail": "ole.muster@sparkasse-musterstadt.example"}
+
+pytestmark = pytest.mark.usefixtures("reku_settings")
+
+
+def mail_for(person: dict[str, str], *, tracking: bool = False, medium: str = "SCOM_GEBURTSTAG") -> Mail:
+    compiled = compile_medium(media()[medium], institutes()[BLZ])
+    return fill(compiled, person, links_for(4711, tracking=tracking), order_number="R0004711", delivery_number=17)
+
+
+def read(mail: Mail) -> EmailMessage:
+    return message_from_bytes(mail.data, policy=policy.default)
+
+
+def people(data: bytes, field: str) -> list[tuple[str, str]]:
+    """Name and address as RFC 2047 has them.
+
+    Not by `policy.default`: its parser leaves a blank between two encoded words of one name.
+    """
+    raw = message_from_bytes(data, policy=policy.compat32)[field]
+    return [(str(make_header(decode_header(name))), address) for name, address in getaddresses([str(raw)])]
+
+
+def body(message: EmailMessage, kind: str) -> str:
+    part = message.get_body(preferencelist=(kind,))
+    assert part is not None
+    return part.get_content()
+
+
+def test_the_head_of_a_mail(clock_at) -> None:
+    clock_at(datetime(2026, 11, 24, 8, 0, tzinfo=UTC))
+    mail = mail_for(PERSON)
+    message = read(mail)
+    token = tokens.make(tokens.Purpose.BOUNCE, tokens.Target(4711))
+    unsubscribe = tokens.make(tokens.Purpose.UNSUBSCRIBE, tokens.Target(4711))
+    assert message["From"] == "Sparkasse Musterstadt <service@sparkasse-musterstadt.example>"
+    assert message["Reply-To"] == "kontakt@sparkasse-musterstadt.example"
+    assert message["To"] == "Jördis Beispiel-Müßig <Joerdis@kunde.example>"
+    assert message["Subject"] == "Herzlichen Glückwunsch zum 50. Geburtstag!"
+    assert message["Date"].startswith("Tue, 24 Nov 2026 09:00:0")
+    assert message["Date"].endswith("+0100")
+    assert message["Message-ID"] == mail.message_id == f"<{token}@sparkasse-musterstadt.example>"
+    assert message["List-Unsubscribe"] == f"<http://127.0.0.1:8091/u/{unsubscribe}>"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert message["Feedback-ID"] == "000017:R0004711:99990001:reku"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Precedence"] is None
+    assert message.get_content_type() == "multipart/alternative"
+    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert not message.defects
+    assert mail.envelope_from == f"b+{token}@bounce.example"
+    assert mail.envelope_to == "Joerdis@kunde.example"
+    assert not mail.smtputf8
+
+
+def test_it_is_made_for_smtp() -> None:
+    data = mail_for(PERSON | {"Nachname": "ü" * 60}, tracking=True).data
+    assert data.isascii()
+    assert b"\n" not in data.replace(b"\r\n", b"")
+    assert b"\r" not in data.replace(b"\r\n", b"")
+    assert max(map(len, data.split(b"\r\n"))) <= 998
+    head, _, parts = data.partition(b"\r\n\r\n")
+    assert max(map(len, head.split(b"\r\n"))) <= 110  # only a URL or a Message-ID may exceed 78
+    assert max(map(len, parts.split(b"\r\n"))) <= 76
+
+
+def test_the_same_mail_twice_has_the_same_message_id() -> None:
+    assert mail_for(PERSON).message_id == mail_for(PERSON | {"Vorname": "Ada"}).message_id
+
+
+def test_tracking_only_with_consent() -> None:
+    with_consent, without = read(mail_for(PERSON, tracking=True)), read(mail_for(PERSON))
+    pixel = tokens.make(tokens.Purpose.OPEN, tokens.Target(4711))
+    click = tokens.make(tokens.Purpose.CLICK, tokens.Target(4711, 1))
+    target = link_target("SCOM_GEBURTSTAG", 1, institutes()[BLZ])
+    assert target == "https://www.sparkasse-musterstadt.example/geburtstag"
+    assert f"/o/{pixel}.gif" in body(with_consent, "html")
+    assert "<img" not in body(without, "html")
+    for kind in ("html", "plain"):
+        assert f"http://127.0.0.1:8091/c/{click}" in body(with_consent, kind)
+        assert target not in body(with_consent, kind)
+        assert target in body(without, kind)
+        assert "/c/" not in body(without, kind)
+        assert "/o/" not in body(without, kind)
+        for message in (with_consent, without):
+            assert message["List-Unsubscribe"].strip("<>") in body(message, kind)
+
+
+@pytest.mark.parametrize(
+    ("number", "target"),
+    [(0, None), (1, "https://www.lbs.example/bausparen"), (2, None), (-1, None)],
+)
+def test_a_link_number_that_is_none_leads_nowhere(number: int, target: str | None) -> None:
+    assert link_target("LBS_GEBURTSTAG", number, institutes()[BLZ]) == target
+    assert link_target("LBS_GIBT_ES_NICHT", 1, institutes()[BLZ]) is None
+
+
+@pytest.mark.parametrize(
+    ("advisor", "sender", "reply_to", "shown"),
+    [
+        (ADVISOR, "Ole Muster <ole.muster@sparkasse-musterstadt.example>", ADVISOR["Berater_E-Mail"], True),
+        ({"Berater_Absendername": "Ole Muster"}, None, None, False),  # rule 13 of domain.md 9.17
+        ({"Berater_E-Mail": ADVISOR["Berater_E-Mail"]}, None, None, False),
+        (ADVISOR | {"Berater_Absendername": "  "}, None, None, False),
+        (ADVISOR | {"Berater_E-Mail": "ole@andere-bank.example"}, None, None, True),
+        (ADVISOR | {"Berater_E-Mail": "ole muster@sparkasse-musterstadt.example"}, None, None, True),
+        (ADVISOR | {"Berater_E-Mail": "x@y@sparkasse-musterstadt.example"}, None, None, True),
+    ],
+)
+def test_the_advisor_sends_only_whole_and_from_the_banks_domain(
+    advisor: dict[str, str], sender: str | None, reply_to: str | None, shown: bool
+) -> None:
+    message = read(mail_for(PERSON | advisor))
+    assert message["From"] == (sender or "Sparkasse Musterstadt <service@sparkasse-musterstadt.example>")
+    assert message["Reply-To"] == (reply_to or "kontakt@sparkasse-musterstadt.example")
+    for kind in ("html", "plain"):
+        assert ("Ole Muster" in body(message, kind)) is shown
+        assert ("Ihre Sparkasse Musterstadt" in body(message, kind)) is not shown
+
+
+@pytest.mark.parametrize(
+    ("person", "expected"),
+    [
+        ({"Anrede": "1", "Titel": "Dr.", "Nachname": "Muster"}, "Sehr geehrter Herr Dr. Muster"),
+        ({"Anrede": "2", "Vorname": "Ada", "Nachname": "Muster"}, "Sehr geehrte Frau Muster"),
+        ({"Anrede": "3", "Vorname": "Ada", "Nachname": "Muster"}, "Guten Tag Ada Muster"),
+        ({"Anrede": "3", "Nachname": "Muster"}, "Guten Tag Muster"),
+        ({"Anrede": "4", "Firma": "Muster GmbH"}, "Sehr geehrte Damen und Herren"),
+        ({"Anrede": "4", "Firma": "Muster GmbH", "Nachname": "Muster"}, "Sehr geehrte Damen und Herren"),
+        ({"Anrede": "1", "Vorname": "Bernd"}, "Guten Tag Bernd"),
+        ({"Anrede": "2"}, "Sehr geehrte Damen und Herren"),
+        ({"Anrede": "3"}, "Sehr geehrte Damen und Herren"),
+        ({"Anrede": "1", "Nachname": "M", "Briefanrede": "Liebe Frau Ada,"}, "Liebe Frau Ada"),
+        ({"Anrede": "1", "Nachname": "M", "Briefanrede": "  "}, "Sehr geehrter Herr M"),
+    ],
+)
+def test_salutation(person: dict[str, str], expected: str) -> None:
+    assert person_values(person, {})["briefanrede"] == expected
+    bare = {"Referenz": "1", "Personennummer": "1", "Anlass_Datum": "24.11.2026", "EMail": "a@b.example"}
+    text = body(read(mail_for(bare | person)), "plain")
+    assert text.splitlines()[0] == f"{expected},"
+
+
+@pytest.mark.parametrize(
+    "bad", ["\r\nBcc: x@y.example", "\n", "\r", "\x00", "\t", "\x1b", "\x7f", "\x85", "\u2028", "\ud800"]
+)
+@pytest.mark.parametrize(
+    "field",
+    ["Vorname", "Nachname", "EMail", "Anlass_Wert", "Berater_Absendername", "Berater_E-Mail", "Geschaeftsstelle"],
+)
+def test_control_characters_are_refused_and_not_repeated(field: str, bad: str) -> None:
+    person = PERSON | ADVISOR
+    person[field] = f"{person.get(field, 'Geheim')}{bad}x"
+    with pytest.raises(MailFault) as caught:
+        mail_for(person)
+    assert field in str(caught.value)
+    assert "R0004711-000017-00001" in str(caught.value)
+    assert bad not in str(caught.value)
+    assert person[field][:5] not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "address", ["", "ohne-at", "a@b@c.example", "a b@c.example", "<a@b.example>", "a@b.example, c@d.example"]
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(MailFault, match="EMail of R0004711-000017-00001 is not a mail address"):
+        mail_for(PERSON | {"EMail": address})
+
+
+def test_addresses_beyond_ascii() -> None:
+    domain = mail_for(PERSON | {"EMail": "info@müller.example"})
+    assert domain.envelope_to == "info@xn--mller-kva.example"
+    assert not domain.smtputf8
+    local = mail_for(PERSON | {"EMail": "jürgen@müller.example"})
+    assert local.envelope_to == "jürgen@xn--mller-kva.example"
+    assert local.smtputf8
+    assert "<jürgen@xn--mller-kva.example>\r\n".encode() in local.data
+
+
+nasty = st.text(
+    st.one_of(
+        st.sampled_from("\",;:<>@()[]\\.=?_ 'äöüßÄÖÜé"),
+        st.sampled_from("🎂👩\u200d💼łşЖ中"),
+        st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp", "Zs", "Cn", "Co")),
+    ),
+    min_size=1,
+    max_size=60,
+).filter(lambda text: text == text.strip() and "  " not in text)
+long_words = st.builds(lambda start, count: start + "o" * count, nasty, st.integers(0, 200))
+
+
+@examples(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=nasty | long_words, last=nasty | long_words, advisor=nasty)
+def test_any_name_arrives_as_it_was_delivered(first: str, last: str, advisor: str) -> None:
+    person = PERSON | ADVISOR | {"Vorname": first, "Nachname": last, "Berater_Absendername": advisor}
+    person["Anlass_Wert"] = last
+    mail = mail_for(person)
+    message = read(mail)
+    assert people(mail.data, "To") == [(f"{first} {last}", "Joerdis@kunde.example")]
+    assert people(mail.data, "From") == [(advisor, ADVISOR["Berater_E-Mail"])]
+    assert message["Subject"] == f"Herzlichen Glückwunsch zum {last}. Geburtstag!"
+    assert not message.defects
+    assert last in body(message, "plain")
+    assert f"zu Ihrem {last}. Geburtstag" in body(message, "plain")
+    assert max(map(len, mail.data.split(b"\r\n"))) <= 998
+
+
+@examples(max_examples=200, deadline=None)
+@given(value=nasty | long_words | st.sampled_from(["=?utf-8?b?w7w=?=", "a" * 76, "ü" * 300]))
+def test_header_fields_fold_and_read_back(value: str) -> None:
+    for line in (headers.text("Subject", value), headers.mailbox("To", value, "a@b.example")):
+        assert line.isascii()
+        assert all(len(part) <= 78 for part in line.split("\r\n"))
+        assert all(part.startswith(" ") for part in line.split("\r\n")[1:])
+    parsed = message_from_bytes(headers.text("Subject", value).encode() + b"\r\n\r\n", policy=policy.default)
+    assert parsed["Subject"] == value
+    line = headers.mailbox("To", value, "a@b.example") + "\r\n\r\n"
+    assert people(line.encode(), "To") == [(value, "a@b.example")]
+
+
+@pytest.mark.parametrize("value", ["x\r\nBcc: y", "x\ny", "\x00"])
+def test_header_fields_refuse_line_breaks(value: str) -> None:
+    with pytest.raises(ValueError, match="control character"):
+        headers.text("Subject", value)
+    with pytest.raises(ValueError, match="control character"):
+        headers.mailbox("To", value, "a@b.example")
+    with pytest.raises(ValueError, match="control character"):
+        headers.mailbox("To", "x", value)
+
+
+def test_no_line_of_a_mail_is_taken_for_its_boundary() -> None:
+    mail = mail_for(PERSON | {"Anlass_Wert": "--=_reku--"})
+    assert len(list(read(mail).iter_parts())) == 2
+    assert len(re.findall(rb"(?m)^--=_reku", mail.data)) == 3
