@@ -90,9 +90,30 @@ class Intake:
     unknown: tuple[str, ...]
 
     @property
-    def failures(self) -> list[str]:
-        """Everything that a person should look at: failures, and folders of unknown institutes."""
-        return [failure for report in self.reports for failure in report.failures] + [
+    def counts(self) -> dict[str, int]:
+        """How many files of all institutes had which verdict; only verdicts that occurred."""
+        verdicts = Counter(outcome.verdict.value for report in self.reports for outcome in report.outcomes)
+        return dict(sorted(verdicts.items()))
+
+    @property
+    def problems(self) -> list[str]:
+        """What a person should look at, one sentence each; a file stands in the report of one scan only.
+
+        Refused and parked deliveries are not among them: their senders have receipts, and the occasions' runs name
+        what is missing.
+        """
+        found = []
+        for report in self.reports:
+            found += report.failures
+            if unknown := report.count(FileVerdict.UNKNOWN):
+                found.append(f"Institute {report.institute}: {unknown} files that no contract knows lie in fehler/.")
+            found += [
+                f"Institute {report.institute}: the control file of order {one.order_number} was refused ({one.code}). "
+                "Its receipt says why; until a good one comes, deliveries of this order are parked."
+                for one in report.outcomes
+                if one.verdict == FileVerdict.REFUSED and one.kind in CONTROL_KINDS
+            ]
+        return found + [
             f"Folder {blz} below REKU_FILES_URL belongs to no institute. Add institutes/{blz}.yaml or remove it."
             for blz in self.unknown
         ]

@@ -48,10 +48,12 @@ class Carried:
 
 
 def find(connection: sa.Connection, institute: str, order_number: str) -> sa.Row[Any] | None:
-    """The order's row, or None. Only intake writes orders, one scan of an institute at a time: no lock is needed."""
-    return connection.execute(
-        sa.select(orders).where(orders.c.institute == institute, orders.c.order_number == order_number)
-    ).first()
+    """The order's row, or None."""
+    return connection.execute(_row(institute, order_number)).first()
+
+
+def _row(institute: str, order_number: str) -> sa.Select[Any]:
+    return sa.select(orders).where(orders.c.institute == institute, orders.c.order_number == order_number)
 
 
 def carry_out(connection: sa.Connection, institute: Institute, news: Announcement) -> Carried:
@@ -59,7 +61,8 @@ def carry_out(connection: sa.Connection, institute: Institute, news: Announcemen
 
     Raises FileRefused (ANLASS_ABWEICHEND, AUFTRAG_UNBEKANNT, WIDERSPRUCH, LISTENLIMIT); the caller rolls back.
     """
-    order = find(connection, institute.blz, news.order_number)
+    # Locked first, so that no delivery is being loaded into a list while the list is frozen.
+    order = connection.execute(_row(institute.blz, news.order_number).with_for_update(key_share=True)).first()
     if order is not None and order.interface != news.interface:
         advice = (
             f"Die Nummer gehört zu einem Auftrag der Schnittstelle {order.interface}. Eine andere Nummer verwenden."
