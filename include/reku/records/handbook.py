@@ -1,0 +1,112 @@
+"""`docs/file-contracts.md`, made from the contracts: `python -m reku.records.handbook docs/file-contracts.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from reku.records.contract import Column, Conditions, Contract, contracts
+from reku.records.faults import FaultCode
+from reku.records.reader import HEAD
+
+_INTRODUCTION = f"""\
+# File contracts
+
+Made from `include/contracts/*.yaml` and the fault codes by `python -m reku.records.handbook docs/file-contracts.md`;
+a test fails when this page and they differ. The real layouts of the partners are not public: change the contract file,
+not the code, when yours are others.
+
+## What all files share
+
+CSV in records: `V` leading record, `K` column names, `D` data, `N` closing record.
+
+| record | cells |
+| --- | --- |
+| `V` | `V;{";".join(HEAD)}`; first line, once. `Umgebung` is P (production) or T (test) |
+| `K` | `K;name1;name2;…`; order free, unknown names warn, missing mandatory names refuse the file |
+| `D` | `D;value1;…`; exactly as many values as `K` has names |
+| `N` | `N;Anzahl_D;Pruefsumme`; last line, nothing follows |
+
+`Pruefsumme` is the SHA-256 (hex, lower case) over the exact bytes from the `V` up to and including the line end before
+the `N`. Lines end in CRLF, LF is read as well. A value is quoted with `"` only when needed, quotes in it are doubled,
+line breaks and control characters are not allowed. Every value is text: leading zeros stay. Dates are `TT.MM.JJJJ`,
+moments `TT.MM.JJJJ HH:MM:SS` in Berlin time. A file is read in exactly the agreed encoding, nothing is guessed; a byte
+order mark before `V` is passed over. A contract with `frame: plain` stands for files with a header line only: they are
+read, but count and check sum cannot be checked.
+
+Types: `AN(n)` text up to n characters, `N(n)` exactly n digits, `Z` whole number, `D` date, `DT` moment, `J/N` flag,
+`ENUM` one of the listed values. Column m: M mandatory, O optional, C conditional.
+"""
+
+
+def document() -> str:
+    """The whole page. Raises ConfigError for a broken contract."""
+    return "\n".join([_INTRODUCTION, *(part for each in contracts().values() for part in _contract(each)), *_codes()])
+
+
+def _contract(contract: Contract) -> Iterator[str]:
+    yield f"## {contract.kind}: {contract.title.partition(': ')[2] or contract.title}\n"
+    yield f"- **direction:** {'to us' if contract.direction == 'in' else 'from us'}, version {contract.version}"
+    yield f"- **file name:** `{contract.file_name}`, e.g. `{contract.file_name_example}`"
+    yield f"- **encoding:** {' or '.join(contract.encodings)}; delimiter `{contract.delimiter}`
+- **frame:** {'V, K, D and N records' if contract.frame == 'vkdn' else 'a header line only'}"
+    yield f"- **largest file:** {contract.max_bytes // 1_000_000} MB{' unpacked' if contract.gzip else ''}"
+    if contract.unique:
+        yield f"- **once per file:** {', '.join(f'`{name}`' for name in contract.unique)}"
+    yield "\n| # | column | type | m | meaning and rule | example |\n| --- | --- | --- | --- | --- | --- |"
+    for number, column in enumerate(contract.columns, 1):
+        cells = (str(number), f"`{column.name}`", column.type, column.obligation, _rules(column), _code(column.example))
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    yield ""
+
+
+def _rules(column: Column) -> str:
+    """What the contract says about the values, in words."""
+    rules = [column.meaning]
+    if column.values:
+        rules.append(", ".join(f"`{value}` {meaning}" for value, meaning in column.values.items()))
+    if column.pattern:
+        rules.append(f"must match `{column.pattern}`")
+    if column.characters:
+        rules.append(f"only the characters `[{column.characters}]`, else {column.fault}")
+    if column.minimum is not None:
+        rules.append(f"at least {column.minimum}")
+    if column.maximum is not None:
+        rules.append(f"at most {column.maximum}")
+    if column.address:
+        rules.append("a valid mail address")
+    if column.equals_head:
+        rules.append("as in the `V` record")
+    if column.not_before:
+        rules.append(f"not before `{column.not_before}`")
+    if column.mandatory_when:
+        rules.append(f"mandatory when {_words(column.mandatory_when)}")
+    if column.allowed_when:
+        rules.append(f"only when {_words(column.allowed_when)}")
+    if column.codes:
+        rules.append("in the file " + ", ".join(f"`{code}` for {value}" for value, code in column.codes.items()))
+    if column.default:
+        rules.append(f"default {_code(column.default)}")
+    return "; ".join(rule for rule in rules if rule)
+
+
+def _words(conditions: Conditions) -> str:
+    return " and ".join(f"`{name}` is {' or '.join(values)}" for name, values in conditions.items())
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _codes() -> Iterator[str]:
+    yield "## Fault codes\n"
+    yield "What stands as `Fehler_Code` in a receipt.\n"
+    yield "| code | meaning |\n| --- | --- |"
+    for code in FaultCode:
+        yield f"| `{code}` | {code.meaning} |"
+    yield ""
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(document(), encoding="utf-8")
