@@ -13,13 +13,12 @@ from typing import Any
 
 import fsspec
 
-from reku.addresses import normalise
 from reku.catalogue import institutes
 from reku.records import contracts, read
 from reku.settings import settings
 from reku.simulator.customers import row_of
 from reku.simulator.journal import entries
-from reku.simulator.world import RETAINED, Bounce, Fate, Row, World
+from reku.simulator.world import RETAINED, Bounce, Fate, Row, World, normal_form
 
 _BOUNCED = {f"bounce {Bounce.HARD}": "HBOU", f"bounce {Bounce.SOFT}": "SBOU"}
 _MANY = ("OEFF", "KLIC")
@@ -91,12 +90,20 @@ def compare(
     """
     due = [row for row in world.rows() if row.day <= through_day]
     sink, acts = list(entries(sink_truth)), list(entries(customers_truth))
-    expected = _expected(world, due, sink, acts, frozenset(in_doubt))
+    came = [row_of(world, entry) for entry in sink if entry["what"] == "taken"]
+    received = [row for row in came if row is not None]
+    expected = _expected(world, due, received, acts, frozenset(in_doubt))
     reported = Counter(_reported(world, files_url))
     missing = expected.at_least - reported
     unexpected = reported - expected.at_most
     agreed = sum((reported - unexpected).values())
-    faults = [*_mail_faults(world, due, sink, frozenset(in_doubt)), *_tracking_faults(world, acts)]
+    faults = [
+        *_mail_faults(due, received, frozenset(in_doubt)),
+        *_refusal_faults(due, sink, frozenset(in_doubt)),
+        *_tracking_faults(world, acts),
+    ]
+    if None in came:
+        faults.append(f"{came.count(None)} mails came that belong to no row.")
     return Comparison(
         tuple(sorted(missing.elements())), tuple(sorted(unexpected.elements())), agreed, tuple(sorted(faults))
     )
@@ -105,7 +112,7 @@ def compare(
 def _expected(
     world: World,
     due: list[Row],
-    sink: list[dict[str, Any]],
+    received: list[Row],
     acts: list[dict[str, Any]],
     in_doubt: frozenset[RowId],
 ) -> Expected:
@@ -124,7 +131,7 @@ def _expected(
             expect(row, "NVER", row.reason)
         elif row.fate is Fate.REFUSED:
             expect(row, "HBOU", Bounce.HARD, least=_id(row) not in in_doubt)
-    for row in {_id(row): row for row in _received(world, sink)}.values():
+    for row in {_id(row): row for row in received}.values():
         expect(row, "VERS", "", least=_id(row) not in in_doubt)
     for lines in _by_act(acts):
         row = _row(world, lines[0])
@@ -188,32 +195,28 @@ def _reported(world: World, files_url: str) -> Iterator[Response]:
                 )
 
 
-def _mail_faults(world: World, due: list[Row], sink: list[dict[str, Any]], in_doubt: frozenset[RowId]) -> Iterator[str]:
-    received = Counter(_id(row) for row in _received(world, sink))
-    for row_id, times in received.items():
+def _mail_faults(due: list[Row], received: list[Row], in_doubt: frozenset[RowId]) -> Iterator[str]:
+    mails = Counter(map(_id, received))
+    for row_id, times in mails.items():
         if times > 1:
             yield f"{times} mails for one row: {_place(row_id)}."
     rows = {_id(row): row for row in due}
-    for row_id in received.keys() - rows.keys():
+    for row_id in mails.keys() - rows.keys():
         yield f"A mail came before its day: {_place(row_id)}."
     for row_id, row in rows.items():
         wanted = row.fate is Fate.SENT
-        if received[row_id] and not wanted:
+        if mails[row_id] and not wanted:
             yield f"A mail came that must be {row.fate} ({row.reason or Bounce.HARD}): {_place(row_id)}."
-        if wanted and not received[row_id] and row_id not in in_doubt:
+        if wanted and not mails[row_id] and row_id not in in_doubt:
             yield f"No mail came: {_place(row_id)}."
     persons = Counter(
         (row.order.institute, row.order.number, row.customer.person_number, row.occasion_date)
-        for row in _received(world, sink)
-        if received[_id(row)] == 1
+        for row in received
+        if mails[_id(row)] == 1
     )
     for (institute, order, _, occasion_date), times in persons.items():
         if times > 1:
             yield f"{times} mails to one person for {occasion_date}: order {order}, institute {institute}."
-    unknown = sum(entry["what"] == "taken" and row_of(world, entry) is None for entry in sink)
-    if unknown:
-        yield f"{unknown} mails came that belong to no row."
-    yield from _refusal_faults(due, sink, in_doubt)
 
 
 def _tracking_faults(world: World, acts: list[dict[str, Any]]) -> Iterator[str]:
@@ -230,19 +233,12 @@ def _tracking_faults(world: World, acts: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _refusal_faults(due: list[Row], sink: list[dict[str, Any]], in_doubt: frozenset[RowId]) -> Iterator[str]:
-    refused = Counter(normalise(entry["recipient"]) for entry in sink if entry["what"] == "refused")
+    refused = Counter(normal_form(entry["recipient"]) for entry in sink if entry["what"] == "refused")
     wanted = [row for row in due if row.fate is Fate.REFUSED]
-    for address, times in Counter(normalise(row.customer.address) for row in wanted).items():
-        rows = [row for row in wanted if normalise(row.customer.address) == address]
+    for address, times in Counter(normal_form(row.customer.address) for row in wanted).items():
+        rows = [row for row in wanted if normal_form(row.customer.address) == address]
         if refused[address] != times and not any(_id(row) in in_doubt for row in rows):
             yield f"{refused[address]} attempts at an unknown mailbox, not {times}: {_place(_id(rows[0]))}."
-
-
-def _received(world: World, sink: list[dict[str, Any]]) -> Iterator[Row]:
-    for entry in sink:
-        row = row_of(world, entry) if entry["what"] == "taken" else None
-        if row is not None:
-            yield row
 
 
 def _row(world: World, act: dict[str, Any]) -> Row:

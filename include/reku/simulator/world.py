@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 
 from reku import clock
 from reku.addresses import normalise
@@ -155,6 +155,12 @@ class ControlFile:
     created_at: datetime
 
 
+@cache
+def normal_form(address: str) -> str:
+    """The form in which addresses are compared, kept because the same thousand are asked for again and again."""
+    return normalise(address)
+
+
 @dataclass(frozen=True)
 class World:
     """All files of the demo and all that must come of them."""
@@ -188,7 +194,7 @@ class World:
 
         Addresses are compared in their normal form; within one delivery each stands once.
         """
-        return self._by_mail.get((institute, order, delivery_number, normalise(address)))
+        return self._by_mail.get((institute, order, delivery_number, normal_form(address)))
 
     def row_by_id(self, institute: str, order: str, delivery_number: int, reference: str) -> Row:
         """The row with this Referenz. Raises KeyError if there is none."""
@@ -197,7 +203,7 @@ class World:
     @cached_property
     def dead_addresses(self) -> frozenset[str]:
         """Addresses that the mail server does not know, in their normal form."""
-        return frozenset(normalise(customer.address) for customer in self.customers if customer.dead)
+        return frozenset(normal_form(customer.address) for customer in self.customers if customer.dead)
 
     @cached_property
     def _by_id(self) -> dict[tuple[str, str, int, str], Row]:
@@ -206,7 +212,7 @@ class World:
     @cached_property
     def _by_mail(self) -> dict[tuple[str, str, int, str], Row]:
         return {
-            (row.order.institute, row.order.number, row.delivery_number, normalise(row.customer.address)): row
+            (row.order.institute, row.order.number, row.delivery_number, normal_form(row.customer.address)): row
             for row in self.rows()
             if row.fate is not Fate.REJECTED
         }

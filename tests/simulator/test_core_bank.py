@@ -1,0 +1,68 @@
+"""What the core banks write can be read by contract, and appears only when it is complete."""
+
+from pathlib import Path
+
+import pytest
+
+from reku.records import match_name, read, row_faults
+from reku.simulator.core_bank import content, deliver, file_name
+from reku.simulator.world import ControlFile, Delivery, Fate, Step, World
+
+
+@pytest.mark.parametrize("step", Step)
+def test_every_file_of_a_step_reads_back(world: World, step: Step, reku_settings: Path) -> None:
+    names = deliver(world, step, str(reku_settings))
+    files = world.files(step)
+    assert names == [file_name(file) for file in files] != []
+    for file, name in zip(files, names, strict=True):
+        path = reku_settings / file.order.institute / "eingang" / name
+        assert (path.parent / f"{name}.ok").exists()
+        known = match_name(name)
+        assert known is not None
+        contract, _ = known
+        found = read(contract, path.read_bytes(), environment="T", file_name=name)
+        assert found.warnings == ()
+        assert found.head.created_at == file.created_at
+        if isinstance(file, Delivery):
+            check_delivery(found.as_dicts(), file)
+            faulty = {fault.reference for fault in row_faults(contract, found)}
+            assert faulty == {row.reference for row in file.rows if row.fate is Fate.REJECTED}
+        else:
+            check_control_file(found.as_dicts(), file)
+            assert list(row_faults(contract, found)) == []
+    assert not list(reku_settings.rglob("*.tmp"))
+
+
+def check_delivery(records: object, file: Delivery) -> None:
+    found = list(records)  # type: ignore[call-overload]  # an iterator of dicts
+    assert [record["Referenz"] for record in found] == [row.reference for row in file.rows]
+    for record, row in zip(found, file.rows, strict=True):
+        assert record["Personennummer"] == row.customer.person_number
+        if row.fate is not Fate.REJECTED:
+            assert record["EMail"] == row.customer.address
+            assert record["Nachname"] == row.customer.last_name
+            assert record["Firma"] == row.customer.firm
+
+
+def check_control_file(records: object, file: ControlFile) -> None:
+    (record,) = list(records)  # type: ignore[call-overload]  # as above
+    assert record["Ereignis"] == file.event
+    assert file.name in (record.get("Auftrags_Bezeichnung"), record.get("Ansprache_Bezeichnung"))
+    assert record["Ausfuehrungsrhythmus"] == file.order.rhythm
+    assert record["Herkunft"] == file.order.origin
+
+
+def test_every_reject_is_broken_as_the_world_says(world: World) -> None:
+    for delivery in world.deliveries:
+        name = file_name(delivery)
+        known = match_name(name)
+        assert known is not None
+        found = read(known[0], content(delivery), environment="T", file_name=name)
+        codes = {fault.reference: fault.code for fault in row_faults(known[0], found)}
+        assert codes == {row.reference: row.reason for row in delivery.rows if row.fate is Fate.REJECTED}
+
+
+def test_the_same_file_has_the_same_bytes(world: World) -> None:
+    packed = next(delivery for delivery in world.deliveries if delivery.packed)
+    assert content(packed) == content(packed)
+    assert content(packed)[:2] == b"\x1f\x8b"
