@@ -49,8 +49,8 @@ def _contract(contract: Contract) -> Iterator[str]:
     yield f"## {contract.kind}: {contract.title.partition(': ')[2] or contract.title}\n"
     yield f"- **direction:** {'to us' if contract.direction == 'in' else 'from us'}, version {contract.version}"
     yield f"- **file name:** `{contract.file_name}`, e.g. `{contract.file_name_example}`"
-    yield f"- **encoding:** {' or '.join(contract.encodings)}; delimiter `{contract.delimiter}`
-- **frame:** {'V, K, D and N records' if contract.frame == 'vkdn' else 'a header line only'}"
+    yield f"- **encoding:** {' or '.join(contract.encodings)}; delimiter `{contract.delimiter}`"
+    yield f"- **frame:** {'V, K, D and N records' if contract.frame == 'vkdn' else 'a header line only'}"
     yield f"- **largest file:** {contract.max_bytes // 1_000_000} MB{' unpacked' if contract.gzip else ''}"
     if contract.unique:
         yield f"- **once per file:** {', '.join(f'`{name}`' for name in contract.unique)}"
