@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+
+# How long an example takes says something of the machine, nothing of us.
+hypothesis_settings.register_profile("reku", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("reku")
 
 for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
     del os.environ[name]  # a test must not see the settings of whoever starts it
