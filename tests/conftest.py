@@ -12,10 +12,6 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-# How long an example takes says something of the machine, nothing of us.
-hypothesis_settings.register_profile("reku", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.load_profile("reku")
-
 for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
     del os.environ[name]  # a test must not see the settings of whoever starts it
 
@@ -24,6 +20,10 @@ from reku.runtime.postgres import Postgres
 from reku.settings import settings
 from reku.store.migrate import migrate
 from reku.store.tables import metadata
+
+# How long an example takes says something of the machine, nothing of us.
+hypothesis_settings.register_profile("reku", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("reku")
 
 PROJECT = Path(__file__).resolve().parent.parent
 SHARED = PROJECT.parent / "shared"
