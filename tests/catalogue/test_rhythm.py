@@ -137,7 +137,13 @@ def test_days_before_a_moved_first_due_date_have_no_period() -> None:
     assert period(weekly, date(2026, 11, 23)) == Period(date(2026, 11, 23), date(2026, 11, 30))
 
 
-@pytest.mark.parametrize("changed", [{"valid_until": date(2026, 1, 1)}, {"state": "XX"}])
+def test_a_rhythm_may_be_given_as_its_text() -> None:
+    daily = Schedule("TAEGLICH", date(2026, 11, 24), None, "NW")  # type: ignore[arg-type]  # as a database row gives it
+    assert daily.rhythm is R.TAEGLICH
+    assert is_due(daily, date(2026, 11, 25))
+
+
+@pytest.mark.parametrize("changed", [{"valid_until": date(2026, 1, 1)}, {"state": "XX"}, {"rhythm": "STUENDLICH"}])
 def test_a_schedule_that_cannot_be_is_refused(changed: dict[str, object]) -> None:
     given_values: dict[str, object] = {
         "rhythm": R.TAEGLICH,
@@ -145,7 +151,7 @@ def test_a_schedule_that_cannot_be_is_refused(changed: dict[str, object]) -> Non
         "valid_until": None,
         "state": "NW",
     }
-    with pytest.raises(ValueError, match=r"valid_until|German state"):
+    with pytest.raises(ValueError, match=r"valid_until|German state|no rhythm"):
         Schedule(**(given_values | changed))  # type: ignore[arg-type]  # a table of wrong values
 
 

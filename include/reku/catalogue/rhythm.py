@@ -45,6 +45,8 @@ class Schedule:
     `valid_until` is the last day, None = open end. `state` is the bank's German state. `daily_on` says on which days a
     daily order runs. `due_on_holiday` says what becomes of another rhythm's due date that is no bank working day (a
     weekend counts as well); the one date of EINMALIG is never moved, because the bank has named it itself.
+
+    Raises ValueError for an unknown rhythm or state, and for an end before the beginning.
     """
 
     rhythm: Rhythm
@@ -55,6 +57,9 @@ class Schedule:
     due_on_holiday: Literal["next_bank_working_day", "keep"] = "next_bank_working_day"
 
     def __post_init__(self) -> None:
+        if self.rhythm not in tuple(Rhythm):
+            raise ValueError(f"{self.rhythm!r} is no rhythm; valid: {', '.join(Rhythm)}")
+        object.__setattr__(self, "rhythm", Rhythm(self.rhythm))  # the database hands over its text
         if self.valid_until is not None and self.valid_until < self.valid_from:
             raise ValueError(f"valid_until {self.valid_until} is before valid_from {self.valid_from}")
         if self.state not in STATES:
