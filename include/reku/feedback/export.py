@@ -163,9 +163,8 @@ def _assign(
     new = sa.insert(feedback_files).values(**values, rows=0).returning(feedback_files.c.id)
     file_id: int = connection.execute(new).scalar_one()
     unreported = _unreported(institute, order_id).add_columns(sa.literal(file_id), sa.literal(institute))
-    rows = connection.execute(
-        sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], unreported)
-    ).rowcount
+    assigned = sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], unreported)
+    rows = connection.execute(assigned, execution_options={"preserve_rowcount": True}).rowcount
     connection.execute(sa.update(feedback_files).where(feedback_files.c.id == file_id).values(rows=rows))
     _fill_series(connection, file_id)
     return FeedbackFile(id=file_id, rows=rows, **values)  # type: ignore[arg-type]  # the values are the table's

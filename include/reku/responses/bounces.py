@@ -7,7 +7,7 @@ Events are committed before a mail is moved; a crash in between is harmless, sin
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -110,20 +110,15 @@ def _read(path: Path) -> Understood | None:
     """What the mail means; None if another collector has just taken it."""
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES)
+            return understand(file.read(MAX_BYTES))
     except FileNotFoundError:
         return None
-    try:
-        return understand(data)
-    except Exception as error:  # noqa: BLE001 # parsers meet any bytes here: whatever they raise, the next mail must be read
-        log.warning("a mail of the return mailbox cannot be parsed (%s)", type(error).__name__)
-        return Understood(Kind.UNCLEAR)
 
 
 def _record(
     connection: sa.Connection,
     one: Understood,
-    known: dict[int, sa.Row[Any]],
+    known: Mapping[int, Any],
     counted: BounceReport,
 ) -> None:
     counted.mails += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import email
+import logging
 import quopri
 import re
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,9 @@ from flufl.bounce import all_failures
 
 from reku.catalogue.bounce_rules import BounceClass, Verdict, bounce_rules, judge
 from reku.tokens import Purpose, Target, read
+
+log = logging.getLogger(__name__)
+logging.getLogger("flufl.bounce").disabled = True  # it logs tracebacks for broken mails, with what stands in them
 
 
 class Kind(StrEnum):
@@ -57,7 +61,15 @@ _MAX_TEXT = 20_000
 
 
 def understand(data: bytes) -> Understood:
-    """What the mail means. May raise anything the stdlib's parser or flufl.bounce raise on broken mails."""
+    """What the mail means. Whatever bytes come: one that no parser can read is UNCLEAR."""
+    try:
+        return _understand(data)
+    except Exception as error:  # noqa: BLE001 # the stdlib and flufl.bounce raise all sorts of errors on broken mails
+        log.warning("a mail of the return mailbox cannot be parsed (%s)", type(error).__name__)
+        return Understood(Kind.UNCLEAR)
+
+
+def _understand(data: bytes) -> Understood:
     mail = email.message_from_bytes(data)
     about = _token_in(_fields(mail, _ENVELOPE_FIELDS))
     if (blocks := _report_fields(mail)) is not None:
@@ -66,9 +78,11 @@ def understand(data: bytes) -> Understood:
         return _complaint(mail, complaint, about)
     if _is_automatic(mail):
         return Understood(Kind.IGNORED)
+    reason = _reason_in_text(mail)
+    _cut_attached_mails(mail)  # flufl.bounce would take the words of a mail of ours, or a report in it, for the report
     temporary, permanent = all_failures(mail)
     if permanent:
-        return _bounce(about, judge("", _reason_in_text(mail)))
+        return _bounce(about, judge("", reason))
     return Understood(Kind.IGNORED if temporary else Kind.UNCLEAR)
 
 
@@ -209,6 +223,12 @@ def _attached_head(mail: Message) -> str:
         if part.get_content_type() == "text/rfc822-headers":
             return "\n".join(_texts(part))
     return ""
+
+
+def _cut_attached_mails(mail: Message) -> None:
+    for part in _children(mail):
+        if part.get_content_maintype() == "message":
+            part.set_payload("")
 
 
 def _reason_in_text(mail: Message) -> str:

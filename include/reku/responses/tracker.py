@@ -198,3 +198,4 @@ app = Starlette(
     ],
     exception_handlers={HTTPException: _refused, Exception: _broken},
 )
+app.router.redirect_slashes = False  # a wrong path is a wrong link; the only redirects are those to links of a medium

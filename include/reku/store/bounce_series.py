@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -97,16 +96,15 @@ def _same_address(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[
 
 
 def _has(message: sa.FromClause, kinds: Collection[ResponseKind]) -> sa.ColumnElement[bool]:
-    found: Any = sa.exists().where(responses.c.message_id == message.c.id, responses.c.kind.in_(kinds))
-    exists: sa.ColumnElement[bool] = found.correlate(message)
-    return exists
+    found = sa.exists().where(responses.c.message_id == message.c.id, responses.c.kind.in_(kinds))
+    return found.correlate(message)
 
 
 def _delivered(message: sa.FromClause, moment: datetime) -> sa.ColumnElement[bool]:
-    silent: Any = (
-        (message.c.state == MessageState.SENT) & (message.c.begun_at <= moment - GRACE) & ~_has(message, _BOUNCED)
+    silent = sa.and_(
+        message.c.state == MessageState.SENT, message.c.begun_at <= moment - GRACE, ~_has(message, _BOUNCED)
     )
-    return _has(message, _SEEN) | silent
+    return sa.or_(_has(message, _SEEN), silent)
 
 
 def _hard(message: sa.FromClause) -> sa.ColumnElement[bool]:

@@ -1,0 +1,62 @@
+"""Mails that were sent, of a bank that is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests import banks, world
+
+from reku import clock
+from reku.store.tables import MessageState, responses
+
+Sent = Callable[..., int]
+
+
+@pytest.fixture
+def bank(
+    database: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock_at: Callable[[datetime], None]
+) -> Path:
+    """The configuration with one savings bank; the clock stands at a November morning."""
+    clock_at(datetime(2026, 11, 24, 8, tzinfo=UTC))
+    return banks.configure(monkeypatch, tmp_path / "include")
+
+
+@pytest.fixture
+def sent(database: sa.Engine, bank: Path) -> Sent:
+    """Make a mail that was sent an hour ago; keyword arguments change the row's fields or the message's columns."""
+    made: dict[str, Any] = {}
+
+    def make(number: int = 1, *, tracking: bool = True, **columns: Any) -> int:
+        if not made:
+            made["order"] = world.order(database)
+            made["delivery"] = world.delivery(database, made["order"])
+        moment = clock.now() - timedelta(hours=1)
+        fields = world.reku_fields(number, Tracking_Einwilligung="J" if tracking else "N")
+        row = world.row(database, made["delivery"], fields, line=2 + number)
+        values = {"state": MessageState.SENT, "medium": "SCOM_GEBURTSTAG", "begun_at": moment, "ended_at": moment}
+        return world.message(database, row, **(values | columns))
+
+    return make
+
+
+Events = Callable[[], list[tuple[Any, ...]]]
+
+
+@pytest.fixture
+def events(database: sa.Engine) -> Events:
+    """All events as (message, kind, reason, scope), in order of recording."""
+
+    def read() -> list[tuple[Any, ...]]:
+        c = responses.c
+        with database.connect() as connection:
+            return [
+                tuple(row)
+                for row in connection.execute(sa.select(c.message_id, c.kind, c.reason, c.scope).order_by(c.id))
+            ]
+
+    return read

@@ -1,0 +1,205 @@
+"""Collecting the return mailbox: every mail once, none lost, none in the way of another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from tests import world
+
+from reku.addresses import address_hmac
+from reku.errors import SetupError
+from reku.responses import bounces
+from reku.responses.bounces import SEEN, UNCLEAR, BounceReport, collect
+from reku.store.tables import SuppressionKind, responses, suppressions
+from reku.tokens import Purpose, Target, make
+
+Drop = Callable[..., Path]
+
+REPORT = """\
+From: MAILER-DAEMON@mx.example
+To: b+{token}@bounce.example
+Content-Type: multipart/report; report-type={kind}; boundary="b"
+
+--b
+Content-Type: message/{kind}
+
+{fields}
+
+--b--
+"""
+
+
+@pytest.fixture
+def maildir(tmp_path: Path) -> Path:
+    for folder in ("tmp", "new", "cur"):
+        (tmp_path / "mail" / folder).mkdir(parents=True)
+    return tmp_path / "mail"
+
+
+@pytest.fixture
+def drop(maildir: Path) -> Drop:
+    """Deliver a mail about a message into the Maildir: a report with a status, a complaint, or any bytes."""
+    numbers = iter(range(10_000))
+
+    def put(message: int = 0, status: str = "5.1.1", *, spam: bool = False, data: bytes = b"") -> Path:
+        token = make(Purpose.BOUNCE, Target(message))
+        fields = "Feedback-Type: abuse" if spam else f"Reporting-MTA: dns; mx\n\nAction: failed\nStatus: {status}"
+        kind = "feedback-report" if spam else "delivery-status"
+        mail = maildir / "new" / f"1700000000.{next(numbers):05}.host"
+        mail.write_bytes(data or REPORT.format(token=token, kind=kind, fields=fields).encode())
+        return mail
+
+    return put
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_each_kind(database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any) -> None:
+    hard, soft, block, unknown, spam = (sent(number) for number in range(1, 6))
+    drop(hard)
+    drop(soft, "5.2.2")
+    drop(block, "5.7.1")
+    drop(unknown, "5.9.9")
+    drop(spam, spam=True)
+    drop(hard, "2.0.0")
+    drop(data=b"rubbish")
+    found = collect(database, maildir)
+    assert found == BounceReport(mails=7, hard=1, soft=2, unknown=1, complaints=1, ignored=1, unclear=1)
+    assert events() == [
+        (hard, "HBOU", "5.1.1", ""),
+        (soft, "SBOU", "5.2.2", ""),
+        (block, "SBOU", "5.7.1", ""),
+        (unknown, "UBOU", "5.9.9", ""),
+        (spam, "BESC", "", ""),
+    ]
+    assert (len(names(maildir / SEEN / "cur")), len(names(maildir / UNCLEAR / "new"))) == (6, 1)
+    assert names(maildir / "new") == []
+
+
+def test_a_complaint_bars_the_address_for_the_whole_bank(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any
+) -> None:
+    message = sent()
+    for _ in range(2):
+        drop(message, spam=True)
+    collect(database, maildir)
+    with database.connect() as connection:
+        entry = connection.execute(sa.select(suppressions)).one()
+    assert (entry.kind, entry.institute, entry.order_id) == (SuppressionKind.COMPLAINED, world.BLZ, None)
+    assert entry.address_hmac == address_hmac(world.BLZ, "person1@kunde.example")
+
+
+def test_the_same_report_twice_is_one_event(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any
+) -> None:
+    message = sent()
+    drop(message)
+    collect(database, maildir)
+    drop(message)
+    drop(message)
+    assert collect(database, maildir).known == 2
+    assert len(events()) == 1
+
+
+def test_valid_token_of_another_ledger(database: sa.Engine, maildir: Path, drop: Drop, events: Any) -> None:
+    drop(4711)
+    drop(2**70)
+    assert collect(database, maildir).unclear == 2
+    assert events() == []
+    assert len(names(maildir / UNCLEAR / "new")) == 2
+
+
+def test_crash_between_event_and_move(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(sent(1))
+    drop(sent(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(bounces, "_move", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            collect(database, maildir)
+    assert len(names(maildir / "new")) == 2  # nothing lost
+    assert collect(database, maildir).mails == 2
+    assert len(events()) == 2
+    assert names(maildir / "new") == []
+
+
+def _crash(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_database_error_leaves_the_mails(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(sent())
+    with monkeypatch.context() as patched:
+        patched.setattr(bounces, "record", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            collect(database, maildir)
+    assert len(names(maildir / "new")) == 1
+
+
+def test_two_collectors_at_once(database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any) -> None:
+    for number in range(1, 41):
+        drop(sent(number))
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda _: collect(database, maildir), range(2)))
+    assert len(events()) == 40
+    assert sum(report.mails - report.known for report in found) == 40
+    assert len(names(maildir / SEEN / "cur")) == 40
+
+
+def test_rubbish_holds_up_nobody(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounces, "BATCH", 3)
+    for number in range(1, 8):
+        drop(data=os.urandom(200))
+        drop(sent(number))
+    (maildir / "new" / "a folder").mkdir()
+    assert collect(database, maildir) == BounceReport(mails=14, hard=7, unclear=7)
+    assert len(events()) == 7
+
+
+def test_enormous_mail(database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any) -> None:
+    mail = drop(sent())
+    mail.write_bytes(mail.read_bytes()[:-6] + b"--b\nContent-Type: image/png\n\n" + b"x" * 5_000_000)
+    assert collect(database, maildir).hard == 1
+    assert (maildir / SEEN / "cur" / f"{mail.name}:2,S").stat().st_size > 5_000_000
+
+
+def test_empty_or_new_maildir(database: sa.Engine, tmp_path: Path) -> None:
+    assert collect(database, tmp_path / "not" / "yet") == BounceReport()
+
+
+def test_place_that_is_no_folder(database: sa.Engine, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SetupError, match="REKU_BOUNCE_MAILDIR"):
+        collect(database, tmp_path / "file")
+
+
+def test_log_names_nobody(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    drop(sent())
+    drop(data=b"From: max.muster@kunde.example\n\nHallo")
+    collect(database, maildir)
+    assert "1 hard" in caplog.text
+    assert "kunde.example" not in caplog.text
+
+
+def test_event_carries_the_time_of_the_clock(database: sa.Engine, maildir: Path, drop: Drop, sent: Any) -> None:
+    drop(sent())
+    collect(database, maildir)
+    with database.connect() as connection:
+        moment = connection.scalar(sa.select(responses.c.at))
+    assert moment.date().isoformat() == "2026-11-24"

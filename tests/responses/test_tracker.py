@@ -1,0 +1,349 @@
+"""The tracker over real HTTP (rules 17 and 18 of domain.md 9.17, RFC 8058)."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import uvicorn
+from tests import banks, world
+
+from reku.addresses import address_hmac
+from reku.responses.tracker import app
+from reku.settings import settings
+from reku.store.tables import ResponseKind, SuppressionKind, response_counts, responses, suppressions
+from reku.tokens import Purpose, Target, _signer, make
+
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The tracker on a free port, in a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def web(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, follow_redirects=False, timeout=30) as client:
+        yield client
+
+
+def link(purpose: Purpose, message: int, number: int = 0) -> str:
+    token = make(purpose, Target(message, number))
+    return f"/{purpose}/{token}" + (".gif" if purpose is Purpose.OPEN else "")
+
+
+def barred(engine: sa.Engine) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(sa.select(suppressions)).all())
+
+
+def counted(engine: sa.Engine) -> dict[tuple[str, int], int]:
+    c = response_counts.c
+    with engine.connect() as connection:
+        return {
+            (row.kind, row.link_number): row.count
+            for row in connection.execute(sa.select(c.kind, c.link_number, c.count))
+        }
+
+
+def test_health(web: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKU_INSTANCE", "abc")
+    answer = web.get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"service": "reku-tracker", "instance": "abc"})
+
+
+def test_health_names_a_missing_setting(web: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKU_DATABASE_URL", "")
+    settings.cache_clear()
+    answer = web.get("/health")
+    assert answer.status_code == 503
+    assert "REKU_DATABASE_URL" in answer.json()["problem"]
+
+
+def test_open(web: httpx.Client, sent: Any, events: Any) -> None:
+    message = sent()
+    answer = web.get(link(Purpose.OPEN, message))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/gif"
+    assert answer.content.startswith(b"GIF89a")
+    assert events() == [(message, "OEFF", "", "")]
+
+
+def test_click_leads_to_the_link_of_the_medium(web: httpx.Client, sent: Any, database: sa.Engine) -> None:
+    message = sent()
+    answer = web.get(link(Purpose.CLICK, message, 1))
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "https://www.sparkasse.example/geburtstag"
+    with database.connect() as connection:
+        event = connection.execute(sa.select(responses)).one()
+    assert (event.kind, event.link_number) == (ResponseKind.KLIC, 1)
+    assert event.link_target == "https://www.sparkasse.example/geburtstag"
+
+
+@pytest.mark.parametrize("number", [0, 99])
+def test_click_on_a_link_that_the_medium_has_not(web: httpx.Client, sent: Any, events: Any, number: int) -> None:
+    assert web.get(link(Purpose.CLICK, sent(), number)).status_code == 404
+    assert events() == []
+
+
+def test_click_of_an_unknown_bank_leads_nowhere(web: httpx.Client, sent: Any, events: Any, bank: Path) -> None:
+    message = sent()
+    (bank / "institutes" / f"{world.BLZ}.yaml").unlink()
+    assert web.get(link(Purpose.CLICK, message, 1)).status_code == 404
+    assert events() == []
+
+
+def test_replay_within_a_second_is_one_event(
+    web: httpx.Client, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = world.CREATED
+    monkeypatch.setattr("reku.clock.now", lambda: moment)
+    message = sent()
+    for _ in range(3):
+        web.get(link(Purpose.OPEN, message))
+    assert len(events()) == 1
+
+
+def test_no_person_without_tracking_consent(web: httpx.Client, sent: Any, events: Any, database: sa.Engine) -> None:
+    message = sent(tracking=False)
+    for _ in range(2):
+        assert web.get(link(Purpose.OPEN, message)).status_code == 200
+    assert web.get(link(Purpose.CLICK, message, 1)).status_code == 302
+    assert events() == []
+    assert counted(database) == {("OEFF", 0): 2, ("KLIC", 1): 1}
+
+
+@pytest.mark.parametrize("purpose", [Purpose.OPEN, Purpose.CLICK, Purpose.UNSUBSCRIBE])
+def test_head_is_answered_and_records_nothing(
+    web: httpx.Client, sent: Any, events: Any, database: sa.Engine, purpose: Purpose
+) -> None:
+    path = link(purpose, sent(), 1 if purpose is Purpose.CLICK else 0)
+    answer = web.head(path)
+    assert answer.status_code == (302 if purpose is Purpose.CLICK else 200)
+    assert answer.content == b""
+    assert (events(), barred(database)) == ([], [])
+
+
+def test_get_of_the_unsubscribe_page_changes_nothing(
+    web: httpx.Client, sent: Any, events: Any, database: sa.Engine
+) -> None:
+    message = sent()
+    for _ in range(2):
+        answer = web.get(link(Purpose.UNSUBSCRIBE, message))
+    assert answer.status_code == 200
+    assert "Sparkasse Beispielstadt" in answer.text
+    assert '<form method="post">' in answer.text
+    assert "<script" not in answer.text
+    for private in (
+        "person1",
+        "kunde.example",
+        "Jördis",
+        "Beispiel-Müßig",
+        "0000000001",
+        address_hmac(world.BLZ, "person1@kunde.example"),
+    ):
+        assert private not in answer.text
+    assert (events(), barred(database)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"data": ONE_CLICK}, "EINKLICK"),
+        ({"files": {"List-Unsubscribe": (None, "One-Click")}}, "EINKLICK"),  # multipart
+        ({"data": {"abmelden": "ja"}}, "LINK"),
+        ({"content": b""}, "LINK"),
+        ({"content": b"x" * 1_000_000}, "LINK"),
+    ],
+)
+def test_unsubscribe(
+    web: httpx.Client, sent: Any, events: Any, database: sa.Engine, body: dict[str, Any], reason: str
+) -> None:
+    message = sent()
+    answer = web.post(link(Purpose.UNSUBSCRIBE, message), **body)
+    assert answer.status_code == 200
+    assert "abgemeldet" in answer.text
+    assert "set-cookie" not in answer.headers
+    assert events() == [(message, "ABME", reason, "LISTE")]
+    (entry,) = barred(database)
+    assert (entry.kind, entry.institute, entry.source) == (SuppressionKind.UNSUBSCRIBED, world.BLZ, reason)
+    assert entry.address_hmac == address_hmac(world.BLZ, "person1@kunde.example")
+    assert (entry.person_number, entry.order_id is not None) == ("0000000001", True)
+
+
+def test_second_unsubscribe_changes_nothing(web: httpx.Client, sent: Any, events: Any, database: sa.Engine) -> None:
+    path = link(Purpose.UNSUBSCRIBE, sent())
+    for body in (ONE_CLICK, ONE_CLICK, {"abmelden": "ja"}):
+        assert web.post(path, data=body).status_code == 200
+    assert len(events()) == len(barred(database)) == 1
+
+
+def test_many_at_once_are_one(web: httpx.Client, sent: Any, events: Any, database: sa.Engine) -> None:
+    path = link(Purpose.UNSUBSCRIBE, sent())
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: web.post(path, data=ONE_CLICK).status_code, range(32)))
+    assert set(answers) == {200}
+    assert len(events()) == len(barred(database)) == 1
+
+
+def test_scope_by_the_bank(
+    web: httpx.Client, sent: Any, events: Any, database: sa.Engine, bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    banks.configure(monkeypatch, bank, unsubscribe_scope="institute")
+    message = sent()
+    web.post(link(Purpose.UNSUBSCRIBE, message), data=ONE_CLICK)
+    assert events() == [(message, "ABME", "EINKLICK", "ALLE")]
+    assert barred(database)[0].order_id is None
+
+
+@pytest.mark.parametrize("broken", ["gone", "spoilt"])
+def test_unsubscribe_works_without_the_banks_file(
+    web: httpx.Client, sent: Any, events: Any, bank: Path, broken: str
+) -> None:
+    message = sent()
+    file = bank / "institutes" / f"{world.BLZ}.yaml"
+    file.unlink() if broken == "gone" else file.write_text("blz: {", encoding="utf-8")
+    assert web.get(link(Purpose.UNSUBSCRIBE, message)).status_code == 200
+    assert web.post(link(Purpose.UNSUBSCRIBE, message), data=ONE_CLICK).status_code == 200
+    assert [event[1] for event in events()] == ["ABME"]
+
+
+def test_unsubscribe_survives_key_rotation(
+    web: httpx.Client, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = link(Purpose.UNSUBSCRIBE, sent())
+    monkeypatch.setenv("REKU_TOKEN_KEYS", "a newer key,the newest key")
+    settings.cache_clear()
+    _signer.cache_clear()
+    assert web.post(path, data=ONE_CLICK).status_code == 200
+    assert len(events()) == 1
+
+
+@pytest.mark.parametrize("purpose", [Purpose.OPEN, Purpose.CLICK, Purpose.UNSUBSCRIBE])
+def test_tokens_that_are_not_ours(
+    web: httpx.Client, sent: Any, events: Any, database: sa.Engine, purpose: Purpose
+) -> None:
+    message = sent()
+    good = make(purpose, Target(message, 1))
+    tampered = [
+        good + "x",
+        good.upper(),
+        good.swapcase(),
+        good.replace(".", ""),
+        f"2{good}",
+        "%00",
+        "é",
+        "..",
+        "%2e%2e%2f",
+    ]
+    cut = [good[:length] for length in range(1, len(good))]
+    of_other_purposes = [make(other, Target(message, 1)) for other in Purpose if other is not purpose]
+    of_no_message = [make(purpose, Target(number, 1)) for number in (0, 4711, 2**80)]
+    for token in tampered + cut + of_other_purposes + of_no_message:
+        path = f"/{purpose}/{token}" + (".gif" if purpose is Purpose.OPEN else "")
+        answers = [web.get(path)] + ([web.post(path, data=ONE_CLICK)] if purpose is Purpose.UNSUBSCRIBE else [])
+        for answer in answers:
+            assert answer.status_code == 404, token
+            assert "Link ist nicht gültig" in answer.text
+    assert (events(), barred(database)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/u/", "/c/", "/o/x", "/u/a/b", "/etc/passwd", "/u/" + "a" * 5_000, "/?" + "q" * 5_000]
+)
+def test_unknown_paths_get_a_friendly_page(web: httpx.Client, path: str) -> None:
+    answer = web.get(path)
+    assert answer.status_code == 404
+    assert "Link ist nicht gültig" in answer.text
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+def test_other_methods(web: httpx.Client, sent: Any, events: Any, method: str) -> None:
+    answer = web.request(method, link(Purpose.UNSUBSCRIBE, sent()))
+    assert answer.status_code == 405
+    assert events() == []
+
+
+def test_every_answer_keeps_to_itself(web: httpx.Client, sent: Any) -> None:
+    message = sent()
+    answers = [
+        web.get(link(Purpose.OPEN, message)),
+        web.get(link(Purpose.CLICK, message, 1)),
+        web.get(link(Purpose.UNSUBSCRIBE, message)),
+        web.post(link(Purpose.UNSUBSCRIBE, message)),
+        web.get("/u/forged"),
+        web.get("/nowhere"),
+        web.get("/health"),
+    ]
+    for answer in answers:
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("purpose", [Purpose.OPEN, Purpose.CLICK, Purpose.UNSUBSCRIBE])
+def test_database_away_is_never_a_false_done(
+    web: httpx.Client, sent: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, purpose: Purpose
+) -> None:
+    path = link(purpose, sent(), 1 if purpose is Purpose.CLICK else 0)
+    monkeypatch.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    settings.cache_clear()
+    answer = web.request("POST" if purpose is Purpose.UNSUBSCRIBE else "GET", path)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert ("noch nicht abgemeldet" in answer.text) == (purpose is Purpose.UNSUBSCRIBE)
+    assert "Sie sind abgemeldet" not in answer.text
+    assert "503" in caplog.text
+
+
+def test_own_process_keeps_no_address_and_writes_no_access_log(
+    sent: Any, events: Any, database: sa.Engine, tmp_path: Path
+) -> None:
+    message = sent()
+    log = tmp_path / "log"
+    with log.open("wb") as sink:
+        tracker = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "reku.responses.tracker:app", "--port", "0"],
+            stdout=sink,
+            stderr=sink,
+            env=os.environ | {"REKU_INSTANCE": "of a test"},
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while not (found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text())):
+                assert tracker.poll() is None, log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert httpx.get(f"{found[0]}/health").json()["instance"] == "of a test"
+            path = link(Purpose.UNSUBSCRIBE, message)
+            assert httpx.post(found[0] + path, data=ONE_CLICK).status_code == 200
+            tracker.kill()  # what was answered is on record
+        finally:
+            tracker.kill()
+            tracker.wait()
+    assert [event[1] for event in events()] == ["ABME"]
+    assert path not in log.read_text()
+    assert '"POST' not in log.read_text()
