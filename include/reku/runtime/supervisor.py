@@ -70,6 +70,7 @@ class Pace:
     clearing: float = 5.0
     back_off: tuple[float, ...] = (1, 2, 4, 8, 16, 30)
     steady: float = 60.0
+    recovery: float = 45.0
     most_failures: int = 10
 
 
@@ -83,6 +84,8 @@ class _Run:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     failures: int = 0
     due: float = 0.0
+    proof_due: float | None = None
+    """Until then it has to show that it got over the loss of the database."""
 
 
 class Supervisor:
@@ -217,6 +220,7 @@ class Supervisor:
             except OSError as error:
                 raise SetupError(f"{service.name} can't be started: {error}.") from None
         run.started = time.monotonic()
+        run.proof_due = None
         # The machine's clock, since it is compared with heartbeats of Airflow, which knows no moved clock.
         run.started_at = datetime.now(UTC)
 
@@ -271,6 +275,10 @@ class Supervisor:
             self.report(f"database: {error}")
             return False
         self._database_started = time.monotonic()
+        for run in self._runs:
+            # Airflow's processes end when they lose their database, but a scheduler first waits for its tasks.
+            run.started_at = datetime.now(UTC)
+            run.proof_due = time.monotonic() + self.pace.recovery
         return True
 
     def _look_after(self, run: _Run) -> None:
@@ -284,6 +292,13 @@ class Supervisor:
         if code is None:
             if run.failures and now - run.started > self.pace.steady:
                 run.failures = 0
+            if run.proof_due is not None and now > run.proof_due:
+                run.proof_due = None
+                problem = self._problem(run)
+                if problem is None:
+                    return
+                self.report(f"{name}: has not got over the loss of the database ({problem}), ending it")
+                processes.kill(processes.with_descendants(_tree(run)))
             return
         run.process = None
         run.failures += 1
