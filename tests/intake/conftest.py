@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.world import iamw_fields, reku_fields
 
 from reku import clock
 from reku.intake.intake import IntakeReport, take_in
 from reku.records import Head, contracts, read, write
 from reku.settings import INCLUDE, settings
 from reku.store import tables
+from tests.world import iamw_fields, reku_fields
 
 BLZ = "99950001"
 OTHER_BLZ = "99950002"
@@ -190,9 +190,7 @@ class Bank:
     def rows(self, table: sa.Table, *where: Any) -> list[sa.Row[Any]]:
         with self.engine.connect() as connection:
             return list(
-                connection.execute(
-                    sa.select(table).where(table.c.institute == self.blz, *where).order_by(table.c.id)
-                )
+                connection.execute(sa.select(table).where(table.c.institute == self.blz, *where).order_by(table.c.id))
             )
 
     def order(self, number: str = ORDER) -> sa.Row[Any]:

@@ -7,9 +7,10 @@ every name of the contracts (letters, digits, `_.-`).
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from typing import Any
 from urllib.parse import quote, unquote
@@ -19,6 +20,9 @@ from fsspec.spec import AbstractFileSystem
 
 from reku.errors import SetupError, StageError
 from reku.settings import required
+
+# fsspec logs each path it opens at DEBUG, and names of unknown files may hold anything.
+logging.getLogger("fsspec").setLevel(logging.INFO)
 
 INBOX = "eingang"
 AT_WORK = "in_arbeit"
@@ -35,11 +39,12 @@ _LONGEST_NAME = 200  # file systems allow 255 bytes; a suffix against collisions
 
 @dataclass(frozen=True)
 class Found:
-    """A file in `eingang/` as the listing saw it: `modified` in seconds of the real clock."""
+    """A file in `eingang/` as the listing saw it: `modified` in seconds of the real clock, `marked` by `<name>.ok`."""
 
     name: str
     size: int
     modified: float
+    marked: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,9 @@ class Folders:
                 no_files += 1
                 continue
             found = self._look(name)
-            if found and (name + MARKER in markers or present - found.modified >= settle_seconds):
-                complete.append(found)
+            marked = name + MARKER in markers
+            if found and (marked or present - found.modified >= settle_seconds):
+                complete.append(replace(found, marked=marked))
             else:
                 waiting += 1
         return Inbox(tuple(sorted(complete, key=lambda found: found.name)), waiting, no_files)
@@ -158,8 +164,9 @@ class Folders:
                 self._files.rm_file(self._full(source))
             return False
         # The marker goes first: left behind, it would declare the next file of this name complete too early.
-        with suppress(FileNotFoundError):
-            self._files.rm_file(self._full(source + MARKER))
+        if found.marked:
+            with suppress(FileNotFoundError):
+                self._files.rm_file(self._full(source + MARKER))
         try:
             self._move(source, target)
         except FileNotFoundError:
