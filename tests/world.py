@@ -6,12 +6,17 @@ addresses are invented.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from reku import addresses, clock
+from reku.records import Head, contracts, write
+from reku.settings import settings
 from reku.store import tables
 
 BLZ = "99950001"
@@ -197,6 +202,25 @@ def delivery(engine: sa.Engine, order_id: int, number: int = 17, **values: Any) 
         }
         | values,
     )
+
+
+def delivery_file(
+    engine: sa.Engine, order_id: int, several: Sequence[dict[str, str]], number: int = 17, **values: Any
+) -> int:
+    """A delivery with a real file of these rows in the archive; the first row names the columns."""
+    of = _row(engine, tables.orders, order_id)
+    columns = tuple(several[0]) if several else (REKU_COLUMNS if of.interface == "REKU" else IAMW_COLUMNS)
+    head = Head(of.interface, "1", of.institute, of.order_number, f"{number:06d}", CREATED, "FI", "EMMA", "T")
+    data = write(contracts()[of.interface], head, columns, [list(fields.values()) for fields in several])
+    new = delivery(engine, order_id, number, **values)
+    file_id = _row(engine, tables.deliveries, new).file_id
+    path = Path(settings().files_url) / _row(engine, tables.files, file_id).stored_as
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    with engine.begin() as connection:
+        changed = sa.update(tables.files).where(tables.files.c.id == file_id)
+        connection.execute(changed.values(sha256=hashlib.sha256(data).hexdigest()))
+    return new
 
 
 def row(engine: sa.Engine, delivery_id: int, fields: dict[str, str], line: int = 3, **values: Any) -> int:

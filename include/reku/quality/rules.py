@@ -20,7 +20,7 @@ from reku.records.contract import Column, Conditions, Contract, load_contracts
 from reku.records.faults import FaultCode
 from reku.records.times import parse_date
 from reku.settings import settings
-from reku.yaml_source import load_all, parse
+from reku.yaml_source import line_of, load_all
 
 
 class Severity(StrEnum):
@@ -197,7 +197,7 @@ class RuleFile(_Strict):
     """One file of `expectations/`: rules that the contract of one kind of file cannot express."""
 
     kind: str = Field(description="Dateiart of the contract")
-    rules: tuple[Rule, ...] = Field(min_length=1, description="in the order of their checks")
+    rules: tuple[Rule, ...] = Field(description="in the order of their checks")
 
 
 def rules_for(contract: Contract) -> tuple[Rule, ...]:
@@ -310,11 +310,10 @@ def _scan(folder: Path, contracts: Path) -> tuple[dict[str, tuple[Rule, ...]], l
 
 
 def _faults_of(path: Path, file: RuleFile, known: Mapping[str, Contract]) -> list[ConfigError]:
-    lines = parse(path)[1]
     contract = known.get(file.kind)
     if contract is None:
         problem = f"No contract has the kind {file.kind!r}."
-        return [ConfigError(problem, file=path, line=lines.get(("kind",)), value=file.kind, valid=known)]
+        return [ConfigError(problem, file=path, line=line_of(path, ("kind",)), value=file.kind, valid=known)]
     columns = [column.name for column in contract.columns]
     taken = {rule.name for rule in contract_rules(contract)}
     faults = []
@@ -322,10 +321,10 @@ def _faults_of(path: Path, file: RuleFile, known: Mapping[str, Contract]) -> lis
         for field in rule.fields:
             if field not in columns:
                 problem = f"Rule {rule.name!r} looks at {field!r}, which {file.kind} does not have."
-                line = lines.get(("rules", number, "field"))
+                line = line_of(path, ("rules", number, "field"))
                 faults.append(ConfigError(problem, file=path, line=line, value=field, valid=columns))
         if rule.name in taken:
-            line = lines.get(("rules", number, "name"))
+            line = line_of(path, ("rules", number, "name"))
             faults.append(ConfigError(f"The rule name {rule.name!r} stands there twice.", file=path, line=line))
         taken.add(rule.name)
     return faults

@@ -69,11 +69,18 @@ def judge(
     """
     if not rows or not by:
         return []
-    gx, gxe, pd = _libraries()
+    gx, gxe, types, pd = _libraries()
     frame = pd.DataFrame(_cells(columns, rows, by), index=list(lines), dtype=object)
     expectations = [_expectation(gxe, frame, rule, expected, {"rule": number}) for number, rule in enumerate(by)]
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context = gx.get_context(
+        mode="ephemeral",
+        project_config=types.DataContextConfig(
+            # Otherwise every delivery leaves an empty folder in /tmp for a site that nobody builds.
+            store_backend_defaults=types.InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+            progress_bars={"globally": False},
+            analytics_enabled=False,
+        ),
+    )
     asset = context.data_sources.add_pandas("delivery").add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     outcome = batch.validate(gx.ExpectationSuite("gate", expectations=expectations), result_format=_COMPLETE)
@@ -88,14 +95,15 @@ def judge(
     return [Finding(rule, broken[number]) for number, rule in enumerate(by) if broken[number]]
 
 
-def _libraries() -> tuple[Any, Any, Any]:
-    """Great Expectations and pandas: seconds to import, so only when a delivery is judged."""
+def _libraries() -> tuple[Any, Any, Any, Any]:
+    """Great Expectations, its expectations, its types, and pandas: seconds to import, so only to judge a delivery."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
+    import great_expectations.data_context.types.base as types
     import great_expectations.expectations as gxe
     import pandas as pd
 
-    return gx, gxe, pd
+    return gx, gxe, types, pd
 
 
 def _cells(columns: Sequence[str], rows: Sequence[Sequence[str]], rules: Sequence[Rule]) -> dict[str, list[str | None]]:
