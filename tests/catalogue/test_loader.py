@@ -124,13 +124,13 @@ def test_an_edit_is_seen_and_an_unchanged_file_is_read_once(
     config: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[Path] = []
-    read = loader.yaml_source.read
+    read = loader.yaml_source.load_all
 
     def counted(file: Path, model: type[Occasion]) -> object:
         reads.append(file)
         return read(file, model)
 
-    monkeypatch.setattr(loader.yaml_source, "read", counted)
+    monkeypatch.setattr(loader.yaml_source, "load_all", counted)
     assert occasions(config)["MCAG002"].priority == 3
     assert occasions(config)["MCAG002"].priority == 3
     assert len(reads) == 1

@@ -15,8 +15,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from reku.catalogue.models import Model
-from reku.catalogue.yaml_source import read
 from reku.settings import INCLUDE, settings
+from reku.yaml_source import load
 
 FILE = "bounces.yaml"
 
@@ -159,7 +159,4 @@ def bounce_rules() -> BounceRules:
 
 def load_bounce_rules(file: Path) -> BounceRules:
     """Read one file of rules. Raises ConfigError."""
-    rules, faults = read(file, BounceRules)
-    if rules is None:
-        raise faults[0]
-    return rules
+    return load(file, BounceRules)

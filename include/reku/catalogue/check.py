@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from reku.catalogue import loader, yaml_source
+from reku import yaml_source
+from reku.catalogue import loader
 from reku.catalogue.loader import Entries
 from reku.catalogue.models import Campaign, Institute, Medium, Occasion, SendBlock, folder_of
 from reku.errors import ConfigError

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from reku.catalogue import yaml_source
+from reku import yaml_source
 from reku.catalogue.models import Institute, Medium, Occasion, folder_of
 from reku.errors import ConfigError
 
@@ -100,10 +100,7 @@ def scan_occasions(config_dir: Path | None = None) -> tuple[dict[str, Occasion],
 
 def load_occasion(file: Path) -> Occasion:
     """The occasion in one file, whatever the file's name. Raises its first ConfigError."""
-    occasion, faults = yaml_source.read(file, Occasion)
-    if occasion is None:
-        raise faults[0]
-    return occasion
+    return yaml_source.load(file, Occasion)
 
 
 def medium_folder(key: str, config_dir: Path | None = None) -> Path:
@@ -158,9 +155,9 @@ def _read_once(file: Path, model: type[ModelT]) -> tuple[ModelT | None, list[Con
     try:
         status = file.stat()
     except OSError:  # gone since the folder was listed: read says so in plain words
-        return yaml_source.read(file, model)
+        return yaml_source.load_all(file, model)
     stamp = (status.st_mtime_ns, status.st_size)
     known = _known.get(file)
     if known is None or known[0] != stamp:
-        known = _known[file] = (stamp, *yaml_source.read(file, model))
+        known = _known[file] = (stamp, *yaml_source.load_all(file, model))
     return known[1], known[2]
