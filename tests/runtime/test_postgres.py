@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -23,9 +24,23 @@ pytestmark = pytest.mark.processes
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another account")
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """Data as `initdb` makes it; copying it is quicker than making it for every test."""
+    server = Postgres.for_tests(tmp_path_factory.mktemp("made_once"))
+    server.start()
+    server.stop()
+    yield server
+    server.remove()
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Postgres]:
+def server(made_once: Postgres, tmp_path: Path) -> Iterator[Postgres]:
+    """A server that was stopped before."""
     server = Postgres.for_tests(tmp_path)
+    places.make_root(server.state.parent)
+    places.make_private(server.state, server.account)
+    subprocess.run(["cp", "-a", str(made_once.data), str(server.data)], check=True)
     yield server
     server.remove()
 
@@ -73,8 +88,6 @@ def test_survives_kill_9_of_the_postmaster_with_a_busy_backend(server: Postgres)
 
 
 def test_a_pid_file_whose_number_went_to_another_program_neither_blocks_nor_kills_it(server: Postgres) -> None:
-    server.start()
-    server.stop()
     stranger = subprocess.Popen(
         ["sleep", "60"],
         **({"user": server.account.uid, "extra_groups": []} if server.account.switch else {}),
@@ -97,24 +110,19 @@ def test_a_second_start_on_the_same_data_is_refused_and_harms_nothing(server: Po
 
 
 def test_a_broken_server_says_why_it_ended(server: Postgres) -> None:
-    server.start()
-    server.stop()
     (server.data / "postgresql.conf").write_text("no_such_setting = 1\n")
     with pytest.raises(SetupError, match="no_such_setting"):
         server.start()
 
 
 def test_data_of_another_major_version_is_refused(server: Postgres) -> None:
-    server.start()
-    server.stop()
     (server.data / "PG_VERSION").write_text("15\n")
     with pytest.raises(SetupError, match="made by PostgreSQL 15, installed is 18"):
         server.start()
 
 
 def test_a_half_made_data_folder_is_made_anew(server: Postgres) -> None:
-    places.make_root(server.state.parent)
-    places.make_private(server.state, server.account)
+    shutil.rmtree(server.data)
     (server.state / "data.new").mkdir()
     (server.state / "data.new" / "PG_VERSION").write_text("18\n")
     server.start()
