@@ -5,8 +5,10 @@ A check takes the moment at which its process was started and returns None when 
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import httpx
 
@@ -73,3 +75,28 @@ def tracker(address: str, instance: str) -> Check:
         return None
 
     return check
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m reku.runtime.health WHAT [ADDRESS]`: exit code 0 if WHAT is healthy (for container health checks).
+
+    WHAT is `metadatabase`, `scheduler`, `triggerer`, `dag_processor` or `tracker`. ADDRESS defaults to the server that
+    Airflow's processes are told to use.
+    """
+    what = arguments[0]
+    address = arguments[1] if len(arguments) > 1 else _execution_server()
+    if what == "tracker":
+        problem = tracker(address, os.environ.get("REKU_INSTANCE", ""))(datetime.now(UTC))
+    else:
+        problem = _component(address, what, None)
+    if problem is not None:
+        print(problem, file=sys.stderr)  # noqa: T201 - a command speaks to its user
+    return 0 if problem is None else 1
+
+
+def _execution_server() -> str:
+    return os.environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"].removesuffix("/").removesuffix("/execution")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
