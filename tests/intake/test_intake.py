@@ -95,6 +95,7 @@ def test_a_scan_cut_off_at_any_step_is_repaired_by_the_next(bank: Bank, monkeypa
         bank.scan()
     expected = _picture(bank)
     assert expected["unsettled"] == []
+    assert len(expected["receipts"]) == 3
     assert expected["deliveries"] == [(1, "REGISTERED", ""), (2, "REGISTERED", ""), (3, "REFUSED", "PRUEFSUMME")]
     assert steps[0] > 20
     for step in range(1, steps[0] + 1):
