@@ -101,6 +101,17 @@ def test_a_faulty_control_file_changes_the_reason_for_which_deliveries_are_parke
     assert "ohne Umlaute" in bank.verdict(second)[2]
 
 
+def test_rule_2_a_good_control_file_with_a_new_name_sets_them_free(bank: Bank) -> None:
+    bank.control(Auftrags_Bezeichnung="für")
+    bank.delivery(1)
+    bank.scan()
+    bank.control(Ereignis="AENDERUNG", Auftrags_Bezeichnung="Fuer")
+    bank.delivery(2)
+    bank.scan()
+    assert bank.deliveries() == [(1, "REGISTERED", ""), (2, "REGISTERED", "")]
+    assert bank.lists() == {"MCAG002_Fuer": False}
+
+
 @pytest.mark.parametrize(
     ("origin", "team", "not_asked"), [("AUTKA", "AutKA-Team", "EMMA-S"), ("BANK", "EMMA-Support", "AutKA")]
 )
