@@ -57,6 +57,15 @@ def test_every_fate_and_reason_is_there_in_both_banks(world: World) -> None:
         assert {(Fate.SENT, ""), (Fate.REFUSED, "")} <= found
 
 
+def test_the_second_bank_alone_has_every_kind_of_file(world: World) -> None:
+    part = world.of_bank(BANK_2)
+    assert {row.order.institute for row in part.rows()} == {BANK_2}
+    assert {file.event for file in part.control_files} == {"NEU", "AENDERUNG"}
+    assert {file.step for step in Step for file in part.files(step)} == set(Step)
+    assert any(delivery.packed for delivery in part.deliveries)
+    assert any(not delivery.rows for delivery in part.deliveries)
+
+
 def test_every_reaction_is_there(world: World) -> None:
     will = [row.reaction for row in world.rows() if row.fate is Fate.SENT]
     assert {reaction.bounces for reaction in will} == {None, *Bounce}

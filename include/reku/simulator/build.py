@@ -12,6 +12,7 @@ from reku.catalogue.rhythm import Rhythm
 from reku.simulator.people import Customer, People
 from reku.simulator.world import (
     BANK_1,
+    BANK_2,
     BANKS,
     RETAINED,
     Bounce,
@@ -30,7 +31,7 @@ from reku.simulator.world import (
 )
 
 RENAMED = "Kontojubilaeum_2026_neu"
-"""New name of order R0000103 of the first bank from the second evening on."""
+"""New name of order R0000103 of the second bank from the second evening on."""
 
 _NIGHT = {1: Step.DAY_1, 2: Step.DAY_2, 3: Step.DAY_3}
 
@@ -149,7 +150,7 @@ class _Draft:
 
     def world(self) -> World:
         control_files = [self._announcement(order) for order in self._orders.values()]
-        renamed = self._orders[BANK_1, "R0000103"]
+        renamed = self._orders[BANK_2, "R0000103"]
         evening = Step.DAY_2_RENAME
         control_files.append(
             ControlFile(renamed, "AENDERUNG", RENAMED, self._day_1, evening, moment(self._day_1, evening))
@@ -158,7 +159,7 @@ class _Draft:
         for (institute, order_number, number), rows in self._rows.items():
             order = self._orders[institute, order_number]
             step = _NIGHT[list(order.rows)[number - 1]]
-            packed = (institute, order_number) == (BANK_1, "R0000105")
+            packed = (institute, order_number) == (BANK_2, "R0000105")
             deliveries.append(Delivery(order, number, step, moment(self._day_1, step), tuple(rows), packed))
         return World(self._day_1, tuple(control_files), tuple(deliveries))
 

@@ -179,6 +179,14 @@ class World:
         for delivery in self.deliveries:
             yield from delivery.rows
 
+    def of_bank(self, institute: str) -> World:
+        """The part of the world that is one bank's. The second bank's alone has every planted case."""
+        return World(
+            self.day_1,
+            tuple(file for file in self.control_files if file.order.institute == institute),
+            tuple(delivery for delivery in self.deliveries if delivery.order.institute == institute),
+        )
+
     @cached_property
     def customers(self) -> tuple[Customer, ...]:
         """Everybody who is delivered at least once."""

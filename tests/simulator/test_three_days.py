@@ -1,0 +1,175 @@
+"""The three demo days through all stages, with a real database, mail server and tracker, only without Airflow.
+
+One bank is enough: the second one has every planted case.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+
+import pytest
+import sqlalchemy as sa
+import uvicorn
+
+from reku import clock
+from reku.feedback.export import export
+from reku.intake.intake import take_in_all
+from reku.mailing.dispatch import dispatch
+from reku.orchestration import work
+from reku.quality.gate import release, validate
+from reku.responses.bounces import collect
+from reku.responses.tracker import app
+from reku.settings import settings
+from reku.simulator.core_bank import deliver
+from reku.simulator.customers import Customers
+from reku.simulator.sink import write_rules
+from reku.simulator.truth import compare
+from reku.simulator.world import BANK_2, Fate, Step, World, calendar_day, moment
+from reku.store.tables import DeliveryState, FileVerdict, MessageState, deliveries, lists, messages
+from reku.subscribers.load import load
+from tests.simulator.conftest import DAY_1, SinkProcess
+
+
+@pytest.fixture
+def tracker() -> Iterator[str]:
+    """The tracker on a free port, in a thread."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def _connected(database: sa.Engine, sink: SinkProcess, tracker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings that join our stages to this sink, tracker and return mailbox."""
+    assert database
+    monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
+    monkeypatch.setenv("REKU_TRACKER_URL", tracker)
+    monkeypatch.setenv("REKU_BOUNCE_MAILDIR", str(sink.folder / "returned"))
+    settings.cache_clear()
+
+
+class Demo:
+    """What the demo does with Airflow, done by plain calls."""
+
+    def __init__(self, engine: sa.Engine, world: World, sink: SinkProcess, move: Callable[[datetime], None]) -> None:
+        self.engine, self.world, self.sink, self.move = engine, world, sink, move
+        self.verdicts: Counter[FileVerdict] = Counter()
+
+    def arrive(self, step: Step) -> None:
+        self.move(moment(self.world.day_1, step))
+        deliver(self.world, step, settings().files_url)
+        taken = take_in_all(self.engine)
+        assert taken.problems == []
+        self.verdicts.update(outcome.verdict for report in taken.reports for outcome in report.outcomes)
+
+    def work_through(self, day: date) -> None:
+        found = [item.delivery for item in self._items(day) if item.delivery is not None]
+        for delivery in found:
+            if not validate(self.engine, delivery).refused:
+                release(self.engine, delivery)
+                load(self.engine, delivery)
+        self.move(clock.at(day, 11))
+        for delivery in found:
+            dispatch(self.engine, delivery, day=day)
+
+    def react(self) -> None:
+        with Customers(
+            self.world,
+            sink_truth=self.sink.truth,
+            maildir=self.sink.maildir,
+            return_maildir=self.sink.folder / "returned",
+            truth=self.sink.folder / "customers.jsonl",
+            tracker_url=settings().tracker_url,
+        ) as customers:
+            acts = customers.act()
+            assert (acts.open, acts.failed, acts.unknown_mails) == (0, 0, 0)
+        collect(self.engine, self.sink.folder / "returned")
+        export(self.engine, BANK_2)
+
+    def _items(self, day: date) -> list[work.Item]:
+        occasions = sorted({order.occasion for order in self.world.orders.values()})
+        return [item for code in occasions for item in work.due_items(self.engine, code, day, day)]
+
+    def judge(self, day: int) -> None:
+        found = compare(
+            self.world,
+            sink_truth=self.sink.truth,
+            customers_truth=self.sink.folder / "customers.jsonl",
+            files_url=settings().files_url,
+            through_day=day,
+        )
+        assert found.missing == ()
+        assert found.unexpected == ()
+        assert found.mail_faults == ()
+
+
+@pytest.mark.processes
+@pytest.mark.usefixtures("_connected")
+def test_the_response_files_hold_exactly_what_happened(
+    database: sa.Engine,
+    world: World,
+    sink: SinkProcess,
+    clock_at: Callable[[datetime], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "reku")
+    world = world.of_bank(BANK_2)
+    write_rules(sink.rules, world.dead_addresses)
+    demo = Demo(database, world, sink, clock_at)
+    for step in Step:
+        demo.arrive(step)
+        if step is Step.DAY_1:
+            assert demo.verdicts[FileVerdict.PARKED] == 1
+            continue  # the parked delivery is set free before the day's work
+        if step is Step.DAY_2_RENAME:
+            continue
+        day = calendar_day(DAY_1, step.day)
+        demo.work_through(day)
+        demo.react()
+        demo.judge(step.day)
+    assert demo.verdicts[FileVerdict.REFUSED] == demo.verdicts[FileVerdict.UNKNOWN] == 0
+    numbers_add_up(database, world)
+    renamed_order_has_two_lists(database)
+    nobody_is_named(world, caplog.text)
+
+
+def numbers_add_up(engine: sa.Engine, world: World) -> None:
+    with engine.connect() as connection:
+        loaded = connection.execute(sa.select(deliveries)).all()
+        states = Counter(connection.scalars(sa.select(messages.c.state)))
+    assert {row.state for row in loaded} == {DeliveryState.LOADED}
+    assert len(loaded) == len(world.deliveries)
+    assert sum(row.rows for row in loaded) == sum(1 for _ in world.rows())
+    fates = Counter(row.fate for row in world.rows())
+    assert sum(row.rejected for row in loaded) == fates[Fate.REJECTED]
+    assert states == {
+        MessageState.SENT: fates[Fate.SENT],
+        MessageState.WITHHELD: fates[Fate.WITHHELD],
+        MessageState.REJECTED: fates[Fate.REFUSED],
+    }
+
+
+def renamed_order_has_two_lists(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        frozen = connection.scalars(sa.select(lists.c.name).where(lists.c.frozen_at.is_not(None))).all()
+        fresh = connection.scalars(sa.select(lists.c.created_at).where(lists.c.name.like("%_neu"))).all()
+    assert len(frozen) == len(fresh) == 1
+    assert fresh[0] is not None
+
+
+def nobody_is_named(world: World, log: str) -> None:
+    assert log
+    for customer in world.customers:
+        assert customer.address not in log
+        assert customer.person_number not in log
