@@ -108,6 +108,13 @@ def test_each_message_is_due_on_its_own_day(bank: sa.Engine, order: int) -> None
     assert due[4][0] < datetime(2026, 11, 22, 2, 15, tzinfo=UTC)
 
 
+def test_an_address_that_no_mail_can_reach_is_marked(bank: sa.Engine, order: int) -> None:
+    reached = {"a@kunde.example": True, "a@kontor": False, "b@kontor": False, "c@kunde.example": True}
+    rows = [world.reku_fields(n, EMail=address) for n, address in enumerate(reached, 1)]
+    load(bank, _released(bank, order, rows))
+    assert [message.mailable for message in _all(bank, messages)] == list(reached.values())
+
+
 def test_without_a_campaign_mails_are_due_at_nine(
     bank: sa.Engine, order: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -201,8 +201,9 @@ def _fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, n
 def _open_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> None:
     _DERIVED.create(connection)
     names = [column.name for column in _DERIVED.columns]
+    window = _window(order, now)
     for batch in _batches(connection, delivery.id):
-        copy_rows(connection, _DERIVED, names, _derived(batch, delivery.institute, _window(order, now)))
+        copy_rows(connection, _DERIVED, names, _derived(batch, delivery.institute, window))
     connection.execute(_OPEN_MESSAGES, {"order_id": order.id, "delivery_number": delivery.delivery_number})
 
 
@@ -224,10 +225,14 @@ def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[list[sa.Ro
 def _derived(
     rows: list[sa.Row[Any]], institute: str, window: Callable[[date, str], DueWindow]
 ) -> Iterator[tuple[int, str, bool, datetime, date]]:
+    public: dict[str, bool] = {}  # by domain, which alone decides for a valid address
     for row in rows:
         due = window(row.occasion_date, row.valid_until or "")
         hmac = addresses.address_hmac(institute, row.address)
-        yield row.id, hmac, addresses.is_public(row.address), due.due_at, due.last_day
+        domain = row.address.rpartition("@")[2].lower()
+        if domain not in public:
+            public[domain] = addresses.is_public(row.address)
+        yield row.id, hmac, public[domain], due.due_at, due.last_day
 
 
 def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, str], DueWindow]:
