@@ -19,6 +19,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 install: $(STAMP) ## create .venv and install everything into it (Python 3.11 to 3.13; another one by PYTHON=...)
+	@echo "Everything is installed in $(VENV)."
 
 $(STAMP): requirements.txt pyproject.toml
 	@command -v "$(PYTHON)" >/dev/null || { echo "There is no $(PYTHON) on this machine. Install Python 3.11 to 3.13, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }

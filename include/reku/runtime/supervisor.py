@@ -186,7 +186,8 @@ class Supervisor:
         self._lock = lock
 
     def _clear_leftovers(self) -> None:
-        leftovers = processes.marked(self.plan.home.instance)
+        database = self._database_tree()  # it is stopped after them, in its own way
+        leftovers = [left for left in processes.marked(self.plan.home.instance) if left.pid not in database]
         if leftovers:
             self.report(f"clearing {len(leftovers)} processes that an earlier, killed run left behind")
             processes.terminate(leftovers, self.pace.clearing)
