@@ -25,6 +25,8 @@ from reku.settings import settings
 from reku.store.tables import ResponseKind, SuppressionKind, response_counts, responses, suppressions
 from reku.tokens import Purpose, Target, _signer, make
 
+pytestmark = pytest.mark.usefixtures("bank")
+
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 

@@ -162,7 +162,10 @@ def _assign(
     }
     new = sa.insert(feedback_files).values(**values, rows=0).returning(feedback_files.c.id)
     file_id: int = connection.execute(new).scalar_one()
-    unreported = _unreported(institute, order_id).add_columns(sa.literal(file_id), sa.literal(institute))
+    # Gathered into an array before the first row is inserted: otherwise the select may scan what the insert is adding,
+    # row by row (seen: 343 s for 100,000 events where the table's statistics said it was empty).
+    gathered = sa.select(sa.func.array_agg(_unreported(institute, order_id).subquery().c.id).label("ids")).subquery()
+    unreported = sa.select(sa.func.unnest(gathered.c.ids), sa.literal(file_id), sa.literal(institute))
     assigned = sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], unreported)
     rows = connection.execute(assigned, execution_options={"preserve_rowcount": True}).rowcount
     connection.execute(sa.update(feedback_files).where(feedback_files.c.id == file_id).values(rows=rows))
@@ -194,7 +197,7 @@ def _fill_series(connection: sa.Connection, file_id: int) -> None:
     about = messages.alias("about")
     connection.execute(
         sa.update(responses)
-        .where(responses.c.message_id == about.c.id, responses.c.bounce_series.is_(None))
+        .where(responses.c.message_id == about.c.id)
         .where(responses.c.kind.in_((ResponseKind.HBOU, ResponseKind.ZRUE)))
         .where(sa.exists().where(feedback_rows.c.response_id == responses.c.id, feedback_rows.c.file_id == file_id))
         .values(bounce_series=sa.func.greatest(1, bounce_series.length_at(about)))

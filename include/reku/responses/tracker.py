@@ -155,7 +155,8 @@ async def _answered(work: Callable[[], Response], otherwise: pages.Page) -> Resp
     try:
         return await run_in_threadpool(work)
     except (DBAPIError, PoolTimeoutError) as error:
-        log.error("The database did not take a reaction (%s); it was answered with 503.", type(error).__name__)
+        cause = type(getattr(error, "orig", error)).__name__
+        log.error("The database did not take a reaction (%s); it was answered with 503.", cause)
     except (ConfigError, SetupError) as error:
         log.error("A reaction was answered with 503: %s", error)
     return _page(otherwise, status=503, headers={"Retry-After": str(RETRY_AFTER)})
