@@ -13,6 +13,7 @@ from reku import clock
 from reku.catalogue.models import Occasion
 from reku.errors import ConfigError
 from reku.orchestration import operators as op
+from reku.orchestration.names import dag_id
 from reku.orchestration.docs import broken_doc, occasion_doc
 
 OWNER = "reku-operations"
@@ -24,11 +25,6 @@ DEFAULT_ARGS = {
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
 }
-
-
-def dag_id(code: str) -> str:
-    """The DAG of an occasion: MCAG002 → reku_mcag002."""
-    return f"reku_{code.lower()}"
 
 
 def schedule(code: str) -> CronTriggerTimetable | None:

@@ -52,6 +52,16 @@ def end_of_waiting(day: date) -> datetime:
     return clock.at(day + timedelta(days=1), 12)
 
 
+def collect_bounces(engine: sa.Engine) -> None:
+    """Take in what lies in the return mailbox, if one is configured."""
+    from reku.responses.bounces import collect
+    from reku.settings import settings
+
+    maildir = settings().bounce_maildir
+    if maildir is not None:
+        collect(engine, maildir)
+
+
 def wait(task: BaseOperator, trigger: BaseTrigger) -> NoReturn:
     """Let the task wait without a worker; it goes on in its `resume` with the trigger's event."""
     task.defer(trigger=trigger, method_name="resume")
@@ -229,8 +239,8 @@ class Validate(Stage):
         receipt_for_rejects(engine, delivery)
         if result.refused:
             raise AirflowFailException(
-                f"{self.delivery['label']}: refused as a whole, {result.rejected} of {result.rows} rows are bad. The "
-                "receipt names each row. Ask the sender for a corrected file with the same number."
+                f"{self.delivery['label']}: refused as a whole ({result.code}: {result.advice}). The receipt names each "
+                "bad row. Ask the sender for a corrected file with the same number."
             )
         return {"rows": result.rows, "accepted": result.accepted, "rejected": result.rejected}
 
@@ -292,7 +302,6 @@ class CollectResponses(Stage):
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
         from reku.orchestration import work
-        from reku.responses.bounces import collect
         from reku.settings import settings
 
         own = settings().response_window_seconds
@@ -301,8 +310,7 @@ class CollectResponses(Stage):
         until = min(last + window, end_of_waiting(run_day(context))) if last else clock.now()
         if until > clock.now():
             wait(self, UntilTrigger(until.isoformat()))
-        if settings().bounce_maildir is not None:
-            collect(engine, settings().bounce_maildir)
+        collect_bounces(engine)
         return dict(work.response_counts(engine, delivery))
 
 

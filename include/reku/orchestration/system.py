@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from reku.orchestration.operators import Counts, plain_errors
+from reku.orchestration.operators import Counts, collect_bounces, plain_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -31,17 +31,14 @@ not be read or moved. `reku files` lists them with the reason. The next run is g
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
         from reku.intake.intake import take_in_all
-        from reku.responses.bounces import collect
-        from reku.settings import settings
         from reku.store.engine import engine
 
         with plain_errors():
             taken = take_in_all(engine())
-            if settings().bounce_maildir is not None:
-                collect(engine(), settings().bounce_maildir)
+            collect_bounces(engine())
         if taken.problems:
             raise AirflowFailException("\n".join(taken.problems))
-        return taken.counts
+        return dict(taken.counts)
 
 
 class ListInstitutes(BaseOperator):
@@ -76,12 +73,9 @@ is written again with the same bytes, and no event is reported twice.
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
         from reku.feedback.export import export
-        from reku.responses.bounces import collect
-        from reku.settings import settings
         from reku.store.engine import engine
 
         with plain_errors():
-            if settings().bounce_maildir is not None:
-                collect(engine(), settings().bounce_maildir)
+            collect_bounces(engine())
             written = export(engine(), self.institute, daily=True)
         return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}

@@ -1,0 +1,5 @@
+"""`make demo`: three days of two savings banks on real Airflow, with real mails, reactions and response files."""
+
+from reku.demo.run import main
+
+__all__ = ["main"]

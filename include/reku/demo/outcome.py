@@ -1,0 +1,58 @@
+"""How the demo ended: the funnel of each order, and the outbox held against what really happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from reku.demo.story import Story
+from reku.feedback.funnel import funnel, funnel_table
+from reku.settings import settings
+from reku.simulator.truth import compare
+from reku.store.engine import engine
+
+if TYPE_CHECKING:
+    from reku.demo.run import Places
+
+MOST_SHOWN = 10
+
+
+def show_outcome(places: Places, story: Story, console: Console) -> bool:
+    """Print the table and the comparison. Returns whether every number adds up and the outbox tells the truth."""
+    rows = funnel(engine())
+    console.print(funnel_table(rows))
+    adds_up = all(row.adds_up for row in rows)
+    found = compare(
+        story.world,
+        sink_truth=places.sink_truth,
+        customers_truth=places.customers_truth,
+        files_url=settings().files_url,
+        in_doubt=[(str(bank), str(order), int(number), str(ref)) for bank, order, number, ref in _closed(story)],
+    )
+    for title, faults in (
+        ("happened, but not reported", found.missing),
+        ("reported, but did not happen", found.unexpected),
+        ("mails", found.mail_faults),
+    ):
+        for fault in faults[:MOST_SHOWN]:
+            console.print(f"[red]{title}: {fault}[/red]")
+        if len(faults) > MOST_SHOWN:
+            console.print(f"[red]{title}: {len(faults) - MOST_SHOWN} more[/red]")
+    console.print(f"Numbers add up: {_yes(adds_up)}")
+    console.print(
+        f"Response files against what mail server and customers noted: {found.agreed} events agree, "
+        f"{len(found.missing)} missing, {len(found.unexpected)} too many: {_yes(found.agrees)}"
+    )
+    for bank in sorted(path for path in places.home.files.iterdir() if path.is_dir()):
+        console.print(f"Response files of {bank.name}: {bank / 'ausgang'}")
+    return adds_up and found.agrees
+
+
+def _closed(story: Story) -> list[list[str | int]]:
+    """Rows in doubt that were closed as not sent: whether their mail arrived only the sink knows."""
+    return story.state.closed_as_not_sent
+
+
+def _yes(good: bool) -> str:
+    return "[green]yes[/green]" if good else "[red]no[/red]"

@@ -1,0 +1,190 @@
+"""What happens in the demo: three days, told step by step. Each step may be repeated; what is over is remembered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from reku import clock
+from reku.demo.airflow_api import ENDED, AirflowApi
+from reku.demo.state import State, set_clock
+from reku.errors import RekuError
+from reku.mailing.doubt import in_doubt, resolve
+from reku.orchestration.names import dag_id
+from reku.settings import settings
+from reku.simulator import core_bank
+from reku.simulator.customers import Customers
+from reku.simulator.journal import entries
+from reku.simulator.world import DAYS, Step, World, calendar_day, moment
+from reku.store.engine import engine
+
+if TYPE_CHECKING:
+    from reku.demo.run import Places
+
+MOST_CLEARS = 4
+"""How often a red run is cleared before the demo gives up; after a kill -9 one is enough."""
+PATIENCE = 420.0
+"""Seconds until a day's runs must have ended, restarts of killed processes included."""
+
+
+class Story:
+    """Plays the demo on a running set-up. `watch` raises when the supervisor has given up."""
+
+    def __init__(
+        self, places: Places, world: World, state: State, address: str, console: Console, watch: Callable[[], None]
+    ) -> None:
+        self.world, self.state = world, state
+        self._places, self._console, self._watch = places, console, watch
+        self._airflow = AirflowApi(address)
+        self._customers = Customers(
+            world,
+            sink_truth=places.sink_truth,
+            maildir=places.mails,
+            return_maildir=places.home.mailbox,
+            truth=places.customers_truth,
+            tracker_url=settings().tracker_url,
+        )
+        self._occasions = sorted({order.occasion for order in world.orders.values()})
+
+    def tell(self) -> None:
+        """All three days. Raises RekuError when something does not get done."""
+        self._until(lambda: all(map(self._airflow.known, self._dags())), "Airflow has read the DAGs")
+        for day in DAYS:
+            self._day(day)
+
+    def rest(self) -> None:
+        """A second of a demo that is over: late customers still react."""
+        self._watch()
+        self._customers.act()
+        time.sleep(1)
+
+    def _dags(self) -> list[str]:
+        return ["reku_intake", "reku_feedback", *map(dag_id, self._occasions)]
+
+    def _day(self, number: int) -> None:
+        day = calendar_day(self.world.day_1, number)
+        self._console.print(f"[bold]Day {number}[/bold], {day:%A %d.%m.%Y}")
+        self._arrive(Step[f"DAY_{number}"])
+        self._once(f"{number}: runs started", lambda: self._start_runs(number, day.isoformat()))
+        if number == 1:
+            self._arrive(Step.DAY_1_CURE)
+        self._once(f"{number}: loaded", lambda: self._until(lambda: self._loaded(number), "all deliveries are loaded"))
+        set_clock(self._places.clock, clock.at(day, 10, 31))
+        self._once(f"{number}: dispatched", lambda: self._finish_runs(number))
+        if number == 2:
+            self._arrive(Step.DAY_2_RENAME)
+        set_clock(self._places.clock, clock.at(day, 22, 0))
+        self._once(f"{number}: feedback", lambda: self._feedback(number))
+
+    def _once(self, name: str, do: Callable[[], None]) -> None:
+        """Do a step unless an earlier start of the demo has done it."""
+        if name not in self.state.done:
+            do()
+            self.state.done.append(name)
+            self.state.keep(self._places.state)
+
+    def _arrive(self, step: Step) -> None:
+        """The core banks write their files, and intake takes them in."""
+
+        def do() -> None:
+            set_clock(self._places.clock, moment(self.world.day_1, step))
+            run = f"demo_{step.name.lower()}"
+            if self._airflow_state("reku_intake", run) is None:
+                names = core_bank.deliver(self.world, step, settings().files_url)
+                self._console.print(f"  {self._time()} {len(names)} files from the core banks ({step})")
+            self._airflow.trigger("reku_intake", run)
+            self._wait_for({("reku_intake", run)})
+
+        self._once(step.name, do)
+
+    def _airflow_state(self, dag: str, run: str) -> str | None:
+        try:
+            return self._airflow.state(dag, run)
+        except RekuError:
+            return None
+
+    def _start_runs(self, number: int, day: str) -> None:
+        set_clock(self._places.clock, clock.at(calendar_day(self.world.day_1, number), 3, 5))
+        for occasion in self._occasions:
+            self._airflow.trigger(dag_id(occasion), self._run(number), day=day)
+        self._console.print(f"  {self._time()} {len(self._occasions)} occasion runs started")
+
+    @staticmethod
+    def _run(number: int) -> str:
+        return f"demo_day_{number}"
+
+    def _loaded(self, number: int) -> bool:
+        """Whether every run has come as far as it can before the play-out time."""
+        for occasion in self._occasions:
+            run = self._run(number)
+            if self._airflow.state(dag_id(occasion), run) in ENDED:
+                continue
+            before = [task for task in self._airflow.tasks(dag_id(occasion), run) if not _is_late(task["task_id"])]
+            if not all(task["state"] in ("success", "failed", "skipped", "upstream_failed") for task in before):
+                return False
+        return True
+
+    def _finish_runs(self, number: int) -> None:
+        self._console.print(f"  {self._time()} play-out time: mails go out, customers read, click, unsubscribe, bounce")
+        self._wait_for({(dag_id(occasion), self._run(number)) for occasion in self._occasions})
+
+    def _feedback(self, number: int) -> None:
+        self._until(lambda: self._customers.act().open == 0, "all customers have reacted")
+        self._airflow.trigger("reku_feedback", self._run(number))
+        self._wait_for({("reku_feedback", self._run(number))})
+        files = sorted(self._places.home.files.glob("*/ausgang/response_*.csv"))
+        self._console.print(f"  {self._time()} daily feedback written, {len(files)} response files so far")
+
+    def _wait_for(self, runs: set[tuple[str, str]]) -> None:
+        """Wait until all runs are green; customers react meanwhile. A red one is repaired as an operator would."""
+        clears = dict.fromkeys(runs, 0)
+
+        def green() -> bool:
+            self._customers.act()
+            for dag, run in sorted(runs):
+                state = self._airflow.state(dag, run)
+                if state == "success":
+                    runs.discard((dag, run))
+                elif state == "failed":
+                    clears[dag, run] += 1
+                    if clears[dag, run] > MOST_CLEARS:
+                        raise RekuError(f"Run {run} of {dag} stays red; look at its tasks in Airflow.")
+                    self._resolve_doubts()
+                    self._console.print(f"  {self._time()} {dag} is red: clearing what failed")
+                    self._airflow.clear_failed(dag, run)
+            return not runs
+
+        self._until(green, "all runs are green")
+
+    def _resolve_doubts(self) -> None:
+        """What a person on call does about mails in doubt: look into the relay's log, then say what became of each."""
+        taken = {entry["message_id"] for entry in entries(self._places.sink_truth) if entry["what"] == "taken"}
+        for row in in_doubt(engine()):
+            sent = row.message_id in taken
+            resolve(engine(), row.institute, row.reference, sent=sent, actor="demo", note="looked up in the sink's log")
+            if not sent:
+                number = int(row.reference.rpartition("-")[0].rpartition("-")[2])
+                self.state.closed_as_not_sent.append([row.institute, row.order_number, number, row.reference])
+            self._console.print(f"  {row.reference} was in doubt: closed as {'sent' if sent else 'not sent'}")
+
+    def _until(self, reached: Callable[[], bool], what: str) -> None:
+        begun = kept = time.monotonic()
+        while not reached():
+            self._watch()
+            if time.monotonic() - begun > PATIENCE:
+                raise RekuError(f"Waited {PATIENCE:.0f} s until {what}. Logs: {self._places.home.logs}")
+            if time.monotonic() - kept > 5:
+                kept = time.monotonic()
+                self.state.keep(self._places.state)
+            time.sleep(1)
+
+    def _time(self) -> str:
+        return f"{clock.berlin(clock.now()):%H:%M}"
+
+
+def _is_late(task: str) -> bool:
+    """Whether a task only gets done once the play-out time has come."""
+    return task.rpartition(".")[2] in ("dispatch", "collect_responses", "export_feedback", "report")
