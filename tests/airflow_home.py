@@ -1,6 +1,6 @@
 """Airflow for tests in this process: import this module before anything of Airflow.
 
-A home of its own, metadata in the tests' PostgreSQL, DAGs from this checkout.
+A home of its own, with metadata in the tests' PostgreSQL.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ PROJECT = Path(__file__).resolve().parent.parent
 HOME = Path(tempfile.mkdtemp(prefix="reku-airflow-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
+(HOME / "dags").mkdir()
+
 os.environ |= {
     "AIRFLOW_HOME": str(HOME),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-    "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
+    # empty: dag.test() would bring every DAG of the folder into the metadata tables, each time
+    "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
     "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
     "AIRFLOW__CORE__MAX_MAP_LENGTH": "4096",
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "WARNING",

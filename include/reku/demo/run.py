@@ -21,7 +21,8 @@ from reku.runtime.home import Home, home
 from reku.runtime.ports import LOOPBACK
 from reku.runtime.supervisor import Plan, Service, Supervisor, stop_signals
 from reku.settings import settings
-from reku.simulator import build, world
+from reku.simulator import world
+from reku.simulator.build import build
 from reku.simulator.sink import write_rules
 
 SEED = 20261122

@@ -13,8 +13,8 @@ from reku import clock
 from reku.catalogue.models import Occasion
 from reku.errors import ConfigError
 from reku.orchestration import operators as op
-from reku.orchestration.names import dag_id
 from reku.orchestration.docs import broken_doc, occasion_doc
+from reku.orchestration.names import dag_id
 
 OWNER = "reku-operations"
 START = datetime(2026, 1, 1, tzinfo=clock.BERLIN)

@@ -239,8 +239,8 @@ class Validate(Stage):
         receipt_for_rejects(engine, delivery)
         if result.refused:
             raise AirflowFailException(
-                f"{self.delivery['label']}: refused as a whole ({result.code}: {result.advice}). The receipt names each "
-                "bad row. Ask the sender for a corrected file with the same number."
+                f"{self.delivery['label']}: refused as a whole ({result.code}: {result.advice}). The receipt names "
+                "each bad row. Ask the sender for a corrected file with the same number."
             )
         return {"rows": result.rows, "accepted": result.accepted, "rejected": result.rejected}
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reku import clock
 from reku.catalogue import institutes
-from reku.catalogue.rhythm import Rhythm, Schedule, is_due, period
+from reku.catalogue.rhythm import Schedule, is_due, period
 from reku.store.tables import DeliveryState, MessageState, deliveries, messages, orders, responses
 
 NOT_LOADED = (DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)

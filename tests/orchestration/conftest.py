@@ -1,0 +1,67 @@
+"""Whole occasion DAGs in this process, on Airflow's own metadata tables in the tests' PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from reku import settings as settings_module
+from reku.runtime.postgres import Postgres
+from tests import airflow_home, smtp
+from tests.conftest import PROJECT
+
+
+@pytest.fixture(scope="session")
+def airflow_metadata(postgres: Postgres) -> None:
+    """Airflow's own tables. Its settings are read at the first import, so the address is set before."""
+    assert airflow_home.HOME.is_dir()
+    postgres.create_database("airflow_tests")
+    url = postgres.url("airflow_tests").replace("+psycopg:", "+psycopg2:")
+    os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = url
+    from airflow import settings as airflow_settings
+    from airflow.utils.db import initdb
+
+    airflow_settings.SQL_ALCHEMY_CONN = url
+    airflow_settings.configure_orm()
+    initdb()
+
+
+@pytest.fixture
+def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[smtp.Sink]:
+    """A real SMTP server that our settings point to."""
+    with smtp.running(smtp.Sink()) as sink:
+        monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
+        monkeypatch.setenv("REKU_RESPONSE_WINDOW_SECONDS", "0")
+        monkeypatch.setenv("REKU_POKE_SECONDS", "0.05")
+        settings_module.settings.cache_clear()
+        yield sink
+
+
+@pytest.fixture
+def run_dag(airflow_metadata: None, database: Any) -> Callable[..., Any]:
+    """Run one of our DAGs for a day and return its run: `run_dag("reku_mcag002", day="2026-11-24")`."""
+    from airflow.dag_processing.bundles.manager import DagBundlesManager
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import LazyDeserializedDAG, SerializedDAG
+    from airflow.utils.session import create_session
+
+    bag = DagBag(PROJECT / "dags")
+    with create_session() as session:
+        DagBundlesManager().sync_bundles_to_db(session=session)
+
+    def run(dag_id: str, day: str | None = None, logical_date: datetime | None = None) -> Any:
+        dag = bag.dags[dag_id]
+        for task in dag.tasks:
+            task.retries = 0  # a failure shall show at once
+        with create_session() as session:
+            lazy = LazyDeserializedDAG.from_dag(dag)
+            SerializedDAG.bulk_write_to_db("dags-folder", None, [lazy], session=session)
+            SerializedDagModel.write_dag(lazy, bundle_name="dags-folder", session=session)
+        return dag.test(run_conf={"day": day} if day else None, logical_date=logical_date)
+
+    return run
