@@ -171,6 +171,20 @@ def test_root_lends_it_another_account(server: Postgres) -> None:
     assert server.account.uid != 0
 
 
+@as_root
+def test_what_a_killed_test_run_left_is_deleted_once_its_folder_is_gone(tmp_path: Path) -> None:
+    gone, kept = tmp_path / "gone", tmp_path / "kept"
+    for folder in (gone, kept):
+        folder.mkdir()
+        abandoned = Postgres.for_tests(folder)
+        places.make_private(abandoned.state, abandoned.account)
+    gone.rmdir()
+    Postgres.for_tests(tmp_path).remove()
+    assert not places.state_of(gone).exists()
+    assert places.state_of(kept).exists()
+    Postgres.for_tests(kept).remove()
+
+
 def test_the_socket_of_a_long_path_goes_to_a_private_folder_below_tmp(tmp_path: Path) -> None:
     owner = places.account()
     deep = tmp_path / ("x" * 120)

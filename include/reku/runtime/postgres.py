@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -32,6 +33,7 @@ MAJOR = 18
 INSTALL = f"pginstall{MAJOR}"
 _LIBRARIES = f"{PACKAGE}.libs"  # the programs find their libpq there, by a path relative to themselves
 _PR_SET_PDEATHSIG = 1
+_TEST_NOTE = ".test"  # suffix of the file beside the data of a test server; names the test folder
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -82,10 +84,23 @@ class Postgres:
 
     @classmethod
     def for_tests(cls, folder: Path) -> Postgres:
-        """A fast, throw-away server that belongs to the test folder `folder`; `remove` deletes it."""
-        state = places.state_of(folder) if os.geteuid() == 0 else folder / "postgres"
-        server = cls(state, durable=False)
-        server.remove()  # what a killed test run left under the same name
+        """A fast, throw-away server that belongs to the test folder `folder`; `remove` deletes it.
+
+        Root's data can't lie in the test folder; what killed test runs left is deleted once their folders are gone.
+        """
+        if os.geteuid() != 0:
+            server = cls(folder / "postgres", durable=False)
+        else:
+            places.make_root(places.SYSTEM_STATE)
+            for note in places.SYSTEM_STATE.glob(f"*{_TEST_NOTE}"):
+                with suppress(FileNotFoundError):  # another test run ends at this moment
+                    if not Path(note.read_text(encoding="utf-8")).exists():
+                        cls(note.with_suffix(""), durable=False).remove()
+            server = cls(places.state_of(folder), durable=False)
+            server.state.with_suffix(_TEST_NOTE).write_text(str(folder), encoding="utf-8")
+        if server.state.exists():
+            server.stop()
+            shutil.rmtree(server.state)
         return server
 
     def url(self, database: str, *, driver: str = "psycopg") -> str:
@@ -125,6 +140,7 @@ class Postgres:
 
     def remove(self) -> None:
         """Stop the server and delete its data for good."""
+        self.state.with_suffix(_TEST_NOTE).unlink(missing_ok=True)
         if not self.state.exists():
             return
         self.stop()
