@@ -21,4 +21,6 @@ with DAG(
     is_paused_upon_creation=False,
 ):
     institutes = ListInstitutes(task_id="institutes")
-    DailyFeedback.partial(task_id="daily_feedback").expand(institute=institutes.output)
+    DailyFeedback.partial(task_id="daily_feedback", map_index_template="{{ task.institute }}").expand(
+        institute=institutes.output
+    )

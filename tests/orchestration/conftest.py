@@ -16,7 +16,7 @@ from tests.conftest import PROJECT
 
 
 @pytest.fixture(scope="session")
-def airflow_metadata(postgres: Postgres) -> None:
+def airflow_metadata(postgres: Postgres) -> Iterator[None]:
     """Airflow's own tables. Its settings are read at the first import, so the address is set before."""
     assert airflow_home.HOME.is_dir()
     postgres.create_database("airflow_tests")
@@ -28,6 +28,8 @@ def airflow_metadata(postgres: Postgres) -> None:
     airflow_settings.SQL_ALCHEMY_CONN = url
     airflow_settings.configure_orm()
     initdb()
+    yield
+    airflow_settings.dispose_orm()  # before its server goes
 
 
 @pytest.fixture

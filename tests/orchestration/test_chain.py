@@ -260,3 +260,28 @@ def test_message_in_doubt_keeps_the_run_red(
     run = run_dag(DAG, day="2026-11-24")
     assert states_of(run)["report"] == "failed"
     assert len(relay.recipients) == 2
+
+
+def test_daily_feedback_writes_a_file_for_every_bank_an_empty_one_too(
+    database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run
+) -> None:
+    clock_at(NOON)
+    run = run_dag("reku_feedback")
+    assert run.state == "success"
+    for bank in (BANK, OTHER):
+        assert len(list((Path(settings().files_url) / bank / "ausgang").glob("response_*.csv"))) == 1
+        assert reported(bank) == {}
+
+
+def test_intake_dag_is_red_when_it_meets_a_file_that_nobody_knows(
+    database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run
+) -> None:
+    clock_at(NOON)
+    order()
+    _put(BANK, "Kundenliste Müller.xlsx", b"PK")
+    assert run_dag("reku_intake").state == "failed"
+    assert run_dag("reku_intake").state == "success"
+    (kept,) = (Path(settings().files_url) / BANK / "fehler").iterdir()
+    assert kept.name.endswith("Kundenliste Müller.xlsx")
+    with database.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(lists)) == 1

@@ -11,7 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from rich.console import Console
 
-from reku import clock, tokens
+from reku import clock
 from reku.catalogue import institutes
 from reku.demo import state as demo_state
 from reku.demo.outcome import show_outcome
@@ -115,10 +115,10 @@ def _plan(places: Places, *, anew: bool) -> Plan:
     }
     places.home.make()
     variables = up.environment(places.home, given, sink=True)
+    plan = up.plan(places.home, given=given, more=[_sink(places, variables)])
+    # From here on this process lives in the demo's world as all others do.
     os.environ.update({name: value for name, value in variables.items() if name.startswith("REKU_")})
     settings.cache_clear()
-    tokens._signer.cache_clear()
-    plan = up.plan(places.home, given=given, more=[_sink(places, variables)])
 
     def prepare(report: Callable[[str], None]) -> None:
         if anew:

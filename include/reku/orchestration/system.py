@@ -68,7 +68,7 @@ is written again with the same bytes, and no event is reported twice.
     template_fields = ("institute",)
 
     def __init__(self, *, institute: Any, **kwargs: Any) -> None:
-        super().__init__(map_index_template="{{ task.institute }}", **kwargs)
+        super().__init__(**kwargs)
         self.institute = institute
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
