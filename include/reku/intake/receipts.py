@@ -121,7 +121,7 @@ def receipt_for_rejects(engine: sa.Engine, delivery_id: int) -> str | None:
     with engine.begin() as connection:
         delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
         if delivery is None:
-            raise StageError(f"There is no delivery {delivery_id}. `reku deliveries` lists those that are known.")
+            raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
         file = connection.execute(
             sa.select(files).where(files.c.id == delivery.file_id).with_for_update(key_share=True)
         ).one()

@@ -81,7 +81,7 @@ def original(engine: sa.Engine, delivery_id: int) -> bytes:
             sa.select(files).join(deliveries, deliveries.c.file_id == files.c.id).where(deliveries.c.id == delivery_id)
         ).first()
     if file is None:
-        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries` lists those that are known.")
+        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
     try:
         return filing.original(Folders(file.institute), file)
     except FileNotFoundError:

@@ -42,7 +42,7 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
     with engine.connect() as connection:
         institute = connection.execute(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery_id)).scalar()
     if institute is None:
-        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries` lists those that are known.")
+        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
     with locked(engine, institute, wait_seconds=WAIT_SECONDS) as connection:
         if connection is None:
             raise StageError(f"Another scan of institute {institute} is at work. Try again when it is done.")

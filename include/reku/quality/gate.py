@@ -135,7 +135,7 @@ def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
 
 
 def _unknown(delivery_id: int) -> str:
-    return f"There is no delivery {delivery_id}. `reku deliveries` lists those that are known."
+    return f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known."
 
 
 def _known(delivery: sa.Row[Any]) -> GateResult | None:

@@ -118,7 +118,7 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
             raise StageError(
                 f"Delivery {delivery_id} has {delivery.accepted} accepted rows but {opened} messages: rows with the"
                 " same Referenz stand in the ledger under this delivery number already. Nothing was loaded. See"
-                f" `reku messages --order {order.order_number}`."
+                f" `reku messages list --order {order.order_number}`."
             )
         connection.execute(
             sa.update(deliveries)
@@ -133,7 +133,7 @@ def _locked_order(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
     """The delivery's order, kept from being renamed or ended meanwhile; locked before the delivery, as intake does."""
     found = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
     if found is None:
-        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries` lists those that are known.")
+        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
     if found.order_id is None:
         raise StageError(
             f"Delivery {delivery_id} belongs to no order: the control file of {found.order_number} has not been"

@@ -1,0 +1,99 @@
+"""`reku check`: the whole configuration, every fault at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import typer
+
+from reku.cli.group import FAULT
+from reku.cli.output import Json, print_json, working
+from reku.errors import ConfigError
+
+
+def check(as_json: Json = False) -> None:
+    """Check the whole configuration.
+
+    That is occasions, media, institutes, contracts, rules of the gate and of bounces. Every fault is shown with file,
+    line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any. Nothing is changed, and no
+    database is needed.
+    """
+    from reku.settings import settings
+
+    folder = settings().config_dir
+    with working("Compiling every medium for every bank"):
+        faults = _faults(folder)
+    counts = _counts(folder) if not faults else {}
+    if as_json:
+        print_json({"folder": str(folder), "faults": [_fields(fault) for fault in faults], "counts": counts})
+    else:
+        for fault in faults:
+            typer.echo(str(fault))
+        if faults:
+            typer.echo(f"{len(faults)} {'faults' if len(faults) > 1 else 'fault'} in {folder}", err=True)
+        else:
+            typer.echo(f"all fine: {', '.join(f'{count} {name}' for name, count in counts.items())}")
+    if faults:
+        raise typer.Exit(FAULT)
+
+
+def _faults(folder: Path) -> list[ConfigError]:
+    """All faults in order of file and line, each once, whoever finds it."""
+    from reku.catalogue import bounce_rules
+    from reku.catalogue.check import check as check_catalogue
+    from reku.mailing.compile import media_faults
+    from reku.quality.rules import check_rule_files
+    from reku.records import Contract
+    from reku.yaml_source import load_all
+
+    found = check_catalogue(folder)
+    # What is told of a whole folder (a file of it is missing) need not be told of that file as well.
+    told_of = {fault.file for fault in found if fault.line is None}
+    found += [fault for fault in _tried(media_faults) if fault.file.parent not in told_of]
+    contracts = folder / "contracts"
+    broken = [fault for file in sorted(contracts.glob("*.yaml")) for fault in load_all(file, Contract)[1]]
+    # The rules are held against the contracts, so they wait until those are whole.
+    found += broken or _tried(lambda: check_rule_files(folder / "expectations", contracts))
+    own_bounces = folder / bounce_rules.FILE
+    if own_bounces.exists():  # a configuration without one takes the shipped rules
+        found += load_all(own_bounces, bounce_rules.BounceRules)[1]
+    once = {str(fault): fault for fault in found}
+    return sorted(once.values(), key=lambda fault: (str(fault.file), fault.line or 0))
+
+
+def _tried(look: Callable[[], Iterable[ConfigError]]) -> list[ConfigError]:
+    """What `look` finds, or the fault that it stops at."""
+    try:
+        return list(look())
+    except ConfigError as error:
+        return [error]
+
+
+def _counts(folder: Path) -> dict[str, int]:
+    from reku.catalogue import institutes, media, occasions
+    from reku.quality.rules import load_rule_files
+    from reku.records import load_contracts
+
+    banks, contracts = institutes(folder), load_contracts(folder / "contracts")
+    rules = load_rule_files(folder / "expectations", folder / "contracts")
+    return {
+        "occasions": len(occasions(folder)),
+        "media": len(media(folder)),
+        "institutes": len(banks),
+        "campaigns": sum(len(bank.campaigns) for bank in banks.values()),
+        "contracts": len(contracts),
+        "rules of the gate": sum(map(len, rules.values())),
+    }
+
+
+def _fields(fault: ConfigError) -> dict[str, object]:
+    return {
+        "file": str(fault.file),
+        "line": fault.line,
+        "problem": fault.problem,
+        "value": fault.value,
+        "valid": list(fault.valid),
+        "suggestion": fault.suggestion,
+        "text": str(fault),
+    }

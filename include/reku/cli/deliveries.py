@@ -1,0 +1,179 @@
+"""`reku deliveries`: the numbered files of people, how far each has come, and reading a refused one again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reku.cli.database import database
+from reku.cli.group import FAULT
+from reku.cli.options import Institute, Order, actor, one_of
+from reku.cli.output import Json, print_json, show, show_one
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Deliveries: how far each has come.",
+    rich_markup_mode=None,
+)
+
+Id = Annotated[int, typer.Argument(metavar="ID", help="Its id, first column of the list.")]
+
+
+@app.command("list")
+def list_deliveries(
+    institute: Institute = "",
+    order: Order = "",
+    state: Annotated[
+        str,
+        typer.Option(
+            "--state",
+            help="Only this state: PARKED, REGISTERED, VALIDATED, RELEASED, DECLINED, LOADED or REFUSED.",
+            show_default=False,
+        ),
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List the deliveries, newest first.
+
+    `code` is the Fehler_Code of a refused or parked one.
+    """
+    import sqlalchemy as sa
+
+    from reku.store import tables
+
+    of = tables.deliveries.c
+    wanted = sa.select(
+        of.id,
+        of.institute,
+        of.order_number.label("order"),
+        of.delivery_number.label("number"),
+        of.occasion,
+        of.day,
+        of.state,
+        of.rows,
+        of.accepted,
+        of.rejected,
+        of.code,
+    ).order_by(of.id.desc())
+    if institute:
+        wanted = wanted.where(of.institute == institute)
+    if order:
+        wanted = wanted.where(of.order_number == order)
+    if only := one_of(state, tables.DeliveryState, "--state"):
+        wanted = wanted.where(of.state == only)
+    with database().connect() as connection:
+        show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No deliveries.")
+
+
+@app.command("show")
+def show_delivery(delivery: Id, as_json: Json = False) -> None:
+    """Show one delivery.
+
+    Its file, its state, its messages by state and reason, its rejected rows. Of a rejected row its line, Referenz,
+    field and Fehler_Code are shown, never what stands in it.
+    """
+    with database().connect() as connection:
+        found = _delivery(connection, delivery)
+        found["messages"] = _messages(connection, delivery)
+        found["rejected_rows"] = _rejects(connection, delivery)
+    show_one(found, as_json=as_json)
+
+
+@app.command("retry")
+def retry_delivery(delivery: Id, as_json: Json = False) -> None:
+    """Read a refused delivery's original again.
+
+    For when what was wrong has been put right on our side. It is judged anew and goes on with the next run of its
+    occasion. Exits with 1 if it is refused again. A fault in the file itself needs a corrected file with the same
+    delivery number from the sender instead.
+    """
+    from dataclasses import asdict
+
+    from reku.intake.retry import retry
+    from reku.store.tables import DeliveryState
+
+    found = retry(database(), delivery, actor())
+    if as_json:
+        print_json(asdict(found))
+    else:
+        typer.echo(" ".join(filter(None, (f"Delivery {delivery} is {found.state}", found.code, found.advice))))
+    if found.state == DeliveryState.REFUSED:
+        raise typer.Exit(FAULT)
+
+
+def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
+    """What is known of a delivery as a whole. Raises StageError if there is none with this id."""
+    import sqlalchemy as sa
+
+    from reku.errors import StageError
+    from reku.store.tables import deliveries as of
+    from reku.store.tables import files, lists
+
+    row = (
+        connection.execute(
+            sa.select(
+                of.c.id,
+                of.c.institute,
+                of.c.kind,
+                of.c.order_number.label("order"),
+                of.c.delivery_number.label("number"),
+                of.c.occasion,
+                of.c.state,
+                of.c.code,
+                of.c.advice,
+                files.c.file_name.label("file"),
+                files.c.stored_as,
+                files.c.received_at,
+                of.c.created_at,
+                of.c.day,
+                of.c.period_start,
+                lists.c.name.label("list"),
+                of.c.rows,
+                of.c.accepted,
+                of.c.rejected,
+                of.c.released_at,
+                of.c.loaded_at,
+                of.c.owner_dag,
+                of.c.owner_run,
+            )
+            .join(files, files.c.id == of.c.file_id)
+            .outerjoin(lists, lists.c.id == of.c.list_id)
+            .where(of.c.id == delivery)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
+    return dict(row)
+
+
+def _messages(connection: sa.Connection, delivery: int) -> list[dict[str, Any]]:
+    import sqlalchemy as sa
+
+    from reku.store.tables import messages as of
+
+    counted = (
+        sa.select(of.c.state, of.c.reason, sa.func.count().label("count"))
+        .where(of.c.delivery_id == delivery)
+        .group_by(of.c.state, of.c.reason)
+        .order_by(of.c.state, of.c.reason)
+    )
+    return [dict(row) for row in connection.execute(counted).mappings()]
+
+
+def _rejects(connection: sa.Connection, delivery: int) -> list[dict[str, Any]]:
+    import sqlalchemy as sa
+
+    from reku.store.tables import rejects as of
+
+    listed = (
+        sa.select(of.c.line, of.c.reference, of.c.field, of.c.code, of.c.advice)
+        .where(of.c.delivery_id == delivery)
+        .order_by(of.c.line)
+    )
+    return [dict(row) for row in connection.execute(listed).mappings()]

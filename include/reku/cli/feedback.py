@@ -1,0 +1,121 @@
+"""`reku feedback`: the response files, as they were made and made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reku.cli.database import database
+from reku.cli.options import Institute, OneInstitute
+from reku.cli.output import Json, print_json, show, show_one
+
+app = typer.Typer(no_args_is_help=True, help="Response files: what was reported.", rich_markup_mode=None)
+
+Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="Number of the response file.")]
+
+
+@app.command("list")
+def list_files(institute: Institute = "", as_json: Json = False) -> None:
+    """List the response files, newest first.
+
+    One without `written_at` is finished by the next export.
+    """
+    import sqlalchemy as sa
+
+    from reku.store.tables import feedback_files as of
+    from reku.store.tables import orders
+
+    wanted = (
+        sa.select(
+            of.c.institute,
+            of.c.number,
+            of.c.file_name,
+            orders.c.order_number.label("order"),
+            of.c.rows,
+            of.c.stamped_at,
+            of.c.written_at,
+        )
+        .outerjoin(orders, orders.c.id == of.c.order_id)
+        .order_by(of.c.id.desc())
+    )
+    if institute:
+        wanted = wanted.where(of.c.institute == institute)
+    with database().connect() as connection:
+        show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No response files.")
+
+
+@app.command("show")
+def show_file(number: Number, institute: OneInstitute, as_json: Json = False) -> None:
+    """Show one response file and how many events of each kind stand in it."""
+    import sqlalchemy as sa
+
+    from reku.errors import StageError
+    from reku.store.tables import feedback_files as of
+    from reku.store.tables import feedback_rows, orders, responses
+
+    with database().connect() as connection:
+        file: Any = connection.execute(
+            sa.select(of, orders.c.order_number)
+            .outerjoin(orders, orders.c.id == of.c.order_id)
+            .where(of.c.institute == institute, of.c.number == number)
+        ).one_or_none()
+        if file is None:
+            raise StageError(
+                f"Institute {institute} has no response file {number:06d}. `reku feedback list` lists those there are."
+            )
+        kinds = connection.execute(
+            sa.select(responses.c.kind, sa.func.count().label("count"))
+            .join(feedback_rows, feedback_rows.c.response_id == responses.c.id)
+            .where(feedback_rows.c.file_id == file.id)
+            .group_by(responses.c.kind)
+            .order_by(responses.c.kind)
+        )
+        events = [dict(row) for row in kinds.mappings()]
+    show_one(
+        {
+            "institute": file.institute,
+            "number": file.number,
+            "file_name": file.file_name,
+            "order": file.order_number,
+            "rows": file.rows,
+            "stamped_at": file.stamped_at,
+            "written_at": file.written_at,
+            "sha256": file.sha256,
+            "events": events,
+        },
+        as_json=as_json,
+    )
+
+
+@app.command("rebuild")
+def rebuild_file(
+    number: Number,
+    institute: OneInstitute,
+    out: Annotated[
+        Path | None, typer.Option("--out", dir_okay=False, help="Write it here.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a response file again from its rows.
+
+    The bytes are held against those that were written. Its content is not shown, since it holds person numbers; --out
+    writes it, readable for you alone. Exits with 1 if it would come out differently.
+    """
+    import hashlib
+    import os
+
+    from reku.feedback.export import rebuild
+
+    data = rebuild(database(), institute, number)
+    if out is not None:
+        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)  # also where the file was there before
+            file.write(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    if as_json:
+        print_json({"institute": institute, "number": number, "bytes": len(data), "sha256": sha256})
+    else:
+        place = f", written to {out}" if out else ""
+        typer.echo(f"Response file {number:06d} of {institute}: {len(data)} bytes, SHA-256 {sha256}{place}")

@@ -1,0 +1,36 @@
+"""All commands of `reku` under one roof."""
+
+from __future__ import annotations
+
+import typer
+
+from reku.cli import bench, check, deliveries, feedback, files, funnel, messages, occasions, orders, preview, run, why
+from reku.cli.group import Commands
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help: it reads the same in a terminal, a pipe and docs/commands.md
+    pretty_exceptions_enable=False,  # rich would show local variables, and with them people's data
+    context_settings=SETTINGS,
+    help="Runs the set-up and answers an operator's questions. Codes, ids and counts only: no personal data is shown. "
+    "Exit codes: 0 fine, 1 a fault or a refusal, 2 wrong usage, 130 stopped by Ctrl-C.",
+)
+
+app.command("up")(run.up)
+app.command("demo")(run.demo)
+app.command("check")(check.check)
+app.command("occasions")(occasions.occasions)
+app.command("orders")(orders.orders)
+app.command("lists")(orders.lists)
+app.add_typer(deliveries.app, name="deliveries")
+app.command("files")(files.files)
+app.add_typer(messages.app, name="messages")
+app.command("why")(why.why)
+app.command("funnel")(funnel.funnel)
+app.add_typer(feedback.app, name="feedback")
+app.command("preview")(preview.preview)
+app.command("bench")(bench.bench)

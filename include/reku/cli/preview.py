@@ -1,0 +1,44 @@
+"""`reku preview`: what a mail will look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reku.cli.options import OneInstitute
+from reku.cli.output import Json, print_json
+
+
+def preview(
+    medium: Annotated[str, typer.Argument(metavar="MEDIUM", help="Key of the medium, such as SCOM_GEBURTSTAG.")],
+    institute: OneInstitute,
+    out: Annotated[
+        Path | None, typer.Option("--out", dir_okay=False, help="Write the HTML into this file.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a mail as a bank would send it.
+
+    It is filled for a person who exists nowhere. Subject and text go to the screen; with --out the HTML goes into a
+    file for the browser. Links lead straight to their targets and nothing is counted.
+    """
+    from reku.catalogue import institutes
+    from reku.errors import ConfigError
+    from reku.mailing.preview import preview as filled
+    from reku.settings import settings
+
+    banks = institutes()
+    if institute not in banks:
+        folder = settings().config_dir / "institutes"
+        raise ConfigError(f"There is no institute {institute!r}.", file=folder, value=institute, valid=tuple(banks))
+    content = filled(medium, banks[institute])
+    if out is not None:
+        out.write_text(content.html, encoding="utf-8")
+    if as_json:
+        print_json({"subject": content.subject, "html": content.html, "text": content.text})
+        return
+    typer.echo(f"Subject: {content.subject}\n\n{content.text}", nl=False)
+    if out is not None:
+        typer.echo(f"The HTML is in {out}", err=True)

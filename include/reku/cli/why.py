@@ -1,0 +1,34 @@
+"""`reku why`: what became of one row."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from reku.cli.database import database
+from reku.cli.options import Institute
+from reku.cli.output import Json, print_json, show_one
+
+
+def why(
+    reference: Annotated[str, typer.Argument(metavar="REFERENZ", help="Referenz of the row.")],
+    institute: Institute = "",
+    as_json: Json = False,
+) -> None:
+    """Say what became of one row.
+
+    File and line, the gate's verdict, when it is due, state and reason, the server's answer, its events and the
+    response files that tell them. Rows that share a Referenz are all shown. Exits with 1 if no row has it.
+    """
+    from reku.feedback.why import fates
+
+    found = [asdict(fate) for fate in fates(database(), reference, institute)]
+    if as_json:
+        print_json(found)
+        return
+    for number, fate in enumerate(found):
+        if number:
+            typer.echo("")
+        show_one(fate, as_json=False)

@@ -1,0 +1,173 @@
+"""What became of one row, from the file it came in to the files it was reported in. Ids and codes, nobody's data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.errors import StageError
+from reku.store.tables import (
+    deliveries,
+    delivery_rows,
+    feedback_files,
+    feedback_rows,
+    files,
+    messages,
+    rejects,
+    responses,
+)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """One row. `gate` is "accepted" or "rejected"; the rest below it is empty where the row did not get so far.
+
+    `code`, `field`, `advice`: the fault of a rejected row. `line` is None for an accepted row that has left by
+    retention. `events`: kind, at, reason, link_number, response_file (its number, None while unreported), file_name.
+    """
+
+    institute: str
+    reference: str
+    file_name: str
+    line: int | None
+    order: str
+    delivery: int
+    delivery_number: int
+    delivery_state: str
+    gate: str
+    code: str
+    field: str
+    advice: str
+    due_at: datetime | None
+    last_day: date | None
+    state: str
+    reason: str
+    medium: str
+    attempts: int | None
+    message_id: str
+    answer: str
+    begun_at: datetime | None
+    ended_at: datetime | None
+    events: list[dict[str, Any]]
+
+
+def fates(engine: sa.Engine, reference: str, institute: str = "") -> list[Fate]:
+    """All rows with this Referenz, of one institute or of all, in the order of their deliveries and lines.
+
+    Raises StageError if there is none.
+    """
+    with engine.connect() as connection:
+        found = [_fate(connection, row) for row in connection.execute(_rows(reference, institute))]
+    if not found:
+        where = f"of institute {institute} " if institute else ""
+        raise StageError(
+            f"No row {where}that went through the gate has the Referenz {reference}. Files that are parked, refused or "
+            "still wait for the gate are not looked into: see `reku deliveries list`."
+        )
+    return found
+
+
+def _rows(reference: str, institute: str) -> sa.Select[Any]:
+    """Rejected rows, and accepted ones: by their message, too, since the row itself leaves by retention."""
+    nothing = sa.literal("")
+    rejected = sa.select(
+        rejects.c.delivery_id,
+        rejects.c.line,
+        sa.literal("rejected").label("gate"),
+        rejects.c.code,
+        rejects.c.field,
+        rejects.c.advice,
+    ).where(rejects.c.reference == reference)
+    rows = sa.select(delivery_rows.c.delivery_id, delivery_rows.c.line).where(delivery_rows.c.reference == reference)
+    sent = sa.select(messages.c.delivery_id).where(messages.c.reference == reference)
+    kept, gone = rows.subquery(), sent.subquery()
+    accepted = sa.select(
+        sa.func.coalesce(kept.c.delivery_id, gone.c.delivery_id).label("delivery_id"),
+        kept.c.line,
+        sa.literal("accepted").label("gate"),
+        nothing.label("code"),
+        nothing.label("field"),
+        nothing.label("advice"),
+    ).select_from(kept.join(gone, kept.c.delivery_id == gone.c.delivery_id, full=True))
+    judged = sa.union_all(rejected, accepted).subquery()
+    wanted = (
+        sa.select(
+            judged,
+            deliveries.c.institute,
+            deliveries.c.order_number,
+            deliveries.c.delivery_number,
+            deliveries.c.state.label("delivery_state"),
+            files.c.file_name,
+            sa.literal(reference).label("reference"),
+            messages.c.id.label("message"),
+            messages.c.due_at,
+            messages.c.last_day,
+            messages.c.state,
+            messages.c.reason,
+            messages.c.medium,
+            messages.c.attempts,
+            messages.c.message_id,
+            messages.c.answer,
+            messages.c.begun_at,
+            messages.c.ended_at,
+        )
+        .join(deliveries, deliveries.c.id == judged.c.delivery_id)
+        .join(files, files.c.id == deliveries.c.file_id)
+        .outerjoin(
+            messages,
+            (messages.c.delivery_id == judged.c.delivery_id)
+            & (messages.c.reference == reference)
+            & (judged.c.gate == "accepted"),
+        )
+        .order_by(deliveries.c.institute, deliveries.c.id, judged.c.line)
+    )
+    return wanted.where(deliveries.c.institute == institute) if institute else wanted
+
+
+def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
+    return Fate(
+        institute=row.institute,
+        reference=row.reference,
+        file_name=row.file_name,
+        line=row.line,
+        order=row.order_number,
+        delivery=row.delivery_id,
+        delivery_number=row.delivery_number,
+        delivery_state=row.delivery_state,
+        gate=row.gate,
+        code=row.code,
+        field=row.field,
+        advice=row.advice,
+        due_at=row.due_at,
+        last_day=row.last_day,
+        state=row.state or "",
+        reason=row.reason or "",
+        medium=row.medium or "",
+        attempts=row.attempts,
+        message_id=row.message_id or "",
+        answer=row.answer or "",
+        begun_at=row.begun_at,
+        ended_at=row.ended_at,
+        events=_events(connection, row.message),
+    )
+
+
+def _events(connection: sa.Connection, message: int | None) -> list[dict[str, Any]]:
+    told = (
+        sa.select(
+            responses.c.kind,
+            responses.c.at,
+            responses.c.reason,
+            responses.c.link_number,
+            feedback_files.c.number.label("response_file"),
+            feedback_files.c.file_name,
+        )
+        .outerjoin(feedback_rows, feedback_rows.c.response_id == responses.c.id)
+        .outerjoin(feedback_files, feedback_files.c.id == feedback_rows.c.file_id)
+        .where(responses.c.message_id == message)
+        .order_by(responses.c.at, responses.c.id)
+    )
+    return [dict(row) for row in connection.execute(told).mappings()] if message is not None else []
