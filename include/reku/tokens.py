@@ -7,6 +7,7 @@ in `REKU_TOKEN_KEYS` and keep old links alive.
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -34,6 +35,15 @@ class Target:
     link: int = 0
 
 
+def _caseless(token: bytes) -> str:
+    """Base32 without padding: a return path comes back in whatever case a bouncing server likes."""
+    return base64.b32encode(token).decode().rstrip("=").lower()
+
+
+def _from_caseless(token: str) -> bytes:
+    return base64.b32decode(token.upper() + "=" * (-len(token) % 8))
+
+
 @cache
 def _signer(purpose: Purpose) -> Signer:
     keys = settings().keys_for_tokens()
@@ -43,15 +53,17 @@ def _signer(purpose: Purpose) -> Signer:
 
 
 def make(purpose: Purpose, target: Target) -> str:
-    """A token for a URL or a VERP local part: letters, digits, `-`, `_` and `.` only."""
+    """A token for a URL (letters, digits, `-`, `_`, `.`) or, for BOUNCE, a return path (case does not matter)."""
     text = f"{target.id:x}" if not target.link else f"{target.id:x}-{target.link:x}"
-    return _signer(purpose).sign(text).decode()
+    token = _signer(purpose).sign(text)
+    return _caseless(token) if purpose is Purpose.BOUNCE else token.decode()
 
 
 def read(purpose: Purpose, token: str) -> Target | None:
     """What a token means, or None if it is cut, forged, of another purpose or of a foreign key."""
     try:
-        text = _signer(purpose).unsign(token).decode()
+        signed = _from_caseless(token) if purpose is Purpose.BOUNCE else token.encode()
+        text = _signer(purpose).unsign(signed).decode()
         number, _, link = text.partition("-")
         return Target(int(number, 16), int(link, 16) if link else 0)
     except (BadSignature, ValueError):

@@ -22,6 +22,7 @@ def airflow_metadata(postgres: Postgres) -> Iterator[None]:
     postgres.create_database("airflow_tests")
     url = postgres.url("airflow_tests").replace("+psycopg:", "+psycopg2:")
     os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = url
+    os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC"] = postgres.url("airflow_tests")
     from airflow import settings as airflow_settings
     from airflow.utils.db import initdb
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from reku import clock
-from reku.catalogue.bounce_rules import BounceClass, classify_smtp
+from reku.catalogue.bounce_rules import BounceClass, judge
 from reku.contact.reasons import Reason
 from reku.errors import StageError
 from reku.mailing import ledger
@@ -32,13 +32,6 @@ BLOCKED_IN_A_ROW = 20
 """So many refusals in a row that are not about the person mean that the relay refuses us: stop."""
 RETRY_PAUSES = (2.0, 10.0, 30.0)
 """Seconds between the rounds in which temporarily refused messages are tried again within one task."""
-
-_EVENT_OF = {
-    BounceClass.HARD: ResponseKind.HBOU,
-    BounceClass.SOFT: ResponseKind.SBOU,
-    BounceClass.BLOCK: ResponseKind.SBOU,
-    BounceClass.UNKNOWN: ResponseKind.UBOU,
-}
 
 
 @dataclass
@@ -194,9 +187,9 @@ def _record(engine: sa.Engine, one: ledger.Claimed, fence: int, answer: Answer, 
         ledger.finish(engine, one.id, fence, MessageState.WITHHELD, "", events, reason)
     else:
         done.rejected += 1
-        kind = classify_smtp(answer.code, answer.enhanced, answer.text)
-        done.blocked_in_a_row = 0 if kind is BounceClass.HARD else done.blocked_in_a_row + 1
-        events = [Event(one.id, _EVENT_OF[kind], moment, answer.enhanced or str(answer.code))]
+        found = judge(answer.enhanced, f"{answer.code} {answer.text}")
+        done.blocked_in_a_row = 0 if found.bounce_class is BounceClass.HARD else done.blocked_in_a_row + 1
+        events = [Event(one.id, ResponseKind(found.bounce_class.event), moment, found.status)]
         ledger.finish(engine, one.id, fence, MessageState.REJECTED, answer.short, events)
         if done.blocked_in_a_row >= BLOCKED_IN_A_ROW:
             raise StageError(
