@@ -93,11 +93,6 @@ def classify(status: str, diagnostic: str, action: str = "failed") -> BounceClas
     return judge(status, diagnostic, action).bounce_class
 
 
-def classify_smtp(code: int, enhanced: str, text: str) -> BounceClass:
-    """The class of a server's answer to this person's RCPT or DATA; NONE for a 2xx answer."""
-    return BounceClass.NONE if 200 <= code < 300 else classify(enhanced, f"{code} {text}")
-
-
 def judge(status: str, diagnostic: str, action: str = "failed") -> Verdict:
     """Like `classify`, with the status that is to be reported.
 
