@@ -11,6 +11,9 @@ from reku.cli.group import FAULT
 from reku.cli.output import Json, print_json, working
 from reku.errors import ConfigError
 
+_EXCHANGED = ("VREKU", "REKU", "VIAM", "IAMW", "RESPONSE", "QUITTUNG")
+"""Kinds of files that the stages ask for by name."""
+
 
 def check(as_json: Json = False) -> None:
     """Check the whole configuration.
@@ -54,12 +57,24 @@ def _faults(folder: Path) -> list[ConfigError]:
     contracts = folder / "contracts"
     broken = [fault for file in sorted(contracts.glob("*.yaml")) for fault in load_all(file, Contract)[1]]
     # The rules are held against the contracts, so they wait until those are whole.
-    found += broken or _tried(lambda: check_rule_files(folder / "expectations", contracts))
+    found += broken or _tried(lambda: _missing_contracts(contracts))
+    if not broken:
+        found += _tried(lambda: check_rule_files(folder / "expectations", contracts))
     own_bounces = folder / bounce_rules.FILE
     if own_bounces.exists():  # a configuration without one takes the shipped rules
         found += load_all(own_bounces, bounce_rules.BounceRules)[1]
     once = {str(fault): fault for fault in found}
     return sorted(once.values(), key=lambda fault: (str(fault.file), fault.line or 0))
+
+
+def _missing_contracts(folder: Path) -> list[ConfigError]:
+    from reku.records import load_contracts
+
+    return [
+        ConfigError(f"There is no contract of kind {kind}, and files of this kind are exchanged.", file=folder)
+        for kind in _EXCHANGED
+        if kind not in load_contracts(folder)
+    ]
 
 
 def _tried(look: Callable[[], Iterable[ConfigError]]) -> list[ConfigError]:

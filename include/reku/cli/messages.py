@@ -82,6 +82,12 @@ def resolve(
     reference: Annotated[str, typer.Argument(metavar="REFERENZ", help="Referenz of the message.")],
     sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What the mail server's log says.")],
     note: Annotated[str, typer.Option("--note", help="How you know; kept in the audit. No personal data.")],
+    delivery: Annotated[
+        int | None,
+        typer.Option(
+            "--delivery", metavar="ID", help="Its delivery, if several have the Referenz.", show_default=False
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Close a message in doubt as sent or as not sent.
@@ -90,7 +96,7 @@ def resolve(
     """
     from reku.mailing.doubt import resolve as close
 
-    close(database(), institute, reference, sent=sent, actor=actor(), note=note)
+    close(database(), institute, reference, sent=sent, actor=actor(), note=note, delivery=delivery)
     outcome = "sent" if sent else "not sent"
     if as_json:
         print_json({"institute": institute, "reference": reference, "closed_as": outcome})

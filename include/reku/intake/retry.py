@@ -37,7 +37,8 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
     """Read a refused delivery's original again and judge it anew; `actor` stands in the audit.
 
     Raises StageError if there is no such delivery, if it is not refused, if another delivery holds its number by now,
-    if its original is gone, or if a scan holds the institute for more than a minute.
+    if its institute is not in the configuration, if its original is gone, or if a scan holds the institute for more
+    than a minute.
     """
     with engine.connect() as connection:
         institute = connection.execute(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery_id)).scalar()
@@ -70,6 +71,8 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
     ).scalar()
     if holder is not None:
         raise StageError(f"Delivery {holder} has taken the place of delivery {delivery_id}, which stays refused.")
+    if institute not in institutes():
+        raise StageError(f"Institute {institute} is not in the configuration. Restore institutes/{institute}.yaml.")
     bank, folders = institutes()[institute], Folders(institute)
     file = connection.execute(sa.select(files).where(files.c.id == delivery.file_id)).one()
     try:

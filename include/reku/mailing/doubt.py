@@ -17,12 +17,13 @@ UNRESOLVED_CODE = "UNGEKLAERT"
 
 
 def in_doubt(engine: sa.Engine) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-    """All messages in doubt: institute, order_number, reference, message_id (as in the relay's log), begun_at."""
+    """All messages in doubt: institute, order_number, delivery (id), reference, message_id (as in the log), begun_at."""
     with engine.connect() as connection:
         return connection.execute(
             sa.select(
                 messages.c.institute,
                 orders.c.order_number,
+                messages.c.delivery_id.label("delivery"),
                 messages.c.reference,
                 messages.c.message_id,
                 messages.c.begun_at,
@@ -33,25 +34,45 @@ def in_doubt(engine: sa.Engine) -> Sequence[sa.Row[*tuple[Any, ...]]]:
         ).all()
 
 
-def resolve(engine: sa.Engine, institute: str, reference: str, *, sent: bool, actor: str, note: str) -> None:
+def resolve(
+    engine: sa.Engine,
+    institute: str,
+    reference: str,
+    *,
+    sent: bool,
+    actor: str,
+    note: str,
+    delivery: int | None = None,
+) -> None:
     """Close a message in doubt as sent (the relay's log has its Message-ID) or as not sent; it is never sent again.
 
-    Writes the event VERS or NVER/UNGEKLAERT and the audit entry in one transaction. Raises StageError when the
-    reference names no message in doubt of the institute.
+    Writes the event VERS or NVER/UNGEKLAERT and the audit entry in one transaction. A reference is unique within its
+    delivery only: `delivery` (id) chooses among several. Raises StageError when the reference does not name exactly one
+    message in doubt of the institute.
     """
     moment = clock.now()
     with engine.begin() as connection:
-        row = connection.execute(
-            sa.select(messages.c.id, messages.c.begun_at)
+        wanted = (
+            sa.select(messages.c.id, messages.c.begun_at, messages.c.delivery_id)
             .where(messages.c.institute == institute, messages.c.reference == reference)
             .where(messages.c.state == MessageState.IN_DOUBT)
+            .order_by(messages.c.id)
             .with_for_update()
-        ).one_or_none()
-        if row is None:
+        )
+        found = connection.execute(
+            wanted if delivery is None else wanted.where(messages.c.delivery_id == delivery)
+        ).all()
+        if len(found) > 1:
+            raise StageError(
+                f"{institute} has {len(found)} messages in doubt with the reference {reference}, of the deliveries "
+                f"{', '.join(str(row.delivery_id) for row in found)}. Say which one is meant: --delivery ID."
+            )
+        if not found:
             raise StageError(
                 f"{institute} has no message in doubt with the reference {reference}. "
                 "`reku messages in-doubt` lists those there are."
             )
+        row = found[0]
         if sent:
             change = {"state": MessageState.SENT, "ended_at": row.begun_at}
             event = Event(row.id, ResponseKind.VERS, row.begun_at)

@@ -7,16 +7,25 @@ from functools import cache
 
 import sqlalchemy as sa
 
+from reku.errors import SetupError
 from reku.settings import required
 
 
 def engine() -> sa.Engine:
-    """The engine for `REKU_DATABASE_URL`; a forked process gets its own. Raises SetupError if the URL is not set."""
+    """The engine for `REKU_DATABASE_URL`; a forked process gets its own. Raises SetupError without a usable URL."""
     return _engine(required("database_url"), os.getpid())
 
 
 @cache
 def _engine(url: str, _pid: int) -> sa.Engine:
+    try:
+        given = sa.make_url(url)
+        given.get_dialect().import_dbapi()
+    except (sa.exc.ArgumentError, ImportError):
+        given = None
+    if given is None or given.get_backend_name() != "postgresql":
+        # The URL itself may hold a password, so it is not shown.
+        raise SetupError("REKU_DATABASE_URL is no URL of a PostgreSQL: postgresql+psycopg://user@host:5432/reku")
     # pool_pre_ping: PostgreSQL may have been restarted between two uses; the next use must not fail for it.
     # hide_parameters: the text of a database error must not carry what was to be written (rule 6 of DESIGN).
     return sa.create_engine(
