@@ -32,7 +32,7 @@ _FIRMS = (
     "Büro {}; Steuerberatung",
 )
 _TITLES = ("Dr.", "Prof. Dr.", "Dr. med.")
-_DOMAINS = ("kunde.example", "post.example", "mail.example", "familie.example", "Briefkasten.Example", "bücher.example")
+DOMAINS = ("kunde.example", "post.example", "mail.example", "familie.example", "Briefkasten.Example", "bücher.example")
 _ASCII = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "é": "e", "ë": "e"}
 )
@@ -104,7 +104,7 @@ class People:
 
     def _address(self, first: str, family: str) -> str:
         local = f"{first}.{family}".translate(_ASCII).lower()
-        domain = self._dice.choices(_DOMAINS, (30, 30, 20, 16, 3, 1))[0]
+        domain = self._dice.choices(DOMAINS, (30, 30, 20, 16, 3, 1))[0]
         number = 1
         while (address := f"{local}{number if number > 1 else ''}@{domain}") in self._addresses:
             number += 1
