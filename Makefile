@@ -12,7 +12,7 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint bench lock clean
+.PHONY: help install demo up test lint bench docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -48,6 +48,11 @@ lint: $(STAMP) ## style, format, types, and the arrows between the rooms
 
 bench: $(STAMP) ## the benchmarks, each stage against its limit; never part of the tests
 	@exec $(BIN)/reku bench
+
+docs: $(STAMP) ## write the generated pages of docs/ anew, from contracts, commands, occasions and settings
+	@$(BIN)/python -m reku.records.handbook docs/file-contracts.md
+	@$(BIN)/python -m reku.cli.handbook docs/commands.md
+	@$(BIN)/python -m reku.orchestration.handbook docs
 
 lock: ## make requirements.txt anew from requirements.in (newer versions with UPGRADE=1)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ from reku.catalogue.models import Occasion
 from reku.errors import ConfigError
 from reku.orchestration import operators as op
 from reku.orchestration.docs import broken_doc, occasion_doc
-from reku.orchestration.names import dag_id
+from reku.orchestration.names import dag_id, start_minute
 
 OWNER = "reku-operations"
 START = datetime(2026, 1, 1, tzinfo=clock.BERLIN)
@@ -30,10 +29,10 @@ DEFAULT_ARGS = {
 def schedule(code: str) -> CronTriggerTimetable | None:
     """Once each calendar day after 03:00 in Berlin: that hour exists once on every day of the year.
 
-    The minute is spread by a hash of the code. Where the clock is moved (demo) there is no schedule: Airflow knows only
+    The minute is spread, see `start_minute`. Where the clock is moved (demo) there is no schedule: Airflow knows only
     the real time, and two times in one place would start runs for the wrong days.
     """
-    return system_schedule(f"{zlib.crc32(code.encode()) % 45} 3 * * *")
+    return system_schedule(f"{start_minute(code)} 3 * * *")
 
 
 def system_schedule(cron: str) -> CronTriggerTimetable | None:

@@ -1,0 +1,200 @@
+"""What the written pages say is so: links, commands, make targets, rooms, tables, states, settings, occasions."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from reku.catalogue import occasions
+from reku.cli import app
+from reku.contact.reasons import Reason
+from reku.orchestration import handbook
+from reku.settings import Settings
+from reku.store.tables import DeliveryState, FileVerdict, MessageState, metadata
+from tests.conftest import PROJECT
+
+PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md"), *(PROJECT / "plugins").glob("*.md")])
+TEXTS = {str(page.relative_to(PROJECT)): page.read_text(encoding="utf-8") for page in PAGES}
+README, ARCHITECTURE, OPERATIONS = (TEXTS[name] for name in ("README.md", "docs/architecture.md", "docs/operations.md"))
+SOURCES = sorted((PROJECT / "include" / "reku").rglob("*.py"))
+
+_LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
+_INLINE = re.compile(r"`([^`\n]+)`")
+_BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _slug(heading: str) -> str:
+    """The anchor that git hosts make of a heading."""
+    kept = re.sub(r"[^\w\s-]", "", heading.replace("`", "").strip().lower())
+    return kept.replace(" ", "-")
+
+
+def _anchors(page: str) -> set[str]:
+    return {_slug(heading) for heading in re.findall(r"^#+ (.+)$", page, re.MULTILINE)}
+
+
+def _broken_links(page: Path, text: str) -> Iterator[str]:
+    for target in _LINK.findall(_BLOCK.sub("", text)):
+        if target.startswith(("https://", "http://")):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.is_file() or (anchor and anchor not in _anchors(file.read_text(encoding="utf-8"))):
+            yield target
+
+
+def _typed(text: str) -> Iterator[list[str]]:
+    """What a page tells people to type: inline code and lines of code blocks that begin with `reku`, split in words."""
+    code = [
+        *_INLINE.findall(_BLOCK.sub("", text)),
+        *(line for block in _BLOCK.findall(text) for line in block.split("\n")),
+    ]
+    for line in code:
+        found = re.match(r"\s*(?:\.venv/bin/)?reku ([a-z].*)", line.partition("#")[0])
+        if found:
+            yield found[1].split()
+
+
+def _unknown_command(words: list[str]) -> str | None:
+    """The first word that is neither a command nor an option of the one before it, or None."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        if hasattr(command, "commands"):
+            if word not in command.commands:
+                return word
+            command = command.commands[word]
+        elif word.startswith("--"):
+            options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+            if word.partition("=")[0].rstrip(".,`") not in options | {"--help"}:
+                return word
+    return None
+
+
+def _rows(page: str, heading: str) -> dict[str, list[str]]:
+    """First code word of each table row below a heading → the code words of the row's other cells."""
+    section = page.partition(f"\n{heading}\n")[2].split("\n## ")[0]
+    assert section, heading
+    rows = {}
+    for line in section.split("\n"):
+        cells = line.strip("| ").split(" | ")
+        if line.startswith("| `"):
+            rows[_INLINE.findall(cells[0])[0]] = [word for cell in cells[1:] for word in _INLINE.findall(cell)]
+    return rows
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert list(_broken_links(page, page.read_text(encoding="utf-8"))) == []
+
+
+def test_a_broken_link_is_found() -> None:
+    page = PROJECT / "README.md"
+    text = "[a](docs/none.md) [b](docs/media.md) [c](docs/media.md#no-such) [d](docs/media.md#placeholders) [e](#none)"
+    assert list(_broken_links(page, text)) == ["docs/none.md", "docs/media.md#no-such", "#none"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_commands_exist(name: str) -> None:
+    unknown = {" ".join(words): word for words in _typed(TEXTS[name]) if (word := _unknown_command(words))}
+    assert unknown == {}
+
+
+def test_commands_in_our_own_messages_exist() -> None:
+    """Errors and Airflow's pages tell people what to type as well."""
+    found = 0
+    for file in SOURCES:
+        for words in _typed(file.read_text(encoding="utf-8").replace("```", "")):
+            found += 1
+            assert _unknown_command(words) is None, f"{file.name}: reku {' '.join(words)}"
+    assert found > 20
+
+
+def test_a_wrong_command_is_found() -> None:
+    text = "`reku nothing` `reku messages in-doubt` `.venv/bin/reku orders --inst X`\n```sh\nreku files --json # x\n```"
+    assert [_unknown_command(words) for words in _typed(text)] == ["nothing", None, "--inst", None]
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = {name for text in TEXTS.values() for name in re.findall(r"(?:`|^)make ([a-z]+)", text, re.MULTILINE)}
+    assert {"demo", "test"} <= named <= targets
+
+
+def test_readme_shows_every_folder_and_room() -> None:
+    layout = _rows(README, "## How it is laid out")
+    rooms = {path.parent.name for path in (PROJECT / "include" / "reku").glob("*/__init__.py")}
+    assert rooms <= set(layout)
+    folders = {f"{name}/" for name in ("dags", "plugins", "tests", "docs", "var")} | {
+        f"include/{path.name}/" for path in (PROJECT / "include").iterdir() if path.is_dir() and "." not in path.name
+    }
+    assert folders - {"include/__pycache__/"} == {name for name in layout if name.endswith("/")}
+
+
+def test_rooms_may_use_what_the_linter_lets_them() -> None:
+    table = _rows(ARCHITECTURE, "## Rooms and arrows")
+    contracts = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    allowed = {room: set(table) - {room} for room in table}
+    for contract in contracts:
+        assert contract["type"] == "forbidden", contract["name"]
+        for room in table:
+            if f"reku.{room}" in contract["source_modules"]:
+                allowed[room] -= {name.removeprefix("reku.") for name in contract["forbidden_modules"]}
+    assert {room: set(words) for room, words in table.items()} == allowed
+
+
+def test_architecture_names_every_table_and_state() -> None:
+    assert set(_rows(ARCHITECTURE, "## Tables")) == {table.name for table in metadata.sorted_tables}
+    vocabularies: list[tuple[str, type[StrEnum]]] = [
+        ("## The life of a file", FileVerdict),
+        ("## The life of a delivery", DeliveryState),
+    ]
+    for heading, words in vocabularies:
+        assert set(_rows(ARCHITECTURE, heading)) == set(words), heading
+    message = list(_rows(ARCHITECTURE, "## The life of a message"))
+    assert message == [*MessageState, *Reason], "states, then reasons in their order of precedence"
+
+
+def test_every_task_that_may_be_red_is_explained() -> None:
+    """Task ids as they stand in the DAG files and the factory."""
+    files = [*(PROJECT / "dags").glob("*.py"), PROJECT / "include/reku/orchestration/factory.py"]
+    ids = {name for file in files for name in re.findall(r'task_id="(\w+)"', file.read_text(encoding="utf-8"))}
+    assert len(ids) > 10
+    section = OPERATIONS.partition("## Something is red")[2].partition("\n## ")[0]
+    assert sorted(name for name in ids | {"configuration"} if f"`{name}`" not in section) == []
+
+
+def test_occasions_page_is_the_one_made_from_the_files() -> None:
+    assert TEXTS["docs/OCCASIONS.md"] == handbook.occasions_page(), "run: make docs"
+    assert [code for code in occasions() if f"\n| {code} | " not in TEXTS["docs/OCCASIONS.md"]] == []
+
+
+def test_settings_table_is_the_one_made_from_the_settings() -> None:
+    assert handbook.with_settings(OPERATIONS) == OPERATIONS, "run: make docs"
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"| `REKU_{name.upper()}` |" in OPERATIONS
+
+
+def test_variables_that_pages_name_exist() -> None:
+    known = {f"REKU_{name.upper()}" for name in Settings.model_fields} | {"REKU_CLOCK_FILE"}
+    named = {name for text in TEXTS.values() for name in re.findall(r"\bREKU_[A-Z_]*[A-Z]\b", text)}
+    assert named - known == set()
+
+
+def test_pages_name_no_place_of_a_machine() -> None:
+    places = re.compile(r"(?<![\w.~])/(?:work|root|home|tmp|Users|mnt)/")
+    assert {name: places.findall(text) for name, text in TEXTS.items() if places.search(text)} == {}
+
+
+def test_every_page_is_reachable_from_the_readme() -> None:
+    linked = {target.partition("#")[0] for target in _LINK.findall(README)}
+    assert [name for name in TEXTS if name.startswith("docs/") and name not in linked] == []
