@@ -48,7 +48,10 @@ def list_files(institute: Institute = "", as_json: Json = False) -> None:
 
 @app.command("show")
 def show_file(number: Number, institute: OneInstitute, as_json: Json = False) -> None:
-    """Show one response file and how many events of each kind stand in it."""
+    """Show one response file.
+
+    How many events of each kind stand in it, and when it was written.
+    """
     import sqlalchemy as sa
 
     from reku.errors import StageError

@@ -27,6 +27,7 @@ def orders(
     from reku import clock
     from reku.store import tables
 
+    engine = database()  # first, since the clock is that of the set-up it joins
     of = tables.orders.c
     state = sa.case(
         (of.ended | (of.valid_until < clock.today()), "ended"), (of.faulty, "faulty"), else_="active"
@@ -48,7 +49,7 @@ def orders(
         wanted = wanted.where(of.institute == institute)
     if occasion:
         wanted = wanted.where(of.occasion == occasion)
-    with database().connect() as connection:
+    with engine.connect() as connection:
         show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No orders.")
 
 

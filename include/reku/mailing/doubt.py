@@ -17,7 +17,7 @@ UNRESOLVED_CODE = "UNGEKLAERT"
 
 
 def in_doubt(engine: sa.Engine) -> Sequence[sa.Row[*tuple[Any, ...]]]:
-    """All messages in doubt: institute, order_number, delivery (id), reference, message_id (as in the log), begun_at."""
+    """All messages in doubt: institute, order_number, delivery (id), reference, message_id, begun_at."""
     with engine.connect() as connection:
         return connection.execute(
             sa.select(

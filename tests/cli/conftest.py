@@ -1,0 +1,23 @@
+"""Commands as a person types them, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from reku.cli import app
+
+Reku = Callable[..., Result]
+
+
+@pytest.fixture
+def reku(monkeypatch: pytest.MonkeyPatch) -> Reku:
+    """Run a command. What it raises and does not turn into a sentence is raised here too."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+    return run

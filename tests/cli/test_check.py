@@ -1,0 +1,115 @@
+"""`reku check` on a configuration that a new user has broken."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from reku.settings import INCLUDE, settings
+from tests.cli.conftest import Reku
+
+
+@pytest.fixture
+def config(tmp_path: Path, reku_settings: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the shipped configuration with few media, since each is compiled for each bank."""
+    folder = tmp_path / "include"
+    for name in ("contracts", "expectations", "templates/shared", "templates/scom/geburtstag"):
+        shutil.copytree(INCLUDE / name, folder / name)
+    shutil.copy(INCLUDE / "bounces.yaml", folder)
+    for name in ("occasions/MCAG002.yaml", "institutes/99990001.yaml"):
+        (folder / name).parent.mkdir()
+        shutil.copy(INCLUDE / name, folder / name)
+    medium = folder / "templates/scom/geburtstag/medium.yaml"
+    _edit(medium, "occasions: [", "occasions: [MCAG002] # [")
+    bank = folder / "institutes/99990001.yaml"
+    bank.write_text(bank.read_text(encoding="utf-8").partition("campaigns:")[0], encoding="utf-8")
+    monkeypatch.setenv("REKU_CONFIG_DIR", str(folder))
+    settings.cache_clear()
+    return folder
+
+
+def _edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_what_is_shipped_is_whole(reku: Reku, reku_settings: Path) -> None:
+    done = reku("check")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("all fine: 56 occasions, 29 media, 2 institutes, ")
+    assert done.stdout.count("\n") == 1
+
+
+def test_a_whole_configuration(reku: Reku, config: Path) -> None:
+    done = reku("check")
+    assert (done.exit_code, done.stdout.partition(",")[0]) == (0, "all fine: 1 occasions")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("occasions/MCAG002.yaml", "priority: 3", "priority: : 3", ["MCAG002.yaml:4: Not valid YAML"]),
+        ("occasions/MCAG002.yaml", "family: Geburtstage", "family: Geburtstag", ["Did you mean 'Geburtstage'"]),
+        (
+            "institutes/99990001.yaml",
+            "state: NW",
+            "state: NRW",
+            ["99990001.yaml:5:", "Did you mean 'NW'", "Valid: BB, BE"],
+        ),
+        ("contracts/viam.yaml", "kind:", "kint:", ["viam.yaml:", "Did you mean 'kind'"]),
+        ("contracts/response.yaml", "kind: RESPONSE", "kind: RESPONCE", ["no contract of kind RESPONSE"]),
+        ("expectations/reku.yaml", "kind: REKU", "kind: REKUU", ["expectations/reku.yaml:", "Did you mean 'REKU'"]),
+        ("bounces.yaml", "rules:", "rulez:", ["bounces.yaml:", "Did you mean 'rules'"]),
+        (
+            "templates/scom/geburtstag/mail.txt",
+            "{{ briefanrede }}",
+            "{{ briefanred }}",
+            ["mail.txt:1:", "'briefanred'"],
+        ),
+        ("templates/scom/geburtstag/mail.mjml", "</mjml>", "", ["mail.mjml"]),
+    ],
+)
+def test_every_room_has_its_faults_named(
+    reku: Reku, config: Path, file: str, old: str, new: str, said: list[str]
+) -> None:
+    _edit(config / file, old, new)
+    done = reku("check")
+    assert done.exit_code == 1
+    for piece in said:
+        assert piece in done.stdout
+    found = json.loads(reku("check", "--json").stdout)["faults"]
+    assert len(found) == len(done.stdout.splitlines())
+    assert all(fault["text"] in done.stdout for fault in found)
+
+
+def test_a_missing_medium(reku: Reku, config: Path) -> None:
+    shutil.rmtree(config / "templates/scom/geburtstag")
+    (fault,) = json.loads(reku("check", "--json").stdout)["faults"]
+    assert (Path(fault["file"]).name, fault["line"], fault["value"]) == ("MCAG002.yaml", 5, "SCOM_GEBURTSTAG")
+
+
+def test_a_missing_file_of_a_medium_is_told_once(reku: Reku, config: Path) -> None:
+    (config / "templates/scom/geburtstag/mail.mjml").unlink()
+    (line,) = reku("check").stdout.splitlines()
+    assert "lacks its mail.mjml" in line
+
+
+def test_one_broken_file_hides_no_other(reku: Reku, config: Path) -> None:
+    _edit(config / "occasions/MCAG002.yaml", "priority: 3", "priority: 33")
+    _edit(config / "contracts/viam.yaml", "kind:", "kint:")
+    _edit(config / "institutes/99990001.yaml", "state: NW", "state: NRW")
+    done = reku("check")
+    assert (done.exit_code, len(done.stdout.splitlines())) == (1, 3)
+    assert done.stderr.startswith("3 faults")
+
+
+def test_no_configuration_at_all(reku: Reku, reku_settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKU_CONFIG_DIR", "/nowhere")
+    settings.cache_clear()
+    done = reku("check")
+    assert done.exit_code == 1
+    assert "REKU_CONFIG_DIR" in done.stdout

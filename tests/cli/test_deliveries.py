@@ -1,0 +1,122 @@
+"""`reku deliveries`: what is shown of a delivery, and reading a refused one again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from reku.store.tables import DeliveryState, FileVerdict, MessageState, audit, deliveries, files, rejects
+from tests import banks, world
+from tests.cli.conftest import Reku
+
+
+@pytest.fixture(autouse=True)
+def _world(clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock_at(datetime(2026, 11, 22, 9, tzinfo=UTC))
+    banks.configure(monkeypatch, tmp_path / "include")
+
+
+def _reject(database: sa.Engine, delivery: int) -> None:
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(rejects).values(
+                institute=world.BLZ,
+                delivery_id=delivery,
+                line=5,
+                reference="R0004711-000017-00003",
+                field="EMail",
+                code="ADRESSE",
+                advice="EMail: gültige Mailadresse angeben",
+            )
+        )
+
+
+def test_list_is_filtered(reku: Reku, database: sa.Engine) -> None:
+    order, other = world.order(database), world.order(database, "R0000002", institute="99950002")
+    first = world.delivery(database, order, 17, state=DeliveryState.LOADED)
+    second = world.delivery(database, order, 18, state=DeliveryState.PARKED, code="KEINE_STEUERUNG")
+    third = world.delivery(database, other, 1)
+
+    def ids(*arguments: str) -> list[int]:
+        return [row["id"] for row in json.loads(reku("deliveries", "list", *arguments, "--json").stdout)]
+
+    assert ids() == [third, second, first]
+    assert ids("--institute", world.BLZ) == [second, first]
+    assert ids("--order", "R0000002") == [third]
+    assert ids("--state", "loaded") == [first]
+    assert "KEINE_STEUERUNG" in reku("deliveries", "list").stdout
+
+
+def test_show_counts_and_names_no_one(reku: Reku, database: sa.Engine) -> None:
+    delivery = world.delivery(database, world.order(database), state=DeliveryState.LOADED)
+    states = [
+        {"state": MessageState.SENT},
+        {"state": MessageState.WITHHELD, "reason": "ABGEMELDET"},
+        {"state": MessageState.WITHHELD, "reason": "DUBLETTE"},
+        {"state": MessageState.WITHHELD, "reason": "DUBLETTE"},
+    ]
+    rows = world.rows(database, delivery, [world.reku_fields(number) for number in (1, 2, 4, 5)])
+    for row, state in zip(rows, states, strict=True):
+        world.message(database, row, **state)
+    _reject(database, delivery)
+    found = json.loads(reku("deliveries", "show", delivery, "--json").stdout)
+    assert (found["state"], found["rows"], found["accepted"]) == ("LOADED", 4, 4)
+    assert found["messages"] == [
+        {"state": "SENT", "reason": "", "count": 1},
+        {"state": "WITHHELD", "reason": "ABGEMELDET", "count": 1},
+        {"state": "WITHHELD", "reason": "DUBLETTE", "count": 2},
+    ]
+    assert [(row["line"], row["reference"], row["field"], row["code"]) for row in found["rejected_rows"]] == [
+        (5, "R0004711-000017-00003", "EMail", "ADRESSE")
+    ]
+    shown = reku("deliveries", "show", delivery).stdout
+    assert "DUBLETTE" in shown
+    assert "R0004711-000017-00003" in shown
+
+
+@pytest.mark.parametrize("command", ["show", "retry"])
+def test_an_unknown_delivery(reku: Reku, database: sa.Engine, command: str) -> None:
+    done = reku("deliveries", command, 4711)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "There is no delivery 4711. `reku deliveries list` lists those that are known.\n"
+
+
+def _refused(database: sa.Engine, order: int) -> int:
+    delivery = world.delivery_file(database, order, [world.reku_fields(1)], state=DeliveryState.REFUSED, code="WERT")
+    with database.begin() as connection:
+        file = sa.select(deliveries.c.file_id).where(deliveries.c.id == delivery).scalar_subquery()
+        connection.execute(sa.update(files).where(files.c.id == file).values(verdict=FileVerdict.REFUSED))
+    return delivery
+
+
+def test_retry_of_a_refused_one(reku: Reku, database: sa.Engine) -> None:
+    delivery = _refused(database, world.order(database))
+    done = reku("deliveries", "retry", delivery, "--json")
+    assert done.exit_code == 0
+    assert json.loads(done.stdout) == {"delivery_id": delivery, "state": "REGISTERED", "code": "", "advice": ""}
+    with database.connect() as connection:
+        noted = connection.execute(sa.select(audit)).one()
+    assert (noted.action, noted.subject) == ("deliveries retry", f"deliveries:{delivery}")
+    assert noted.actor
+    again = reku("deliveries", "retry", delivery)
+    assert (again.exit_code, "not REFUSED" in again.stderr) == (1, True)
+
+
+def test_retry_that_is_refused_again_is_one(reku: Reku, database: sa.Engine) -> None:
+    delivery = _refused(database, world.order(database, ended=True))
+    done = reku("deliveries", "retry", delivery)
+    assert done.exit_code == 1
+    assert done.stdout.startswith(f"Delivery {delivery} is REFUSED ")
+
+
+def test_retry_for_a_bank_that_is_gone(reku: Reku, database: sa.Engine, tmp_path: Path) -> None:
+    delivery = _refused(database, world.order(database))
+    (tmp_path / "include" / "institutes" / f"{world.BLZ}.yaml").unlink()
+    done = reku("deliveries", "retry", delivery)
+    assert done.exit_code == 1
+    assert f"Restore institutes/{world.BLZ}.yaml" in done.stderr

@@ -1,0 +1,202 @@
+"""`reku messages`, `why`, `funnel`, `feedback`: the ledger and what was reported, without anybody's data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from reku.feedback.export import export
+from reku.store.events import Event, record
+from reku.store.tables import DeliveryState, MessageState, ResponseKind, audit, messages, rejects, responses
+from tests import banks, world
+from tests.cli.conftest import Reku
+
+NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
+BEGUN = NOW - timedelta(hours=12)
+OTHER = "99950002"
+
+
+@pytest.fixture(autouse=True)
+def _world(clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    clock_at(NOW)
+    banks.configure(monkeypatch, tmp_path / "include")
+
+
+@pytest.fixture
+def ledger(database: sa.Engine) -> int:
+    """A delivery of three messages: sent with an open and a click, in doubt, withheld; and a rejected row. Its id."""
+    delivery = world.delivery(database, world.order(database), state=DeliveryState.LOADED)
+    rows = world.rows(database, delivery, [world.reku_fields(number) for number in (1, 2, 3)])
+    handed = {"medium": "SCOM_GEBURTSTAG", "begun_at": BEGUN, "attempts": 1, "message_id": "<1.x@bank.example>"}
+    sent = world.message(database, rows[0], state=MessageState.SENT, ended_at=BEGUN, answer="250 2.0.0", **handed)
+    world.message(database, rows[1], state=MessageState.IN_DOUBT, **handed)
+    world.message(database, rows[2], state=MessageState.WITHHELD, reason="ABGEMELDET", ended_at=BEGUN)
+    with database.begin() as connection:
+        record(
+            connection,
+            [
+                Event(sent, ResponseKind.VERS, BEGUN),
+                Event(sent, ResponseKind.OEFF, BEGUN + timedelta(hours=1)),
+                Event(sent, ResponseKind.KLIC, BEGUN + timedelta(hours=2), link_number=1),
+            ],
+        )
+        connection.execute(
+            sa.insert(rejects).values(
+                institute=world.BLZ, delivery_id=delivery, line=9, reference="BAD-1", field="EMail", code="ADRESSE"
+            )
+        )
+    return delivery
+
+
+def _asked(reku: Reku, *arguments: object) -> Any:
+    done = reku(*arguments, "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    return json.loads(done.stdout)
+
+
+def test_messages_are_listed_and_filtered(reku: Reku, ledger: int) -> None:
+    assert [row["state"] for row in _asked(reku, "messages", "list")] == ["WITHHELD", "IN_DOUBT", "SENT"]
+    assert [row["state"] for row in _asked(reku, "messages", "list", "--limit", 1)] == ["WITHHELD"]
+    (found,) = _asked(reku, "messages", "list", "--state", "in_doubt")
+    assert found["reference"] == "R0004711-000017-00002"
+    assert _asked(reku, "messages", "list", "--order", "R0000002") == []
+    assert _asked(reku, "messages", "list", "--institute", OTHER) == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "state", "kind"),
+    [("--sent", MessageState.SENT, ResponseKind.VERS), ("--not-sent", MessageState.WITHHELD, ResponseKind.NVER)],
+)
+def test_a_message_in_doubt_is_resolved_once(
+    reku: Reku, database: sa.Engine, ledger: int, flag: str, state: MessageState, kind: ResponseKind
+) -> None:
+    (found,) = _asked(reku, "messages", "in-doubt")
+    assert (found["message_id"], found["delivery"]) == ("<1.x@bank.example>", ledger)
+    assert "<1.x@bank.example>" in reku("messages", "in-doubt").stdout
+    told = ("messages", "resolve", world.BLZ, found["reference"], flag, "--note", "log of the relay")
+    assert reku(*told).exit_code == 0
+    with database.connect() as connection:
+        row = connection.execute(sa.select(messages).where(messages.c.reference == found["reference"])).one()
+        kinds = connection.scalars(sa.select(responses.c.kind).where(responses.c.message_id == row.id)).all()
+        noted = connection.execute(sa.select(audit)).one()
+    assert (row.state, kinds) == (state, [kind])
+    assert (noted.subject, noted.note) == (found["reference"], "log of the relay")
+    again = reku(*told)
+    assert (again.exit_code, "no message in doubt" in again.stderr) == (1, True)
+    assert reku("messages", "in-doubt").stdout == "No messages in doubt.\n"
+
+
+def test_a_referenz_in_doubt_in_two_deliveries_needs_the_delivery(reku: Reku, database: sa.Engine, ledger: int) -> None:
+    second = world.delivery(database, world.order(database, "R0000002"), 18, state=DeliveryState.LOADED)
+    (row,) = world.rows(database, second, [world.reku_fields(2)])
+    world.message(database, row, state=MessageState.IN_DOUBT, begun_at=BEGUN)
+    told = ("messages", "resolve", world.BLZ, "R0004711-000017-00002", "--sent", "--note", "log")
+    done = reku(*told)
+    assert done.exit_code == 1
+    assert f"of the deliveries {ledger}, {second}" in done.stderr
+    assert reku(*told, "--delivery", second).exit_code == 0
+    assert [row["delivery"] for row in _asked(reku, "messages", "in-doubt")] == [ledger]
+
+
+def test_why_of_a_sent_row(reku: Reku, database: sa.Engine, ledger: int) -> None:
+    file = export(database, world.BLZ)
+    assert file is not None
+    (fate,) = _asked(reku, "why", "R0004711-000017-00001")
+    assert (fate["gate"], fate["line"], fate["state"], fate["answer"]) == ("accepted", 3, "SENT", "250 2.0.0")
+    assert fate["file_name"] == "reku_99950001_R0004711_000017_20261122011500.csv"
+    assert [(event["kind"], event["link_number"], event["response_file"]) for event in fate["events"]] == [
+        ("VERS", None, 1),
+        ("OEFF", None, 1),
+        ("KLIC", 1, 1),
+    ]
+    shown = reku("why", "R0004711-000017-00001").stdout
+    assert "250 2.0.0" in shown
+    assert file.file_name in shown
+
+
+def test_why_of_rows_that_were_not_sent(reku: Reku, ledger: int) -> None:
+    (withheld,) = _asked(reku, "why", "R0004711-000017-00003")
+    assert (withheld["state"], withheld["reason"], withheld["events"]) == ("WITHHELD", "ABGEMELDET", [])
+    (rejected,) = _asked(reku, "why", "BAD-1", "--institute", world.BLZ)
+    assert (rejected["gate"], rejected["line"], rejected["field"], rejected["code"]) == (
+        *("rejected", 9, "EMail"),
+        "ADRESSE",
+    )
+
+
+def test_why_of_a_row_that_nobody_has(reku: Reku, ledger: int) -> None:
+    for arguments in (("X-1",), ("BAD-1", "--institute", OTHER)):
+        done = reku("why", *arguments)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert arguments[0] in done.stderr
+
+
+def test_funnel_adds_up_or_exits_with_one(reku: Reku, database: sa.Engine, ledger: int) -> None:
+    (row,) = _asked(reku, "funnel")
+    assert (row["rows"], row["accepted"], row["sent"], row["in_doubt"], row["withheld"], row["adds_up"]) == (
+        *(3, 3, 1, 1),
+        {"ABGEMELDET": 1},
+        True,
+    )
+    assert _asked(reku, "funnel", "--institute", OTHER) == []
+    assert _asked(reku, "funnel", "--order", "R0000002") == []
+    assert "1 in doubt" in reku("funnel").stdout
+    with database.begin() as connection:
+        connection.execute(sa.delete(messages).where(messages.c.state == MessageState.IN_DOUBT))
+    done = reku("funnel")
+    assert done.exit_code == 1
+    assert "NO" in done.stdout
+
+
+def test_response_files_are_listed_shown_and_made_again(
+    reku: Reku, database: sa.Engine, ledger: int, reku_settings: Path, tmp_path: Path
+) -> None:
+    file = export(database, world.BLZ)
+    assert file is not None
+    (listed,) = _asked(reku, "feedback", "list")
+    assert (listed["number"], listed["rows"], listed["file_name"]) == (1, 3, file.file_name)
+    shown = _asked(reku, "feedback", "show", 1, "--institute", world.BLZ)
+    assert {event["kind"]: event["count"] for event in shown["events"]} == {"VERS": 1, "OEFF": 1, "KLIC": 1}
+    copy = tmp_path / "copy.csv"
+    copy.touch(0o644)
+    again = _asked(reku, "feedback", "rebuild", 1, "--institute", world.BLZ, "--out", copy)
+    written = (reku_settings / file.path).read_bytes()
+    assert copy.read_bytes() == written
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert (again["bytes"], again["sha256"]) == (len(written), hashlib.sha256(written).hexdigest())
+    for command in ("show", "rebuild"):
+        missing = reku("feedback", command, 2, "--institute", world.BLZ)
+        assert (missing.exit_code, "no response file 000002" in missing.stderr) == (1, True)
+
+
+def test_no_command_shows_anybodys_data(reku: Reku, database: sa.Engine, ledger: int) -> None:
+    export(database, world.BLZ)
+    for command in (
+        ("orders",),
+        ("lists",),
+        ("files",),
+        ("deliveries", "list"),
+        ("deliveries", "show", ledger),
+        ("messages", "list"),
+        ("messages", "in-doubt"),
+        ("why", "R0004711-000017-00001"),
+        ("why", "BAD-1"),
+        ("funnel",),
+        ("feedback", "list"),
+        ("feedback", "show", 1, "--institute", world.BLZ),
+        ("feedback", "rebuild", 1, "--institute", world.BLZ),
+    ):
+        for form in ((), ("--json",)):
+            done = reku(*command, *form)
+            assert done.exit_code == 0, command
+            assert done.stdout.strip()
+            for part in ("kunde.example", "Jördis", "Beispiel-Müßig", "0000000001", "J\\u00f6rdis"):
+                assert part not in done.output, command
