@@ -22,7 +22,7 @@ from reku.mailing.campaign import CampaignFault
 from reku.mailing.dispatch import dispatch
 from reku.mailing.doubt import in_doubt, resolve
 from reku.mailing.handover import SessionError
-from reku.store.tables import DeliveryState, MessageState, messages, orders, responses
+from reku.store.tables import DeliveryState, MessageState, messages, orders, responses, suppressions
 from tests import smtp, world
 from tests.conftest import PROJECT
 
@@ -232,6 +232,75 @@ def test_campaign_fault_names_the_block_and_sends_nothing(
     monkeypatch.delenv("REKU_CONFIG_DIR")
     settings_module.settings.cache_clear()
     assert dispatch(database, delivery, day=DAY).sent == 2  # clearing it later sends
+
+
+@pytest.mark.parametrize(
+    ("order", "message", "reason"),
+    [({"ended": True}, {}, "AUFTRAG_BEENDET"), ({}, {"last_day": date(2026, 11, 23)}, "ABGELAUFEN")],
+)
+def test_what_has_ended_does_not_wait_for_a_faulty_campaign(
+    database: sa.Engine,
+    relay: smtp.Sink,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    order: dict[str, Any],
+    message: dict[str, Any],
+    reason: str,
+) -> None:
+    _copied_configuration(tmp_path, monkeypatch, "active: true|active: false")
+    delivery = _loaded(database, _people(2), **order)
+    if message:
+        with database.begin() as connection:
+            first = connection.scalar(sa.select(sa.func.min(messages.c.id)))
+            connection.execute(sa.update(messages).where(messages.c.id == first).values(**message))
+    with pytest.raises(CampaignFault):
+        dispatch(database, delivery, day=DAY)
+    withheld = 1 if message else 2
+    assert _states(database, delivery) == {"WITHHELD": withheld} | ({"OPEN": 1} if message else {})
+    assert _events(database) == {("NVER", reason): withheld}
+
+
+@pytest.mark.parametrize("by", ["address", "person"])
+def test_an_unsubscribe_after_the_claim_still_stops_the_mail(database: sa.Engine, relay: smtp.Sink, by: str) -> None:
+    """DESIGN 6.11: it applies at once to everything not yet handed over, the rest of a claimed batch included."""
+    delivery = _loaded(database, _people(3))
+
+    def unsubscribes(address: str) -> None:
+        if address.startswith("person1@"):
+            with database.begin() as connection:
+                third = connection.execute(sa.select(messages).order_by(messages.c.id.desc()).limit(1)).one()
+                connection.execute(
+                    sa.insert(suppressions).values(
+                        institute=BANK,
+                        kind="UNSUBSCRIBED",
+                        address_hmac=third.address_hmac if by == "address" else "0" * 64,
+                        person_number=third.person_number if by == "person" else "",
+                        order_id=third.order_id,
+                        source="EINKLICK",
+                        since=NINE,
+                    )
+                )
+
+    relay.at_rcpt = unsubscribes
+    assert dispatch(database, delivery, day=DAY).withheld == 1
+    assert relay.recipients == ["person1@kunde.example", "person2@kunde.example"]
+    assert _states(database, delivery) == {"SENT": 2, "WITHHELD": 1}
+    assert _events(database) == {("VERS", ""): 2, ("NVER", "ABGEMELDET"): 1}
+
+
+def test_an_unusual_yes_to_a_recipient_is_no_mail_yet(database: sa.Engine, relay: smtp.Sink) -> None:
+    """252 means "will attempt delivery" (RFC 5321 section 4.2.2); the mail has to follow all the same."""
+
+    class Unsure(smtp.Sink):
+        async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
+            envelope.rcpt_tos.append(address)
+            return "252 2.1.5 cannot verify, will try"
+
+    with smtp.running(Unsure()) as unsure, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REKU_SMTP_PORT", str(unsure.port))
+        settings_module.settings.cache_clear()
+        dispatch(database, _loaded(database, _people(1)), day=DAY)
+        assert unsure.recipients == ["person1@kunde.example"]
 
 
 def _copied_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:

@@ -21,7 +21,7 @@ def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: 
     if not ids:
         return {}
     decided: dict[int, Reason] = {}
-    rows = connection.execute(_query(institute, ids, day)).all()
+    rows = connection.execute(_query(ids, day)).all()
     retained = _retained(connection, institute, {row.address_hmac for row in rows})
     for row in rows:
         holds = {
@@ -41,7 +41,7 @@ def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: 
     return decided
 
 
-def _query(institute: str, ids: Sequence[int], day: date) -> sa.Select[*tuple[object, ...]]:
+def _query(ids: Sequence[int], day: date) -> sa.Select[*tuple[object, ...]]:
     other = messages.alias("other")
     written_to = (
         sa.exists()
@@ -55,21 +55,7 @@ def _query(institute: str, ids: Sequence[int], day: date) -> sa.Select[*tuple[ob
         .where(other.c.id != messages.c.id)
         .where(other.c.state.in_(HANDED_OVER))
     )
-    # Whoever changed the address after unsubscribing is still the same person: the number bars as well.
-    barred = (
-        sa.select(sa.func.array_agg(suppressions.c.kind))
-        .where(suppressions.c.institute == institute)
-        .where(
-            (suppressions.c.address_hmac == messages.c.address_hmac)
-            | (
-                (suppressions.c.person_number == messages.c.person_number)
-                & (suppressions.c.person_number != "")
-                & (suppressions.c.kind == SuppressionKind.UNSUBSCRIBED)
-            )
-        )
-        .where((suppressions.c.order_id == messages.c.order_id) | suppressions.c.order_id.is_(None))
-        .scalar_subquery()
-    )
+    barred = sa.select(sa.func.array_agg(suppressions.c.kind)).where(_concerns_message()).scalar_subquery()
     return (
         sa.select(
             messages.c.id,
@@ -84,6 +70,26 @@ def _query(institute: str, ids: Sequence[int], day: date) -> sa.Select[*tuple[ob
         .join(orders, orders.c.id == messages.c.order_id)
         .where(messages.c.id.in_(ids))
     )
+
+
+def _concerns_message() -> sa.ColumnElement[bool]:
+    """Whether a suppression bars the message (correlated: a statement over `messages` supplies it)."""
+    # Whoever changed the address after unsubscribing is still the same person: the number bars as well.
+    return sa.and_(
+        suppressions.c.institute == messages.c.institute,
+        (suppressions.c.address_hmac == messages.c.address_hmac)
+        | (
+            (suppressions.c.person_number == messages.c.person_number)
+            & (suppressions.c.person_number != "")
+            & (suppressions.c.kind == SuppressionKind.UNSUBSCRIBED)
+        ),
+        (suppressions.c.order_id == messages.c.order_id) | suppressions.c.order_id.is_(None),
+    )
+
+
+def is_barred() -> sa.ColumnElement[bool]:
+    """Whether anything bars the message's address or person, as a condition for a statement over `messages`."""
+    return sa.exists().where(_concerns_message()).correlate(messages)
 
 
 def _retained(connection: sa.Connection, institute: str, hmacs: set[str]) -> set[str]:

@@ -14,7 +14,7 @@ from reku.catalogue.bounce_rules import BounceClass, judge
 from reku.contact.reasons import Reason
 from reku.errors import StageError
 from reku.mailing import ledger
-from reku.mailing.campaign import Route, route
+from reku.mailing.campaign import CampaignFault, Route, route
 from reku.mailing.compile import compile_medium
 from reku.mailing.fill import Mail, fill
 from reku.mailing.handover import Answer, Outcome, Relay, SessionError
@@ -71,7 +71,11 @@ def next_due(engine: sa.Engine, delivery: int, day: date) -> datetime | None:
 
 
 def check(engine: sa.Engine, delivery: int) -> Route:
-    """Refuse a delivery that is not loaded or not released, or whose campaign cannot send. Raises StageError."""
+    """Refuse a delivery that is not loaded or not released, or whose campaign cannot send. Raises StageError.
+
+    With a faulty campaign the messages stay open, but for those that no mended campaign could send any more: the order
+    has ended (then nobody mends it), or their window has passed.
+    """
     with engine.connect() as connection:
         row = connection.execute(
             sa.select(deliveries.c.state, deliveries.c.released_at).where(deliveries.c.id == delivery)
@@ -83,7 +87,11 @@ def check(engine: sa.Engine, delivery: int) -> Route:
                 f"Delivery {delivery} is {row.state} and {'not ' if row.released_at is None else ''}released: it is "
                 "not mailed. Clear the failed task before `dispatch` instead."
             )
-        return route(connection, delivery)
+        try:
+            return route(connection, delivery)
+        except CampaignFault:
+            ledger.withhold_ended(engine, delivery)
+            raise
 
 
 def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | None = None) -> Dispatched:
@@ -114,6 +122,7 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
             log.info("%d put off by the server, next try in %.0f s", len(done.later), pause)
             time.sleep(pause)
             with_later.clear()
+        lock.check()  # without it the rows in hand may be another dispatcher's by now
         ledger.recover(engine, delivery)
     _progress(done, delivery, last=True)
     if done.later:

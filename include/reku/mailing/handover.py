@@ -95,10 +95,12 @@ class Relay:
             if code != 250:
                 raise self._refused_session("MAIL FROM", code, text)
             code, text = smtp.rcpt(mail.envelope_to)
-            if code not in (250, 251):
+            if code // 100 != 2:  # the first digit decides (RFC 5321 section 4.3.2)
                 smtp.rset()
                 return _answer(code, text)
             code, text = smtp.docmd("data")
+            if code // 100 == 2:  # taken for the answer to a mail, it would be a mail that was never sent
+                raise smtplib.SMTPServerDisconnected(f"an answer to DATA that is no SMTP: {code}")
             if code != 354:
                 smtp.rset()
                 return _answer(code, text)

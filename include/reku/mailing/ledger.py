@@ -7,7 +7,7 @@ begun goes back to open; what it had begun is in doubt. Its own late answer, sho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,13 +17,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from reku import clock
-from reku.contact.decide import reasons
+from reku.contact.decide import is_barred, reasons
 from reku.contact.reasons import Reason
 from reku.errors import StageError
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, deliveries, delivery_rows, messages
 
 LOCK_CLASS = 4711  # first key of our advisory locks on deliveries; the second is the delivery's id
+
+
+ENDED = (Reason.AUFTRAG_BEENDET, Reason.ABGELAUFEN)
+"""Reasons that hold whatever the campaign looks like."""
 
 
 class StillRunning(StageError):
@@ -165,8 +169,30 @@ def claim(
         return [Claimed(*row) for row in rows], len(against), fence
 
 
+def withhold_ended(engine: sa.Engine, delivery: int) -> int:
+    """Withhold the delivery's open messages whose order has ended or whose window has passed. Returns how many."""
+    moment = clock.now()
+    with engine.begin() as connection:
+        open_ones = connection.execute(
+            sa.select(messages.c.id, messages.c.institute)
+            .where(messages.c.delivery_id == delivery, messages.c.state == MessageState.OPEN)
+            .order_by(messages.c.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        found: dict[int, Reason] = {}
+        for start in range(0, len(open_ones), 1000):
+            batch = open_ones[start : start + 1000]
+            found |= reasons(connection, batch[0].institute, [row.id for row in batch], clock.berlin(moment).date())
+        ended = {id_: reason for id_, reason in found.items() if reason in ENDED}
+        _withhold(connection, ended, moment)
+        return len(ended)
+
+
 def _withhold(connection: sa.Connection, against: dict[int, Reason], moment: datetime) -> None:
-    """End messages as withheld. One that a server kept putting off until its window ended was not delivered in time."""
+    """End messages as withheld. One that a server kept putting off until its window ended was not delivered in time.
+
+    A message that another dispatcher has begun or ended meanwhile is left alone.
+    """
     late = set(
         connection.scalars(
             sa.select(messages.c.id).where(
@@ -180,25 +206,34 @@ def _withhold(connection: sa.Connection, against: dict[int, Reason], moment: dat
         ended: dict[str, Any] = {"ended_at": moment}
         if id_ in late:
             ended |= {"state": MessageState.UNDELIVERED}
-            events.append(Event(id_, ResponseKind.SBOU, moment, "4.4.7"))  # RFC 3463: delivery time expired
+            event = Event(id_, ResponseKind.SBOU, moment, "4.4.7")  # RFC 3463: delivery time expired
         else:
             ended |= {"state": MessageState.WITHHELD, "reason": reason}
-            events.append(Event(id_, reason.response, moment, reason.code))
-        connection.execute(sa.update(messages).where(messages.c.id == id_).values(**ended))
+            event = Event(id_, reason.response, moment, reason.code)
+        noted = connection.execute(
+            sa.update(messages)
+            .where(messages.c.id == id_, messages.c.state.in_((MessageState.OPEN, MessageState.CLAIMED)))
+            .values(**ended)
+        )
+        if noted.rowcount:
+            events.append(event)
     record(connection, events)
 
 
 def begin(engine: sa.Engine, id_: int, fence: int, *, message_id: str, medium: str) -> bool:
-    """Note, committed, that hand-over of this message begins. False: it turned out to be a duplicate and is withheld.
+    """Note, committed, that hand-over of this message begins. False: it is withheld after all.
 
-    Raises LockLost when the row no longer carries our fence: another dispatcher has taken over.
+    That is a duplicate, or somebody who unsubscribed or complained since the batch was claimed: both apply at once to
+    everything not yet handed over. Raises LockLost when the row no longer carries our fence: another dispatcher has
+    taken over.
     """
     moment = clock.now()
+    ours = (messages.c.id == id_, messages.c.fence == fence, messages.c.state == MessageState.CLAIMED)
     try:
         with engine.begin() as connection:
             begun = connection.execute(
                 sa.update(messages)
-                .where(messages.c.id == id_, messages.c.fence == fence, messages.c.state == MessageState.CLAIMED)
+                .where(*ours, ~is_barred())
                 .values(
                     state=MessageState.BEGUN,
                     begun_at=moment,
@@ -206,8 +241,10 @@ def begin(engine: sa.Engine, id_: int, fence: int, *, message_id: str, medium: s
                     medium=medium,
                     attempts=messages.c.attempts + 1,
                 )
-                .returning(messages.c.delivery_id)
+                .returning(messages.c.id)
             ).one_or_none()
+            if begun is None and _withhold_barred(connection, ours, moment):
+                return False
     except IntegrityError:  # one of the two unique indexes: a second mail to this person for this date or delivery
         with engine.begin() as connection:
             _withhold(connection, {id_: Reason.DUBLETTE}, moment)
@@ -215,6 +252,18 @@ def begin(engine: sa.Engine, id_: int, fence: int, *, message_id: str, medium: s
     if begun is None:
         raise LockLost("A message of this dispatcher has been taken over by another one; this one has stopped.")
     return True
+
+
+def _withhold_barred(connection: sa.Connection, ours: Sequence[sa.ColumnElement[bool]], moment: datetime) -> bool:
+    """Withhold the claimed message for what speaks against it by now. False: it is not ours any more."""
+    row = connection.execute(
+        sa.select(messages.c.id, messages.c.institute).where(*ours).with_for_update()
+    ).one_or_none()
+    if row is None:
+        return False
+    against = reasons(connection, row.institute, [row.id], clock.berlin(moment).date())
+    _withhold(connection, against, moment)
+    return bool(against)
 
 
 def finish(
