@@ -11,7 +11,9 @@ import sqlalchemy as sa
 
 from reku import clock
 from reku.catalogue import institutes
+from reku.errors import ConfigError
 from reku.mailing import ledger
+from reku.orchestration import work
 from reku.store.tables import DeliveryState, MessageState, deliveries, messages, orders
 
 BAD = ("failed", "upstream_failed")
@@ -41,6 +43,7 @@ def sum_up(
         rows = _deliveries(connection, occasion, day, items)
         for row in rows:
             _delivery(engine, connection, found, row, day)
+        _broken_banks(connection, found, occasion)
         _parked(connection, found, occasion, run)
         _in_doubt(connection, found, occasion, {row.id for row in rows}, day)
     found.counts = {"deliveries": len(rows), "problems": len(found.problems)}
@@ -81,8 +84,7 @@ def _deliveries(
 def _delivery(
     engine: sa.Engine, connection: sa.Connection, found: Summary, row: sa.Row[*tuple[Any, ...]], day: date
 ) -> None:
-    bank = institutes().get(row.institute)
-    label = f"{bank.name if bank else row.institute} · {row.name} · {row.delivery_number:06d}"
+    label = f"{work.bank_name(row.institute)} · {row.name} · {row.delivery_number:06d}"
     _clear_up(engine, row.id)
     states = ledger.counts(connection, row.id)
     shown = ", ".join(f"{state.lower()} {count}" for state, count in states.items() if count)
@@ -125,6 +127,16 @@ def _open_due(connection: sa.Connection, delivery: int, day: date) -> int:
         )
         or 0
     )
+
+
+def _broken_banks(connection: sa.Connection, found: Summary, occasion: str) -> None:
+    """Name each broken file of a bank with such an order: what is expected of that bank cannot be worked out."""
+    wanted = sa.select(orders.c.institute).where(orders.c.occasion == occasion, ~orders.c.ended)
+    for institute in connection.scalars(wanted.distinct().order_by(orders.c.institute)).all():
+        try:
+            institutes().get(institute)
+        except ConfigError as error:
+            found.problems.append(f"{institute}: {error}")
 
 
 def _parked(connection: sa.Connection, found: Summary, occasion: str, run: str) -> None:

@@ -9,8 +9,9 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 
 from reku import clock
-from reku.catalogue import institutes
+from reku.catalogue import Institute, institutes
 from reku.catalogue.rhythm import Schedule, is_due, period
+from reku.errors import ConfigError
 from reku.store.tables import DeliveryState, MessageState, deliveries, messages, orders, responses
 
 NOT_LOADED = (DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)
@@ -62,11 +63,11 @@ def due_items(engine: sa.Engine, occasion: str, day: date, today: date) -> list[
             .order_by(deliveries.c.institute, orders.c.order_number, deliveries.c.delivery_number)
         ).all()
         found = [
-            Item(row.order_id, row.id, f"{_bank(row.institute)} · {row.name} · {row.delivery_number:06d}")
+            Item(row.order_id, row.id, f"{bank_name(row.institute)} · {row.name} · {row.delivery_number:06d}")
             for row in rows
         ]
         expected = [
-            Item(row.id, None, f"{_bank(row.institute)} · {row.name}")
+            Item(row.id, None, f"{bank_name(row.institute)} · {row.name}")
             for row in connection.execute(
                 sa.select(orders)
                 .where(orders.c.occasion == occasion)
@@ -114,8 +115,8 @@ def delivery_for(connection: sa.Connection, order: int, period_start: date) -> i
 
 
 def schedule_of(order: sa.Row[*tuple[object, ...]]) -> Schedule | None:
-    """The order's rhythm with the calendar of its bank; None when the bank has left the configuration."""
-    bank = institutes().get(order.institute)
+    """The order's rhythm with the calendar of its bank; None where `bank_of` knows none."""
+    bank = bank_of(order.institute)
     if bank is None:
         return None
     return Schedule(order.rhythm, order.valid_from, order.valid_until, bank.state, bank.daily_on, bank.due_on_holiday)
@@ -132,8 +133,19 @@ def period_name(engine: sa.Engine, order: int, day: date) -> str:
     return f"{found.start:%d.%m.%Y} – {found.end - timedelta(days=1):%d.%m.%Y}"
 
 
-def _bank(institute: str) -> str:
-    known = institutes().get(institute)
+def bank_of(institute: str) -> Institute | None:
+    """A bank of the configuration. None when it has left it, or when its file is broken: that stops its own work only,
+    and `report` names the fault.
+    """
+    try:
+        return institutes().get(institute)
+    except ConfigError:
+        return None
+
+
+def bank_name(institute: str) -> str:
+    """The bank as people know it, else its BLZ."""
+    known = bank_of(institute)
     return known.name if known else institute
 
 
