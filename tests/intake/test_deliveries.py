@@ -37,9 +37,26 @@ def test_the_period_follows_the_berlin_date_of_the_file(bank: Bank) -> None:
     bank.control(Ausfuehrungsrhythmus="MONATLICH", Gueltig_ab="01.09.2026")
     bank.delivery(number=1, created_at=clock.at(date(2026, 10, 1)) - timedelta(minutes=1))
     bank.delivery(number=2, created_at=clock.at(date(2026, 10, 1)))
-    bank.delivery(number=3, created_at=clock.at(date(2026, 8, 31)))
     bank.scan()
-    assert [row.period_start for row in bank.rows(tables.deliveries)] == [date(2026, 9, 1), date(2026, 10, 1), None]
+    assert [row.period_start for row in bank.rows(tables.deliveries)] == [date(2026, 9, 1), date(2026, 10, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "valid_from", "first_due"),
+    [
+        ("EINMALIG", "01.12.2026", date(2026, 12, 1)),
+        ("TAEGLICH", "23.11.2026", date(2026, 11, 23)),
+        ("WOECHENTLICH", "22.11.2026", date(2026, 11, 23)),  # a Sunday: due on the next bank working day
+    ],
+)
+def test_a_delivery_made_before_the_first_due_date_fulfils_it(
+    bank: Bank, rhythm: str, valid_from: str, first_due: date
+) -> None:
+    """Otherwise the run of that day would wait for a delivery that is there, and fail."""
+    bank.control(Ausfuehrungsrhythmus=rhythm, Gueltig_ab=valid_from)
+    bank.delivery(number=1)
+    bank.scan()
+    assert [row.period_start for row in bank.rows(tables.deliveries)] == [first_due]
 
 
 def test_rule_7_an_empty_delivery_is_registered(bank: Bank) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from reku import addresses, clock
 from reku.errors import StageError
-from reku.store.tables import DeliveryState, deliveries, lists, messages, orders, subscribers
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders, subscribers
 from reku.subscribers.lists import list_sizes
 from reku.subscribers.load import load
 from tests import banks, world
@@ -228,16 +228,24 @@ def test_no_list_without_a_processed_control_file(bank: sa.Engine) -> None:
 
 
 @pytest.mark.parametrize("ended", [{"ended": True}, {"valid_until": date(2026, 11, 21)}])
-def test_an_ended_order_takes_nobody(bank: sa.Engine, ended: dict[str, Any]) -> None:
+def test_a_delivery_of_an_order_that_ended_meanwhile_is_refused(bank: sa.Engine, ended: dict[str, Any]) -> None:
     order = world.order(bank, **ended)
     world.subscriber_list(bank, order)
-    _is_stopped(bank, _released(bank, order, [world.reku_fields(1)]), "AUFTRAG_BEENDET")
+    delivery = _released(bank, order, [world.reku_fields(1)])
+    with pytest.raises(StageError, match="AUFTRAG_BEENDET"):
+        load(bank, delivery)
+    (row,) = _all(bank, deliveries)
+    assert (row.state, row.code, row.rows, row.accepted, row.rejected) == ("REFUSED", "AUFTRAG_BEENDET", 1, 0, 1)
+    assert _all(bank, subscribers) == _all(bank, messages) == _all(bank, delivery_rows) == []
+    assert _all(bank, lists)[0].created_at is None
 
 
-def test_a_delivery_of_the_last_valid_day_is_loaded(bank: sa.Engine) -> None:
+@pytest.mark.parametrize("registered", [date(2026, 11, 22), date(2026, 11, 23), date(2026, 12, 5)])
+def test_a_delivery_of_the_last_valid_day_is_loaded(bank: sa.Engine, registered: date) -> None:
+    """Whenever it came in or was set free: what counts is when it was made, as for intake."""
     order = world.order(bank, valid_until=date(2026, 11, 22))
     world.subscriber_list(bank, order)
-    assert load(bank, _released(bank, order, [world.reku_fields(1)])).messages == 1
+    assert load(bank, _released(bank, order, [world.reku_fields(1)], day=registered)).messages == 1
 
 
 def test_an_occasion_without_a_file_is_named(bank: sa.Engine) -> None:

@@ -10,7 +10,7 @@ import hashlib
 import io
 import logging
 import zlib
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from reku import clock
 from reku.catalogue.loader import occasions
 from reku.catalogue.models import Institute
-from reku.catalogue.rhythm import Rhythm, Schedule, period
+from reku.catalogue.rhythm import Rhythm, Schedule, due_dates, period
 from reku.intake import filing, judging
 from reku.intake.filing import Arrived, Ruling
 from reku.intake.folders import Folders
@@ -222,7 +222,10 @@ def _first_occasion(file: RecordFile | None) -> str:
 
 
 def _period_start(institute: Institute, order: sa.Row[Any], created_at: datetime) -> date | None:
-    """The due date that a delivery fulfils; None if it was made before the order's first one."""
+    """The due date that a delivery fulfils: that of the period it was made in, or the first one if it was made before.
+
+    None where the order has no due date at all.
+    """
     schedule = Schedule(
         rhythm=Rhythm(order.rhythm),
         valid_from=order.valid_from,
@@ -232,4 +235,7 @@ def _period_start(institute: Institute, order: sa.Row[Any], created_at: datetime
         due_on_holiday=institute.due_on_holiday,
     )
     found = period(schedule, clock.berlin(created_at).date())
-    return found.start if found else None
+    if found is not None:
+        return found.start
+    # A holiday moves the first due date behind Gueltig_ab, but never by a whole month.
+    return next(iter(due_dates(schedule, order.valid_from, order.valid_from + timedelta(days=31))), None)

@@ -258,6 +258,8 @@ class UpsertSubscribers(Stage):
     """Fills the order's list and writes the open messages; deliveries of one order load in number order."""
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
+        from reku.errors import StageError
+        from reku.intake.receipts import receipt_for_rejects
         from reku.orchestration import work
         from reku.subscribers.load import load
 
@@ -266,7 +268,12 @@ class UpsertSubscribers(Stage):
             self.log.info("delivery number %06d of the same order comes first; waiting", earlier)
             deadline = clock.now() + EARLIER_FIRST
             wait(self, LookTrigger("earlier_loaded", {"delivery": delivery}, deadline.isoformat()))
-        return {name: count for name, count in dataclasses.asdict(load(engine, delivery)).items() if name != "delivery"}
+        try:
+            loaded = load(engine, delivery)
+        except StageError:
+            receipt_for_rejects(engine, delivery)  # the order may have ended meanwhile; otherwise it says the same again
+            raise
+        return {name: count for name, count in dataclasses.asdict(loaded).items() if name != "delivery"}
 
     def too_late(self) -> str:
         """A lower-numbered delivery of the order did not get loaded."""

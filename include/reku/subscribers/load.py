@@ -98,8 +98,9 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
     the field in `overwrite_empty`. Each message gets its own due_at and last_day from the occasion's window around
     Anlass_Datum and the campaign's play-out time; an own Gueltig_bis ends it earlier.
 
-    Raises StageError if the delivery is not released, its order has ended, or the order has no list that may be filled;
-    ConfigError for a broken occasion or institute file. Nothing has changed then.
+    Raises StageError if the delivery is not released, or the order has no list that may be filled; ConfigError for a
+    broken occasion or institute file. Nothing has changed then. Raises StageError too if the order has ended since the
+    delivery was taken in: the delivery is REFUSED then with AUFTRAG_BEENDET, as intake refuses a later one.
     """
     with engine.begin() as connection:
         order = _locked_order(connection, delivery_id)
@@ -108,7 +109,15 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
         ).one()
         if delivery.state == DeliveryState.LOADED:
             return LoadResult(delivery_id, delivery.list_id, 0, _message_count(connection, delivery_id), already=True)
-        _check_may_load(delivery, order)
+        _check_may_load(delivery)
+        if _has_ended(order, delivery):
+            _refuse(connection, delivery)
+            connection.commit()
+            raise StageError(
+                f"Order {order.order_number} of institute {order.institute} has ended (AUFTRAG_BEENDET), so delivery"
+                f" {delivery_id} was refused. If it should go on, have the sender set the order up again, then"
+                f" `reku deliveries retry {delivery_id}`."
+            )
         list_id = _locked_list(connection, order, delivery)
         now = clock.now()
         people = _fill_list(connection, delivery, list_id, now)
@@ -142,7 +151,7 @@ def _locked_order(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
     return connection.execute(sa.select(orders).where(orders.c.id == found.order_id).with_for_update(read=True)).one()
 
 
-def _check_may_load(delivery: sa.Row[Any], order: sa.Row[Any]) -> None:
+def _check_may_load(delivery: sa.Row[Any]) -> None:
     cure = {
         DeliveryState.PARKED: "It waits for a processed control file.",
         DeliveryState.REGISTERED: "It has not passed the gate: clear `validate`.",
@@ -152,12 +161,29 @@ def _check_may_load(delivery: sa.Row[Any], order: sa.Row[Any]) -> None:
     }
     if delivery.state in cure:
         raise StageError(f"Delivery {delivery.id} is {delivery.state} and was not loaded. {cure[delivery.state]}")
-    if order.ended or (order.valid_until is not None and order.valid_until < delivery.day):
-        raise StageError(
-            f"Order {order.order_number} of institute {order.institute} has ended (AUFTRAG_BEENDET), so delivery"
-            f" {delivery.id} was not loaded. If it should go on, have the sender set the order up again, then clear"
-            " the task."
+
+
+def _has_ended(order: sa.Row[Any], delivery: sa.Row[Any]) -> bool:
+    """As intake sees it: a delivery made on the order's last day belongs to it, whenever it came or was set free."""
+    if order.valid_until is None:
+        return bool(order.ended)
+    return bool(order.ended or clock.berlin(delivery.created_at).date() > order.valid_until)
+
+
+def _refuse(connection: sa.Connection, delivery: sa.Row[Any]) -> None:
+    """Otherwise it would stand before every later run, and nobody could close it."""
+    connection.execute(sa.delete(delivery_rows).where(delivery_rows.c.delivery_id == delivery.id))
+    connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == delivery.id)
+        .values(
+            state=DeliveryState.REFUSED,
+            code="AUFTRAG_BEENDET",
+            advice="Der Auftrag ist beendet. Für weitere Lieferungen den Auftrag in OSPlus ändern oder neu anlegen.",
+            accepted=0,
+            rejected=delivery.rows,
         )
+    )
 
 
 def _locked_list(connection: sa.Connection, order: sa.Row[Any], delivery: sa.Row[Any]) -> int:
