@@ -62,10 +62,11 @@ def main(*, once: bool, fresh: bool = False) -> int:
     before = demo_state.load(places.state)
     anew = fresh or before is None or before.finished
     supervisor = Supervisor(_plan(places, anew=anew), lambda line: console.print(f"  [dim]{line}[/dim]"))
-    console.print("[bold]Starting[/bold] database, Airflow, tracker and mail sink")
+    started = False
     with stop_signals(supervisor):
         try:
             supervisor.start()
+            started = True
             supervisor.wait_healthy()
             supervisor.watch_in_background()
             return _play(places, console, once=once, watch=lambda: _raise_failure(supervisor))
@@ -74,7 +75,8 @@ def main(*, once: bool, fresh: bool = False) -> int:
             return 130
         finally:
             supervisor.stop()
-            console.print("[dim]stopped, nothing is left running[/dim]")
+            if started:
+                console.print("[dim]stopped, nothing is left running[/dim]")
 
 
 def _raise_failure(supervisor: Supervisor) -> None:
@@ -121,6 +123,7 @@ def _plan(places: Places, *, anew: bool) -> Plan:
     settings.cache_clear()
 
     def prepare(report: Callable[[str], None]) -> None:
+        report("a new demo" if anew else "going on where the last demo was cut off")
         if anew:
             places.forget()
             _drop_databases(plan)
