@@ -303,6 +303,20 @@ def test_an_unusual_yes_to_a_recipient_is_no_mail_yet(database: sa.Engine, relay
         assert unsure.recipients == ["person1@kunde.example"]
 
 
+def test_a_campaign_that_names_a_frozen_list_stops_and_names_the_block(
+    database: sa.Engine, relay: smtp.Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = _loaded(database, _people(1))
+    with database.connect() as connection:
+        order = connection.scalar(sa.select(orders.c.id))
+    assert order is not None
+    world.subscriber_list(database, order, order_name="Alter_Name", name="Alte_Liste", frozen_at=NINE)
+    _copied_configuration(tmp_path, monkeypatch, "list: R0000101|list: Alte_Liste")
+    with pytest.raises(CampaignFault, match=r"block 1 \(start\): list Alte_Liste is frozen"):
+        dispatch(database, delivery, day=DAY)
+    assert _states(database, delivery) == {"OPEN": 1}
+
+
 def _copied_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     include = tmp_path / "include"
     include.mkdir()
