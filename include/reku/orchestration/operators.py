@@ -271,7 +271,9 @@ class UpsertSubscribers(Stage):
         try:
             loaded = load(engine, delivery)
         except StageError:
-            receipt_for_rejects(engine, delivery)  # the order may have ended meanwhile; otherwise it says the same again
+            receipt_for_rejects(
+                engine, delivery
+            )  # the order may have ended meanwhile; otherwise it says the same again
             raise
         return {name: count for name, count in dataclasses.asdict(loaded).items() if name != "delivery"}
 
@@ -288,15 +290,15 @@ class Dispatch(Stage):
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
         from reku.mailing import dispatch
+        from reku.orchestration import work
 
-        day = run_day(context)
-        past = day < clock.today()
+        until, exactly = work.handed_over_by(run_day(context), clock.today(), work.loaded_at(engine, delivery))
         dispatch.check(engine, delivery)
-        due = dispatch.next_due(engine, delivery, day)
+        due = dispatch.next_due(engine, delivery, until)
         if due and due > clock.now():
             self.log.info("play-out at %s Berlin time", f"{clock.berlin(due):%d.%m.%Y %H:%M}")
             wait(self, UntilTrigger(due.isoformat()))
-        done = dispatch.dispatch(engine, delivery, day=day, due_day=day if past else None)
+        done = dispatch.dispatch(engine, delivery, day=until, due_day=exactly)
         return dict(done.as_counts())
 
 

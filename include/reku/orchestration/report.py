@@ -41,8 +41,9 @@ def sum_up(
     _tasks(found, items, states)
     with engine.begin() as connection:
         rows = _deliveries(connection, occasion, day, items)
+        skipped = _skipped(items, states)
         for row in rows:
-            _delivery(engine, connection, found, row, day)
+            _delivery(engine, connection, found, row, day, elsewhere=bool({row.id, f"order {row.order_id}"} & skipped))
         _broken_banks(connection, found, occasion)
         _parked(connection, found, occasion, run)
         _in_doubt(connection, found, occasion, {row.id for row in rows}, day)
@@ -65,6 +66,15 @@ def _tasks(found: Summary, items: Sequence[Mapping[str, Any]], states: Mapping[s
             found.problems.append(f"task {task} failed")
 
 
+def _skipped(items: Sequence[Mapping[str, Any]], states: Mapping[str, str]) -> set[int | str]:
+    """Deliveries (or `order <id>` of expected ones) that this run left to another one which had them in hand."""
+    return {
+        item["delivery"] or f"order {item['order']}"
+        for index, item in enumerate(items)
+        if states.get(f"delivery.await_delivery_{index}") == "skipped"
+    }
+
+
 def _deliveries(
     connection: sa.Connection, occasion: str, day: date, items: Sequence[Mapping[str, Any]]
 ) -> Sequence[sa.Row[*tuple[Any, ...]]]:
@@ -82,15 +92,27 @@ def _deliveries(
 
 
 def _delivery(
-    engine: sa.Engine, connection: sa.Connection, found: Summary, row: sa.Row[*tuple[Any, ...]], day: date
+    engine: sa.Engine,
+    connection: sa.Connection,
+    found: Summary,
+    row: sa.Row[*tuple[Any, ...]],
+    day: date,
+    *,
+    elsewhere: bool,
 ) -> None:
     label = f"{work.bank_name(row.institute)} · {row.name} · {row.delivery_number:06d}"
     _clear_up(engine, row.id)
     states = ledger.counts(connection, row.id)
     shown = ", ".join(f"{state.lower()} {count}" for state, count in states.items() if count)
     found.lines.append(f"{label}: {row.state}, rows {row.rows}, rejected {row.rejected}, {shown or 'no messages'}")
+    if elsewhere and (row.state in work.NOT_LOADED or (row.loaded_at and clock.berlin(row.loaded_at).date() == day)):
+        # Whoever loads a delivery hands over what is due by then as well, and its own report answers for it.
+        found.lines.append(f"{label}: in the hands of run {row.owner_run}")
+        return
     if row.state != DeliveryState.LOADED:
-        if row.state in (DeliveryState.REFUSED, DeliveryState.DECLINED):
+        if row.state == DeliveryState.REFUSED and _is_corrected(connection, row):
+            found.lines.append(f"{label}: refused {row.code}, a corrected file has taken its place")
+        elif row.state in (DeliveryState.REFUSED, DeliveryState.DECLINED):
             found.problems.append(f"{label}: {row.state.lower()} {row.code}".rstrip())
         else:
             found.problems.append(f"{label}: not loaded, it is {row.state}")
@@ -100,9 +122,18 @@ def _delivery(
             f"{label}: the numbers do not add up: {row.rows} rows, {row.accepted} accepted, {row.rejected} rejected, "
             f"{sum(states.values())} messages"
         )
-    open_due = _open_due(connection, row.id, day)
+    until, exactly = work.handed_over_by(day, clock.today(), row.loaded_at)
+    open_due = _open_due(connection, row.id, until, exactly)
     if open_due:
-        found.problems.append(f"{label}: {open_due} messages due by {day:%d.%m.%Y} are still open")
+        found.problems.append(f"{label}: {open_due} messages due by {until:%d.%m.%Y} are still open")
+
+
+def _is_corrected(connection: sa.Connection, refused: sa.Row[*tuple[Any, ...]]) -> bool:
+    other = deliveries.alias("other")
+    same = (
+        other.c[name] == getattr(refused, name) for name in ("institute", "kind", "order_number", "delivery_number")
+    )
+    return bool(connection.scalar(sa.select(sa.exists().where(*same, other.c.state != DeliveryState.REFUSED))))
 
 
 def _clear_up(engine: sa.Engine, delivery: int) -> None:
@@ -114,16 +145,15 @@ def _clear_up(engine: sa.Engine, delivery: int) -> None:
         return  # it is alive: its rows are its own
 
 
-def _open_due(connection: sa.Connection, delivery: int, day: date) -> int:
+def _open_due(connection: sa.Connection, delivery: int, until: date, exactly: date | None) -> int:
     due_on = sa.cast(sa.func.timezone("Europe/Berlin", messages.c.due_at), sa.Date)
-    past = day < clock.today()
     return (
         connection.scalar(
             sa.select(sa.func.count())
             .select_from(messages)
             .where(messages.c.delivery_id == delivery)
             .where(messages.c.state.in_((MessageState.OPEN, MessageState.CLAIMED, MessageState.BEGUN)))
-            .where(due_on == day if past else due_on <= day)
+            .where(due_on == exactly if exactly else due_on <= until)
         )
         or 0
     )

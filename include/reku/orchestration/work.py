@@ -94,6 +94,27 @@ def _loaded_with_due(day: date, past: bool) -> sa.ColumnElement[bool]:
     return (deliveries.c.state == DeliveryState.LOADED) & open_due
 
 
+def handed_over_by(day: date, today: date, loaded_at: datetime | None) -> tuple[date, date | None]:
+    """Which messages of a delivery a run hands over: those due up to a day, or exactly on the second one if given.
+
+    The present day's run takes everything outstanding, a past day's run only what was due on that day. But what a past
+    day's run has loaded late (after the night's grace, a repair, a backfill) was never due before: the present day's
+    run may have listed its work by then, so it is handed over up to the present day.
+    """
+    if day >= today:
+        return day, None
+    if loaded_at is not None and clock.berlin(loaded_at).date() > day:
+        return today, None
+    return day, day
+
+
+def loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:
+    """When a delivery was loaded, or None."""
+    with engine.connect() as connection:
+        found: datetime | None = connection.scalar(sa.select(deliveries.c.loaded_at).where(deliveries.c.id == delivery))
+        return found
+
+
 def is_expected(connection: sa.Connection, order: sa.Row[*tuple[object, ...]], day: date) -> bool:
     """Whether the order's delivery is due on that day and not there yet, in whatever state but refused."""
     schedule = schedule_of(order)

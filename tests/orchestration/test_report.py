@@ -1,0 +1,84 @@
+"""What keeps a run from being green, and what does not. The states of tasks are given as Airflow gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from reku.orchestration.report import sum_up
+from reku.orchestration.work import handed_over_by
+from tests import world
+
+DAY = date(2026, 11, 24)
+NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def noon(clock_at: Callable[[datetime], None]) -> None:
+    clock_at(NOON)
+
+
+def _problems(engine: sa.Engine, items: list[dict[str, Any]], states: dict[str, str] | None = None) -> list[str]:
+    return sum_up(engine, "MCAG002", DAY, "this_run", items, states or {}).problems
+
+
+def _loaded(engine: sa.Engine, order: int, number: int = 17, **values: Any) -> int:
+    delivery = world.delivery(engine, order, number, **{"state": "LOADED", "loaded_at": NOON} | values)
+    for row in world.rows(engine, delivery, [world.reku_fields(1, number)]):
+        world.message(engine, row)
+    return delivery
+
+
+def test_a_corrected_file_settles_the_refused_one(database: sa.Engine) -> None:
+    """Otherwise no clearing could ever make that run green again."""
+    order = world.order(database)
+    refused = world.delivery(database, order, state="REFUSED", code="FEHLERQUOTE")
+    items = [{"order": order, "delivery": refused, "label": "Bank"}]
+    assert len(_problems(database, items)) == 1
+    world.delivery(database, order, number=18, state="LOADED", rows=0, accepted=0, rejected=0)
+    assert len(_problems(database, items)) == 1
+    world.delivery(database, order, state="LOADED", rows=0, accepted=0, rejected=0)
+    assert _problems(database, items) == []
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed", "expected"])
+@pytest.mark.parametrize(
+    ("values", "skipped", "red"),
+    [
+        ({}, True, False),
+        ({}, False, True),
+        ({"state": "VALIDATED", "loaded_at": None}, True, False),
+        ({"state": "VALIDATED", "loaded_at": None}, False, True),
+        # a past day's run that has it in hand leaves these to nobody
+        ({"loaded_at": datetime(2026, 11, 23, 11, tzinfo=UTC)}, True, True),
+    ],
+)
+def test_what_another_run_loads_and_hands_over_is_its_to_answer_for(
+    database: sa.Engine, values: dict[str, Any], skipped: bool, red: bool, listed: bool
+) -> None:
+    order = world.order(database)
+    delivery = _loaded(database, order, owner_dag="reku_mcag002", owner_run="other_run", period_start=DAY, **values)
+    items = [{"order": order, "delivery": delivery if listed else None, "label": "Bank"}]
+    states = {"delivery.await_delivery_0": "skipped" if skipped else "success"}
+    assert bool(_problems(database, items, states)) is red
+
+
+@pytest.mark.parametrize(
+    ("day", "loaded", "expected"),
+    [
+        (24, 24, (24, None)),
+        (24, 20, (24, None)),
+        (23, 23, (23, 23)),
+        (23, 20, (23, 23)),
+        (23, 24, (24, None)),  # came within the night's grace, or a backfill loads it now
+        (23, None, (23, 23)),
+    ],
+)
+def test_what_a_run_hands_over(day: int, loaded: int | None, expected: tuple[int, int | None]) -> None:
+    at = datetime(2026, 11, loaded, 4, tzinfo=UTC) if loaded else None
+    until, exactly = handed_over_by(date(2026, 11, day), DAY, at)
+    assert (until.day, exactly.day if exactly else None) == expected
