@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+import ssl
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
@@ -125,7 +126,7 @@ class Relay:
         try:
             smtp = smtplib.SMTP(s.smtp_host, s.smtp_port, timeout=60)
             if s.smtp_tls:
-                smtp.starttls()
+                smtp.starttls(context=ssl.create_default_context())  # smtplib alone would take any certificate
             if s.smtp_user:
                 smtp.login(s.smtp_user, s.smtp_password.get_secret_value())
             smtp.ehlo_or_helo_if_needed()
