@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import sqlalchemy as sa
@@ -282,6 +283,6 @@ def test_intake_dag_is_red_when_it_meets_a_file_that_nobody_knows(
     assert run_dag("reku_intake").state == "failed"
     assert run_dag("reku_intake").state == "success"
     (kept,) = (Path(settings().files_url) / BANK / "fehler").iterdir()
-    assert kept.name.endswith("Kundenliste Müller.xlsx")
+    assert unquote(kept.name) == "Kundenliste Müller.xlsx"
     with database.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(lists)) == 1

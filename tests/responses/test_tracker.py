@@ -194,6 +194,16 @@ def test_unsubscribe(
     assert (entry.person_number, entry.order_id is not None) == ("0000000001", True)
 
 
+def test_each_person_of_a_shared_address_is_barred_by_number(web: httpx.Client, sent: Any, database: sa.Engine) -> None:
+    """Whoever unsubscribed second must stay barred, too, after changing the address."""
+    hmac = "a" * 64
+    for number in (1, 2):
+        assert web.post(link(Purpose.UNSUBSCRIBE, sent(number, address_hmac=hmac)), data=ONE_CLICK).status_code == 200
+    with database.connect() as connection:
+        people = connection.scalars(sa.select(suppressions.c.person_number).order_by(suppressions.c.person_number))
+        assert people.all() == ["0000000001", "0000000002"]
+
+
 def test_second_unsubscribe_changes_nothing(web: httpx.Client, sent: Any, events: Any, database: sa.Engine) -> None:
     path = link(Purpose.UNSUBSCRIBE, sent())
     for body in (ONE_CLICK, ONE_CLICK, {"abmelden": "ja"}):

@@ -411,6 +411,7 @@ suppressions = sa.Table(
         "institute",
         "kind",
         "address_hmac",
+        "person_number",
         "order_id",
         unique=True,
         postgresql_nulls_not_distinct=True,
