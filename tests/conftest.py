@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
-    del os.environ[name]  # a test must not see the settings of whoever starts it
-
 from reku import clock, tokens
 from reku.runtime.postgres import Postgres
 from reku.settings import settings
 from reku.store.migrate import migrate
 from reku.store.tables import metadata
+
+for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
+    del os.environ[name]  # a test must not see the settings of whoever starts it
 
 # How long an example takes says something of the machine, nothing of us.
 hypothesis_settings.register_profile("reku", deadline=None, suppress_health_check=[HealthCheck.too_slow])
