@@ -4,6 +4,7 @@ RekuError
 ├── ConfigError      a fault in our YAML, template or settings files (file, line, wrong value, valid values, suggestion)
 ├── FileRefused      an exchanged file that is refused as a whole (see records.faults)
 ├── StageError       a stage of a delivery cannot go on; nothing is lost, the message says what to do
+│   └── PassingError it may pass by itself: Airflow tries the task again
 └── SetupError       the machine or the environment is not as needed (port taken, no write permission …)
 """
 
@@ -20,6 +21,10 @@ class RekuError(Exception):
 
 class StageError(RekuError):
     """A stage of one delivery cannot go on. The delivery keeps its state; the text names the cause and the cure."""
+
+
+class PassingError(StageError):
+    """A StageError that may pass by itself (relay away, lock lost, greylisting): worth trying again."""
 
 
 class SetupError(RekuError):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.orchestration.report import sum_up
+from reku.orchestration.report import sum_up, unclaimed
 from reku.orchestration.work import handed_over_by
 from tests import world
 
@@ -82,3 +82,22 @@ def test_what_a_run_hands_over(day: int, loaded: int | None, expected: tuple[int
     at = datetime(2026, 11, loaded, 4, tzinfo=UTC) if loaded else None
     until, exactly = handed_over_by(date(2026, 11, day), DAY, at)
     assert (until.day, exactly.day if exactly else None) == expected
+
+
+def test_an_order_whose_occasion_file_is_gone_is_named_as_long_as_it_lasts(database: sa.Engine) -> None:
+    world.order(database, occasion="MCAX999")
+    world.order(database, "R0000002", occasion="MCAX999", ended=True)
+    for run in ("one", "two"):
+        (problem,) = unclaimed(database, run)
+        assert "R0004711" in problem
+        assert "MCAX999" in problem
+
+
+def test_a_parked_delivery_that_tells_no_occasion_is_named_once(database: sa.Engine) -> None:
+    order = world.order(database)
+    world.delivery(database, order, 1, state="PARKED", occasion="", advice="Steuerungsdatei fehlt")
+    world.delivery(database, order, 2, state="PARKED")  # its occasion's own run names it
+    (problem,) = unclaimed(database, "one")
+    assert "000001" in problem
+    assert unclaimed(database, "one") == [problem]  # clearing the same run says it again
+    assert unclaimed(database, "two") == []

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from reku import clock
 from reku.catalogue.bounce_rules import BounceClass, judge
 from reku.contact.reasons import Reason
-from reku.errors import StageError
+from reku.errors import PassingError, StageError
 from reku.mailing import ledger
 from reku.mailing.campaign import CampaignFault, Route, route
 from reku.mailing.compile import compile_medium
@@ -126,7 +126,7 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
         ledger.recover(engine, delivery)
     _progress(done, delivery, last=True)
     if done.later:
-        raise StageError(
+        raise PassingError(
             f"Delivery {delivery}: the server put off {len(done.later)} messages; they are still open. Clear "
             "`dispatch` to try again; past their window they end as not delivered in time."
         )

@@ -14,7 +14,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Protocol
 
-from reku.errors import StageError
+from reku.errors import PassingError
 from reku.settings import Settings
 
 ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
@@ -57,7 +57,7 @@ class Handable(Protocol):
     def smtputf8(self) -> bool: ...
 
 
-class SessionError(StageError):
+class SessionError(PassingError):
     """The relay refused or dropped the session. `begun_unanswered`: the mail in hand may have been taken."""
 
     def __init__(self, text: str, *, begun_unanswered: bool) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from reku import clock
 from reku.contact.decide import is_barred, reasons
 from reku.contact.reasons import Reason
-from reku.errors import StageError
+from reku.errors import PassingError, StageError
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, deliveries, delivery_rows, messages
 
@@ -30,11 +30,11 @@ ENDED = (Reason.AUFTRAG_BEENDET, Reason.ABGELAUFEN)
 """Reasons that hold whatever the campaign looks like."""
 
 
-class StillRunning(StageError):
+class StillRunning(PassingError):
     """Another dispatcher has this delivery in hand; try again later."""
 
 
-class LockLost(StageError):
+class LockLost(PassingError):
     """The lock of this dispatcher is gone (database restart, connection cut): it must not hand over anything more."""
 
 

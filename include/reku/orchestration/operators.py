@@ -16,7 +16,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from reku import clock
-from reku.errors import RekuError
+from reku.errors import PassingError, RekuError
 from reku.orchestration.triggers import LookTrigger, UntilTrigger
 
 if TYPE_CHECKING:
@@ -73,12 +73,9 @@ def plain_errors() -> Iterator[None]:
     """Let a task fail with our own sentence, without traceback; what may pass by itself is tried again by Airflow."""
     from sqlalchemy.exc import DBAPIError
 
-    from reku.mailing.handover import SessionError
-    from reku.mailing.ledger import StillRunning
-
     try:
         yield
-    except (SessionError, StillRunning) as error:
+    except PassingError as error:
         raise AirflowException(str(error)) from None
     except RekuError as error:
         raise AirflowFailException(str(error)) from None

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku import clock
-from reku.catalogue import institutes
+from reku.catalogue import institutes, occasions
 from reku.errors import ConfigError
 from reku.mailing import ledger
 from reku.orchestration import work
@@ -185,6 +185,38 @@ def _parked(connection: sa.Connection, found: Summary, occasion: str, run: str) 
         .where(deliveries.c.id.in_([row.id for row in rows]), deliveries.c.alarmed_run.is_(None))
         .values(alarmed_run=run)
     )
+
+
+def unclaimed(engine: sa.Engine, run: str) -> list[str]:
+    """What no occasion DAG would ever name, one sentence each: it would be silently not sent.
+
+    Orders in force whose occasion has no file any more (named as long as it lasts), and deliveries that are parked
+    without telling their occasion (named by the first run that meets them).
+    """
+    known = occasions()
+    with engine.begin() as connection:
+        lost = connection.execute(
+            sa.select(orders.c.institute, orders.c.order_number, orders.c.occasion)
+            .where(~orders.c.ended, orders.c.occasion.not_in(list(known)))
+            .order_by(orders.c.institute, orders.c.order_number)
+        ).all()
+        nameless = connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.state == DeliveryState.PARKED, deliveries.c.occasion.not_in(list(known)))
+            .where(deliveries.c.alarmed_run.is_(None) | (deliveries.c.alarmed_run == run))
+            .values(alarmed_run=run)
+            .returning(
+                deliveries.c.institute, deliveries.c.order_number, deliveries.c.delivery_number, deliveries.c.advice
+            )
+        ).all()
+    return [
+        f"{row.institute}, order {row.order_number}: its occasion {row.occasion} has no file in include/occasions, so "
+        "nothing is sent for it. Restore the file, or have the order ended."
+        for row in lost
+    ] + [
+        f"{row.institute}, order {row.order_number}, delivery {row.delivery_number:06d} is parked: {row.advice}"
+        for row in nameless
+    ]
 
 
 def _in_doubt(connection: sa.Connection, found: Summary, occasion: str, listed: set[int], day: date) -> None:

@@ -27,17 +27,21 @@ for a minute.
 
 **When it fails.** The message says how many files of which bank lie in `fehler/` because no contract knows their name, or could
 not be read or moved. `reku files` lists them with the reason. The next run is green again unless there are new ones.
+It also names what no occasion DAG would: orders whose occasion has no file any more, and parked deliveries that do not tell
+their occasion.
 """
 
-    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+    def execute(self, context: Context) -> Counts:
         from reku.intake.intake import take_in_all
+        from reku.orchestration.report import unclaimed
         from reku.store.engine import engine
 
         with plain_errors():
             taken = take_in_all(engine())
             collect_bounces(engine())
-        if taken.problems:
-            raise AirflowFailException("\n".join(taken.problems))
+            problems = [*taken.problems, *unclaimed(engine(), context["ti"].run_id)]
+        if problems:
+            raise AirflowFailException("\n".join(problems))
         return dict(taken.counts)
 
 
