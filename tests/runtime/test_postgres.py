@@ -172,17 +172,24 @@ def test_root_lends_it_another_account(server: Postgres) -> None:
 
 
 @as_root
-def test_what_a_killed_test_run_left_is_deleted_once_its_folder_is_gone(tmp_path: Path) -> None:
+def test_what_a_killed_test_run_left_is_deleted_and_a_living_one_is_not(tmp_path: Path) -> None:
+    """The folder says nothing: pytest itself removes the folders of older runs, also of one that still goes on."""
     gone, kept = tmp_path / "gone", tmp_path / "kept"
-    for folder in (gone, kept):
-        folder.mkdir()
-        abandoned = Postgres.for_tests(folder)
-        places.make_private(abandoned.state, abandoned.account)
-    gone.rmdir()
+    program = (
+        "import pathlib, sys; from reku.runtime import places; from reku.runtime.postgres import Postgres\n"
+        "made = Postgres.for_tests(pathlib.Path(sys.argv[1])); places.make_private(made.state, made.account)"
+    )
+    gone.mkdir()
+    subprocess.run([sys.executable, "-c", program, str(gone)], check=True)
+    kept.mkdir()
+    living = Postgres.for_tests(kept)
+    places.make_private(living.state, living.account)
+    kept.rmdir()
+    assert places.state_of(gone).exists()
     Postgres.for_tests(tmp_path).remove()
     assert not places.state_of(gone).exists()
-    assert places.state_of(kept).exists()
-    Postgres.for_tests(kept).remove()
+    assert living.state.exists()
+    living.remove()
 
 
 def test_the_socket_of_a_long_path_goes_to_a_private_folder_below_tmp(tmp_path: Path) -> None:

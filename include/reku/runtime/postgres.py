@@ -33,7 +33,7 @@ MAJOR = 18
 INSTALL = f"pginstall{MAJOR}"
 _LIBRARIES = f"{PACKAGE}.libs"  # the programs find their libpq there, by a path relative to themselves
 _PR_SET_PDEATHSIG = 1
-_TEST_NOTE = ".test"  # suffix of the file beside the data of a test server; names the test folder
+_TEST_NOTE = ".test"  # suffix of the file beside the data of a test server; names the process that started it
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -56,6 +56,19 @@ _UNSAFE = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
+
+
+def _this_process() -> str:
+    return f"{os.getpid()} {psutil.Process().create_time()}"
+
+
+def _lives(starter: str) -> bool:
+    """Whether the process that `_this_process` named is still there (a pid alone may have been given away again)."""
+    pid, _, created = starter.partition(" ")
+    try:
+        return psutil.Process(int(pid)).create_time() == float(created)
+    except (psutil.Error, ValueError):
+        return False
 
 
 class Postgres:
@@ -86,7 +99,7 @@ class Postgres:
     def for_tests(cls, folder: Path) -> Postgres:
         """A fast, throw-away server that belongs to the test folder `folder`; `remove` deletes it.
 
-        Root's data can't lie in the test folder; what killed test runs left is deleted once their folders are gone.
+        Root's data can't lie in the test folder; what killed test runs left is deleted once their process is gone.
         """
         if os.geteuid() != 0:
             server = cls(folder / "postgres", durable=False)
@@ -94,10 +107,10 @@ class Postgres:
             places.make_root(places.SYSTEM_STATE)
             for note in places.SYSTEM_STATE.glob(f"*{_TEST_NOTE}"):
                 with suppress(FileNotFoundError):  # another test run ends at this moment
-                    if not Path(note.read_text(encoding="utf-8")).exists():
+                    if not _lives(note.read_text(encoding="ascii")):
                         cls(note.with_suffix(""), durable=False).remove()
             server = cls(places.state_of(folder), durable=False)
-            server.state.with_suffix(_TEST_NOTE).write_text(str(folder), encoding="utf-8")
+            server.state.with_suffix(_TEST_NOTE).write_text(_this_process(), encoding="ascii")
         if server.state.exists():
             server.stop()
             shutil.rmtree(server.state)
