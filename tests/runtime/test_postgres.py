@@ -179,12 +179,12 @@ def test_what_a_killed_test_run_left_is_deleted_and_a_living_one_is_not(tmp_path
         "import pathlib, sys; from reku.runtime import places; from reku.runtime.postgres import Postgres\n"
         "made = Postgres.for_tests(pathlib.Path(sys.argv[1])); places.make_private(made.state, made.account)"
     )
-    gone.mkdir()
-    subprocess.run([sys.executable, "-c", program, str(gone)], check=True)
     kept.mkdir()
     living = Postgres.for_tests(kept)
     places.make_private(living.state, living.account)
     kept.rmdir()
+    gone.mkdir()
+    subprocess.run([sys.executable, "-c", program, str(gone)], check=True)
     assert places.state_of(gone).exists()
     Postgres.for_tests(tmp_path).remove()
     assert not places.state_of(gone).exists()
