@@ -70,6 +70,20 @@ def world(tmp_path: Path) -> Iterator[World]:
     assert left == []
 
 
+def test_what_this_process_had_started_before_is_left_alone(world: World) -> None:
+    """As the tests' own database: a child in a session of its own, started by whoever uses the supervisor."""
+    stranger = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    try:
+        supervisor = world.supervisor(shell("one", "exec sleep 300"))
+        supervisor.start()
+        supervisor.stop()
+        assert stranger.poll() is None
+        assert world.pids() == []
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
 def test_starts_waits_for_health_and_stops(world: World) -> None:
     port = free_port()
     asked: list[float] = []
@@ -146,16 +160,18 @@ def test_stop_leaves_nothing_that_ignores_term_in_a_session_of_its_own(world: Wo
 
 def test_an_orphan_that_hides_its_marker_does_not_escape(world: World) -> None:
     hidden = "(env -i setsid sleep 300 &) ; exec sleep 300"
+    before = {child.pid for child in processes.adopted()}
+
+    def orphans() -> list[psutil.Process]:
+        known = before | set(world.pids())
+        return [child for child in processes.adopted() if child.pid not in known and child.name() == "sleep"]
+
     supervisor = world.supervisor(shell("parent", hidden))
     supervisor.start()
-    until(lambda: any(child.name() == "sleep" and child.ppid() == os.getpid() for child in _hidden(world)))
-    orphans = _hidden(world)
+    until(orphans)
+    (orphan,) = orphans()
     supervisor.stop()
-    assert not any(orphan.is_running() for orphan in orphans)
-
-
-def _hidden(world: World) -> list[psutil.Process]:
-    return [child for child in processes.adopted() if child.pid not in world.pids()]
+    assert not orphan.is_running()
 
 
 def test_services_of_a_lower_wave_are_stopped_first(world: World, tmp_path: Path) -> None:

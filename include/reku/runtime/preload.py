@@ -18,6 +18,17 @@ HEAVY = (
     "jinja2",
     "holidays",
     "pydantic_settings",
+    # what the tasks call, with all that it imports; named here only, so that this room depends on none of them
+    "reku.contact.decide",
+    "reku.feedback.export",
+    "reku.intake.intake",
+    "reku.intake.receipts",
+    "reku.mailing.dispatch",
+    "reku.orchestration.looks",
+    "reku.orchestration.report",
+    "reku.quality.gate",
+    "reku.responses.bounces",
+    "reku.subscribers.load",
 )
 
 if any(word in sys.argv[1:] for word in FORKS_TASKS):

@@ -100,6 +100,7 @@ class Supervisor:
         self._database_failures = 0
         self._database_started = 0.0
         self._lock: TextIO | None = None
+        self._strangers: list[psutil.Process] = []
         self._guard = threading.RLock()
         self._stopping = threading.Event()
         self._hurry = threading.Event()
@@ -115,6 +116,7 @@ class Supervisor:
         home = self.plan.home
         home.make()
         self._take_lock()
+        self._strangers = psutil.Process().children()
         processes.become_subreaper()
         self._clear_leftovers()
         for service in self.plan.services:
@@ -375,10 +377,11 @@ class Supervisor:
     def _kill_rest(self, *, adopted: bool) -> None:
         """End what is left, again and again, since a process may fork while it is being looked for.
 
-        `adopted`: also the orphans that came to us, whatever their environment says.
+        `adopted`: also the orphans that came to us, whatever their environment says. What this process had started
+        before its supervisor is somebody else's and left alone.
         """
         for _round in range(20):
-            own = self._database_tree()
+            own = self._database_tree() | {one.pid for one in processes.with_descendants(self._strangers)}
             left = processes.marked(self.plan.home.instance)
             if adopted:
                 left += processes.with_descendants(processes.adopted())
