@@ -26,7 +26,7 @@ from reku.simulator.build import build
 from reku.simulator.sink import write_rules
 
 SEED = 20261122
-RESPONSE_WINDOW = "8"
+RESPONSE_WINDOW = "5"
 """Seconds; hours in real life."""
 
 
