@@ -13,6 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from reku import clock
+from reku.intake import filing
+from reku.intake.folders import Folders
 from reku.intake.intake import IntakeReport, take_in
 from reku.records import Head, contracts, read, write
 from reku.settings import INCLUDE, settings
@@ -67,6 +69,17 @@ def config_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = folder / "institutes" / f"{blz}.yaml"
         file.write_text(_INSTITUTE.format(blz=blz, active=active), encoding="utf-8")
     return folder
+
+
+def original(engine: sa.Engine, delivery_id: int) -> bytes:
+    """The bytes of a delivery as they arrived, from wherever its file lies now."""
+    with engine.connect() as connection:
+        file = connection.execute(
+            sa.select(tables.files)
+            .join(tables.deliveries, tables.deliveries.c.file_id == tables.files.c.id)
+            .where(tables.deliveries.c.id == delivery_id)
+        ).one()
+    return filing.original(Folders(file.institute), file)
 
 
 @dataclass

@@ -11,9 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from reku import clock
-from reku.intake.registry import original
 from reku.store import tables
-from tests.intake.conftest import APPROACH, BLZ, NOW, ORDER, Bank
+from tests.intake.conftest import APPROACH, BLZ, NOW, ORDER, Bank, original
 
 
 def _lists_untouched(bank: Bank) -> bool:

@@ -12,11 +12,10 @@ from reku.errors import StageError
 from reku.intake import retry as retrying
 from reku.intake.folders import Folders
 from reku.intake.lock import locked
-from reku.intake.registry import original
 from reku.intake.retry import retry
 from reku.settings import settings
 from reku.store import tables
-from tests.intake.conftest import NOW, Bank
+from tests.intake.conftest import NOW, Bank, original
 
 
 def _of_production(data: bytes) -> bytes:

@@ -52,13 +52,6 @@ class Provider(StrEnum):
     EIGEN = "Eigene"  # the bank's own
 
 
-class InDoubt(StrEnum):
-    """What becomes of mails whose hand-over was begun and never answered."""
-
-    KEEP = "keep"  # never sent again; a person decides
-    RESEND = "resend"  # sent again after a person said so for the delivery
-
-
 class CoreSystem(StrEnum):
     """The core-banking system that delivers and takes the responses."""
 
@@ -169,7 +162,6 @@ class Occasion(Model):
     media: tuple[MediumKey, ...] = Field(description="keys of the media suited to it; may be empty")
     window: Window = Field(description="days around Anlass_Datum on which a mail may go out")
     response_window: Duration = Field(description="how long a run waits for responses after dispatch")
-    in_doubt: InDoubt = Field(InDoubt.KEEP, description="policy for mails in doubt")
 
     _media_once = field_validator("media")(_no_repeats)
 

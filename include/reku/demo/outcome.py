@@ -23,12 +23,16 @@ def show_outcome(places: Places, story: Story, console: Console) -> bool:
     rows = funnel(engine())
     console.print(funnel_table(rows))
     adds_up = all(row.adds_up for row in rows)
+    # Whether the mail of a row in doubt that was closed as not sent had arrived only the sink knows.
     found = compare(
         story.world,
         sink_truth=places.sink_truth,
         customers_truth=places.customers_truth,
         files_url=settings().files_url,
-        in_doubt=[(str(bank), str(order), int(number), str(ref)) for bank, order, number, ref in _closed(story)],
+        in_doubt=[
+            (str(bank), str(order), int(number), str(ref))
+            for bank, order, number, ref in story.state.closed_as_not_sent
+        ],
     )
     for title, faults in (
         ("happened, but not reported", found.missing),
@@ -47,11 +51,6 @@ def show_outcome(places: Places, story: Story, console: Console) -> bool:
     for bank in sorted(path for path in places.home.files.iterdir() if path.is_dir()):
         console.print(f"Response files of {bank.name}: {bank / 'ausgang'}")
     return adds_up and found.agrees
-
-
-def _closed(story: Story) -> list[list[str | int]]:
-    """Rows in doubt that were closed as not sent: whether their mail arrived only the sink knows."""
-    return story.state.closed_as_not_sent
 
 
 def _yes(good: bool) -> str:

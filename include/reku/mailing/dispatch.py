@@ -105,10 +105,9 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
     with ledger.delivery_lock(engine, delivery) as lock:
         done.in_doubt += ledger.recover(engine, delivery)
         pauses = iter(RETRY_PAUSES)
-        with_later = done.later
         while True:
             claimed, withheld, fence = ledger.claim(
-                engine, delivery, day=day, due_day=due_day, limit=BATCH, skip=with_later
+                engine, delivery, day=day, due_day=due_day, limit=BATCH, skip=done.later
             )
             done.withheld += withheld
             if claimed:
@@ -121,7 +120,7 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
                 break
             log.info("%d put off by the server, next try in %.0f s", len(done.later), pause)
             time.sleep(pause)
-            with_later.clear()
+            done.later.clear()
         lock.check()  # without it the rows in hand may be another dispatcher's by now
         ledger.recover(engine, delivery)
     _progress(done, delivery, last=True)
