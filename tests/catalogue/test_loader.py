@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from reku.catalogue import institutes, load_occasion, loader, media, medium_folder, occasions, scan_occasions
-from reku.catalogue.models import Family, Occasion, Provider
+from reku.catalogue.medium import Provider
+from reku.catalogue.occasion import Family, Occasion
 from reku.errors import ConfigError
 from reku.settings import settings
 

@@ -7,17 +7,10 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from pydantic import ValidationError
 
-from reku.catalogue.models import (
-    Campaign,
-    Institute,
-    Medium,
-    Occasion,
-    Provider,
-    ResponseFile,
-    Sender,
-    folder_of,
-    provider_of,
-)
+from reku.catalogue.campaign import Campaign
+from reku.catalogue.institute import Institute, ResponseFile, Sender
+from reku.catalogue.medium import Medium, Provider, folder_of, provider_of
+from reku.catalogue.occasion import Occasion
 from reku.store.tables import ResponseKind
 
 OCCASION = {

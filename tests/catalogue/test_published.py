@@ -11,7 +11,7 @@ import pytest
 
 from reku.catalogue import institutes, media, occasions
 from reku.catalogue.check import check
-from reku.catalogue.models import Family
+from reku.catalogue.occasion import Family
 
 PROJECT = Path(__file__).resolve().parents[2]
 INCLUDE = PROJECT / "include"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.catalogue.models import UnsubscribeScope
+from reku.catalogue.institute import UnsubscribeScope
 from reku.responses import pages
 from reku.responses.pages import Bank, Page, contrast, readable, render
 

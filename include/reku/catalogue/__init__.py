@@ -1,5 +1,7 @@
 """What the banks want: occasions, media, institutes and campaigns, read from YAML with errors by file and line."""
 
+from reku.catalogue.campaign import Campaign
+from reku.catalogue.institute import Institute
 from reku.catalogue.loader import (
     Entries,
     institutes,
@@ -9,7 +11,8 @@ from reku.catalogue.loader import (
     occasions,
     scan_occasions,
 )
-from reku.catalogue.models import Campaign, Institute, Medium, Occasion
+from reku.catalogue.medium import Medium
+from reku.catalogue.occasion import Occasion
 
 __all__ = [
     "Campaign",

@@ -14,7 +14,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from reku.catalogue.models import Model
+from reku.catalogue.fields import Model
 from reku.settings import INCLUDE, settings
 from reku.yaml_source import load
 

@@ -14,8 +14,11 @@ from pydantic import BaseModel
 
 from reku import yaml_source
 from reku.catalogue import loader
+from reku.catalogue.campaign import Campaign, SendBlock
+from reku.catalogue.institute import Institute
 from reku.catalogue.loader import Entries
-from reku.catalogue.models import Campaign, Institute, Medium, Occasion, SendBlock, folder_of
+from reku.catalogue.medium import Medium, folder_of
+from reku.catalogue.occasion import Occasion
 from reku.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

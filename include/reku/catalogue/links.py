@@ -5,8 +5,9 @@ Mails on their way know a link by its number only: a new link goes to the end of
 
 from __future__ import annotations
 
+from reku.catalogue.institute import Institute
 from reku.catalogue.loader import media
-from reku.catalogue.models import Institute, Medium
+from reku.catalogue.medium import Medium
 
 DOMAIN = "{domain}"
 """Stands in a link's URL for the bank's first sender domain, so that one medium serves all banks."""

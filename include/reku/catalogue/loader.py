@@ -14,7 +14,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from reku import yaml_source
-from reku.catalogue.models import Institute, Medium, Occasion, folder_of
+from reku.catalogue.institute import Institute
+from reku.catalogue.medium import Medium, folder_of
+from reku.catalogue.occasion import Occasion
 from reku.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from reku import clock
+from reku.catalogue.institute import CoreSystem, Institute
 from reku.catalogue.loader import institutes
-from reku.catalogue.models import CoreSystem, Institute
 from reku.errors import StageError
 from reku.feedback.osplus import Osplus
 from reku.feedback.outbox import put

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from reku.catalogue.models import Institute
+from reku.catalogue.institute import Institute
 from reku.clock import berlin
 from reku.feedback.strategy import Stamp, Told
 from reku.records.contract import contracts

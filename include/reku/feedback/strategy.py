@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from reku.catalogue.models import Institute
+from reku.catalogue.institute import Institute
 
 
 @dataclass(frozen=True)

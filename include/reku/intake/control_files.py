@@ -10,8 +10,8 @@ from datetime import datetime, time
 import sqlalchemy as sa
 
 from reku import clock
+from reku.catalogue.institute import Institute
 from reku.catalogue.loader import occasions
-from reku.catalogue.models import Institute
 from reku.errors import suggest
 from reku.intake import deliveries as parked
 from reku.intake import filing, orders

@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku import clock
+from reku.catalogue.institute import Institute
 from reku.catalogue.loader import occasions
-from reku.catalogue.models import Institute
 from reku.catalogue.rhythm import Rhythm, Schedule, due_dates, period
 from reku.intake import filing, judging
 from reku.intake.filing import Arrived, Ruling

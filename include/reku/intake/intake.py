@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from reku.catalogue import Institute, institutes
-from reku.catalogue.models import CoreSystem
+from reku.catalogue.institute import CoreSystem
 from reku.errors import RekuError, StageError
 from reku.intake import control_files, deliveries, filing
 from reku.intake import folders as places

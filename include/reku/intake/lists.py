@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from reku import clock
-from reku.catalogue.models import Institute
+from reku.catalogue.institute import Institute
 from reku.records import Fault, FaultCode, FileRefused
 from reku.store.tables import lists
 

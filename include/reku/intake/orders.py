@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.catalogue.models import Institute
+from reku.catalogue.institute import Institute
 from reku.intake import lists
 from reku.records import Fault, FaultCode, FileRefused
 from reku.store.tables import orders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from reku.catalogue.models import Occasion
+from reku.catalogue.occasion import Occasion
 
 _OCCASION = """\
 ### {code} {title}

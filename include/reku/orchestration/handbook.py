@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from reku.catalogue import occasions
-from reku.catalogue.models import Occasion, Window
+from reku.catalogue.occasion import Occasion, Window
 from reku.orchestration.names import dag_id, start_minute
 from reku.settings import INCLUDE, Settings
 

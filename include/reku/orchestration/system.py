@@ -50,7 +50,7 @@ class ListInstitutes(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
         from reku.catalogue import institutes
-        from reku.catalogue.models import CoreSystem
+        from reku.catalogue.institute import CoreSystem
 
         with plain_errors():
             # Files for agree21 are not written yet: such a bank has no index instead of a red one each day.

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from reku.catalogue.institute import UnsubscribeScope
 from reku.catalogue.loader import institutes
-from reku.catalogue.models import UnsubscribeScope
 from reku.errors import ConfigError
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from reku import clock
+from reku.catalogue.institute import UnsubscribeScope
 from reku.catalogue.links import link_target
 from reku.catalogue.loader import institutes
-from reku.catalogue.models import UnsubscribeScope
 from reku.store.events import Event, record
 from reku.store.tables import ResponseKind, SuppressionKind, messages, response_counts, suppressions
 

@@ -1,0 +1,94 @@
+"""What joins an order's list to media (Kampagne): blocks start → wait → send (DESIGN section 2)."""
+
+from __future__ import annotations
+
+from datetime import time
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from reku.catalogue.fields import ClockTime, MediumKey, Model, OrderNumber, Text, no_repeats
+
+
+class Weekday(StrEnum):
+    """Days of the week as people write them; in the order of `date.weekday()`."""
+
+    MONDAY = "Mo"
+    TUESDAY = "Di"
+    WEDNESDAY = "Mi"
+    THURSDAY = "Do"
+    FRIDAY = "Fr"
+    SATURDAY = "Sa"
+    SUNDAY = "So"
+
+
+class StartBlock(Model):
+    """First block: which list the campaign takes its people from."""
+
+    block: Literal["start"] = Field(description="kind of block")
+    list: str | None = Field(
+        None, description="order number (its current list) or a list's name; missing stops dispatch"
+    )
+
+
+class WaitBlock(Model):
+    """Second block: at what time of day mails go out."""
+
+    block: Literal["wait"] = Field(description="kind of block")
+    until: ClockTime | None = Field(None, description="play-out time, Europe/Berlin")
+
+
+class SendBlock(Model):
+    """Last block: what is sent."""
+
+    block: Literal["send"] = Field(description="kind of block")
+    media: tuple[MediumKey, ...] = Field(
+        (), description="media keys; empty stops dispatch; IAM rows choose among several"
+    )
+
+    _media_once = field_validator("media")(no_repeats)
+
+
+Block = Annotated[StartBlock | WaitBlock | SendBlock, Field(discriminator="block")]
+_BLOCK_ORDER = ("start", "wait", "send")
+
+
+class Campaign(Model):
+    """Joins an order's list to media (Kampagne). What an operator forgot is None or empty here and stops dispatch."""
+
+    order: OrderNumber = Field(description="order number, which a renaming keeps")
+    name: Text = Field(description="name as people know it")
+    active: bool = Field(description="whether it sends at all")
+    blocks: tuple[Block, ...] = Field(description="start → wait → send")
+    send_days: tuple[Weekday, ...] = Field(tuple(Weekday), min_length=1, description="permitted weekdays")
+
+    _days_once = field_validator("send_days")(no_repeats)
+
+    @field_validator("blocks")
+    @classmethod
+    def _in_order(cls, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+        kinds = [block.block for block in blocks]
+        if kinds != [kind for kind in _BLOCK_ORDER if kind in kinds]:
+            raise ValueError(f"are {' → '.join(kinds)}, but run start → wait → send, each once")
+        return blocks
+
+    @property
+    def start_list(self) -> str | None:
+        """Order number or list name of the first block, or None where block or list is missing."""
+        return next((block.list or None for block in self.blocks if isinstance(block, StartBlock)), None)
+
+    @property
+    def play_out_time(self) -> time | None:
+        """Berlin time of day of the wait block, or None where block or time is missing."""
+        return next((block.until for block in self.blocks if isinstance(block, WaitBlock)), None)
+
+    @property
+    def send_media(self) -> tuple[str, ...]:
+        """Media keys of the send block, empty where block or media are missing."""
+        return next((block.media for block in self.blocks if isinstance(block, SendBlock)), ())
+
+    @property
+    def permitted_weekdays(self) -> frozenset[int]:
+        """The permitted weekdays as numbers, Monday as 0."""
+        return frozenset(number for number, day in enumerate(Weekday) if day in self.send_days)

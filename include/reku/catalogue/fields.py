@@ -1,0 +1,84 @@
+"""What all models are built of: the frozen base that refuses unknown keys, and the field types of our YAML files.
+
+The models know nothing of files. `yaml_source` turns what pydantic finds wrong into errors with file and line.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from reku.catalogue.calendar import STATES
+from reku.clock import BERLIN
+
+
+class Model(BaseModel):
+    """Base of all: cannot be changed, and takes no key it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+_DURATION = re.compile(r"(\d+)\s*(s|m|h|d)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _DURATION.fullmatch(value.strip())
+    if not found:
+        raise ValueError("give a whole number and a unit, such as 90s, 30m, 4h or 2d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def _clock_time(value: object) -> object:
+    if isinstance(value, str):
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value.strip()):
+            raise ValueError("give hour and minute, such as 09:30")
+        return time.fromisoformat(value.strip())
+    return value
+
+
+def _berlin_moment(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("give a day or a moment of Berlin, such as 2026-01-01 or 2026-01-01 21:00") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=BERLIN)).astimezone(UTC)
+
+
+def _german_state(value: str) -> str:
+    if value not in STATES:
+        # The type and the list are those of a wrong enum value, so that the error shows the valid ones.
+        raise PydanticCustomError("enum", "is no German state", {"expected": ", ".join(map(repr, STATES))})
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+ClockTime = Annotated[time, BeforeValidator(_clock_time)]
+BerlinMoment = Annotated[datetime, BeforeValidator(_berlin_moment)]
+GermanState = Annotated[str, AfterValidator(_german_state)]
+Text = Annotated[str, Field(min_length=1)]
+Code = Annotated[str, Field(pattern=r"^[A-Z0-9_]{3,20}$")]
+OrderNumber = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
+MediumKey = Annotated[str, Field(pattern=r"^(SCOM|LBS|SKP|DEKA|VOEV|SV|EIGEN)(_[A-Z0-9]+)+$", max_length=60)]
+HexColour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
+Domain = Annotated[
+    str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$", max_length=253)
+]
+Share = Annotated[float, Field(ge=0, le=1)]
+ResponseCode = Literal["VERS", "ZUGE", "OEFF", "KLIC", "ABME", "BESC", "HBOU", "SBOU", "UBOU", "ZRUE", "NVER"]
+
+
+def no_repeats(values: tuple[str, ...]) -> tuple[str, ...]:
+    """The values, for a validator. Raises ValueError if one stands there more than once."""
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)} stands there more than once")
+    return values

@@ -1,0 +1,138 @@
+"""One bank (Institut) with its campaigns: one YAML file named by the BLZ (DESIGN section 2)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from reku.catalogue.campaign import Campaign
+from reku.catalogue.fields import (
+    BerlinMoment,
+    Domain,
+    Duration,
+    GermanState,
+    HexColour,
+    Model,
+    OrderNumber,
+    ResponseCode,
+    Share,
+    Text,
+    no_repeats,
+)
+
+
+class CoreSystem(StrEnum):
+    """The core-banking system that delivers and takes the responses."""
+
+    OSPLUS = "osplus"
+    AGREE21 = "agree21"
+
+
+class UnsubscribeScope(StrEnum):
+    """How far an unsubscribe reaches (domain.md 2.2 U5)."""
+
+    ORDER = "order"  # the order, through all its renamings
+    INSTITUTE = "institute"  # everything the bank sends
+
+
+class Sender(Model):
+    """Who a bank's mails come from."""
+
+    name: Text = Field(description="display name in From")
+    address: Text = Field(description="address in From when the advisor's may not be used")
+    domains: tuple[Domain, ...] = Field(min_length=1, description="the bank's sender domains, lower case")
+    reply_to: str | None = Field(None, description="address for answers; none: the sender's")
+
+    @field_validator("address", "reply_to")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        from reku.addresses import is_valid  # email_validator is loaded for institutes only, not for each DAG parse
+
+        if value is not None and not is_valid(value):
+            raise ValueError("is not a mail address")
+        return value
+
+    @model_validator(mode="after")
+    def _own_domain(self) -> Sender:
+        if not self.covers(self.address):
+            domain = self.address.rpartition("@")[2]
+            raise ValueError(
+                f"the sender address has the domain {domain}, which is not among domains: {', '.join(self.domains)}"
+            )
+        return self
+
+    def covers(self, address: str) -> bool:
+        """Whether a mail may be sent from this address: its domain is one of the bank's (domain.md 9.3)."""
+        local_part, _, domain = address.strip().rpartition("@")
+        return bool(local_part) and domain.lower() in self.domains
+
+
+class Colours(Model):
+    """Colours of a bank in its mails, as #rrggbb."""
+
+    primary: HexColour = Field(description="head and buttons")
+    on_primary: HexColour = Field("#FFFFFF", description="text on primary")
+    text: HexColour = Field("#333333", description="running text")
+    background: HexColour = Field("#F2F2F2", description="around the mail")
+
+
+class OrderSettings(Model):
+    """What one order of a bank has different from the others."""
+
+    max_reject_share: Share | None = Field(None, description="own limit of rejected rows; none: the institute's")
+
+
+class ResponseFile(Model):
+    """How a bank wants its OSPlus response file (domain.md 9.6)."""
+
+    codes: dict[ResponseCode, Text] = Field(default_factory=dict, description="our code → the receiver's; others stay")
+    encoding: Literal["utf-8", "iso-8859-15"] = Field("utf-8", description="encoding of the file")
+
+
+class Institute(Model):
+    """One bank with its campaigns; one YAML file named by the BLZ."""
+
+    blz: Annotated[str, Field(pattern=r"^\d{8}$")] = Field(description="eight digits, text")
+    name: Text = Field(description="name as people know it")
+    core_system: CoreSystem = Field(description="who delivers")
+    state: GermanState = Field(description="German state, for bank holidays")
+    interface_active_from: BerlinMoment | None = Field(
+        None, description="control files made earlier are refused; none: not switched on"
+    )
+    sender: Sender = Field(description="who mails come from")
+    colours: Colours = Field(description="colours in mails")
+    imprint: Text = Field(description="full text of the imprint; a link is not enough (domain.md 4.3)")
+    daily_on: Literal["all_days", "bank_working_days"] = Field("all_days", description="what the rhythm TAEGLICH means")
+    due_on_holiday: Literal["next_bank_working_day", "keep"] = Field(
+        "next_bank_working_day", description="due dates that are no bank working day"
+    )
+    file_settle: Duration | None = Field(
+        None, description="a file without .ok marker is taken when unchanged so long; none: the setting"
+    )
+    max_reject_share: Share = Field(0.05, description="share of rejected rows above which a delivery is refused")
+    orders: dict[OrderNumber, OrderSettings] = Field(
+        default_factory=dict, description="order number → what it has different"
+    )
+    overwrite_empty: tuple[Text, ...] = Field(
+        (), description="fields of deliveries whose empty value erases a subscriber's stored one"
+    )
+    unsubscribe_scope: UnsubscribeScope = Field(UnsubscribeScope.ORDER, description="how far an unsubscribe reaches")
+    response: ResponseFile = Field(ResponseFile(), description="wishes for the response file")
+    campaigns: tuple[Campaign, ...] = Field((), description="one for each order that shall send")
+
+    @field_validator("campaigns")
+    @classmethod
+    def _one_per_order(cls, campaigns: tuple[Campaign, ...]) -> tuple[Campaign, ...]:
+        no_repeats(tuple(campaign.order for campaign in campaigns))
+        return campaigns
+
+    def campaign(self, order: str) -> Campaign | None:
+        """The campaign of an order number, or None."""
+        return next((campaign for campaign in self.campaigns if campaign.order == order), None)
+
+    def reject_limit(self, order: str) -> float:
+        """The share of rejected rows above which a delivery of this order is refused."""
+        own = self.orders.get(order)
+        return self.max_reject_share if own is None or own.max_reject_share is None else own.max_reject_share

@@ -1,0 +1,73 @@
+"""What a mail is about (Anlass): one YAML file, one DAG (DESIGN section 2)."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import Field, field_validator, model_validator
+
+from reku.catalogue.fields import Code, Duration, MediumKey, Model, Text, no_repeats
+from reku.catalogue.medium import Provider, provider_of
+
+
+class Family(StrEnum):
+    """What kind of event an occasion is about; the letter of the standard codes (domain.md 1.3)."""
+
+    HOME_SAVINGS = "Bausparen"  # C
+    DEKA = "Deka"  # D
+    MATURITY = "Fälligkeiten"  # F
+    BIRTHDAY = "Geburtstage"  # G
+    ANNIVERSARY = "Jubiläen"  # J
+    CREDIT_PARTNER = "Kreditpartner"  # K0
+    CANCELLATION = "Kündigungen"  # K7
+    LAST_INSTALMENT = "Letzte Raten und Darlehensende"  # L
+    EXEMPTION = "NV-Bescheinigungen"  # N
+    CURRENT_ACCOUNT = "Girokonto"  # P
+    MOVE = "Umzüge"  # U
+    OWN = "Eigene Anlässe"  # a bank's own occasion
+
+
+class Window(Model):
+    """The days around Anlass_Datum on which a mail may go out, both included (DESIGN section 3)."""
+
+    first_day: int = Field(ge=-366, le=366, description="first permitted day, counted from Anlass_Datum")
+    last_day: int = Field(ge=-366, le=366, description="last permitted day, counted from Anlass_Datum")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Window:
+        if self.first_day > self.last_day:
+            raise ValueError(f"first_day {self.first_day} lies after last_day {self.last_day}")
+        return self
+
+
+class Occasion(Model):
+    """What a mail is about (Anlass): one YAML file, one DAG."""
+
+    code: Code = Field(description="code in files and names: MCA… for standard occasions")
+    title: Text = Field(description="German title as published; no key, two occasions share one")
+    family: Family = Field(description="kind of event")
+    priority: int = Field(ge=1, le=9, description="1 high … 9 low, where contacts compete")
+    media: tuple[MediumKey, ...] = Field(description="keys of the media suited to it; may be empty")
+    window: Window = Field(description="days around Anlass_Datum on which a mail may go out")
+    response_window: Duration = Field(description="how long a run waits for responses after dispatch")
+
+    _media_once = field_validator("media")(no_repeats)
+
+    @field_validator("response_window")
+    @classmethod
+    def _not_endless(cls, value: timedelta) -> timedelta:
+        if not timedelta(0) <= value <= timedelta(hours=12):
+            raise ValueError("a run times out after 40 hours: give 0s to 12h")
+        return value
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether it is one of the central standard occasions; otherwise it is a bank's own."""
+        return re.fullmatch(r"MCA[A-Z][0-9]{3}", self.code) is not None
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """The providers of its media, each once, in the order of the media."""
+        return tuple(dict.fromkeys(provider_of(key) for key in self.media))
