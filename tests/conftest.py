@@ -65,6 +65,7 @@ def reku_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
     monkeypatch.setenv("REKU_TOKEN_KEYS", "an older key,a newer key")
     monkeypatch.setenv("REKU_SMTP_TLS", "false")
     monkeypatch.setenv("REKU_FILE_SETTLE_SECONDS", "0")
+    monkeypatch.setenv("REKU_JOURNAL_DIR", str(tmp_path / "journal"))
     _forget_settings()
     yield files
     _forget_settings()

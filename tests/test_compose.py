@@ -82,6 +82,7 @@ def test_all_of_ours_share_one_environment_and_the_files() -> None:
     for name in OURS:
         assert variables(name) == variables("worker")
         assert "data:/data" in SERVICES[name]["volumes"]
+        assert f"journal:{variables(name)['REKU_JOURNAL_DIR']}" in SERVICES[name]["volumes"]
 
 
 @pytest.mark.parametrize(

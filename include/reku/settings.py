@@ -39,6 +39,18 @@ class Settings(BaseSettings):
     smtp_user: str = Field("", description="login at the relay; empty for none")
     smtp_password: SecretStr = Field(SecretStr(""), description="password at the relay")
     smtp_tls: bool = Field(True, description="STARTTLS before anything else; off only for a relay on this machine")
+    smtp_connections: int = Field(4, ge=1, le=50, description="kept connections to the relay, for each process")
+    dispatch_processes: int = Field(2, ge=1, le=16, description="processes that share a large delivery's dispatch")
+    dispatch_large: int = Field(
+        2000, ge=1, description="from so many due messages on a delivery is dispatched by several processes"
+    )
+    dispatch_batch: int = Field(200, ge=1, le=1000, description="messages that a dispatcher claims at once")
+    lease_seconds: float = Field(
+        300.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a claim of a silent dispatcher holds; must exceed the longest SMTP time-out, 120 s",
+    )
     bounce_domain: str = Field("bounce.example", description="domain of the VERP return paths")
     bounce_maildir: Path | None = Field(None, description="Maildir into which the return mailbox is delivered")
     file_settle_seconds: float = Field(
@@ -49,6 +61,11 @@ class Settings(BaseSettings):
     home: Path = Field(
         INCLUDE.parent / "var", description="where the embedded set-up keeps logs, files, secrets; one per checkout"
     )
+    journal_dir: Path | None = Field(
+        None,
+        description="folder of the dispatchers' journals, on a disk of this machine, never shared between machines; "
+        "empty: `journal` in `REKU_HOME`",
+    )
     ui_port: int = Field(8080, ge=1, le=65535, description="port of Airflow's pages in the embedded set-up")
     tracker_port: int = Field(8091, ge=1, le=65535, description="port of the tracker in the embedded set-up")
 
@@ -56,6 +73,15 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
+
+    @field_validator("journal_dir", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    def journals(self) -> Path:
+        """The folder of the dispatchers' journals; it need not exist yet."""
+        return self.journal_dir or self.home / "journal"
 
     def keys_for_tokens(self) -> tuple[str, ...]:
         """The token keys in clear, newest last."""

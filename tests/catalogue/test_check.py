@@ -52,7 +52,9 @@ def test_a_whole_configuration_has_no_fault(config: Path) -> None:
         (OCCASION, "first_day: 0", "first_day: 0.5", 6, ["window.first_day", "'0.5'", "whole number"]),
         (OCCASION, "6h", "6 Stunden", 7, ["response_window", "'6 Stunden'", "such as 90s, 30m, 4h or 2d"]),
         (OCCASION, "6h", "2d", 7, ["response_window", "40 hours", "0s to 12h"]),
-        (OCCASION, "6h", "6h\nin_doubt: resend", 8, ["'in_doubt' is not known"]),
+        (OCCASION, "6h", "9999999999999d", 7, ["response_window", "longer than any calendar"]),
+        (OCCASION, "6h", "6h\nin_doubt: resent", 8, ["'resent'", "mean 'resend'", "Valid: do_not_resend, resend"]),
+        (OCCASION, "6h", "6h\nin_dubio: resend", 8, ["'in_dubio' is not known", "mean 'in_doubt'"]),
         # what YAML itself finds, or lets through
         (OCCASION, "priority: 3", "priority: 3\npriority: 4", 5, ["'priority' stands there twice, first in line 4"]),
         (OCCASION, "[SCOM_GEBURTSTAG]", "[SCOM_GEBURTSTAG", 6, ["Not valid YAML"]),
@@ -100,6 +102,35 @@ def test_a_whole_configuration_has_no_fault(config: Path) -> None:
         ),
         (INSTITUTE, "imprint:", "response: {codes: {OFFN: '1'}}\nimprint:", 12, ["'OFFN'", "Valid: VERS"]),
         (INSTITUTE, "imprint:", "response: {encoding: utf8}\nimprint:", 12, ["'utf8'", "mean 'utf-8'"]),
+        (INSTITUTE, "imprint:", "control_address: kontrolle\nimprint:", 12, ["'kontrolle'", "not a mail address"]),
+        (INSTITUTE, "imprint:", "kontrolladresse: a@b.example\nimprint:", 12, ["not known", "control_address"]),
+        (INSTITUTE, "imprint:", "send_until: 8pm\nimprint:", 12, ["send_until '8pm'", "such as 09:30"]),
+        (INSTITUTE, "imprint:", "send_until: 24:00\nimprint:", 12, ["send_until '24:00'", "such as 09:30"]),
+        (INSTITUTE, "imprint:", "limits: 5\nimprint:", 12, ["limits '5'", "`key: value` lines"]),
+        (INSTITUTE, "imprint:", "limits: {per_sec: 5}\nimprint:", 12, ["'per_sec'", "in limits", "mean 'per_second'"]),
+        (INSTITUTE, "imprint:", "limits: {per_second: 0}\nimprint:", 12, ["limits.per_second '0'", "equal to 0.001"]),
+        (INSTITUTE, "imprint:", "limits: {per_second: 1e-9}\nimprint:", 12, ["'1e-9'", "equal to 0.001"]),
+        (INSTITUTE, "imprint:", "limits: {per_second: viele}\nimprint:", 12, ["'viele'", "must be a number"]),
+        (INSTITUTE, "imprint:", "limits: {per_second: inf}\nimprint:", 12, ["'inf'", "finite number"]),
+        (
+            INSTITUTE,
+            "imprint:",
+            'limits:\n  per_domain:\n    "*": 50\n    gmx.example: -5\nimprint:',
+            15,
+            ["limits.per_domain.gmx.example '-5'", "equal to 0.001"],
+        ),
+        (INSTITUTE, "imprint:", "limits: {per_domain: {*: 5}}\nimprint:", 12, ["Not valid YAML", "alias"]),
+        (INSTITUTE, "imprint:", "limits: {per_domain: {GMX.example: 5}}\nimprint:", 12, ["write it: gmx.example."]),
+        (INSTITUTE, "imprint:", 'limits: {per_domain: {"@gmx.example": 5}}\nimprint:', 12, ["write it: gmx.example."]),
+        (INSTITUTE, "imprint:", "limits: {per_domain: {müll.example: 5}}\nimprint:", 12, ["xn--mll-hoa.example."]),
+        (
+            INSTITUTE,
+            "imprint:",
+            "limits: {per_domain: {gmx: 5}}\nimprint:",
+            12,
+            ["limits.per_domain.gmx 'gmx'", "no mail domain", "such as gmx.example", '"*" for all'],
+        ),
+        (INSTITUTE, "imprint:", 'limits: {per_domain: {"*.gmx.example": 5}}\nimprint:', 12, ["no mail domain"]),
         (INSTITUTE, "imprint:", "daily_on: alltags\nimprint:", 12, ["'alltags'", "all_days, bank_working_days"]),
         # its campaigns
         (INSTITUTE, "order: R0000001", "order: R-1", 14, ["campaigns[1].order 'R-1'", "must look like"]),
@@ -125,6 +156,43 @@ def test_a_whole_configuration_has_no_fault(config: Path) -> None:
         (INSTITUTE, "[SCOM_GEBURTSTAG]", "[Geburtstag]", 20, ["media[1] 'Geburtstag'", "must look like"]),
         (INSTITUTE, "active: true", "active: true\n    send_days: [Mo, Mi, Sonntag]", 17, ["'Sonntag'", "Mo, Di, Mi"]),
         (INSTITUTE, "active: true", "active: true\n    send_days: []", 17, ["send_days", "must not be empty"]),
+        # the day's send window
+        (
+            INSTITUTE,
+            "10:30",
+            "20:00",
+            19,
+            ["campaigns[1].blocks[2].wait.until '20:00'", "before send_until (20:00)", "no mail would go out"],
+        ),
+        (INSTITUTE, "imprint:", "send_until: 10:30\nimprint:", 20, ["until '10:30'", "before send_until (10:30)"]),
+        (
+            INSTITUTE,
+            "active: true",
+            "active: true\n    canary: {first: 5, pause: 10h}",
+            17,
+            ["campaigns[1].canary.pause", "(10:30) to send_until (20:00)", "nothing would follow"],
+        ),
+        # its canary
+        (INSTITUTE, "active: true", "active: true\n    canary: 5", 17, ["canary '5'", "`key: value` lines"]),
+        (INSTITUTE, "active: true", "active: true\n    canary: {first: -1}", 17, ["canary.first '-1'", "equal to 0"]),
+        (INSTITUTE, "active: true", "active: true\n    canary: {first: 1.5}", 17, ["'1.5'", "whole number"]),
+        (INSTITUTE, "active: true", "active: true\n    canary: {pause: 30}", 17, ["'30'", "such as 90s, 30m"]),
+        (INSTITUTE, "active: true", "active: true\n    canary: {pause: 0s}", 17, ["canary.pause '0s'", "1s to 12h"]),
+        (INSTITUTE, "active: true", "active: true\n    canary: {pause: 1d}", 17, ["canary.pause '1d'", "1s to 12h"]),
+        (
+            INSTITUTE,
+            "active: true",
+            "active: true\n    canary: {max_bounce_share: 5}",
+            17,
+            ["canary.max_bounce_share '5'", "less than or equal to 1"],
+        ),
+        (
+            INSTITUTE,
+            "active: true",
+            "active: true\n    canary: {max_complaint: 0}",
+            17,
+            ["'max_complaint' is not known in campaigns[1].canary", "mean 'max_complaints'"],
+        ),
     ],
 )
 def test_one_broken_value_gives_one_clear_fault(
@@ -175,6 +243,33 @@ def test_all_faults_of_all_files_come_at_once_in_order(config: Path, edit: Edit)
     edit(INSTITUTE, "state: NW", "state: XX")
     found = [(fault.file.name, fault.line) for fault in check(config)]
     assert found == [("99990009.yaml", 4), ("MCAG002.yaml", 4), ("MCAG002.yaml", 7), ("medium.yaml", 1)]
+
+
+def test_each_campaign_outside_the_send_window_is_named(config: Path, edit: Edit) -> None:
+    text = (config / INSTITUTE).read_text(encoding="utf-8")
+    first = text[text.index("  - order") :]
+    edit(INSTITUTE, first, first + first.replace("R0000001", "R0000002").replace("10:30", "21:15"))
+    edit(INSTITUTE, "imprint:", "send_until: 10:00\nimprint:")
+    assert [(fault.line, str(fault).partition("until ")[2][:7]) for fault in check(config)] == [
+        (20, "'10:30'"),
+        (27, "'21:15'"),
+    ]
+
+
+def test_all_that_dispatch_needs_can_be_written(config: Path, edit: Edit) -> None:
+    edit(
+        INSTITUTE,
+        "imprint:",
+        "control_address: kontrolle@bank.example\nsend_until: 18:30\n"
+        'limits: {per_second: 20, per_domain: {"*": 5, gmx.example: 0.5}}\nimprint:',
+    )
+    edit(
+        INSTITUTE,
+        "active: true",
+        "active: true\n    canary: {first: 50, pause: 30m, max_bounce_share: 0.1, max_complaints: 1}",
+    )
+    edit(OCCASION, "6h", "6h\nin_doubt: resend")
+    assert check(config) == []
 
 
 @pytest.mark.parametrize("missing", ["occasions", "templates", "institutes"])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from tests.conftest import PROJECT
 
-from reku.catalogue.campaign import Campaign
+from reku.addresses import normalise
+from reku.catalogue.campaign import Campaign, Canary
 from reku.catalogue.institute import Institute, ResponseFile, Sender
 from reku.catalogue.medium import Medium, Provider, folder_of, provider_of
-from reku.catalogue.occasion import Occasion
+from reku.catalogue.occasion import InDoubt, Occasion
 from reku.store.tables import ResponseKind
+from reku.yaml_source import read_plain
 
 OCCASION = {
     "code": "MCAG002",
@@ -183,6 +188,58 @@ def test_the_limit_of_rejects_belongs_to_the_institute_unless_the_order_has_its_
     bank = institute(max_reject_share="0.02", orders={"R1": {"max_reject_share": "0.1"}, "R2": {}})
     assert [bank.reject_limit(order) for order in ("R1", "R2", "R3")] == [0.1, 0.02, 0.02]
     assert institute().reject_limit("R1") == 0.05
+
+
+def test_sending_ends_at_eight_and_has_no_limit_unless_the_bank_says_so() -> None:
+    bank = institute()
+    assert (bank.control_address, bank.send_until) == (None, time(20))
+    assert (bank.limits.per_second, bank.limits.rate("gmx.example")) == (None, None)
+
+
+def test_the_limit_of_a_domain_is_its_own_or_that_of_the_others() -> None:
+    limits = institute(limits={"per_second": "20", "per_domain": {"*": "5", "gmx.example": "0.5"}}).limits
+    assert limits.per_second == 20
+    assert [limits.rate(name) for name in ("gmx.example", "sub.gmx.example", "t-online.example")] == [0.5, 5, 5]
+    only_gmx = institute(limits={"per_domain": {"gmx.example": "0.5"}}).limits
+    assert only_gmx.rate("t-online.example") is None
+
+
+def test_a_limited_domain_is_written_as_addresses_are_compared() -> None:
+    domain = normalise("Zoë.Müller@Bücher.Example").partition("@")[2]
+    limits = institute(limits={"per_domain": {domain: "5"}}).limits
+    assert limits.rate(domain) == 5
+
+
+def test_without_a_canary_all_mails_go_out_at_once() -> None:
+    assert campaign().canary == Canary(first=0, pause=timedelta(minutes=30), max_bounce_share=0.05, max_complaints=0)
+    assert campaign(canary={"first": "50"}).canary == Canary(first=50)
+
+
+def test_a_campaign_whose_play_out_time_was_forgotten_is_within_every_send_window() -> None:
+    forgotten = {"order": "R1", "name": "x", "active": "true", "blocks": [], "canary": {"first": "5", "pause": "12h"}}
+    assert institute(send_until="00:01", campaigns=[forgotten]).campaigns[0].play_out_time is None
+
+
+def test_a_canary_of_nobody_needs_no_time() -> None:
+    late = {"order": "R1", "name": "x", "active": "true", "blocks": BLOCKS, "canary": {"first": "0", "pause": "12h"}}
+    assert institute(campaigns=[late]).campaigns[0].canary.first == 0
+
+
+def test_what_the_handbook_shows_can_be_written(tmp_path: Path) -> None:
+    text = (PROJECT / "docs/operations.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(control_address:.*?)^```", text, re.MULTILINE | re.DOTALL)
+    file = tmp_path / "shown.yaml"
+    file.write_text(block, encoding="utf-8")
+    shown = read_plain(file)
+    shown["campaigns"][0] |= {"name": "x", "active": "true", "blocks": BLOCKS}
+    bank = institute(**shown)
+    assert bank.campaigns[0].canary.first == 50
+    assert bank.limits.rate("gmx.example") == 5
+
+
+def test_mails_in_doubt_are_not_sent_again_unless_the_occasion_says_so() -> None:
+    assert Occasion.model_validate(OCCASION).in_doubt is InDoubt.DO_NOT_RESEND
+    assert Occasion.model_validate(OCCASION | {"in_doubt": "resend"}).in_doubt is InDoubt.RESEND
 
 
 def test_a_campaign_is_found_by_its_order() -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from reku.catalogue import institutes
 from reku.simulator.customers import Acts, Customers
 from reku.simulator.journal import Journal, entries, put
-from reku.simulator.world import Bounce, Fate, Row, Unsubscribes, World
+from reku.simulator.world import BANKS, Bounce, Fate, Row, Unsubscribes, World
 
 PAGE = (
     '<form method="post"><input type="hidden" name="k" value="1"><button name="abmelden" value="ja">Ja</button></form>'
@@ -72,7 +73,7 @@ class Post:
     def __init__(self, world: World, folder: Path, tracker: Tracker) -> None:
         self.world, self.folder, self.tracker = world, folder, tracker
 
-    def deliver(self, row: Row, *, tracked: bool = True) -> None:
+    def deliver(self, row: Row, *, tracked: bool = True, recipient: str = "") -> None:
         base = self.tracker.url
         link = f"{base}/c/token" if tracked else "https://www.sparkasse-musterstadt.example/giro"
         pixel = f'<img src="{base}/o/token.gif">' if tracked else ""
@@ -89,7 +90,7 @@ class Post:
             {
                 "what": "taken",
                 "mail": name,
-                "recipient": row.customer.address.upper(),
+                "recipient": recipient or row.customer.address.upper(),
                 "envelope_from": "b+token@bounce.example",
                 "message_id": message["Message-ID"],
                 "feedback_id": f"{row.delivery_number:06d}:{row.order.number}:{row.order.institute}:reku",
@@ -220,3 +221,13 @@ def test_a_mail_of_nobody_is_counted(post: Post, world: World) -> None:
     rejected = next(row for row in world.rows() if row.fate is Fate.REJECTED)
     post.deliver(rejected)
     assert post.act() == Acts(unknown_mails=1)
+
+
+def test_nobody_reacts_to_a_copy_for_the_control_address(post: Post, world: World) -> None:
+    row = a_row(world, clicks=1)
+    own, other = (str(institutes()[bank].control_address) for bank in sorted(BANKS, key=row.order.institute.__ne__))
+    post.deliver(row, recipient=own)
+    assert post.act() == Acts()
+    post.deliver(row, recipient=other)
+    assert post.act() == Acts(unknown_mails=1)
+    assert post.tracker.asked == []

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from reku import clock
+from reku.catalogue import institutes
 from reku.records import Head, contracts, format_moment, write
 from reku.simulator.truth import Comparison, Response, compare
 from reku.simulator.world import BANKS, Fate, Row, World
@@ -295,6 +296,40 @@ def test_a_mail_that_should_not_be_or_is_not_there_is_found(
     found = demo.compare()
     assert any(says in fault for fault in found.mail_faults), found.mail_faults
     assert not found.agrees
+
+
+def control_copy(demo: Demo, **changes: str) -> dict[str, str]:
+    """What the sink notes of the copy of some delivery's mail, spoilt by the changes."""
+    bank = institutes()[BANKS[0]]
+    return demo.sink[0] | {
+        "what": "taken",
+        "recipient": str(bank.control_address),
+        "feedback_id": f"000001:R0000101:{bank.blz}:reku",
+        "mail": "control",
+        **changes,
+    }
+
+
+def test_copies_for_the_control_address_of_a_bank_are_nobodys_mails(demo: Demo) -> None:
+    right = demo.compare()
+    demo.sink += [control_copy(demo), control_copy(demo, feedback_id=f"000002:I0000201:{BANKS[0]}:reku")]
+    assert demo.compare() == right
+    assert right.agrees
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"feedback_id": f"000001:R0000101:{BANKS[1]}:reku"},
+        {"feedback_id": "None"},
+        {"feedback_id": "000001:R0000101:99999999:reku"},
+        {"recipient": "kontakt@sparkasse-musterstadt.example"},
+    ],
+)
+def test_a_copy_is_its_own_banks_only(demo: Demo, changes: dict[str, str]) -> None:
+    """A bank must never see what another one sends."""
+    demo.sink.append(control_copy(demo, **changes))
+    assert demo.compare().mail_faults == ("1 mails came that belong to no row.",)
 
 
 def test_mails_in_doubt_are_neither_demanded_nor_refused(demo: Demo) -> None:

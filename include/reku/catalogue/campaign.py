@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from reku.catalogue.fields import ClockTime, MediumKey, Model, OrderNumber, Text, no_repeats
+from reku.catalogue.fields import ClockTime, Duration, MediumKey, Model, OrderNumber, Share, Text, no_repeats
 
 
 class Weekday(StrEnum):
@@ -54,6 +54,22 @@ Block = Annotated[StartBlock | WaitBlock | SendBlock, Field(discriminator="block
 _BLOCK_ORDER = ("start", "wait", "send")
 
 
+class Canary(Model):
+    """The first mails of a delivery go out alone; the others follow only if those were taken well."""
+
+    first: int = Field(0, ge=0, description="how many mails of a delivery go out before the pause; 0: no canary")
+    pause: Duration = Field(timedelta(minutes=30), description="how long the dispatch waits for bounces and complaints")
+    max_bounce_share: Share = Field(0.05, description="share of the first that may bounce; above it nothing follows")
+    max_complaints: int = Field(0, ge=0, description="complaints about the first; above it nothing follows")
+
+    @field_validator("pause")
+    @classmethod
+    def _within_a_day(cls, value: timedelta) -> timedelta:
+        if not timedelta(0) < value <= timedelta(hours=12):
+            raise ValueError("give 1s to 12h")
+        return value
+
+
 class Campaign(Model):
     """Joins an order's list to media (Kampagne). What an operator forgot is None or empty here and stops dispatch."""
 
@@ -62,6 +78,7 @@ class Campaign(Model):
     active: bool = Field(description="whether it sends at all")
     blocks: tuple[Block, ...] = Field(description="start → wait → send")
     send_days: tuple[Weekday, ...] = Field(tuple(Weekday), min_length=1, description="permitted weekdays")
+    canary: Canary = Field(Canary(), description="mails that go out first and decide on the others")
 
     _days_once = field_validator("send_days")(no_repeats)
 

@@ -32,7 +32,10 @@ def _duration(value: object) -> object:
     found = _DURATION.fullmatch(value.strip())
     if not found:
         raise ValueError("give a whole number and a unit, such as 90s, 30m, 4h or 2d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    try:
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    except OverflowError:
+        raise ValueError("is longer than any calendar") from None
 
 
 def _clock_time(value: object) -> object:
@@ -60,6 +63,37 @@ def _german_state(value: str) -> str:
     return value
 
 
+def _mail_address(value: str) -> str:
+    from reku.addresses import is_valid  # email_validator is loaded for institutes only, not for each DAG parse
+
+    if not is_valid(value):
+        raise ValueError("is not a mail address")
+    return value
+
+
+def _recipient_domain(value: str) -> str:
+    """A domain in the form that normalised addresses have, or "*". Raises ValueError saying how to write it."""
+    if value == OTHER_DOMAINS:
+        return value
+    from reku.addresses import normalise  # see _mail_address
+
+    try:
+        domain = normalise(f"x@{value.strip().lstrip('@').rstrip('.')}").partition("@")[2]
+    except ValueError:
+        domain = ""
+    if "." not in domain:
+        raise ValueError(
+            f'is no mail domain; give what stands after the @ of addresses, such as gmx.example, or "{OTHER_DOMAINS}" '
+            "for all that are not named"
+        )
+    if value != domain:
+        raise ValueError(f"must be written as mail servers write it: {domain}")
+    return value
+
+
+OTHER_DOMAINS = "*"
+"""Stands for every recipient domain that is not named."""
+
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 ClockTime = Annotated[time, BeforeValidator(_clock_time)]
 BerlinMoment = Annotated[datetime, BeforeValidator(_berlin_moment)]
@@ -72,6 +106,9 @@ HexColour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Domain = Annotated[
     str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$", max_length=253)
 ]
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+RecipientDomain = Annotated[str, AfterValidator(_recipient_domain)]
+Rate = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 ResponseCode = Literal["VERS", "ZUGE", "OEFF", "KLIC", "ABME", "BESC", "HBOU", "SBOU", "UBOU", "ZRUE", "NVER"]
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import time, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from reku.catalogue.campaign import Campaign
+from reku.catalogue.campaign import Campaign, WaitBlock
 from reku.catalogue.fields import (
+    OTHER_DOMAINS,
     BerlinMoment,
+    ClockTime,
     Domain,
     Duration,
     GermanState,
     HexColour,
+    MailAddress,
     Model,
     OrderNumber,
+    Rate,
+    RecipientDomain,
     ResponseCode,
     Share,
     Text,
@@ -41,18 +49,9 @@ class Sender(Model):
     """Who a bank's mails come from."""
 
     name: Text = Field(description="display name in From")
-    address: Text = Field(description="address in From when the advisor's may not be used")
+    address: MailAddress = Field(description="address in From when the advisor's may not be used")
     domains: tuple[Domain, ...] = Field(min_length=1, description="the bank's sender domains, lower case")
-    reply_to: str | None = Field(None, description="address for answers; none: the sender's")
-
-    @field_validator("address", "reply_to")
-    @classmethod
-    def _is_address(cls, value: str | None) -> str | None:
-        from reku.addresses import is_valid  # email_validator is loaded for institutes only, not for each DAG parse
-
-        if value is not None and not is_valid(value):
-            raise ValueError("is not a mail address")
-        return value
+    reply_to: MailAddress | None = Field(None, description="address for answers; none: the sender's")
 
     @model_validator(mode="after")
     def _own_domain(self) -> Sender:
@@ -91,6 +90,19 @@ class ResponseFile(Model):
     encoding: Literal["utf-8", "iso-8859-15"] = Field("utf-8", description="encoding of the file")
 
 
+class Limits(Model):
+    """How fast a bank's mails may go out, in mails a second."""
+
+    per_second: Rate | None = Field(None, description="mails a second of all the bank's deliveries; none: no limit")
+    per_domain: dict[RecipientDomain, Rate] = Field(
+        default_factory=dict, description='recipient domain → mails a second; "*": each domain that is not named'
+    )
+
+    def rate(self, domain: str) -> float | None:
+        """The limit of one recipient domain (lower case, A-labels) in mails a second, or None for no limit."""
+        return self.per_domain.get(domain, self.per_domain.get(OTHER_DOMAINS))
+
+
 class Institute(Model):
     """One bank with its campaigns; one YAML file named by the BLZ."""
 
@@ -102,6 +114,9 @@ class Institute(Model):
         None, description="control files made earlier are refused; none: not switched on"
     )
     sender: Sender = Field(description="who mails come from")
+    control_address: MailAddress | None = Field(
+        None, description="Kontrolladresse: gets one uncounted copy of each delivery's mail; none: nobody does"
+    )
     colours: Colours = Field(description="colours in mails")
     imprint: Text = Field(description="full text of the imprint; a link is not enough (domain.md 4.3)")
     daily_on: Literal["all_days", "bank_working_days"] = Field("all_days", description="what the rhythm TAEGLICH means")
@@ -120,12 +135,25 @@ class Institute(Model):
     )
     unsubscribe_scope: UnsubscribeScope = Field(UnsubscribeScope.ORDER, description="how far an unsubscribe reaches")
     response: ResponseFile = Field(ResponseFile(), description="wishes for the response file")
+    send_until: ClockTime = Field(
+        time(20, 0), description="end of the day's send window, Europe/Berlin; it begins with the play-out time"
+    )
+    limits: Limits = Field(Limits(), description="how fast mails may go out")
     campaigns: tuple[Campaign, ...] = Field((), description="one for each order that shall send")
 
     @field_validator("campaigns")
     @classmethod
     def _one_per_order(cls, campaigns: tuple[Campaign, ...]) -> tuple[Campaign, ...]:
         no_repeats(tuple(campaign.order for campaign in campaigns))
+        return campaigns
+
+    @field_validator("campaigns")
+    @classmethod
+    def _within_send_window(cls, campaigns: tuple[Campaign, ...], info: ValidationInfo) -> tuple[Campaign, ...]:
+        send_until = info.data.get("send_until")  # missing when it is wrong itself
+        faults = list(_outside_send_window(campaigns, send_until)) if send_until else []
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
         return campaigns
 
     def campaign(self, order: str) -> Campaign | None:
@@ -136,3 +164,36 @@ class Institute(Model):
         """The share of rejected rows above which a delivery of this order is refused."""
         own = self.orders.get(order)
         return self.max_reject_share if own is None or own.max_reject_share is None else own.max_reject_share
+
+
+def _outside_send_window(campaigns: tuple[Campaign, ...], send_until: time) -> Iterator[InitErrorDetails]:
+    """A fault, with its place, for each campaign that could send nothing, or nothing after its canary."""
+    for number, campaign in enumerate(campaigns):
+        play_out, canary = campaign.play_out_time, campaign.canary
+        if play_out is None:
+            continue
+        times = {"begin": f"{play_out:%H:%M}", "end": f"{send_until:%H:%M}"}
+        if play_out >= send_until:
+            block = next(index for index, block in enumerate(campaign.blocks) if isinstance(block, WaitBlock))
+            yield InitErrorDetails(
+                type=PydanticCustomError(
+                    "send_window", "must lie before send_until ({end}), when sending ends; no mail would go out", times
+                ),
+                loc=(number, "blocks", block, "wait", "until"),
+                input=times["begin"],
+            )
+        elif canary.first and _since_midnight(play_out) + canary.pause >= _since_midnight(send_until):
+            yield InitErrorDetails(
+                type=PydanticCustomError(
+                    "send_window",
+                    "reaches from the play-out time ({begin}) to send_until ({end}) or beyond, when sending ends; "
+                    "nothing would follow the first mails",
+                    times,
+                ),
+                loc=(number, "canary", "pause"),
+                input=canary.pause,
+            )
+
+
+def _since_midnight(moment: time) -> timedelta:
+    return timedelta(hours=moment.hour, minutes=moment.minute)

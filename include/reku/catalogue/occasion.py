@@ -29,6 +29,13 @@ class Family(StrEnum):
     OWN = "Eigene Anlässe"  # a bank's own occasion
 
 
+class InDoubt(StrEnum):
+    """What becomes of a mail whose hand-over was begun and never answered (ungeklärt)."""
+
+    DO_NOT_RESEND = "do_not_resend"  # only a person decides: `reku messages resolve`
+    RESEND = "resend"  # the next dispatch sends it again with the same Message-ID, while it is in its window
+
+
 class Window(Model):
     """The days around Anlass_Datum on which a mail may go out, both included (DESIGN section 3)."""
 
@@ -52,6 +59,11 @@ class Occasion(Model):
     media: tuple[MediumKey, ...] = Field(description="keys of the media suited to it; may be empty")
     window: Window = Field(description="days around Anlass_Datum on which a mail may go out")
     response_window: Duration = Field(description="how long a run waits for responses after dispatch")
+    in_doubt: InDoubt = Field(
+        InDoubt.DO_NOT_RESEND,
+        description="mails in doubt: do_not_resend: only a person decides (`reku messages resolve`); resend: the next "
+        "dispatch sends them again with the same Message-ID while they are in their window",
+    )
 
     _media_once = field_validator("media")(no_repeats)
 

@@ -42,10 +42,11 @@ class Places:
         self.mails = self.sink / "mails"
         self.rules = self.sink / "rules.json"
         self.customers_truth = here.path / "customers.jsonl"
+        self.journals = here.path / "journal"
 
     def forget(self) -> None:
         """Remove everything of an earlier demo but its secrets, its logs and its database server."""
-        for folder in (self.home.files, self.home.mailbox, self.sink, self.home.airflow / "logs"):
+        for folder in (self.home.files, self.home.mailbox, self.sink, self.journals, self.home.airflow / "logs"):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (self.state, self.clock, self.customers_truth):
             file.unlink(missing_ok=True)
@@ -108,6 +109,7 @@ def _plan(places: Places, *, anew: bool) -> Plan:
         "REKU_ENVIRONMENT": "T",
         "REKU_FILES_URL": str(places.home.files),
         "REKU_BOUNCE_MAILDIR": str(places.home.mailbox),
+        "REKU_JOURNAL_DIR": str(places.journals),
         "REKU_SMTP_HOST": LOOPBACK,
         "REKU_SMTP_PORT": os.environ.get("REKU_SMTP_PORT", up.SINK_PORT),
         "REKU_SMTP_TLS": "false",

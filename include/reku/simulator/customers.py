@@ -18,11 +18,12 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import httpx
 
 from reku import clock
+from reku.catalogue import institutes
 from reku.errors import SetupError
 from reku.simulator.bounce_mails import automatic_answer, status_notification
 from reku.simulator.html import Seen
 from reku.simulator.journal import Journal, entries, put
-from reku.simulator.world import Row, Unsubscribes, World
+from reku.simulator.world import Row, Unsubscribes, World, normal_form
 
 MOST_TRIES = 5
 """How often an act is tried that the tracker answers wrongly."""
@@ -81,7 +82,7 @@ class Customers:
                 continue
             row = row_of(self._world, taken)
             if row is None:
-                sums["unknown_mails"] += 1
+                sums["unknown_mails"] += not is_control_copy(taken)
                 continue
             for act, perform in self._acts(row, taken):
                 if (taken["mail"], act) not in self._done:
@@ -208,11 +209,24 @@ class Customers:
 
 def row_of(world: World, taken: dict[str, Any]) -> Row | None:
     """The row of a mail in the sink's truth file, by recipient and Feedback-ID; None if it belongs to none."""
+    delivery, order, institute = _sent_for(taken)
+    return world.row_of(institute, order, delivery, taken["recipient"]) if institute else None
+
+
+def is_control_copy(taken: dict[str, Any]) -> bool:
+    """Whether a mail in the sink's truth file is the copy for its own bank's control address: nobody reacts to it."""
+    bank = institutes().get(_sent_for(taken)[2])
+    if bank is None or bank.control_address is None:
+        return False
+    return normal_form(bank.control_address) == normal_form(taken["recipient"])
+
+
+def _sent_for(taken: dict[str, Any]) -> tuple[int, str, str]:
+    """Delivery number, order number and BLZ out of a mail's Feedback-ID; an empty BLZ where it has none of ours."""
     parts = str(taken["feedback_id"]).split(":")
     if len(parts) != 4 or not parts[0].isdecimal():
-        return None
-    delivery, order, institute, _ = parts
-    return world.row_of(institute, order, int(delivery), taken["recipient"])
+        return 0, "", ""
+    return int(parts[0]), parts[1], parts[2]
 
 
 def _is_farewell(text: str) -> bool:
