@@ -8,20 +8,23 @@ a condition may stand around whole elements (inside `<mj-raw>`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
 import mjml
 from jinja2 import Template, TemplateSyntaxError
-from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import escape
 
 from reku.catalogue import institutes, media, medium_folder
+from reku.catalogue.institute import Institute
 from reku.catalogue.links import DOMAIN, link_targets
-from reku.catalogue.models import Institute, Medium
+from reku.catalogue.medium import Medium
 from reku.errors import ConfigError
 from reku.mailing import placeholders, sources
+from reku.mailing.prefilled import is_constant, prefilled
+from reku.mailing.quoted import ended, without_gaps
 from reku.mailing.sources import Source
 from reku.settings import settings
 from reku.yaml_source import line_of
@@ -44,33 +47,55 @@ class Content:
 
 @dataclass(frozen=True)
 class CompiledMedium:
-    """A medium for one institute. `links`: name → target in the order of their numbers (Link_Nr, from 1)."""
+    """A medium for one institute.
+
+    `links`: name → target in the order of their numbers (Link_Nr, from 1). `constants`: what is the same for everybody.
+    `quoted_html` and `quoted_text` are `html` and `text` as they stand in a mail, see `prefilled`.
+    """
 
     medium: Medium
     institute: Institute
     links: Mapping[str, str]
-    bank: Mapping[str, str]
+    constants: Mapping[str, str]
     subject: Template
     preheader: Template
     html: Template
     text: Template
+    quoted_html: Template
+    quoted_text: Template
 
     def render(
         self, person: Mapping[str, str], *, links: Mapping[str, str], unsubscribe: str, pixel: str = ""
     ) -> Content:
-        """Fill it for one person.
+        """What a person gets to read; the arguments as for `values`."""
+        values = self.values(person, links=links, unsubscribe=unsubscribe, pixel=pixel)
+        text = _EMPTY_LINES.sub("\n\n", self.text.render(values)).strip("\n") + "\n"
+        return Content(values["Betreff"], self.html.render(values).rstrip("\n") + "\n", text)
+
+    def values(
+        self, person: Mapping[str, str], *, links: Mapping[str, str], unsubscribe: str, pixel: str = ""
+    ) -> dict[str, str]:
+        """All placeholders for one person, `Betreff` (the subject) among them.
 
         `person`: delivered fields by German name. `links`: name → URL as it shall stand in the mail. `pixel`: URL of
         the open pixel, empty for none.
         """
         values = placeholders.person_values(person, self.medium.fallbacks)
-        values.update(self.bank)
         values.update((placeholders.LINK + name, url) for name, url in links.items())
-        values.update(Abmelde_Link=unsubscribe, Zaehlpixel=pixel)
-        values["Betreff"] = subject = _one_line(self.subject.render(values))
-        values["Vorschau"] = _one_line(self.preheader.render(values))
-        text = _EMPTY_LINES.sub("\n\n", self.text.render(values)).strip() + "\n"
-        return Content(subject, self.html.render(values), text)
+        values.update(self.constants, Abmelde_Link=unsubscribe, Zaehlpixel=pixel)
+        for name, template in (("Betreff", self.subject), ("Vorschau", self.preheader)):
+            if name not in values:
+                values[name] = _one_line(_filled(template, values))
+        return values
+
+    def bodies(self, values: dict[str, str]) -> tuple[str, str]:
+        """Text and HTML part in quoted-printable, with a line end at their end; decoded they are what `render` says."""
+        return without_gaps(_filled(self.quoted_text, values)), ended(_filled(self.quoted_html, values))
+
+
+def _filled(template: Template, values: dict[str, str]) -> str:
+    """What `Template.render` does, without its two copies of all values."""
+    return "".join(template.root_render_func(template.new_context(values, shared=True)))
 
 
 def _one_line(text: str) -> str:
@@ -140,17 +165,23 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
         sources.check_jinja(source, names, medium.fallbacks)
         if source.file.suffix == ".mjml":
             sources.check_mjml(source, is_mail=source.file.parent == folder)
-    plain, escaping = sources.environment(html=False), sources.environment(html=True)
-    mail, text = sources.read(folder / "mail.mjml"), sources.read(folder / "mail.txt")
+    text = sources.resolved(sources.read(folder / "mail.txt"), root)
+    html = _html(sources.read(folder / "mail.mjml"), root)
+    constants = placeholders.bank_values(institute)
+    for name, source in (("Betreff", subject), ("Vorschau", preheader)):
+        if is_constant(source.text, constants):
+            constants[name] = _one_line(_template(str, source.text, source.file).render(constants))
     compiled = CompiledMedium(
         medium,
         institute,
         _targets(medium, institute, yaml_file),
-        placeholders.bank_values(institute),
-        subject=plain.from_string(subject.text),
-        preheader=plain.from_string(preheader.text),
-        html=_template(escaping, _html(mail, root), mail),
-        text=_template(plain, sources.resolved(text, root), text),
+        constants,
+        subject=_template(str, subject.text, yaml_file),
+        preheader=_template(str, preheader.text, yaml_file),
+        html=_template(escape, html, folder / "mail.mjml"),
+        text=_template(str, text, folder / "mail.txt"),
+        quoted_html=prefilled(html, constants, html=True),
+        quoted_text=prefilled(text, constants, html=False),
     )
     _try(compiled, subject, folder)
     return compiled
@@ -209,11 +240,11 @@ def _line_of_text(source: Source, text: str) -> int | None:
     return before.count("\n") + 1 if found else None
 
 
-def _template(environment: SandboxedEnvironment, text: str, mail: Source) -> Template:
+def _template(shown: Callable[[object], str], text: str, file: Path) -> Template:
     try:
-        template: Template = environment.from_string(text)
+        template: Template = sources.environment(shown).from_string(text)
     except TemplateSyntaxError as error:  # each file is right by itself, so an `if` is torn apart by an element
-        raise ConfigError(f"Not valid Jinja once it is put together: {error.message}", file=mail.file) from None
+        raise ConfigError(f"Not valid Jinja once it is put together: {error.message}", file=file) from None
     return template
 
 
@@ -228,5 +259,5 @@ def _try(compiled: CompiledMedium, subject: Source, folder: Path) -> None:
             if _TRIAL_LINK not in part:
                 raise ConfigError("The mail has no unsubscribe link {{ Abmelde_Link }}.", file=folder / name)
             readable = unescape(part)
-            if not all(line in readable for line in compiled.bank["Bank_Impressum"].splitlines()):
+            if not all(line in readable for line in compiled.constants["Bank_Impressum"].splitlines()):
                 raise ConfigError("The mail has no imprint {{ Bank_Impressum }}.", file=folder / name)

@@ -1,18 +1,23 @@
-"""One compiled medium + one person = one mail, ready for SMTP (domain.md 3.2, 4.3; RFC 5322, 2046, 8058)."""
+"""One compiled medium + one person = one mail, ready for SMTP (domain.md 3.2, 4.3; RFC 5322, 2046, 8058).
+
+This runs once for every mail, so whatever is the same for many is made once and kept: the bodies come half filled from
+`compile`; a sender's fields, a domain and the date are remembered here.
+"""
 
 from __future__ import annotations
 
-import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
 
-from email_validator import EmailNotValidError, validate_email
+from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from reku import clock
 from reku.addresses import is_valid
-from reku.catalogue.models import Institute
+from reku.catalogue.institute import Institute
 from reku.errors import StageError
 from reku.mailing import headers
 from reku.mailing.compile import CompiledMedium
@@ -20,6 +25,9 @@ from reku.mailing.links import Links
 from reku.settings import settings
 
 _BOUNDARY = "=_reku"  # quoted-printable never writes `=_`, so no part can contain it
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PLAIN_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:[A-Za-z0-9]+[.-])*[A-Za-z0-9]+)")
+"""An address in ASCII without quotes, and without `--` in its domain: neither needs a look at Unicode."""
 
 
 class MailFault(StageError):
@@ -32,7 +40,10 @@ class MailFault(StageError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail ready for SMTP. `data`: CRLF, lines of at most 998 bytes, ASCII unless `smtputf8`."""
+    """A mail ready for SMTP.
+
+    `data`: lines end in CRLF, have at most 998 bytes and never begin with a dot; ASCII unless `smtputf8`.
+    """
 
     message_id: str
     envelope_from: str
@@ -48,90 +59,103 @@ def fill(
     *,
     order_number: str,
     delivery_number: int,
+    message_id: str = "",
 ) -> Mail:
     """The mail for one person.
 
-    `person`: delivered fields by German name (9.3, 9.4). The sender is the advisor only if name and address are both
-    there and the address lies in a domain of the institute; answers then go to the advisor as well.
-    Raises MailFault for a control character in any value and for an address that no mail can be sent to.
+    `person`: delivered fields by German name (9.3, 9.4). `message_id`: the one of an earlier try, if there was one. The
+    sender is the advisor only if name and address are both there and the address lies in a domain of the institute;
+    answers then go to the advisor as well.
+    Raises MailFault for a control character in any value and for an address that no mail can be sent to, ValueError for
+    one in the order's number or the Message-ID.
     """
     _refuse_control_characters(person)
+    if headers.UNSAFE.search(order_number + message_id):
+        raise ValueError("a control character in an order number or a Message-ID")
     recipient = _deliverable(person)
     institute = compiled.institute
-    content = compiled.render(
+    values = compiled.values(
         person,
         links={name: links.click_url(number, url) for number, (name, url) in enumerate(compiled.links.items(), 1)},
         unsubscribe=links.unsubscribe_url,
         pixel=links.open_pixel_url or "",
     )
-    sender_name, sender, reply_to = _sender(person, institute)
-    message_id = f"<{links.reference}@{sender.rpartition('@')[2]}>"
-    head = (
-        headers.mailbox("From", sender_name, sender),
-        headers.mailbox("To", _shown_name(person), recipient),
-        headers.mailbox("Reply-To", "", reply_to),
-        headers.text("Subject", content.subject),
-        f"Date: {format_datetime(clock.berlin(clock.now()))}",
-        f"Message-ID: {message_id}",
-        f"List-Unsubscribe: <{links.unsubscribe_url}>",
-        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
-        f"Feedback-ID: {delivery_number:06d}:{order_number}:{institute.blz}:reku",
-        "Auto-Submitted: auto-generated",
-        "MIME-Version: 1.0",
-        f'Content-Type: multipart/alternative; boundary="{_BOUNDARY}"',
-    )
-    data = b"\r\n".join(
-        (
-            *(line.encode() for line in head),
-            b"",
-            *_part("plain", content.text),
-            *_part("html", content.html),
-            f"--{_BOUNDARY}--".encode(),
-            b"",
-        )
+    text, html = compiled.bodies(values)
+    sender = _sender(*_sender_of(person, institute))
+    message_id = message_id or f"<{links.reference}@{sender.domain}>"
+    mail = (
+        f"{sender.fields}\r\n"
+        f"{headers.mailbox('To', _shown_name(person), recipient)}\r\n"
+        f"{headers.text('Subject', values['Betreff'])}\r\n"
+        f"Date: {_date(int(clock.now().timestamp()))}\r\n"
+        f"Message-ID: {message_id}\r\n"
+        f"List-Unsubscribe: <{links.unsubscribe_url}>\r\n"
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+        f"Feedback-ID: {delivery_number:06d}:{order_number}:{institute.blz}:reku\r\n"
+        "Auto-Submitted: auto-generated\r\n"
+        "MIME-Version: 1.0\r\n"
+        f'Content-Type: multipart/alternative; boundary="{_BOUNDARY}"\r\n'
+        "\r\n"
+        f"--{_BOUNDARY}\r\n"
+        'Content-Type: text/plain; charset="utf-8"\r\n'
+        "Content-Transfer-Encoding: quoted-printable\r\n"
+        "\r\n"
+        f"{text}\r\n"
+        f"--{_BOUNDARY}\r\n"
+        'Content-Type: text/html; charset="utf-8"\r\n'
+        "Content-Transfer-Encoding: quoted-printable\r\n"
+        "\r\n"
+        f"{html}\r\n"
+        f"--{_BOUNDARY}--\r\n"
     )
     return Mail(
         message_id,
         envelope_from=f"b+{links.reference}@{settings().bounce_domain}",
         envelope_to=recipient,
-        data=data,
-        smtputf8=not (recipient.isascii() and sender.isascii() and reply_to.isascii()),
-    )
-
-
-def _part(kind: str, text: str) -> tuple[bytes, ...]:
-    body = text.replace("\r\n", "\n").replace("\n", "\r\n") + ("" if text.endswith("\n") else "\r\n")
-    return (
-        f"--{_BOUNDARY}".encode(),
-        f'Content-Type: text/{kind}; charset="utf-8"'.encode(),
-        b"Content-Transfer-Encoding: quoted-printable",
-        b"",
-        # The break before the boundary is the boundary's; b2a_qp takes CRLF for its soft breaks from the text.
-        binascii.b2a_qp(body.encode()),
+        data=mail.encode(),
+        smtputf8=not (recipient.isascii() and sender.fields.isascii()),
     )
 
 
 def _refuse_control_characters(person: Mapping[str, str]) -> None:
+    if not headers.UNSAFE.search("".join(filter(None, person.values()))):
+        return
     for field, value in person.items():
         if value and headers.UNSAFE.search(value):
-            reference = headers.UNSAFE.sub("?", person.get("Referenz") or "a row without Referenz")
-            raise MailFault(field, reference, "holds a control character or a line break")
+            raise MailFault(field, _reference(person), "holds a control character or a line break")
+
+
+def _reference(person: Mapping[str, str]) -> str:
+    return headers.UNSAFE.sub("?", person.get("Referenz") or "a row without Referenz")
 
 
 def _deliverable(person: Mapping[str, str]) -> str:
     """The address as delivered, its domain as A-label, as SMTP wants it."""
+    address = (person.get("EMail") or "").strip()
     try:
-        valid = validate_email(
-            (person.get("EMail") or "").strip(),
-            check_deliverability=False,
-            allow_smtputf8=True,
-            globally_deliverable=False,
-            strict=True,
-        )
+        plain = _PLAIN_ADDRESS.fullmatch(address)
+        if plain and _is_left_alone(plain[1]) and len(address) <= 254:
+            return f"{plain[1]}@{_ascii_domain(plain[2])}"
+        valid = _validated(address)
     except EmailNotValidError:
-        reference = person.get("Referenz") or "a row without Referenz"
-        raise MailFault("EMail", reference, "is not a mail address") from None
+        raise MailFault("EMail", _reference(person), "is not a mail address") from None
     return f"{valid.local_part}@{valid.ascii_domain}"
+
+
+def _is_left_alone(local_part: str) -> bool:
+    """Whether `email_validator` takes it as it is: it writes `Postmaster` and the like small, and has a limit."""
+    return len(local_part) <= 64 and (local_part.islower() or not local_part.isalpha())
+
+
+@lru_cache(maxsize=4096)
+def _ascii_domain(domain: str) -> str:
+    return _validated(f"a@{domain}").ascii_domain
+
+
+def _validated(address: str) -> ValidatedEmail:
+    return validate_email(
+        address, check_deliverability=False, allow_smtputf8=True, globally_deliverable=False, strict=True
+    )
 
 
 def _shown_name(person: Mapping[str, str]) -> str:
@@ -139,7 +163,7 @@ def _shown_name(person: Mapping[str, str]) -> str:
     return " ".join(name for name in names if name) or (person.get("Firma") or "").strip()
 
 
-def _sender(person: Mapping[str, str], institute: Institute) -> tuple[str, str, str]:
+def _sender_of(person: Mapping[str, str], institute: Institute) -> tuple[str, str, str]:
     """Name, address and reply address of the sender (domain.md 2.1, 9.3 fields 18 and 19)."""
     name = (person.get("Berater_Absendername") or "").strip()
     address = (person.get("Berater_E-Mail") or "").strip()
@@ -149,7 +173,24 @@ def _sender(person: Mapping[str, str], institute: Institute) -> tuple[str, str, 
     return bank.name, bank.address, bank.reply_to or bank.address
 
 
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    fields: str
+    domain: str
+
+
+@lru_cache(maxsize=4096)
+def _sender(name: str, address: str, reply_to: str) -> _Sender:
+    fields = f"{headers.mailbox('From', name, address)}\r\n{headers.mailbox('Reply-To', '', reply_to)}"
+    return _Sender(fields, domain=address.rpartition("@")[2])
+
+
 @lru_cache(maxsize=4096)
 def _is_plain(address: str) -> bool:
     """Whether an advisor's address is valid and needs no SMTPUTF8 for the sake of the sender alone."""
     return address.isascii() and is_valid(address)
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return format_datetime(clock.berlin(datetime.fromtimestamp(second, UTC)))

@@ -36,26 +36,26 @@ def mailbox(name: str, shown: str, address: str) -> str:
     _refuse_unsafe(address)
     if not shown:
         return f"{name}: {address}"
-    if not shown.isascii() or len(shown) > _LINE - len(name) - 4 or _ENCODED.search(shown):
+    phrase = _phrase(shown) if shown.isascii() and not _ENCODED.search(shown) else _words(shown)
+    if len(phrase) > _LINE - len(name) - 2:
         phrase = _words(shown)
-    elif _ATOMS.fullmatch(shown):
-        phrase = shown
-    else:
-        phrase = '"' + shown.replace("\\", "\\\\").replace('"', '\\"') + '"'
     line = f"{name}: {phrase} <{address}>"
     return line if len(line.rpartition("\n")[2]) <= _LINE else f"{name}: {phrase}\r\n <{address}>"
 
 
+def _phrase(shown: str) -> str:
+    return shown if _ATOMS.fullmatch(shown) else '"' + shown.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _words(value: str) -> str:
     """Encoded words of whole characters, one on each line (RFC 2047 section 2 and 5)."""
-    words, chunk = [], b""
-    for character in value:
-        piece = character.encode()
-        if len(chunk) + len(piece) > _WORD_BYTES:
-            words.append(chunk)
-            chunk = b""
-        chunk += piece
-    words.append(chunk)
+    rest, words = value.encode(), []
+    while rest:
+        end = _WORD_BYTES
+        while end < len(rest) and rest[end] & 0xC0 == 0x80:  # the next word would begin inside of a character
+            end -= 1
+        words.append(rest[:end])
+        rest = rest[end:]
     return "\r\n ".join(f"=?utf-8?b?{binascii.b2a_base64(word, newline=False).decode()}?=" for word in words)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from markupsafe import Markup, escape
 
-from reku.catalogue.models import Institute
+from reku.catalogue.institute import Institute
 
 MANDATORY = ("Referenz", "Personennummer", "Anlass_Datum", "Anrede", "EMail")
 """Delivered fields that the gate lets nobody through without."""
@@ -52,11 +52,12 @@ LINK = "link_"
 """`link_<name>` is the link `<name>` of the medium."""
 
 DELIVERED_AS = {"Berater_E_Mail": "Berater_E-Mail"}
+_FIELDS = tuple((name, DELIVERED_AS.get(name, name)) for name in (*MANDATORY, *OPTIONAL))
 
 
 def person_values(person: Mapping[str, str], fallbacks: Mapping[str, str]) -> dict[str, str]:
     """All delivered placeholders of a person, trimmed; empty optional ones take their fallback, else stay empty."""
-    values = {name: (person.get(DELIVERED_AS.get(name, name)) or "").strip() for name in (*MANDATORY, *OPTIONAL)}
+    values = {name: (person.get(field) or "").strip() for name, field in _FIELDS}
     values["briefanrede"] = salutation(values)
     for name, fallback in fallbacks.items():
         values[name] = values[name] or fallback

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reku.catalogue import media
-from reku.catalogue.models import Institute
+from reku.catalogue.institute import Institute
 from reku.errors import ConfigError
 from reku.mailing.compile import Content, compile_medium
 from reku.settings import settings

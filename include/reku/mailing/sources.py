@@ -7,7 +7,7 @@ A template may do little: show placeholders, choose with `if`, use a few filters
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
@@ -58,16 +58,20 @@ _PARENTS = {
 _LINK_TARGETS = re.compile(rf"\{{\{{\s*({LINK}\w+|Abmelde_Link)\s*\}}\}}|(mailto|tel):.*|#.*", re.DOTALL)
 
 
-def environment(*, html: bool) -> SandboxedEnvironment:
-    """A Jinja environment without any function, that escapes for HTML if `html` and refuses unknown names."""
-    made = SandboxedEnvironment(autoescape=html, undefined=StrictUndefined, keep_trailing_newline=True)
+def environment(shown: Callable[[object], str]) -> SandboxedEnvironment:
+    """A Jinja environment without any function, that refuses unknown names.
+
+    `shown`: what stands in the mail for a value: `markupsafe.escape` in HTML, `str` in plain text. Everything that is
+    no text of the template itself passes through it: there is no way around it, as with `|safe` and autoescape.
+    """
+    made = SandboxedEnvironment(finalize=shown, undefined=StrictUndefined, keep_trailing_newline=True)
     made.globals.clear()
     made.filters = {name: made.filters[name] for name in FILTERS}
     made.tests = {}
     return made
 
 
-_PARSER = environment(html=True)
+_PARSER = environment(str)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,60 @@
+"""Quoted-printable in pieces (RFC 2045 section 6.7).
+
+Every piece begins and ends at the start of a line, behind a soft break where its text does not end one. So what is the
+same for everybody is encoded once, a person's values when they are known, and pieces put together are a valid body
+without another look at them. No line is longer than 76 characters, none begins with a dot (SMTP would have to double
+it), and no character is torn apart by a soft break.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import b2a_qp
+from functools import lru_cache
+
+from markupsafe import escape
+
+_SOFT_BREAK = "=\r\n"
+_LINE = 73  # 76 less the `=` of a soft break and the two more characters of a first dot, which becomes =2E
+_AS_IT_IS = re.compile(r"[ -<>-~]*[!-<>-~]")
+_LINES = re.compile(
+    rf".{{1,{_LINE}}}(?<!=)(?<!=[0-9A-F])(?!=[89AB])"
+)  # never inside of =XX, nor before a byte 10xxxxxx
+
+
+def quoted(text: str) -> str:
+    """The text as one piece; its line ends (`\\n`) become CRLF."""
+    *whole, last = text.split("\n")
+    return "".join([f"{_line(line)}\r\n" for line in whole]) + (_line(last) + _SOFT_BREAK if last else "")
+
+
+def _line(text: str) -> str:
+    code = text if _AS_IT_IS.fullmatch(text) else b2a_qp(text.encode(), istext=False).replace(b"=\n", b"").decode()
+    if len(code) <= _LINE and not code.startswith("."):
+        return code
+    return _SOFT_BREAK.join(f"=2E{line[1:]}" if line[0] == "." else line for line in _LINES.findall(code))
+
+
+@lru_cache(maxsize=256, typed=True)  # most values stand in a mail more than once
+def value_in_text(value: object) -> str:
+    """What a placeholder shows in plain text, as a piece."""
+    return quoted(str(value))
+
+
+@lru_cache(maxsize=256, typed=True)
+def value_in_html(value: object) -> str:
+    """What a placeholder shows in HTML, as a piece."""
+    return value_in_text(str(escape(value)))
+
+
+def without_gaps(body: str) -> str:
+    """A body of pieces with never more than one empty line in a row, none at either end: an empty `if` leaves some."""
+    body = body.replace("=\r\n\r\n", "\r\n")  # a soft break before a line end says nothing
+    while "\r\n\r\n\r\n" in body:
+        body = body.replace("\r\n\r\n\r\n", "\r\n\r\n")
+    return ended(body.lstrip("\r\n"))
+
+
+def ended(body: str) -> str:
+    """A body of pieces with exactly one line end at its end."""
+    return body.rstrip(_SOFT_BREAK) + "\r\n"
