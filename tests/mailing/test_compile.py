@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import quopri
 from pathlib import Path
 
 import pytest
 
 from reku.catalogue import institutes, media
 from reku.errors import ConfigError
-from reku.mailing.compile import CompiledMedium, compile_medium, media_faults
+from reku.mailing.compile import CompiledMedium, Content, compile_medium, media_faults
 
 from .conftest import BLZ, Probe
 
 NOBODY = {"Referenz": "R1", "Personennummer": "1", "Anlass_Datum": "24.11.2026", "Anrede": "3", "EMail": "a@b.example"}
 
 
-def shown(compiled: CompiledMedium, **person: str):
+def shown(compiled: CompiledMedium, **person: str) -> Content:
     return compiled.render(NOBODY | person, links=compiled.links, unsubscribe="https://weg.example/u")
+
+
+def sent(compiled: CompiledMedium, **person: str) -> Content:
+    """The same as it stands in a mail, decoded."""
+    values = compiled.values(NOBODY | person, links=compiled.links, unsubscribe="https://weg.example/u")
+    text, html = (quopri.decodestring(part.encode()).decode() for part in compiled.bodies(values))
+    return Content(values["Betreff"], html.replace("\r\n", "\n"), text.replace("\r\n", "\n"))
 
 
 def test_a_whole_medium_renders(probe: Probe) -> None:
@@ -69,6 +77,30 @@ def test_markup_in_values_stays_text(probe: Probe) -> None:
             5,
             "subject is empty",
         ),
+        (
+            "medium.yaml",
+            "Guten Tag {% if Nachname %}{{ Nachname }}{% else %}zusammen",
+            "{% if Titel and not Nachname %}{% else %}Hallo",
+            5,
+            "subject is empty",
+        ),
+        ("medium.yaml", "Guten Tag {% if", "{{ Betreff }} {% if", 5, "no placeholder 'Betreff'"),
+        ("medium.yaml", "Guten Tag {% if", "{{ Vorschau }} {% if", 5, "no placeholder 'Vorschau'"),
+        ("medium.yaml", "{{ Anlass_Datum }}", "{{ Vorschau }}", 6, "no placeholder 'Vorschau'"),
+        ("medium.yaml", "{{ Anlass_Datum }}", "{{ Anlass_Datum|replace('a') }}", 6, "|replace takes 2 plain arguments"),
+        ("medium.yaml", "{{ Anlass_Datum }}", "{{ Anlass_Datum|upper(3) }}", 6, "|upper takes 0 plain arguments"),
+        ("mail.txt", "{% if Anlass_Wert %}", "{% if Anlass_Wert == 50 %}", 2, "50 is no text"),
+        ("mail.txt", "{% if Anlass_Wert %}", "{% if Anlass_Wert < '50' %}", 2, "with == and != only"),
+        (
+            "mail.txt",
+            "{{ briefanrede }}",
+            "{{ Anrede == '2' }}",
+            1,
+            "A condition (and, or, not, ==) stands where a text",
+        ),
+        ("mail.txt", "{{ briefanrede }}", "{{ 'x' ~ (not Anrede) }}", 1, "stands where a text belongs"),
+        ("mail.txt", "{{ briefanrede }}", "{{ Nachname or 'Kunde' }}", 1, "stands where a text belongs"),
+        ("mail.txt", "{% if Anlass_Wert %}", "{% if (Anrede == '1') == Titel %}", 2, "stands where a text belongs"),
         ("medium.yaml", "Produkt_Text: Ihr Konto", "Produkt: Ihr Konto", 8, "no optional placeholder 'Produkt'"),
         ("medium.yaml", "Produkt_Text: Ihr Konto", 'Produkt_Text: ""', 8, "must be a plain text, not empty"),
         ("medium.yaml", "Produkt_Text: Ihr Konto", 'Produkt_Text: "{{ Titel }}"', 8, "must be a plain text"),
@@ -146,6 +178,21 @@ def test_nothing_reaches_out_of_the_sandbox(probe: Probe, file: str, escape: str
     with pytest.raises(ConfigError) as caught:
         probe(file, "{{ briefanrede }}", escape)
     assert caught.value.line == (8 if file == "mail.mjml" else 1)
+
+
+@pytest.mark.parametrize("missing", ["", "   ", None])
+def test_an_optional_value_that_is_missing_takes_its_fallback(probe: Probe, missing: str | None) -> None:
+    person = {} if missing is None else {"Produkt_Text": missing}
+    for content in (shown(probe(), **person), sent(probe(), **person)):
+        assert "Sehr geehrte Damen und Herren, Ihr Konto" in content.html
+        assert "Sehr geehrte Damen und Herren, Ihr Konto\n" in content.text
+
+
+def test_what_is_the_same_for_everybody_is_made_once(probe: Probe) -> None:
+    compiled = probe("medium.yaml", "{{ Anlass_Datum }}", "{{ Bank_Name }}")
+    assert compiled.constants["Vorschau"] == "Ein Gruß zum Sparkasse Musterstadt"
+    assert "Betreff" not in compiled.constants
+    assert "Ein Gruß zum Sparkasse Musterstadt" in shown(compiled).html
 
 
 def test_a_file_that_is_no_utf8_names_the_line(probe: Probe, config: Path) -> None:

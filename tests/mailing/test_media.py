@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import quopri
 import re
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reku.catalogue import institutes, media
 from reku.catalogue.models import Institute, provider_of
@@ -121,6 +124,38 @@ def test_every_medium_reads_without_a_gap(medium: str, bank: str) -> None:
         assert target in content.text
         assert UNSUBSCRIBE in page.links
         assert target in page.links
+
+
+@given(
+    medium=st.sampled_from(MEDIA),
+    bank=st.sampled_from(BANKS),
+    missing=st.dictionaries(
+        st.sampled_from([name.replace("E_Mail", "E-Mail") for name in OPTIONAL]), st.sampled_from("  \u00a0")
+    ),
+    kind=st.sampled_from("1234"),
+    pixel=st.sampled_from(["", PIXEL]),
+)
+def test_whatever_is_missing_leaves_no_gap(
+    medium: str, bank: str, missing: dict[str, str], kind: str, pixel: str
+) -> None:
+    institute = institutes()[bank]
+    content = render(medium, institute, everything(institute) | {"Anrede": kind} | missing, pixel)
+    for text in (content.subject, content.text, parsed(content.html).text):
+        assert gaps(text) == []
+    assert "\n\n\n" not in content.text
+
+
+@pytest.mark.parametrize("bank", BANKS)
+@pytest.mark.parametrize("medium", MEDIA)
+def test_what_is_sent_is_what_is_shown(medium: str, bank: str) -> None:
+    compiled = compile_medium(media()[medium], institutes()[bank])
+    for person in (everything(compiled.institute), *(BARE | {"Anrede": kind} for kind in "1234")):
+        for pixel in ("", PIXEL):
+            arguments = {"links": compiled.links, "unsubscribe": UNSUBSCRIBE, "pixel": pixel}
+            content = compiled.render(person, **arguments)
+            bodies = compiled.bodies(compiled.values(person, **arguments))
+            text, html = (quopri.decodestring(part.encode()).decode().replace("\r\n", "\n") for part in bodies)
+            assert (text, html) == (content.text, content.html)
 
 
 @pytest.mark.parametrize("medium", MEDIA)

@@ -22,7 +22,7 @@ from reku.catalogue.institute import Institute
 from reku.catalogue.links import DOMAIN, link_targets
 from reku.catalogue.medium import Medium
 from reku.errors import ConfigError
-from reku.mailing import placeholders, sources
+from reku.mailing import language, placeholders, sources
 from reku.mailing.prefilled import is_constant, prefilled
 from reku.mailing.quoted import ended, without_gaps
 from reku.mailing.sources import Source
@@ -108,9 +108,9 @@ _compiled: dict[tuple[Path, str], tuple[_Stamps, CompiledMedium]] = {}
 def compile_medium(medium: Medium, institute: Institute) -> CompiledMedium:
     """The medium ready to be filled for this institute; made anew only when one of its files has changed.
 
-    Raises ConfigError with file and line for everything that would spoil a mail: see `sources` for the rules; further
-    an empty subject, a fallback that is none, MJML that does not compile, Jinja where MJML loses it, a mail without
-    unsubscribe link or imprint.
+    Raises ConfigError with file and line for everything that would spoil a mail: see `language` and `sources` for the
+    rules; further a subject that may be empty, a fallback that is none, MJML that does not compile, Jinja where MJML
+    loses it, a mail without unsubscribe link or imprint.
     """
     root = settings().config_dir / "templates"
     folder = medium_folder(medium.key)
@@ -161,8 +161,11 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
     names = [link.name for link in medium.links]
     subject = Source(yaml_file, medium.subject, line_of(yaml_file, ("subject",)))
     preheader = Source(yaml_file, medium.preheader, line_of(yaml_file, ("preheader",)))
-    for source in (subject, preheader, *_sources(folder, root)):
-        sources.check_jinja(source, names, medium.fallbacks)
+    language.check(subject, names, medium.fallbacks, not_yet=("Betreff", "Vorschau"))
+    language.check_never_empty(subject)
+    language.check(preheader, names, medium.fallbacks, not_yet=("Vorschau",))
+    for source in _sources(folder, root):
+        language.check(source, names, medium.fallbacks)
         if source.file.suffix == ".mjml":
             sources.check_mjml(source, is_mail=source.file.parent == folder)
     text = sources.resolved(sources.read(folder / "mail.txt"), root)
@@ -183,7 +186,7 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
         quoted_html=prefilled(html, constants, html=True),
         quoted_text=prefilled(text, constants, html=False),
     )
-    _try(compiled, subject, folder)
+    _try(compiled, folder)
     return compiled
 
 
@@ -242,19 +245,17 @@ def _line_of_text(source: Source, text: str) -> int | None:
 
 def _template(shown: Callable[[object], str], text: str, file: Path) -> Template:
     try:
-        template: Template = sources.environment(shown).from_string(text)
+        template: Template = language.environment(shown).from_string(text)
     except TemplateSyntaxError as error:  # each file is right by itself, so an `if` is torn apart by an element
         raise ConfigError(f"Not valid Jinja once it is put together: {error.message}", file=file) from None
     return template
 
 
-def _try(compiled: CompiledMedium, subject: Source, folder: Path) -> None:
+def _try(compiled: CompiledMedium, folder: Path) -> None:
     """Fill it for people of whom nothing and of whom everything is known, and look at what comes out."""
     everybody = _NOBODY | {placeholders.DELIVERED_AS.get(name, name): "x" for name in placeholders.OPTIONAL}
     for person in (_NOBODY, everybody):
         content = compiled.render(person, links=compiled.links, unsubscribe=_TRIAL_LINK)
-        if not content.subject:
-            raise subject.fault("The subject is empty, at least for some people. Give it an {% else %}.", 1)
         for name, part in (("mail.mjml", content.html), ("mail.txt", content.text)):
             if _TRIAL_LINK not in part:
                 raise ConfigError("The mail has no unsubscribe link {{ Abmelde_Link }}.", file=folder / name)

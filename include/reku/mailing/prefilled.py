@@ -13,14 +13,14 @@ from jinja2 import Template, nodes
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import escape
 
+from reku.mailing.language import environment
 from reku.mailing.quoted import quoted, value_in_html, value_in_text
-from reku.mailing.sources import environment
 
 
 def prefilled(source: str, constants: Mapping[str, str], *, html: bool) -> Template:
     """The template with all that needs no more than `constants` filled in; it renders to pieces of `quoted`.
 
-    `source` has passed `sources.check_jinja`, so it holds nothing but text, output and `if`.
+    `source` has passed `language.check`, so it holds nothing but text, output and `if`.
     """
     plain = environment(escape if html else str)
     encoding = environment(value_in_html if html else value_in_text)

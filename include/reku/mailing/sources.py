@@ -1,45 +1,25 @@
 """The files of a medium as they are written, checked file by file, so that every fault has its file and line.
 
-A template may do little: show placeholders, choose with `if`, use a few filters. Everything else that Jinja knows
-(attributes, calls, loops, imports …) is refused here, before the sandbox would have to stop it while filling.
+What Jinja may do in them is the affair of `language`; here are the files themselves, their includes, and MJML.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.parsers import expat
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
-from jinja2.sandbox import SandboxedEnvironment
-
 from reku.errors import ConfigError
-from reku.mailing.placeholders import BANK, DERIVED, LINK, MANDATORY, MAY_BE_EMPTY, OPTIONAL
+from reku.mailing.placeholders import LINK
 
-FILTERS = ("upper", "lower", "capitalize", "trim", "replace")
 JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
-_INCLUDE = re.compile(r'<mj-include\s+path="([^"]*)"\s*/>|\{%-?\s*include\s+"([^"]*)"\s*-?%\}')
+INCLUDE = re.compile(r'<mj-include\s+path="([^"]*)"\s*/>|\{%-?\s*include\s+"([^"]*)"\s*-?%\}')
 _DEEPEST = 5
 _MARK = "zqx{}xqz"  # ASCII, since MJML writes other letters in an href as \u{…}
 _MARKED = re.compile(r"zqx(\d+)xqz")
 _FRAGMENT = "fragment"  # the root that an included file gets for being parsed
-_ALLOWED = (
-    nodes.Output,
-    nodes.TemplateData,
-    nodes.Name,
-    nodes.Const,
-    nodes.If,
-    nodes.CondExpr,
-    nodes.And,
-    nodes.Or,
-    nodes.Not,
-    nodes.Compare,
-    nodes.Operand,
-    nodes.Concat,
-    nodes.Filter,
-)
 _TAGS = frozenset(
     {
         *("mjml", "mj-head", "mj-body", "mj-include", "mj-raw", "mj-title", "mj-preview", "mj-style", "mj-font"),
@@ -56,22 +36,6 @@ _PARENTS = {
 }
 """Where an element may stand: MJML itself says nothing and lays the mail out wrongly."""
 _LINK_TARGETS = re.compile(rf"\{{\{{\s*({LINK}\w+|Abmelde_Link)\s*\}}\}}|(mailto|tel):.*|#.*", re.DOTALL)
-
-
-def environment(shown: Callable[[object], str]) -> SandboxedEnvironment:
-    """A Jinja environment without any function, that refuses unknown names.
-
-    `shown`: what stands in the mail for a value: `markupsafe.escape` in HTML, `str` in plain text. Everything that is
-    no text of the template itself passes through it: there is no way around it, as with `|safe` and autoescape.
-    """
-    made = SandboxedEnvironment(finalize=shown, undefined=StrictUndefined, keep_trailing_newline=True)
-    made.globals.clear()
-    made.filters = {name: made.filters[name] for name in FILTERS}
-    made.tests = {}
-    return made
-
-
-_PARSER = environment(str)
 
 
 @dataclass(frozen=True)
@@ -104,7 +68,7 @@ def read(file: Path) -> Source:
 def with_includes(source: Source, root: Path, _depth: int = 0) -> Iterator[Source]:
     """The source and all that it includes, each once for each time it is included."""
     yield source
-    for found in _INCLUDE.finditer(source.text):
+    for found in INCLUDE.finditer(source.text):
         line = source.text.count("\n", 0, found.start()) + 1
         yield from with_includes(_included(source, found, line, root, _depth), root, _depth + 1)
 
@@ -116,7 +80,7 @@ def resolved(source: Source, root: Path, _depth: int = 0) -> str:
         line = source.text.count("\n", 0, found.start()) + 1
         return resolved(_included(source, found, line, root, _depth), root, _depth + 1).rstrip("\n")
 
-    return _INCLUDE.sub(text_of, source.text)
+    return INCLUDE.sub(text_of, source.text)
 
 
 def _included(source: Source, found: re.Match[str], line: int, root: Path, depth: int) -> Source:
@@ -130,97 +94,6 @@ def _included(source: Source, found: re.Match[str], line: int, root: Path, depth
         known = sorted(str(path.relative_to(root)) for path in root.glob(f"shared/*{file.suffix}"))
         raise source.fault(f"The included file {name!r} does not exist.", line, value=name, valid=known)
     return read(file)
-
-
-def check_jinja(source: Source, links: Collection[str], fallbacks: Collection[str]) -> None:
-    """Hold one source against the rules for placeholders.
-
-    Raises ConfigError for a syntax error, anything but placeholders, `if` and the permitted filters, an unknown
-    placeholder, and an optional one that has neither a fallback nor an `if` of its own around it.
-    """
-    text = _INCLUDE.sub(lambda found: "\n" * found[0].count("\n"), source.text)
-    try:
-        tree = _PARSER.parse(text)
-    except TemplateSyntaxError as error:
-        raise source.fault(f"Not valid Jinja: {error.message}", error.lineno) from None
-    known = (*MANDATORY, *OPTIONAL, *BANK, *DERIVED, *MAY_BE_EMPTY, *(LINK + name for name in links))
-    _Rules(source, known, frozenset(fallbacks)).check(tree.body, frozenset())
-
-
-@dataclass(frozen=True)
-class _Rules:
-    source: Source
-    known: tuple[str, ...]
-    fallbacks: frozenset[str]
-
-    def check(self, body: list[nodes.Node], filled: frozenset[str], *, asked: bool = False) -> None:
-        """`filled`: placeholders that are known not to be empty here; `asked`: only a condition looks at them."""
-        for node in body:
-            self._check(node, filled, asked=asked)
-
-    def _check(self, node: nodes.Node, filled: frozenset[str], *, asked: bool) -> None:
-        if not isinstance(node, _ALLOWED) or (isinstance(node, nodes.Filter) and node.name not in FILTERS):
-            raise self.source.fault(
-                f"{_described(node)} is not allowed in a mail. "
-                f"Allowed are placeholders, if/elif/else, ~ and the filters {', '.join(FILTERS)}.",
-                node.lineno or next((inner.lineno for inner in node.find_all(nodes.Node) if inner.lineno), 1),
-            )
-        if isinstance(node, nodes.Name):
-            self._name(node, filled, asked=asked)
-        elif isinstance(node, nodes.If):
-            self.check([node.test], filled, asked=True)
-            self.check(node.body, filled | _implied(node.test, true=True))
-            otherwise = filled | _implied(node.test, true=False)
-            self.check([*node.elif_], otherwise)
-            self.check(node.else_, otherwise)
-        elif isinstance(node, nodes.CondExpr):
-            self.check([node.test], filled, asked=True)
-            self.check([node.expr1], filled | _implied(node.test, true=True))
-            if node.expr2 is None:
-                raise self.source.fault("An inline `if` needs its `else`, or it leaves a gap.", node.lineno)
-            self.check([node.expr2], filled | _implied(node.test, true=False))
-        else:
-            self.check(list(node.iter_child_nodes()), filled, asked=asked)
-
-    def _name(self, node: nodes.Name, filled: frozenset[str], *, asked: bool) -> None:
-        if node.name not in self.known:
-            raise self.source.fault(
-                f"There is no placeholder {node.name!r}.", node.lineno, value=node.name, valid=self.known
-            )
-        may_be_empty = node.name in OPTIONAL or node.name in MAY_BE_EMPTY[1:]
-        if may_be_empty and not asked and node.name not in filled and node.name not in self.fallbacks:
-            raise self.source.fault(
-                f"{node.name!r} may be empty and has no fallback. Give one under `fallbacks` in medium.yaml, "
-                f"or write {{% if {node.name} %}} … {{% else %}} … {{% endif %}} around it.",
-                node.lineno,
-            )
-
-
-def _implied(test: nodes.Node, *, true: bool) -> frozenset[str]:
-    """The placeholders that cannot be empty where the condition holds (or does not)."""
-    if isinstance(test, nodes.Name):
-        return frozenset({test.name}) if true else frozenset()
-    if isinstance(test, nodes.Not):
-        return _implied(test.node, true=not true)
-    if isinstance(test, nodes.And if true else nodes.Or):
-        return _implied(test.left, true=true) | _implied(test.right, true=true)
-    return frozenset()
-
-
-def _described(node: nodes.Node) -> str:
-    if isinstance(node, nodes.Getattr):
-        return f"The attribute .{node.attr}"
-    if isinstance(node, nodes.Filter):
-        return f"The filter |{node.name}"
-    return {
-        "Getitem": "An item […]",
-        "Call": "A call (…)",
-        "Sub": "A minus (Berater_E-Mail is written Berater_E_Mail)",
-        "For": "A loop",
-        "Import": "An import",
-        "FromImport": "An import",
-        "Include": 'An include that is not written {% include "shared/…" %}',
-    }.get(type(node).__name__, f"{type(node).__name__}")
 
 
 def check_mjml(source: Source, *, is_mail: bool) -> None:
