@@ -14,6 +14,9 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
+CONTROL = "kontrolle@"
+"""How the control addresses of the demo institutes begin."""
+
 Answers = Callable[[str], str | None]
 
 
@@ -24,9 +27,16 @@ class Sink:
     at_rcpt: Answers = lambda _address: None
     at_data: Answers = lambda _address: None
     delay: float = 0.0
+    pipelining: bool = False  # aiosmtpd bears it, and does not say so
     port: int = 0
     received: list[tuple[str, bytes]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    async def handle_EHLO(
+        self, _server: Any, session: Any, _envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return ["250-PIPELINING", *responses] if self.pipelining else responses
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
         refusal = self.at_rcpt(address)
@@ -46,12 +56,18 @@ class Sink:
 
     @property
     def recipients(self) -> list[str]:
-        """Everybody who got a mail, once for each mail."""
-        return [address for address, _ in self.received]
+        """Every customer who got a mail, once for each mail."""
+        return [address for address, _ in self.received if not address.startswith(CONTROL)]
+
+    @property
+    def control_copies(self) -> list[bytes]:
+        """The mails to control addresses."""
+        return [data for address, data in self.received if address.startswith(CONTROL)]
 
     def mails(self) -> list[EmailMessage]:
-        """The mails, parsed."""
-        parsed = [message_from_bytes(data, policy=policy.default) for _, data in self.received]
+        """The customers' mails, parsed."""
+        own = [data for address, data in self.received if not address.startswith(CONTROL)]
+        parsed = [message_from_bytes(data, policy=policy.default) for data in own]
         return [mail for mail in parsed if isinstance(mail, EmailMessage)]
 
 

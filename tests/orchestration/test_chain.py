@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from reku import clock
 from reku.intake.intake import take_in_all
+from reku.mailing import stops
 from reku.records import Head, contracts, read, write
 from reku.settings import settings
 from reku.store.tables import deliveries, lists, messages
@@ -156,18 +157,32 @@ def test_one_banks_failure_leaves_the_other_untouched_and_clearing_repairs_it(
         order(bank)
         deliver(1, people(2), bank)
     take_in_all(database)
-    relay.at_rcpt = lambda _address: "421 4.3.0 go away" if len(relay.received) >= 2 else None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reku.mailing.dispatch.RETRY_PAUSES", ())
-        run = run_dag(DAG, day="2026-11-24")
+    stop = stops.throw(database, institute=OTHER, order=None, actor="anna", note="wrong subject")
+    run = run_dag(DAG, day="2026-11-24")
     states = states_of(run)
     assert run.state == "failed"
-    assert sorted(states[f"delivery.dispatch[{index}]"] for index in (0, 1)) == ["failed", "success"]
-    assert sorted(states[f"delivery.export_feedback[{index}]"] for index in (0, 1)) == ["success", "upstream_failed"]
+    assert [states[f"delivery.dispatch[{index}]"] for index in (0, 1)] == ["success", "failed"]
+    assert [states[f"delivery.export_feedback[{index}]"] for index in (0, 1)] == ["success", "upstream_failed"]
     assert states["report"] == "failed"
-    relay.at_rcpt = lambda _address: None
+    stops.lift(database, stop, actor="anna", note="mended")
     assert run_dag(DAG, day="2026-11-24").state == "success"
     assert Counter(relay.recipients) == {"person1@kunde.example": 2, "person2@kunde.example": 2}  # once for each bank
+
+
+def test_what_the_server_put_off_is_sent_by_the_same_task(
+    database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits deferred: a wait of any length counts as too long for the worker here."""
+    clock_at(NOON)
+    order()
+    deliver(1, people(2))
+    take_in_all(database)
+    monkeypatch.setattr("reku.mailing.dispatch.SHORT_WAIT", timedelta())
+    monkeypatch.setattr("reku.mailing.errand.RETRY_AFTER", (1,))
+    refused = iter(["451 4.7.1 greylisted"])
+    relay.at_rcpt = lambda address: next(refused, None) if address.startswith("person1@") else None
+    assert run_dag(DAG, day="2026-11-24").state == "success"
+    assert sorted(relay.recipients) == ["person1@kunde.example", "person2@kunde.example"]
 
 
 def test_expected_delivery_that_does_not_come(
@@ -257,7 +272,7 @@ def test_message_in_doubt_keeps_the_run_red(
     take_in_all(database)
     run_dag(DAG, day="2026-11-24")
     with database.begin() as connection:
-        connection.execute(sa.update(messages).where(messages.c.id == 1).values(state="BEGUN", ended_at=None))
+        connection.execute(sa.update(messages).where(messages.c.id == 1).values(state="IN_DOUBT", ended_at=None))
     run = run_dag(DAG, day="2026-11-24")
     assert states_of(run)["report"] == "failed"
     assert len(relay.recipients) == 2

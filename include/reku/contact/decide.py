@@ -68,7 +68,7 @@ def _query(ids: Sequence[int], day: date) -> sa.Select[*tuple[object, ...]]:
             written_to.label("written_to"),
         )
         .join(orders, orders.c.id == messages.c.order_id)
-        .where(messages.c.id.in_(ids))
+        .where(messages.c.id == sa.any_(sa.cast(list(ids), sa.ARRAY(sa.BigInteger))))
     )
 
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from reku.store.tables import DeliveryState, MessageState, ResponseKind, deliveries, messages, orders, responses
+from reku.store.tables import (
+    UNFINISHED,
+    DeliveryState,
+    MessageState,
+    ResponseKind,
+    deliveries,
+    messages,
+    orders,
+    responses,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -61,7 +70,7 @@ class FunnelRow:
             "rejected_by_server": self.state(MessageState.REJECTED),
             "not_in_time": self.state(MessageState.UNDELIVERED),
             "in_doubt": self.state(MessageState.IN_DOUBT),
-            "open": self.state(MessageState.OPEN, MessageState.CLAIMED, MessageState.BEGUN),
+            "open": self.state(*UNFINISHED),
             "opened": self.response(ResponseKind.OEFF),
             "clicked": self.response(ResponseKind.KLIC),
             "unsubscribed": self.response(ResponseKind.ABME),

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from reku.catalogue import institutes, media
-from reku.catalogue.models import Campaign, Institute, Medium
+from reku.catalogue.campaign import Campaign
+from reku.catalogue.institute import Institute
+from reku.catalogue.medium import Medium
 from reku.errors import StageError
 from reku.store.tables import deliveries, lists, orders
 
@@ -22,10 +24,13 @@ class CampaignFault(StageError):
 
 @dataclass(frozen=True)
 class Route:
-    """What a delivery's mails are made of."""
+    """What a delivery's mails are made of, and how they go out. `order` is the order's id."""
 
     institute: Institute
+    campaign: Campaign
+    order: int
     order_number: str
+    occasion: str
     delivery_number: int
     media: Mapping[str, Medium]
 
@@ -51,6 +56,7 @@ def route(connection: sa.Connection, delivery: int) -> Route:
             deliveries.c.delivery_number,
             deliveries.c.order_id,
             orders.c.order_number,
+            orders.c.occasion,
         )
         .join(orders, orders.c.id == deliveries.c.order_id)
         .where(deliveries.c.id == delivery)
@@ -70,7 +76,15 @@ def route(connection: sa.Connection, delivery: int) -> Route:
     _check_blocks(institute, campaign)
     _check_list(connection, campaign, row.order_id, row.order_number)
     known = media()
-    return Route(institute, row.order_number, row.delivery_number, {key: known[key] for key in campaign.send_media})
+    return Route(
+        institute,
+        campaign,
+        row.order_id,
+        row.order_number,
+        row.occasion,
+        row.delivery_number,
+        {key: known[key] for key in campaign.send_media},
+    )
 
 
 def _check_blocks(institute: Institute, campaign: Campaign) -> None:

@@ -1,4 +1,8 @@
-"""Messages in doubt: begun by a dispatcher that died, their answer never recorded. Only a person resolves them."""
+"""Messages in doubt: begun, and their answer never recorded.
+
+The occasion's policy says what becomes of them: `do_not_resend` leaves them to a person, `resend` lets the dispatch
+send them again with the same Message-ID.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,37 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku import clock
+from reku.catalogue import occasions
+from reku.catalogue.occasion import InDoubt
 from reku.errors import StageError
+from reku.mailing.campaign import Route
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, audit, messages, orders
 
 UNRESOLVED_CODE = "UNGEKLAERT"
 """Grund_Code of NVER for a message in doubt that was closed as not sent (domain.md 9.6)."""
+
+
+MOST_TRIES = 5
+"""A message that fell in doubt so often is not sent again by itself."""
+
+
+def resend(engine: sa.Engine, delivery: int, way: Route) -> int:
+    """Open the delivery's messages in doubt again if the occasion's policy says so. Returns how many.
+
+    Only under the delivery's lock and after `recover`: whoever handed them over is dead, or has been silent for longer
+    than its lease.
+    """
+    if occasions()[way.occasion].in_doubt is not InDoubt.RESEND:
+        return 0
+    with engine.begin() as connection:
+        opened = connection.execute(
+            sa.update(messages)
+            .where(messages.c.delivery_id == delivery, messages.c.state == MessageState.IN_DOUBT)
+            .where(messages.c.last_day >= clock.today(), messages.c.attempts < MOST_TRIES)
+            .values(state=MessageState.OPEN, fence=None, claimed_at=None)
+        )
+        return opened.rowcount
 
 
 def in_doubt(engine: sa.Engine) -> Sequence[sa.Row[*tuple[Any, ...]]]:

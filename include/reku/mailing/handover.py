@@ -1,183 +1,230 @@
-"""Hand one mail after the other to the relay over a kept SMTP connection (RFC 5321).
+"""Hand mails over to the relay on several kept connections at once (RFC 5321, RFC 2920), in one thread.
 
-Only the answer to this person's RCPT or DATA says anything about the person. An answer to the session (banner,
-STARTTLS, AUTH, MAIL FROM) or a broken connection before the final dot is the relay's trouble and ends the dispatch.
+A mail is answered, unanswered (begun, and its answer never came: in doubt) or untouched (nothing of its content was
+sent). Each mail taken becomes exactly one of these, whatever the relay does, except those that `begin` forbids.
 """
 
 from __future__ import annotations
 
-import re
-import smtplib
-import ssl
-from dataclasses import dataclass
-from enum import StrEnum
-from types import TracebackType
-from typing import Protocol
+import logging
+import selectors
+import time
+from collections.abc import Callable
+from typing import TypeVar
 
-from reku.errors import PassingError
-from reku.settings import Settings
+from reku.mailing.answers import Answer, LoginRefused, Lost, Outcome, SessionError
+from reku.mailing.conversation import Conversation
+from reku.mailing.desk import Desk, Errand
+from reku.mailing.session import DRAIN_SECONDS, LONGEST_ANSWER_SECONDS, TICK, Relay, open_session
+from reku.mailing.wire import Handable
 
-ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
+__all__ = [
+    "DRAIN_SECONDS",
+    "LONGEST_ANSWER_SECONDS",
+    "TICK",
+    "Answer",
+    "Errand",
+    "Handable",
+    "Outcome",
+    "Relay",
+    "SessionError",
+    "hand_over",
+]
 
+log = logging.getLogger(__name__)
 
-class Outcome(StrEnum):
-    """What the server said about one mail."""
-
-    ACCEPTED = "ACCEPTED"  # 250 after the final dot
-    REFUSED = "REFUSED"  # 5xx to this RCPT or DATA: will not get better
-    LATER = "LATER"  # 4xx to this RCPT or DATA: try again
-    UNADDRESSABLE = "UNADDRESSABLE"  # the address needs SMTPUTF8 and the relay does not offer it
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The server's answer about one mail: `code` and `enhanced` status are kept, `text` only serves classification."""
-
-    outcome: Outcome
-    code: int = 0
-    enhanced: str = ""
-    text: str = ""
-
-    @property
-    def short(self) -> str:
-        """Code and enhanced status, for the ledger: no text, it may quote an address."""
-        return f"{self.code} {self.enhanced}".strip()
+FAILURES_IN_A_ROW = 3
+"""So many connections lost without an answered mail in between end the hand-over."""
+REOPEN_SECONDS = 30.0
+"""After the relay has refused a further connection, another one is tried so much later."""
+QUIT_SECONDS = 5.0
+"""How long the answers to QUIT are waited for."""
+T = TypeVar("T")
 
 
-class Handable(Protocol):
-    """What is needed of a filled mail."""
+def hand_over(errand: Errand, relay: Relay, *, connections: int) -> None:
+    """Hand over all that the errand gives, on up to so many connections, opened only as there is work for them.
 
-    @property
-    def envelope_from(self) -> str: ...
-    @property
-    def envelope_to(self) -> str: ...
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def smtputf8(self) -> bool: ...
-
-
-class SessionError(PassingError):
-    """The relay refused or dropped the session. `begun_unanswered`: the mail in hand may have been taken."""
-
-    def __init__(self, text: str, *, begun_unanswered: bool) -> None:
-        super().__init__(text)
-        self.begun_unanswered = begun_unanswered
+    Raises SessionError when the relay is the trouble, and what the errand's methods raise. Whatever is raised, nothing
+    more is begun then, answers of begun mails are waited for up to `relay.drain_seconds`, and every mail taken has been
+    accounted for; further errors on that way are noted on the first.
+    """
+    if connections < 1:
+        raise ValueError(f"{connections} connections: nothing could be handed over")
+    run = _HandOver(errand, relay, connections)
+    try:
+        run.all()
+    except BaseException as error:
+        run.drain(error)
+        raise
+    finally:
+        run.close()
 
 
-class Relay:
-    """A kept connection to the relay. Use as a context manager."""
+class _HandOver:
+    """The loop over the conversations."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._smtp: smtplib.SMTP | None = None
+    def __init__(self, errand: Errand, relay: Relay, connections: int) -> None:
+        self._desk, self._relay, self._connections = Desk(errand, relay), relay, connections
+        self._selector = selectors.DefaultSelector()
+        self._conversations: list[Conversation] = []
+        self._sending: set[Conversation] = set()  # those whose connection did not take everything at once
+        self._open_at = self._tick_at = 0.0
 
-    def __enter__(self) -> Relay:
-        self._connect()
-        return self
+    def all(self) -> None:
+        """Hand over until the errand has nothing more and everything is answered, then part."""
+        while True:
+            self._tick()
+            opened = self._give_work()
+            if self._desk.done and all(one.idle for one in self._conversations):
+                break
+            self._hear(0.0 if opened else self._seconds_to_wait())
+            self._give_up_overdue()
+        self._part()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._smtp is not None:
-            self._smtp.close() if error else self._quit()
+    def _seconds_to_wait(self) -> float:
+        until_next_mail = self._desk.seconds_to_wait
+        return min(TICK / 2, until_next_mail) if until_next_mail > 0 else TICK / 2  # 0: every connection is busy
 
-    def hand_over(self, mail: Handable) -> Answer:
-        """Hand over one mail. Raises SessionError when the relay, not the person, is the trouble."""
-        smtp = self._smtp or self._connect()
-        if mail.smtputf8 and not smtp.has_extn("smtputf8"):
-            return Answer(Outcome.UNADDRESSABLE)
-        dotted = False
-        try:
-            smtp.ehlo_or_helo_if_needed()
-            options = [f"size={len(mail.data)}"] if smtp.has_extn("size") else []
-            options += [] if mail.data.isascii() or not smtp.has_extn("8bitmime") else ["body=8bitmime"]
-            options += ["SMTPUTF8"] if mail.smtputf8 else []
-            smtp.command_encoding = "utf-8" if mail.smtputf8 else "ascii"
-            code, text = smtp.mail(mail.envelope_from, options)
-            if code != 250:
-                raise self._refused_session("MAIL FROM", code, text)
-            code, text = smtp.rcpt(mail.envelope_to)
-            if code // 100 != 2:  # the first digit decides (RFC 5321 section 4.3.2)
-                smtp.rset()
-                return _answer(code, text)
-            code, text = smtp.docmd("data")
-            if code // 100 == 2:  # taken for the answer to a mail, it would be a mail that was never sent
-                raise smtplib.SMTPServerDisconnected(f"an answer to DATA that is no SMTP: {code}")
-            if code != 354:
-                smtp.rset()
-                return _answer(code, text)
-            dotted = True  # from the first byte on we cannot know how far the server got
-            smtp.send(_dot_stuffed(mail.data))
-            code, text = smtp.getreply()
-            return _answer(code, text)
-        except (smtplib.SMTPException, OSError) as error:
-            self._drop()
-            raise SessionError(
-                f"The relay {self._place} ended the session ({type(error).__name__}). Everything not handed over is "
-                "still open: clear `dispatch` once the relay answers again.",
-                begun_unanswered=dotted,
-            ) from error
+    def _tick(self) -> None:
+        moment = time.monotonic()
+        if moment >= self._tick_at:
+            self._tick_at = moment + TICK / 2
+            self._desk.tick()
 
-    @property
-    def _place(self) -> str:
-        return f"{self._settings.smtp_host}:{self._settings.smtp_port}"
-
-    def _connect(self) -> smtplib.SMTP:
-        s = self._settings
-        try:
-            smtp = smtplib.SMTP(s.smtp_host, s.smtp_port, timeout=60)
-            if s.smtp_tls:
-                smtp.starttls(context=ssl.create_default_context())  # smtplib alone would take any certificate
-            if s.smtp_user:
-                smtp.login(s.smtp_user, s.smtp_password.get_secret_value())
-            smtp.ehlo_or_helo_if_needed()
-        except (smtplib.SMTPException, OSError) as error:
-            raise SessionError(
-                f"No session with the relay {self._place}: {_plain(error)}. Nothing was handed over. Check "
-                "REKU_SMTP_HOST, _PORT, _TLS, _USER and _PASSWORD, then clear `dispatch`.",
-                begun_unanswered=False,
-            ) from error
-        self._smtp = smtp
-        return smtp
-
-    def _refused_session(self, command: str, code: int, text: bytes) -> SessionError:
-        status = _answer(code, text).short
-        self._drop()
-        return SessionError(
-            f"The relay {self._place} refused {command} with {status}: that is about us, not about the person. "
-            "Everything not handed over is still open: have the relay accept our sender, then clear `dispatch`.",
-            begun_unanswered=False,
+    def _give_work(self) -> bool:
+        """Each idle conversation gets a mail. If none is idle and there is more, a connection is opened: then True."""
+        for one in self._conversations:
+            if one.idle:
+                if not one.offer_next():
+                    return False
+                self._watch(one)
+        may_open = not self._conversations or time.monotonic() >= self._open_at
+        return (
+            len(self._conversations) < self._connections and may_open and self._desk.next() is not None and self._open()
         )
 
-    def _drop(self) -> None:
-        if self._smtp is not None:
-            self._smtp.close()
-            self._smtp = None
-
-    def _quit(self) -> None:
-        if self._smtp is None:
-            return
+    def _open(self) -> bool:
         try:
-            self._smtp.quit()
-        except (smtplib.SMTPException, OSError):
-            self._smtp.close()  # every mail is answered by now; a relay that hangs up first changes nothing
+            session = open_session(self._relay, self._tick)
+        except LoginRefused:
+            raise
+        except SessionError:
+            if not self._conversations:
+                raise
+            self._open_at = time.monotonic() + REOPEN_SECONDS
+            log.warning("The relay refuses a further connection; going on with %d", len(self._conversations))
+            return False
+        one = Conversation(session, self._desk, self._relay)
+        self._conversations.append(one)
+        self._selector.register(session.socket, selectors.EVENT_READ, one)
+        one.offer_next()
+        self._watch(one)
+        return True
 
+    def _watch(self, one: Conversation) -> None:
+        if one.session.waits_to_send is not (one in self._sending):
+            self._sending ^= {one}
+            sending = selectors.EVENT_WRITE if one in self._sending else 0
+            self._selector.modify(one.session.socket, selectors.EVENT_READ | sending, one)
 
-def _answer(code: int, text: bytes) -> Answer:
-    shown = text.decode("utf-8", "replace")
-    enhanced = ENHANCED.match(shown)
-    kinds = {2: Outcome.ACCEPTED, 4: Outcome.LATER, 5: Outcome.REFUSED}
-    if code // 100 not in kinds:
-        raise smtplib.SMTPServerDisconnected(f"an answer that is no SMTP: {code}")
-    return Answer(kinds[code // 100], code, enhanced.group(1) if enhanced else "", shown)
+    def _hear(self, seconds: float) -> None:
+        for key, _ in self._selector.select(seconds):
+            self._attend(key.data)
 
+    def _attend(self, one: Conversation) -> None:
+        try:
+            one.session.flush()
+            one.hear()
+        except Lost as lost:
+            self._lose(one, lost)
+        else:
+            self._watch(one)
 
-def _dot_stuffed(data: bytes) -> bytes:
-    """The mail as it goes over the line (RFC 5321 section 4.5.2), with its final dot."""
-    stuffed = re.sub(rb"(?m)^\.", b"..", data)
-    return stuffed + (b"" if stuffed.endswith(b"\r\n") else b"\r\n") + b".\r\n"
+    def _give_up_overdue(self) -> None:
+        moment = time.monotonic()
+        for one in [one for one in self._conversations if moment > one.deadline]:
+            self._attend(one)  # the answer may have come while something else took its time
+            if one in self._conversations and moment > one.deadline:
+                self._lose(one, Lost("did not answer in time"))
 
+    def _lose(self, one: Conversation, lost: Lost) -> None:
+        self._shut(one)
+        self._account(one)
+        self._conversations.remove(one)
+        if lost.expected:
+            return
+        self._desk.failures += 1
+        log.warning("The relay %s", lost)
+        if self._desk.failures >= FAILURES_IN_A_ROW:
+            raise SessionError(
+                f"The relay {self._relay.place} ended the session {FAILURES_IN_A_ROW} times in a row; at last it "
+                f"{lost}. Everything not handed over is still open: clear `dispatch` once the relay answers again."
+            )
 
-def _plain(error: Exception) -> str:
-    if isinstance(error, smtplib.SMTPResponseException):
-        return f"{type(error).__name__} with {error.smtp_code}"
-    return type(error).__name__ if not isinstance(error, OSError) else (error.strerror or type(error).__name__)
+    def _account(self, one: Conversation) -> None:
+        begun, one.begun = one.begun, None
+        if begun is not None:
+            self._desk.unanswered(begun)
+        offered = one.withdraw()
+        if offered is not None:
+            self._desk.untouched(offered)
+
+    # The end
+
+    def _part(self) -> None:
+        for one in self._conversations:
+            one.quit()
+        end = time.monotonic() + QUIT_SECONDS
+        while self._conversations and time.monotonic() < end:
+            self._hear(TICK)
+
+    def drain(self, error: BaseException) -> None:
+        """After an error: begin nothing more, wait for the answers of what is begun, account for every mail."""
+        while (mail := self._desk.pick_up()) is not None:
+            self._noting(error, self._desk.untouched, mail)
+        for one in self._conversations:
+            offered = one.withdraw()
+            if offered is not None:
+                self._noting(error, self._desk.untouched, offered)
+            if one.begun is None:
+                self._shut(one)
+        self._noting(error, self._await_begun, error)
+        for one in self._conversations:
+            self._noting(error, self._account, one)
+
+    def _await_begun(self, error: BaseException) -> None:
+        end = time.monotonic() + self._relay.drain_seconds
+        while any(one.begun is not None for one in self._conversations) and time.monotonic() < end:
+            for key, _ in self._selector.select(TICK):
+                self._noting(error, self._hear_last, key.data)
+
+    def _hear_last(self, one: Conversation) -> None:
+        try:
+            one.session.flush()
+            one.hear()
+        except Lost:
+            self._shut(one)
+            self._account(one)
+            return
+        self._watch(one)
+        if one.begun is None:
+            self._shut(one)
+
+    def _noting(self, error: BaseException, call: Callable[[T], None], given: T) -> None:
+        try:
+            call(given)
+        except BaseException as further:  # noqa: BLE001 - not swallowed: told with the first
+            error.add_note(f"After that: {type(further).__name__}: {further}")
+
+    def _shut(self, one: Conversation) -> None:
+        if one.session.socket.fileno() >= 0:
+            self._sending.discard(one)
+            self._selector.unregister(one.session.socket)
+            one.session.close()
+
+    def close(self) -> None:
+        """Close what is still open, without a word."""
+        for one in self._conversations:
+            self._shut(one)
+        self._selector.close()

@@ -1,172 +1,276 @@
-"""The ledger: claims before it sends, records after, and never lets two dispatchers hold one delivery (DESIGN 6.1).
+"""The ledger: claims in batches before it sends, records in batches after, and knows what died in between (DESIGN 6.1).
 
-A dispatcher holds a session-level advisory lock for its delivery on a connection of its own. Each batch is claimed with
-a fencing number; a mail is begun only if its row still carries that number. What a dead dispatcher had claimed and not
-begun goes back to open; what it had begun is in doubt. Its own late answer, should it still come, beats the doubt.
+A dispatcher claims a batch with a fencing number and a lease, in one transaction with the decision who may be
+contacted. What it begins and what the server answers stands in the batch's journal first and here a little later. Of a
+dispatcher that died, the journal says what became of each mail (see `recovery`). The claimer's own late answer beats a
+doubt that somebody else noted meanwhile.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from reku import clock
 from reku.contact.decide import is_barred, reasons
 from reku.contact.reasons import Reason
-from reku.errors import PassingError, StageError
+from reku.errors import StageError
+from reku.mailing import pace
+from reku.mailing.campaign import Route
+from reku.mailing.journal import Ended, Journal
+from reku.mailing.lock import LockLost
 from reku.store.events import Event, record
-from reku.store.tables import MessageState, ResponseKind, deliveries, delivery_rows, messages
+from reku.store.tables import MessageState, ResponseKind, claims, deliveries, delivery_rows, messages
 
-LOCK_CLASS = 4711  # first key of our advisory locks on deliveries; the second is the delivery's id
+NOT_IN_TIME = "4.4.7"
+"""Status of a message that was put off until its time was over (RFC 3463: delivery time expired)."""
 
-
-ENDED = (Reason.AUFTRAG_BEENDET, Reason.ABGELAUFEN)
+_ORDER_LOCK = 4712  # first key of the transaction lock on an order; the second is the order's id
+_ENDED = (Reason.AUFTRAG_BEENDET, Reason.ABGELAUFEN)
 """Reasons that hold whatever the campaign looks like."""
 
 
-class StillRunning(PassingError):
-    """Another dispatcher has this delivery in hand; try again later."""
-
-
-class LockLost(PassingError):
-    """The lock of this dispatcher is gone (database restart, connection cut): it must not hand over anything more."""
-
-
 @dataclass(frozen=True)
+class Due:
+    """Which open messages of a delivery are meant: due up to `day`, or exactly on `only`, in Berlin's calendar."""
+
+    delivery: int
+    day: date
+    only: date | None = None
+
+    def condition(self) -> sa.ColumnElement[bool]:
+        """For a statement over `messages`: it keeps the index on open messages usable."""
+        end = clock.at((self.only or self.day) + timedelta(days=1))
+        due = (messages.c.delivery_id == self.delivery) & (messages.c.state == MessageState.OPEN)
+        due &= messages.c.due_at < end
+        return due & (messages.c.due_at >= clock.at(self.only)) if self.only else due
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
-    """One message to be handed over, with the row it is filled from."""
+    """One message to be handed over, with the row it is filled from. `message_id`: of an earlier try, or empty."""
 
     id: int
     reference: str
     tracking: bool
+    message_id: str
+    attempts: int
     address: str
     fields: dict[str, str]
 
 
-class Lock:
-    """The advisory lock of one delivery, on a connection that does nothing else."""
+@dataclass(frozen=True)
+class Batch:
+    """What one claim brought: mails, each not to go out before so many seconds from now, and how many were withheld."""
 
-    def __init__(self, connection: sa.Connection, delivery: int) -> None:
-        self._connection, self._delivery = connection, delivery
+    fence: int
+    journal: Journal
+    mails: list[tuple[float, Claimed]]
+    withheld: int
 
-    def check(self) -> None:
-        """Raise LockLost unless this session still holds the lock."""
-        try:
-            held = self._connection.scalar(
-                sa.text(
-                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
-                    " AND classid = :first AND objid = :second AND granted"
-                ),
-                {"first": LOCK_CLASS, "second": self._delivery},
+
+def claim(engine: sa.Engine, way: Route, due: Due, *, limit: int, journals: Path, lease: timedelta) -> Batch | None:
+    """Claim the next messages that are due, were not put off and may be contacted now; None when there are none.
+
+    Messages with a reason against them end as withheld in the same transaction, with their event. Dispatchers of one
+    order claim one after the other, so that the same person in two of its deliveries is seen.
+    """
+    moment = clock.now()
+    journal: Journal | None = None
+    with engine.connect() as connection, connection.begin() as transaction:
+        fence: int = connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.id == due.delivery)
+            .values(fence=deliveries.c.fence + 1)
+            .returning(deliveries.c.fence, sa.func.pg_advisory_xact_lock(_ORDER_LOCK, sa.cast(way.order, sa.Integer)))
+        ).one()[0]
+        limit = pace.batch(way.institute.limits, limit)
+        people = connection.execute(_candidates(due, moment, limit, pace.waiting(connection, way.institute.blz))).all()
+        if not people:
+            transaction.rollback()
+            return None
+        against = _against(connection, way, people, moment)
+        withheld = withhold(connection, against, moment)
+        free = [row.id for row in people if row.id not in against]
+        rows = _take(connection, due.delivery, free, fence, moment) if free else []
+        connection.execute(
+            sa.insert(claims).values(
+                delivery_id=due.delivery, fence=fence, institute=way.institute.blz, lease_until=_end_of(lease)
             )
-        except DBAPIError as error:
-            raise LockLost(_lost(self._delivery)) from error
-        if not held:
-            raise LockLost(_lost(self._delivery))
+        )
+        waits = pace.reserve(connection, way.institute, [row.address for row in rows])
+        journal = Journal.create(journals, due.delivery, fence)
+        try:
+            transaction.commit()
+        except BaseException:
+            journal.close()
+            raise
+    return Batch(fence, journal, list(zip(waits, rows, strict=True)), withheld)
 
 
-def _lost(delivery: int) -> str:
-    return (
-        f"The dispatcher of delivery {delivery} lost its lock and has stopped handing over. What is open stays open: "
-        "clear `dispatch`."
+def _candidates(due: Due, moment: datetime, limit: int, waiting: Sequence[str]) -> sa.Select[Any]:
+    wanted = (
+        sa.select(messages.c.id, messages.c.person_number, messages.c.address_hmac)
+        .where(due.condition(), messages.c.retry_at.is_(None) | (messages.c.retry_at <= moment))
+        .order_by(messages.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=messages)
+    )
+    if not waiting:
+        return wanted
+    row = delivery_rows.c.id == messages.c.row_id
+    return wanted.join(delivery_rows, row).where(pace.domain_of(delivery_rows.c.address).not_in(waiting))
+
+
+def _against(
+    connection: sa.Connection, way: Route, people: Sequence[sa.Row[Any]], moment: datetime
+) -> dict[int, Reason]:
+    """What speaks against each of them; a second row of one person in this batch is a duplicate of the first."""
+    against = reasons(connection, way.institute.blz, [row.id for row in people], clock.berlin(moment).date())
+    seen: set[tuple[str, str]] = set()
+    for row in people:
+        person = (row.person_number, row.address_hmac)
+        if row.id not in against and person in seen:
+            against[row.id] = Reason.DUBLETTE
+        elif row.id not in against:
+            seen.add(person)
+    return against
+
+
+def _take(connection: sa.Connection, delivery: int, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
+    rows = connection.execute(
+        sa.update(messages)
+        .where(_one_of(ids), delivery_rows.c.id == messages.c.row_id)
+        .values(state=MessageState.CLAIMED, fence=fence, claimed_at=moment, retry_at=None)
+        .returning(
+            messages.c.id,
+            messages.c.reference,
+            messages.c.tracking,
+            messages.c.message_id,
+            messages.c.attempts,
+            delivery_rows.c.address,
+            delivery_rows.c.fields,
+        )
+    ).all()
+    if len(rows) != len(ids):
+        raise StageError(
+            f"Delivery {delivery}: {len(ids) - len(rows)} open messages have lost their delivered rows to the "
+            "retention period and cannot be filled any more. Raise that period above the occasion's window."
+        )
+    return sorted((Claimed(*row) for row in rows), key=lambda one: one.id)
+
+
+def renew(connection: sa.Connection, delivery: int, fences: Collection[int], lease: timedelta) -> None:
+    """Let the batches' leases begin anew. Raises LockLost when somebody has taken one of them over."""
+    renewed = connection.execute(
+        sa.update(claims)
+        .where(claims.c.delivery_id == delivery, claims.c.fence == sa.any_(_array(fences)))
+        .values(lease_until=_end_of(lease))
+    )
+    if renewed.rowcount != len(fences):
+        raise LockLost(delivery)
+
+
+def _end_of(lease: timedelta) -> sa.ColumnElement[datetime]:
+    # the database's own clock: ours may be moved, and machines' clocks differ
+    return sa.func.clock_timestamp() + sa.cast(lease, sa.Interval)
+
+
+_NOTE = sa.text("""
+    UPDATE reku.messages m SET
+        state = told.state, answer = told.answer, attempts = m.attempts + CAST(told.begun_at IS NOT NULL AS integer),
+        reason = CASE told.state WHEN 'WITHHELD' THEN told.reason ELSE '' END,
+        message_id = told.message_id, medium = coalesce(nullif(told.medium, ''), m.medium),
+        begun_at = coalesce(told.begun_at, m.begun_at),
+        ended_at = CASE WHEN told.state NOT IN ('OPEN', 'IN_DOUBT') THEN told.ended_at END,
+        retry_at = told.retry_at,
+        fence = CASE WHEN told.state <> 'OPEN' THEN m.fence END,
+        claimed_at = CASE WHEN told.state <> 'OPEN' THEN m.claimed_at END
+    FROM unnest(
+        CAST(:id AS bigint[]), CAST(:fence AS bigint[]), CAST(:state AS text[]), CAST(:answer AS text[]),
+        CAST(:reason AS text[]), CAST(:message_id AS text[]), CAST(:medium AS text[]),
+        CAST(:begun_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]), CAST(:retry_at AS timestamptz[])
+    ) AS told(id, fence, state, answer, reason, message_id, medium, begun_at, ended_at, retry_at)
+    WHERE m.id = told.id AND m.fence = told.fence AND m.state IN ('CLAIMED', 'IN_DOUBT')
+    RETURNING m.id
+""")
+
+
+def note(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]) -> None:
+    """Record how hand-over ended, `(fence, what)` for each message, with the events, in the caller's transaction.
+
+    A message that carries another fence by now, or that a person has closed, is left alone.
+    """
+    if not ended:
+        return
+    columns: dict[str, list[Any]] = {
+        name: [getattr(one, name) for _, one in ended]
+        for name in ("id", "state", "answer", "reason", "message_id", "medium", "begun_at", "ended_at", "retry_at")
+    }
+    noted = set(connection.scalars(_NOTE, columns | {"fence": [fence for fence, _ in ended]}))
+    record(
+        connection,
+        [
+            Event(one.id, ResponseKind(one.event), one.ended_at, one.reason)
+            for _, one in ended
+            if one.event and one.id in noted
+        ],
     )
 
 
-@contextmanager
-def delivery_lock(engine: sa.Engine, delivery: int) -> Iterator[Lock]:
-    """Hold the delivery's lock. Raises StillRunning when another dispatcher holds it."""
-    keys = {"first": LOCK_CLASS, "second": delivery}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:first, :second)"), keys):
-            raise StillRunning(
-                f"Delivery {delivery} is being dispatched by another task that still runs. Nothing was done here: "
-                "clear `dispatch` when it has ended."
-            )
-        try:
-            yield Lock(connection, delivery)
-        finally:
-            try:
-                connection.execute(sa.text("SELECT pg_advisory_unlock(:first, :second)"), keys)
-            except SQLAlchemyError:
-                connection.invalidate()  # the session is gone, and its lock with it
+def settle(
+    engine: sa.Engine,
+    delivery: int,
+    ended: Sequence[tuple[int, Ended]],
+    barred: Collection[int] = (),
+    finished: Collection[int] = (),
+) -> None:
+    """Record answers, withhold claimed messages that were barred meanwhile, and close finished batches (fences).
 
-
-def recover(engine: sa.Engine, delivery: int) -> int:
-    """Put right what a dead dispatcher left; call only under the delivery's lock. Returns how many fell in doubt."""
-    with engine.begin() as connection:
-        connection.execute(
-            sa.update(messages)
-            .where(messages.c.delivery_id == delivery, messages.c.state == MessageState.CLAIMED)
-            .values(state=MessageState.OPEN, fence=None, claimed_at=None)
-        )
-        doubtful = connection.execute(
-            sa.update(messages)
-            .where(messages.c.delivery_id == delivery, messages.c.state == MessageState.BEGUN)
-            .values(state=MessageState.IN_DOUBT)
-        )
-        return doubtful.rowcount
-
-
-def claim(
-    engine: sa.Engine, delivery: int, *, day: date, due_day: date | None, limit: int, skip: set[int]
-) -> tuple[list[Claimed], int, int]:
-    """Claim the next batch of messages due on or before `day` (or exactly on `due_day`, for a past day's run).
-
-    Messages with a reason against them end as withheld in the same transaction, with their event. Messages in `skip`
-    (told to come back later) are left alone. Returns (to be handed over, how many were withheld, fence).
+    What a finished batch still holds was never begun and is open again.
     """
-    moment = clock.now()
-    due_on = sa.cast(sa.func.timezone("Europe/Berlin", messages.c.due_at), sa.Date)
     with engine.begin() as connection:
-        fence, institute = connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.id == delivery)
-            .values(fence=deliveries.c.fence + 1)
-            .returning(deliveries.c.fence, deliveries.c.institute)
-        ).one()
-        ids = list(
-            connection.scalars(
-                sa.select(messages.c.id)
-                .where(messages.c.delivery_id == delivery, messages.c.state == MessageState.OPEN)
-                .where(due_on == due_day if due_day else due_on <= day)
-                .where(messages.c.id.not_in(skip))
-                .order_by(messages.c.id)
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-        )
-        against = reasons(connection, institute, ids, clock.berlin(moment).date())
-        _withhold(connection, against, moment)
-        free = [id_ for id_ in ids if id_ not in against]
-        connection.execute(
-            sa.update(messages)
-            .where(messages.c.id.in_(free))
-            .values(state=MessageState.CLAIMED, fence=fence, claimed_at=moment)
-        )
-        rows = connection.execute(
-            sa.select(
-                messages.c.id,
-                messages.c.reference,
-                messages.c.tracking,
-                delivery_rows.c.address,
-                delivery_rows.c.fields,
-            )
-            .join(delivery_rows, delivery_rows.c.id == messages.c.row_id)
-            .where(messages.c.id.in_(free))
-            .order_by(messages.c.id)
-        ).all()
-        if len(rows) != len(free):
-            raise StageError(
-                f"Delivery {delivery}: {len(free) - len(rows)} open messages have lost their delivered rows to the "
-                "retention period and cannot be filled any more. Raise that period above the occasion's window."
-            )
-        return [Claimed(*row) for row in rows], len(against), fence
+        note(connection, ended)
+        if barred:
+            _withhold_barred(connection, barred)
+        if finished:
+            close(connection, delivery, finished)
+
+
+def close(connection: sa.Connection, delivery: int, fences: Collection[int]) -> None:
+    """Open again what these batches still hold, and end them."""
+    held = (messages.c.delivery_id == delivery, messages.c.fence == sa.any_(_array(fences)))
+    connection.execute(
+        sa.update(messages)
+        .where(*held, messages.c.state == MessageState.CLAIMED)
+        .values(state=MessageState.OPEN, fence=None, claimed_at=None)
+    )
+    connection.execute(
+        sa.delete(claims).where(claims.c.delivery_id == delivery, claims.c.fence == sa.any_(_array(fences)))
+    )
+
+
+def barred_among(connection: sa.Connection, ids: Collection[int]) -> set[int]:
+    """Those of the messages whose person has unsubscribed, complained or been barred by now."""
+    return set(connection.scalars(sa.select(messages.c.id).where(_one_of(ids), is_barred())))
+
+
+def _withhold_barred(connection: sa.Connection, ids: Collection[int]) -> None:
+    moment = clock.now()
+    rows = connection.execute(
+        sa.select(messages.c.id, messages.c.institute)
+        .where(_one_of(ids), messages.c.state == MessageState.CLAIMED)
+        .with_for_update()
+    ).all()
+    if rows:
+        against = reasons(connection, rows[0].institute, [row.id for row in rows], clock.berlin(moment).date())
+        withhold(connection, against, moment)
 
 
 def withhold_ended(engine: sa.Engine, delivery: int) -> int:
@@ -183,106 +287,80 @@ def withhold_ended(engine: sa.Engine, delivery: int) -> int:
         for start in range(0, len(open_ones), 1000):
             batch = open_ones[start : start + 1000]
             found |= reasons(connection, batch[0].institute, [row.id for row in batch], clock.berlin(moment).date())
-        ended = {id_: reason for id_, reason in found.items() if reason in ENDED}
-        _withhold(connection, ended, moment)
-        return len(ended)
+        return withhold(connection, {id_: reason for id_, reason in found.items() if reason in _ENDED}, moment)
 
 
-def _withhold(connection: sa.Connection, against: dict[int, Reason], moment: datetime) -> None:
-    """End messages as withheld. One that a server kept putting off until its window ended was not delivered in time.
+_WITHHOLD = sa.text("""
+    UPDATE reku.messages m SET
+        state = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN 'UNDELIVERED' ELSE 'WITHHELD' END,
+        reason = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN '' ELSE told.reason END,
+        ended_at = :moment
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:reasons AS text[])) AS told(id, reason)
+    WHERE m.id = told.id AND m.state IN ('OPEN', 'CLAIMED')
+    RETURNING m.id, m.state, told.reason
+""")
 
-    A message that another dispatcher has begun or ended meanwhile is left alone.
+
+def withhold(connection: sa.Connection, against: Mapping[int, Reason], moment: datetime) -> int:
+    """End messages as withheld, with their events. Returns how many.
+
+    One that a server kept putting off until its window ended was not delivered in time. A message that another
+    dispatcher has ended meanwhile is left alone.
     """
-    late = set(
-        connection.scalars(
-            sa.select(messages.c.id).where(
-                messages.c.id.in_([id_ for id_, reason in against.items() if reason is Reason.ABGELAUFEN]),
-                messages.c.attempts > 0,
-            )
-        )
-    )
+    if not against:
+        return 0
+    rows = connection.execute(
+        _WITHHOLD, {"ids": list(against), "reasons": [str(reason) for reason in against.values()], "moment": moment}
+    ).all()
     events = []
-    for id_, reason in against.items():
-        ended: dict[str, Any] = {"ended_at": moment}
-        if id_ in late:
-            ended |= {"state": MessageState.UNDELIVERED}
-            event = Event(id_, ResponseKind.SBOU, moment, "4.4.7")  # RFC 3463: delivery time expired
+    for row in rows:
+        reason = Reason(row.reason)
+        if row.state == MessageState.UNDELIVERED:
+            events.append(Event(row.id, ResponseKind.SBOU, moment, NOT_IN_TIME))
         else:
-            ended |= {"state": MessageState.WITHHELD, "reason": reason}
-            event = Event(id_, reason.response, moment, reason.code)
-        noted = connection.execute(
-            sa.update(messages)
-            .where(messages.c.id == id_, messages.c.state.in_((MessageState.OPEN, MessageState.CLAIMED)))
-            .values(**ended)
-        )
-        if noted.rowcount:
-            events.append(event)
+            events.append(Event(row.id, reason.response, moment, reason.code))
     record(connection, events)
+    return len(rows)
 
 
-def begin(engine: sa.Engine, id_: int, fence: int, *, message_id: str, medium: str) -> bool:
-    """Note, committed, that hand-over of this message begins. False: it is withheld after all.
+def end_put_off(engine: sa.Engine, due: Due, before: datetime) -> int:
+    """End what the server put off and kept putting off until that send window ended: not delivered in time.
 
-    That is a duplicate, or somebody who unsubscribed or complained since the batch was claimed: both apply at once to
-    everything not yet handed over. Raises LockLost when the row no longer carries our fence: another dispatcher has
-    taken over.
+    `before`: the beginning of the present or next send window. Returns how many.
     """
     moment = clock.now()
-    ours = (messages.c.id == id_, messages.c.fence == fence, messages.c.state == MessageState.CLAIMED)
-    try:
-        with engine.begin() as connection:
-            begun = connection.execute(
-                sa.update(messages)
-                .where(*ours, ~is_barred())
-                .values(
-                    state=MessageState.BEGUN,
-                    begun_at=moment,
-                    message_id=message_id,
-                    medium=medium,
-                    attempts=messages.c.attempts + 1,
-                )
-                .returning(messages.c.id)
-            ).one_or_none()
-            if begun is None and _withhold_barred(connection, ours, moment):
-                return False
-    except IntegrityError:  # one of the two unique indexes: a second mail to this person for this date or delivery
-        with engine.begin() as connection:
-            _withhold(connection, {id_: Reason.DUBLETTE}, moment)
-        return False
-    if begun is None:
-        raise LockLost("A message of this dispatcher has been taken over by another one; this one has stopped.")
-    return True
-
-
-def _withhold_barred(connection: sa.Connection, ours: Sequence[sa.ColumnElement[bool]], moment: datetime) -> bool:
-    """Withhold the claimed message for what speaks against it by now. False: it is not ours any more."""
-    row = connection.execute(
-        sa.select(messages.c.id, messages.c.institute).where(*ours).with_for_update()
-    ).one_or_none()
-    if row is None:
-        return False
-    against = reasons(connection, row.institute, [row.id], clock.berlin(moment).date())
-    _withhold(connection, against, moment)
-    return bool(against)
-
-
-def finish(
-    engine: sa.Engine, id_: int, fence: int, state: MessageState, answer: str, events: list[Event], reason: str = ""
-) -> None:
-    """Record the answer to a begun message. Our own answer beats a doubt that another dispatcher noted meanwhile."""
     with engine.begin() as connection:
-        ended = {"ended_at": clock.now()} if state is not MessageState.OPEN else {"fence": None, "claimed_at": None}
-        noted = connection.execute(
+        late = connection.scalars(
             sa.update(messages)
-            .where(
-                messages.c.id == id_,
-                messages.c.fence == fence,
-                messages.c.state.in_((MessageState.BEGUN, MessageState.IN_DOUBT)),
-            )
-            .values(state=state, answer=answer, reason=reason, **ended)
+            .where(due.condition(), messages.c.retry_at.is_not(None), messages.c.begun_at < before)
+            .values(state=MessageState.UNDELIVERED, ended_at=moment)
+            .returning(messages.c.id)
+        ).all()
+        record(connection, [Event(id_, ResponseKind.SBOU, moment, NOT_IN_TIME) for id_ in late])
+    return len(late)
+
+
+def count_due(engine: sa.Engine, due: Due) -> int:
+    """How many open messages are due, those that were put off included."""
+    with engine.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(messages).where(due.condition())) or 0
+
+
+def next_try(engine: sa.Engine, due: Due) -> timedelta | None:
+    """How long until one of the due messages may be tried (again); None when none is open any more."""
+    domain = pace.next_at(messages.c.institute, delivery_rows.c.address)
+    wait = sa.func.greatest(
+        messages.c.retry_at - sa.literal(clock.now()),
+        domain - sa.func.clock_timestamp(),
+        sa.cast(timedelta(), sa.Interval),
+    )
+    with engine.connect() as connection:
+        found: timedelta | None = connection.scalar(
+            sa.select(sa.func.min(wait))
+            .join(delivery_rows, delivery_rows.c.id == messages.c.row_id)
+            .where(due.condition())
         )
-        if noted.rowcount:
-            record(connection, events)
+        return found
 
 
 def counts(connection: sa.Connection, delivery: int) -> dict[str, int]:
@@ -293,3 +371,11 @@ def counts(connection: sa.Connection, delivery: int) -> dict[str, int]:
         .group_by(messages.c.state)
     ).all()
     return {state.value: 0 for state in MessageState} | dict(map(tuple, found))
+
+
+def _array(ids: Iterable[int]) -> sa.ColumnElement[Any]:
+    return sa.cast(list(ids), ARRAY(sa.BigInteger))
+
+
+def _one_of(ids: Collection[int]) -> sa.ColumnElement[bool]:
+    return messages.c.id == sa.any_(_array(ids))

@@ -283,7 +283,7 @@ class UpsertSubscribers(Stage):
 
 
 class Dispatch(Stage):
-    """Waits for the play-out time and hands over what is due on the run's day."""
+    """Waits for the play-out time and hands over what is due on the run's day; waits again for what was put off."""
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
         from reku.mailing import dispatch
@@ -295,8 +295,22 @@ class Dispatch(Stage):
         if due and due > clock.now():
             self.log.info("play-out at %s Berlin time", f"{clock.berlin(due):%d.%m.%Y %H:%M}")
             wait(self, UntilTrigger(due.isoformat()))
+        collect_bounces(engine)  # the canary is judged by them
         done = dispatch.dispatch(engine, delivery, day=until, due_day=exactly)
+        if done.next_try is not None:
+            self.go_on_at(done.next_try, done.put_off)
         return dict(done.as_counts())
+
+    def go_on_at(self, moment: datetime, left: int) -> NoReturn:
+        """Wait without a worker for what has to wait, or say that this run does not live that long."""
+        shown = f"{clock.berlin(moment):%d.%m.%Y %H:%M}"
+        if moment > end_of_waiting(clock.today()):
+            raise AirflowFailException(
+                f"{self.delivery['label']}: {left} messages are still open and may go out from {shown} Berlin time on, "
+                "when the send window opens again. The run of that day takes them; nothing is to be done."
+            )
+        self.log.info("%d messages have to wait; going on at %s Berlin time", left, shown)
+        wait(self, UntilTrigger(moment.isoformat()))
 
 
 class CollectResponses(Stage):

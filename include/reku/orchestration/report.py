@@ -12,9 +12,12 @@ import sqlalchemy as sa
 from reku import clock
 from reku.catalogue import institutes, occasions
 from reku.errors import ConfigError
-from reku.mailing import ledger
+from reku.mailing import ledger, stops
+from reku.mailing.lock import StillRunning, delivery_lock
+from reku.mailing.recovery import StillLeased, recover
 from reku.orchestration import work
-from reku.store.tables import DeliveryState, MessageState, deliveries, messages, orders
+from reku.settings import settings
+from reku.store.tables import UNFINISHED, DeliveryState, MessageState, deliveries, messages, orders
 
 BAD = ("failed", "upstream_failed")
 
@@ -46,6 +49,7 @@ def sum_up(
             _delivery(engine, connection, found, row, day, elsewhere=bool({row.id, f"order {row.order_id}"} & skipped))
         _broken_banks(connection, found, occasion)
         _parked(connection, found, occasion, run)
+        _stopped(connection, found, occasion)
         _in_doubt(connection, found, occasion, {row.id for row in rows}, day)
     found.counts = {"deliveries": len(rows), "problems": len(found.problems)}
     if not items and not found.problems:
@@ -125,7 +129,8 @@ def _delivery(
     until, exactly = work.handed_over_by(day, clock.today(), row.loaded_at)
     open_due = _open_due(connection, row.id, until, exactly)
     if open_due:
-        found.problems.append(f"{label}: {open_due} messages due by {until:%d.%m.%Y} are still open")
+        stopped = "".join(f"; {stop}" for stop in stops.of_order(connection, row.institute, row.order_number))
+        found.problems.append(f"{label}: {open_due} messages due by {until:%d.%m.%Y} are still open{stopped}")
 
 
 def _is_corrected(connection: sa.Connection, refused: sa.Row[*tuple[Any, ...]]) -> bool:
@@ -137,12 +142,12 @@ def _is_corrected(connection: sa.Connection, refused: sa.Row[*tuple[Any, ...]]) 
 
 
 def _clear_up(engine: sa.Engine, delivery: int) -> None:
-    """A dispatcher that died leaves claimed and begun rows; without this they would stay unnamed until the next one."""
+    """A dispatcher that died leaves claimed rows; without this they would stay unnamed until the next one."""
     try:
-        with ledger.delivery_lock(engine, delivery):
-            ledger.recover(engine, delivery)
-    except ledger.StillRunning:
-        return  # it is alive: its rows are its own
+        with delivery_lock(engine, delivery):
+            recover(engine, delivery, settings().journals())
+    except (StillRunning, StillLeased):
+        return  # it is or may be alive: its rows are its own
 
 
 def _open_due(connection: sa.Connection, delivery: int, until: date, exactly: date | None) -> int:
@@ -152,7 +157,7 @@ def _open_due(connection: sa.Connection, delivery: int, until: date, exactly: da
             sa.select(sa.func.count())
             .select_from(messages)
             .where(messages.c.delivery_id == delivery)
-            .where(messages.c.state.in_((MessageState.OPEN, MessageState.CLAIMED, MessageState.BEGUN)))
+            .where(messages.c.state.in_(UNFINISHED))
             .where(due_on == exactly if exactly else due_on <= until)
         )
         or 0
@@ -167,6 +172,12 @@ def _broken_banks(connection: sa.Connection, found: Summary, occasion: str) -> N
             institutes().get(institute)
         except ConfigError as error:
             found.problems.append(f"{institute}: {error}")
+
+
+def _stopped(connection: sa.Connection, found: Summary, occasion: str) -> None:
+    """Name the stops in force. What they keep open is red by itself; where nothing is due, they harm nobody yet."""
+    for stop in stops.of_occasion(connection, occasion):
+        found.lines.append(f"{stop}; `reku stop lift {stop.id} --note …` lets it go on")
 
 
 def _parked(connection: sa.Connection, found: Summary, occasion: str, run: str) -> None:

@@ -12,7 +12,7 @@ from reku import clock
 from reku.catalogue import Institute, institutes
 from reku.catalogue.rhythm import Schedule, is_due, period
 from reku.errors import ConfigError
-from reku.store.tables import DeliveryState, MessageState, deliveries, messages, orders, responses
+from reku.store.tables import UNFINISHED, DeliveryState, MessageState, deliveries, messages, orders, responses
 
 NOT_LOADED = (DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)
 
@@ -88,7 +88,7 @@ def _loaded_with_due(day: date, past: bool) -> sa.ColumnElement[bool]:
     open_due = (
         sa.exists()
         .where(messages.c.delivery_id == deliveries.c.id)
-        .where(messages.c.state.in_((MessageState.OPEN, MessageState.CLAIMED, MessageState.BEGUN)))
+        .where(messages.c.state.in_(UNFINISHED))
         .where(due_on == day if past else due_on <= day)
     )
     return (deliveries.c.state == DeliveryState.LOADED) & open_due

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from reku import clock
-from reku.store.tables import ResponseKind, deliveries, messages, orders, responses
+from reku.store.tables import ResponseKind
 
 ONCE_PER_MESSAGE = frozenset(
     {
@@ -43,6 +40,36 @@ class Event:
     bounce_series: int | None = None
 
 
+_RECORD = sa.text("""
+    WITH told AS (
+        SELECT * FROM unnest(
+            CAST(:message AS bigint[]), CAST(:kind AS text[]), CAST(:at AS timestamptz[]), CAST(:moment AS text[]),
+            CAST(:reason AS text[]), CAST(:scope AS text[]), CAST(:link_number AS integer[]),
+            CAST(:link_target AS text[]), CAST(:bounce_series AS integer[])
+        ) AS t(message, kind, at, moment, reason, scope, link_number, link_target, bounce_series)
+    ), known AS (
+        SELECT told.*, m.institute, m.order_id, concat_ws('|',
+            d.kind, m.institute, o.order_number, lpad(CAST(m.delivery_number AS text), 6, '0'), m.reference,
+            told.kind, told.moment, coalesce(CAST(told.link_number AS text), '')
+        ) AS identity
+        FROM told
+        JOIN reku.messages m ON m.id = told.message
+        JOIN reku.orders o ON o.id = m.order_id
+        JOIN reku.deliveries d ON d.id = m.delivery_id
+    ), new AS (
+        INSERT INTO reku.responses (event_id, institute, message_id, order_id, kind, at, reason, scope, link_number,
+            link_target, bounce_series, recorded_at)
+        SELECT left(encode(sha256(convert_to(identity, 'UTF8')), 'hex'), 32), institute, message, order_id, kind, at,
+            reason, scope, link_number, link_target, bounce_series, :noted
+        FROM known
+        ON CONFLICT (event_id) DO NOTHING
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM known) AS known, (SELECT count(*) FROM new) AS new
+""")
+"""What makes an event the same event is hashed to its id: 32 hex digits of SHA-256 (domain.md 9.6, idempotence)."""
+
+
 def record(connection: sa.Connection, events: Iterable[Event]) -> int:
     """Write events in the caller's transaction; one that is known already changes nothing.
 
@@ -51,59 +78,23 @@ def record(connection: sa.Connection, events: Iterable[Event]) -> int:
     wanted = list(events)
     if not wanted:
         return 0
-    about = {
-        row.id: row
-        for row in connection.execute(
-            sa.select(
-                messages.c.id,
-                messages.c.institute,
-                messages.c.order_id,
-                messages.c.delivery_number,
-                messages.c.reference,
-                orders.c.order_number,
-                deliveries.c.kind,
-            )
-            .join(orders, orders.c.id == messages.c.order_id)
-            .join(deliveries, deliveries.c.id == messages.c.delivery_id)
-            .where(messages.c.id.in_({event.message for event in wanted}))
-        )
+    columns = {
+        "message": [event.message for event in wanted],
+        "kind": [event.kind.value for event in wanted],
+        "at": [event.at for event in wanted],
+        "moment": [_moment(event) for event in wanted],
+        "reason": [event.reason for event in wanted],
+        "scope": [event.scope for event in wanted],
+        "link_number": [event.link_number for event in wanted],
+        "link_target": [event.link_target for event in wanted],
+        "bounce_series": [event.bounce_series for event in wanted],
     }
-    unknown = {event.message for event in wanted} - about.keys()
-    if unknown:
-        raise ValueError(f"{len(unknown)} events name messages that do not exist")
-    noted = clock.now()
-    rows = [
-        {
-            "event_id": _event_id(event, about[event.message]),
-            "institute": about[event.message].institute,
-            "message_id": event.message,
-            "order_id": about[event.message].order_id,
-            "kind": event.kind,
-            "at": event.at,
-            "reason": event.reason,
-            "scope": event.scope,
-            "link_number": event.link_number,
-            "link_target": event.link_target,
-            "bounce_series": event.bounce_series,
-            "recorded_at": noted,
-        }
-        for event in wanted
-    ]
-    statement = insert(responses).on_conflict_do_nothing(index_elements=["event_id"]).returning(responses.c.id)
-    return len(connection.execute(statement, rows).all())
+    done = connection.execute(_RECORD, columns | {"noted": clock.now()}).one()
+    if done.known != len(wanted):
+        raise ValueError(f"{len(wanted) - done.known} events name messages that do not exist")
+    return int(done.new)
 
 
-def _event_id(event: Event, about: sa.Row[*tuple[Any, ...]]) -> str:
-    """32 hex digits of SHA-256 over what makes the event the same event (domain.md 9.6, idempotence)."""
-    moment = "" if event.kind in ONCE_PER_MESSAGE else event.at.astimezone(UTC).isoformat()
-    parts = (
-        about.kind,
-        about.institute,
-        about.order_number,
-        f"{about.delivery_number:06d}",
-        about.reference,
-        event.kind,
-        moment,
-        "" if event.link_number is None else str(event.link_number),
-    )
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
+def _moment(event: Event) -> str:
+    """The moment as part of what makes the event unique; empty for what a message has only once."""
+    return "" if event.kind in ONCE_PER_MESSAGE else event.at.astimezone(UTC).isoformat()

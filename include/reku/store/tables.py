@@ -47,11 +47,10 @@ class DeliveryState(StrEnum):
 
 
 class MessageState(StrEnum):
-    """The ledger: OPEN → CLAIMED → BEGUN → SENT | REJECTED | IN_DOUBT, or OPEN/CLAIMED → WITHHELD | UNDELIVERED."""
+    """The ledger: OPEN → CLAIMED → SENT | REJECTED | IN_DOUBT, or OPEN/CLAIMED → WITHHELD | UNDELIVERED."""
 
-    OPEN = "OPEN"  # not yet taken up; may be due later
-    CLAIMED = "CLAIMED"  # in the batch of the dispatcher with this fence; nothing handed over
-    BEGUN = "BEGUN"  # hand-over begun, answer not recorded yet
+    OPEN = "OPEN"  # not taken up, or put off by the server; may be due later
+    CLAIMED = "CLAIMED"  # in the batch with this fence; its journal says whether hand-over has begun
     SENT = "SENT"  # the server took it
     WITHHELD = "WITHHELD"  # not sent, with one reason
     REJECTED = "REJECTED"  # the server refused this person's RCPT or DATA for good
@@ -59,8 +58,11 @@ class MessageState(StrEnum):
     IN_DOUBT = "IN_DOUBT"  # begun by a dispatcher that died; its answer was never recorded
 
 
-HANDED_OVER = (MessageState.BEGUN, MessageState.SENT, MessageState.IN_DOUBT)
-"""States in which a mail has, or may have, left the house."""
+UNFINISHED = (MessageState.OPEN, MessageState.CLAIMED)
+"""States in which a message still waits for its end."""
+
+HANDED_OVER = (MessageState.CLAIMED, MessageState.SENT, MessageState.IN_DOUBT)
+"""States in which a mail has left the house, may have, or is about to: no second one may be claimed beside it."""
 
 
 class SuppressionKind(StrEnum):
@@ -231,6 +233,9 @@ deliveries = sa.Table(
     sa.Column("owner_run", sa.Text),
     sa.Column("fence", sa.BigInteger, nullable=False, server_default="0", comment="raised by each batch claimed"),
     sa.Column("alarmed_run", sa.Text, comment="the run whose report was red because it is parked: one alarm each"),
+    _moment("control_copy_at"),
+    _moment("canary_until"),
+    _moment("canary_passed_at"),
     _in("state", DeliveryState),
     sa.Index(
         "uq_deliveries_number",
@@ -330,12 +335,13 @@ messages = sa.Table(
         comment="server's code and enhanced status, no text",
     ),
     _moment("claimed_at"),
+    _moment("retry_at"),
     _moment("begun_at"),
     _moment("ended_at"),
     _in("state", MessageState),
-    sa.UniqueConstraint("order_id", "delivery_number", "reference"),
-    sa.Index("ix_messages_delivery_state", "delivery_id", "state"),
-    sa.Index("ix_messages_due", "order_id", "state", "due_at"),
+    # A delivery is one order and one number, so this is the ledger's key; every index less makes dispatch faster.
+    sa.UniqueConstraint("delivery_id", "reference"),
+    sa.Index("ix_messages_open", "delivery_id", "due_at", postgresql_where=sa.text("state = 'OPEN'")),
     sa.Index("ix_messages_address", "institute", "address_hmac"),
     # Rule 1 of DESIGN section 6, kept by the database itself: whatever a dispatcher does, a second hand-over fails.
     sa.Index(
@@ -345,7 +351,7 @@ messages = sa.Table(
         "address_hmac",
         "occasion_date",
         unique=True,
-        postgresql_where=sa.text("state IN ('BEGUN', 'SENT', 'IN_DOUBT')"),
+        postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
     ),
     sa.Index(
         "uq_messages_one_per_delivery",
@@ -354,9 +360,45 @@ messages = sa.Table(
         "person_number",
         "address_hmac",
         unique=True,
-        postgresql_where=sa.text("state IN ('BEGUN', 'SENT', 'IN_DOUBT')"),
+        postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
     ),
     comment="The ledger: one mail to one person for one delivery",
+)
+
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), primary_key=True),
+    sa.Column("fence", sa.BigInteger, primary_key=True),
+    _institute(),
+    sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False, comment="by the database's own clock"),
+    comment="Batches in the hands of a dispatcher; each has a journal on the machine that claimed it",
+)
+
+stops = sa.Table(
+    "stops",
+    metadata,
+    _id(),
+    sa.Column("institute", sa.CHAR(8), comment="null: every institute"),
+    sa.Column("order_number", sa.Text, comment="null: every order of the institute"),
+    _moment("since", nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    _moment("lifted_at"),
+    sa.Column("lifted_by", sa.Text, nullable=False, server_default=""),
+    sa.CheckConstraint("order_number IS NULL OR institute IS NOT NULL", name="order_of_an_institute"),
+    sa.Index("ix_stops_in_force", "id", postgresql_where=sa.text("lifted_at IS NULL")),
+    comment="Stop switches of the dispatch, thrown and lifted by people",
+)
+
+paces = sa.Table(
+    "paces",
+    metadata,
+    sa.Column("institute", sa.CHAR(8), primary_key=True),
+    sa.Column("domain", sa.Text, primary_key=True, comment="of recipients; empty: the institute's own pace"),
+    sa.Column("next_at", sa.DateTime(timezone=True), nullable=False, comment="next free slot, by the database's clock"),
+    sa.Column("slowed", sa.Integer, nullable=False, server_default="0", comment="421 answers in a row"),
+    comment="When the next mail of an institute, or to a recipient domain, may go out; shared by all dispatchers",
 )
 
 responses = sa.Table(
@@ -416,6 +458,8 @@ suppressions = sa.Table(
         unique=True,
         postgresql_nulls_not_distinct=True,
     ),
+    sa.Index("ix_suppressions_address", "institute", "address_hmac"),
+    sa.Index("ix_suppressions_person", "institute", "person_number"),
     comment="Addresses barred by their HMAC; a later consent flag never lifts one",
 )
 

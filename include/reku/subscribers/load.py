@@ -56,9 +56,14 @@ _OPEN_MESSAGES = sa.text("""
         coalesce(accepted.fields ->> 'Einwilligung_EMail' = 'J', false), derived.mailable,
         coalesce(accepted.fields ->> 'Tracking_Einwilligung' = 'J', false), derived.due_at, derived.last_day
     FROM derived JOIN reku.delivery_rows AS accepted ON accepted.id = derived.row_id
+    WHERE accepted.reference NOT IN (
+        SELECT known.reference
+        FROM reku.deliveries AS other JOIN reku.messages AS known ON known.delivery_id = other.id
+        WHERE other.order_id = :order_id AND other.delivery_number = :delivery_number
+    )
     ORDER BY accepted.line
-    ON CONFLICT (order_id, delivery_number, reference) DO NOTHING
 """)
+"""A row whose Referenz the ledger knows already under this order and number is left out, which stops the load."""
 
 _DERIVED = sa.Table(
     "derived",

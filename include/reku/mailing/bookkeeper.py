@@ -1,0 +1,199 @@
+"""Keeps the ledger for one dispatcher in a thread of its own, so that the connections never wait for the database.
+
+The next batch is claimed while one is handed over, and answers are recorded some at a time. Whatever is not recorded
+yet stands in the journals. Once recording has failed nothing more is recorded and no batch is closed: the journals
+stay, and the next dispatcher recovers from them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from reku.mailing import ledger
+from reku.mailing.campaign import Route
+from reku.mailing.journal import Begun, Ended, Journal
+from reku.mailing.ledger import Batch, Due
+
+RECORD_SECONDS = 0.5
+"""Answers are recorded at least so often."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How one dispatcher claims: messages at once, lease, folder of journals; at most `quota` mails (None: all)."""
+
+    batch: int
+    lease: timedelta
+    journals: Path
+    quota: int | None = None
+
+
+@dataclass
+class _Open:
+    """A batch in hand: its journal, and the messages of it that have not ended yet."""
+
+    journal: Journal
+    left: set[int]
+
+
+class Bookkeeper:
+    """The batches of one dispatcher, their journals, and what is still to be recorded."""
+
+    def __init__(self, engine: sa.Engine, way: Route, due: Due, terms: Terms) -> None:
+        self._engine, self._way, self._due, self._terms = engine, way, due, terms
+        self.exhausted = False
+        self._batches: dict[int, _Open] = {}
+        self._claimed = 0
+        self._claiming: Future[Batch | None] | None = None
+        self._ended: list[tuple[int, Ended]] = []
+        self._barred: list[int] = []
+        self._finished: list[int] = []
+        self._recorded = time.monotonic()
+        self._recording: list[Future[None]] = []
+        self._failed = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+
+    @property
+    def fences(self) -> Collection[int]:
+        """The fencing numbers of the batches in hand."""
+        return self._batches.keys()
+
+    def next_batch(self, held: int) -> Batch | None:
+        """A batch that has been claimed meanwhile, if there is one.
+
+        The next one is claimed in time: when the dispatcher holds (`held`) no more than half a batch.
+        `exhausted` tells that no more will come.
+        """
+        if self._claiming is None:
+            if held <= self._terms.batch // 2 and not self.exhausted:
+                self._claim()
+            return None
+        if not self._claiming.done():
+            return None
+        batch, self._claiming = self._claiming.result(), None
+        if batch is None:
+            self.exhausted = True
+        else:
+            self._take_in(batch)
+        return batch
+
+    @property
+    def is_claiming(self) -> bool:
+        """Whether a batch is being claimed."""
+        return self._claiming is not None
+
+    def begin(self, fence: int, begun: Begun) -> None:
+        """Note in the journal that a mail is about to be sent; every answer before it is written as well."""
+        for other, batch in self._batches.items():
+            if other != fence:
+                batch.journal.flush()
+        self._batches[fence].journal.begin(begun)
+
+    def end(self, fence: int, ended: Ended) -> None:
+        """Note how a message of a batch ended, to be recorded soon."""
+        self._batches[fence].journal.end(ended)
+        self._ended.append((fence, ended))
+        self._leave(fence, ended.id)
+
+    def bar(self, fence: int, id_: int) -> None:
+        """Have a claimed message withheld that was barred meanwhile."""
+        self._barred.append(id_)
+        self._leave(fence, id_)
+
+    def run(self, work: Callable[[sa.Connection], object]) -> None:
+        """Have something else done in the ledger."""
+
+        def carried_out() -> None:
+            with self._engine.begin() as connection:
+                work(connection)
+
+        self._recording.append(self._thread.submit(carried_out))
+
+    def tick(self) -> None:
+        """Record what is due. Raises what went wrong with an earlier recording."""
+        for batch in self._batches.values():
+            batch.journal.flush()
+        if time.monotonic() - self._recorded > RECORD_SECONDS:
+            self._record()
+        while self._recording and self._recording[0].done():
+            self._recording.pop(0).result()
+
+    def close(self) -> BaseException | None:
+        """Record the last answers and open again what was never begun. Returns what went wrong, if anything did."""
+        if self._claiming is not None and self._claiming.exception() is None:
+            batch = self._claiming.result()
+            if batch is not None:
+                self._take_in(batch)
+        self._finished += self._batches
+        self._record()
+        faults = [future.exception() for future in self._recording]
+        self._thread.shutdown()
+        return next((fault for fault in faults if fault is not None), None)
+
+    def _claim(self) -> None:
+        limit = self._terms.batch
+        if self._terms.quota is not None:
+            limit = min(limit, self._terms.quota - self._claimed)
+        if limit <= 0:
+            self.exhausted = True
+            return
+        self._claiming = self._thread.submit(
+            ledger.claim,
+            self._engine,
+            self._way,
+            self._due,
+            limit=limit,
+            journals=self._terms.journals,
+            lease=self._terms.lease,
+        )
+
+    def _take_in(self, batch: Batch) -> None:
+        self._claimed += len(batch.mails)
+        self._batches[batch.fence] = _Open(batch.journal, {message.id for _, message in batch.mails})
+        if not batch.mails:
+            self._finish(batch.fence)
+
+    def _leave(self, fence: int, id_: int) -> None:
+        left = self._batches[fence].left
+        left.discard(id_)
+        if not left:
+            self._finish(fence)
+
+    def _finish(self, fence: int) -> None:
+        self._finished.append(fence)
+        self._record()
+
+    def _record(self) -> None:
+        self._recorded = time.monotonic()
+        ended, self._ended = self._ended, []
+        finished, self._finished = self._finished, []
+        barred, self._barred = self._barred, []
+        journals = [self._batches.pop(fence).journal for fence in finished]
+        for journal in journals:
+            journal.flush()
+        if ended or barred or finished:
+            self._recording.append(self._thread.submit(self._settle, ended, barred, finished, journals))
+
+    def _settle(
+        self, ended: list[tuple[int, Ended]], barred: list[int], finished: list[int], journals: list[Journal]
+    ) -> None:
+        if self._failed:  # an answer that is not recorded must not be taken for a mail never begun
+            for journal in journals:
+                journal.close()
+            return
+        try:
+            ledger.settle(self._engine, self._due.delivery, ended, barred, finished)
+        except BaseException:
+            self._failed = True
+            for journal in journals:
+                journal.close()
+            raise
+        for journal in journals:
+            journal.remove()

@@ -1,0 +1,56 @@
+"""One dispatcher per delivery: a session-level advisory lock on a connection of its own (DESIGN 6.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from reku.errors import PassingError
+
+LOCK_CLASS = 4711  # first key of our advisory locks on deliveries; the second is the delivery's id
+
+
+class StillRunning(PassingError):
+    """Another dispatcher has this delivery, or a batch of it, in hand; try again later."""
+
+
+class LockLost(PassingError):
+    """The lock of this dispatcher is gone (database restart, connection cut): it must not hand over anything more."""
+
+    def __init__(self, delivery: int) -> None:
+        super().__init__(
+            f"The dispatcher of delivery {delivery} lost its lock and has stopped handing over. What is open stays "
+            "open: clear `dispatch`."
+        )
+
+
+HOLDS = sa.text("""
+    SELECT EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND granted AND classid = :lock_class AND objid = :delivery AND pid = :holder
+    )
+""")
+"""Whether the session `:holder` holds the lock of `:delivery`; any session may ask."""
+
+
+@contextmanager
+def delivery_lock(engine: sa.Engine, delivery: int) -> Iterator[int]:
+    """Hold the delivery's lock; yields the id of the session that holds it. Raises StillRunning if another one does."""
+    keys = {"first": LOCK_CLASS, "second": delivery}
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:first, :second)"), keys):
+            raise StillRunning(
+                f"Delivery {delivery} is being dispatched by another task that still runs. Nothing was done here: "
+                "clear `dispatch` when it has ended."
+            )
+        holder: int = connection.scalar(sa.text("SELECT pg_backend_pid()")) or 0
+        try:
+            yield holder
+        finally:
+            try:
+                connection.execute(sa.text("SELECT pg_advisory_unlock(:first, :second)"), keys)
+            except SQLAlchemyError:
+                connection.invalidate()  # the session is gone, and its lock with it

@@ -1,0 +1,60 @@
+"""One dispatcher at work: its errand, its standing, its connections to the relay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from reku.mailing.bookkeeper import Bookkeeper, Terms
+from reku.mailing.campaign import Route
+from reku.mailing.compile import CompiledMedium, compile_medium
+from reku.mailing.errand import DispatchErrand
+from reku.mailing.handover import Relay, hand_over
+from reku.mailing.ledger import Due
+from reku.mailing.progress import Dispatched
+from reku.mailing.standing import Standing
+from reku.settings import settings
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be handed over: `until` the send window ends, under the delivery's lock that session `holder` has."""
+
+    engine: sa.Engine
+    way: Route
+    media: Mapping[str, CompiledMedium]
+    due: Due
+    until: datetime
+    holder: int
+
+
+def compiled_media(way: Route) -> dict[str, CompiledMedium]:
+    """The media of a campaign, compiled. Raises ConfigError, with file and line, before the first mail."""
+    return {key: compile_medium(medium, way.institute) for key, medium in way.media.items()}
+
+
+def serve(
+    work: Work,
+    done: Dispatched,
+    show: Callable[[Dispatched], None],
+    *,
+    quota: int | None = None,
+    on_start: Callable[[DispatchErrand], None] = lambda _errand: None,
+) -> None:
+    """Hand over until nothing is left to claim, counting into `done` and showing it from time to time.
+
+    `quota`: at most so many mails. `on_start` gets the errand, so that somebody else may stop it. Raises what
+    `hand_over` raises, with everything not handed over open again.
+    """
+    s = settings()
+    lease = timedelta(seconds=s.lease_seconds)
+    books = Bookkeeper(work.engine, work.way, work.due, Terms(s.dispatch_batch, lease, s.journals(), quota))
+    with (
+        Standing(work.engine, work.way, work.due.delivery, work.holder, lease) as standing,
+        DispatchErrand(work.way, work.media, books, standing, work.until, done, show) as errand,
+    ):
+        on_start(errand)
+        hand_over(errand, Relay.from_settings(s), connections=s.smtp_connections)

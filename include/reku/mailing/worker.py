@@ -1,0 +1,84 @@
+"""A worker process of a large dispatch: `python -m reku.mailing.worker '{"delivery": …}'` (see `workers`)."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from datetime import date
+
+from sqlalchemy.exc import DBAPIError
+
+from reku import clock
+from reku.errors import PassingError, RekuError
+from reku.mailing.dispatch import check
+from reku.mailing.errand import DispatchErrand
+from reku.mailing.ledger import Due
+from reku.mailing.progress import Dispatched
+from reku.mailing.serve import Work, compiled_media, serve
+from reku.mailing.window import send_window
+from reku.store.engine import engine
+
+_PR_SET_PDEATHSIG = 1
+_REPORT_SECONDS = 1.0
+
+
+class _Reports:
+    """Writes the counts to standard output, once a second and at the end."""
+
+    def __init__(self) -> None:
+        self._written = float("-inf")
+
+    def show(self, done: Dispatched) -> None:
+        """Write the counts if it is time to."""
+        if time.monotonic() - self._written > _REPORT_SECONDS:
+            self.write(done)
+
+    def write(self, done: Dispatched, **more: object) -> None:
+        """Write the counts, and what more there is to say."""
+        self._written = time.monotonic()
+        sys.stdout.write(json.dumps({"counts": done.as_counts(), **more}) + "\n")
+        sys.stdout.flush()
+
+
+def main(task: str) -> int:
+    """Work on one delivery for the parent; returns the exit code."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing of a dispatch outlives its parent
+    if os.getppid() != parent:
+        return 1
+    given = json.loads(task)
+    done, reports = Dispatched(), _Reports()
+    try:
+        work = _work(given)
+        serve(work, done, reports.show, on_start=_stop_on_sigterm)
+    except RekuError as error:
+        passing = isinstance(error, PassingError)
+        reports.write(done, error={"passing": passing, "text": str(error)})
+        return 1
+    except DBAPIError as error:
+        text = f"The database refused or lost a statement ({type(error.orig).__name__}). It is tried again."
+        reports.write(done, error={"passing": True, "text": text})
+        return 1
+    reports.write(done)
+    return 0
+
+
+def _stop_on_sigterm(errand: DispatchErrand) -> None:
+    signal.signal(signal.SIGTERM, lambda _number, _frame: errand.stop())
+
+
+def _work(given: dict[str, object]) -> Work:
+    delivery = int(str(given["delivery"]))
+    only = given["only"]
+    due = Due(delivery, date.fromisoformat(str(given["day"])), date.fromisoformat(str(only)) if only else None)
+    way = check(engine(), delivery)
+    until = send_window(way, clock.now()).closes
+    return Work(engine(), way, compiled_media(way), due, until, int(str(given["holder"])))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
