@@ -188,6 +188,13 @@ def test_an_optional_value_that_is_missing_takes_its_fallback(probe: Probe, miss
         assert "Sehr geehrte Damen und Herren, Ihr Konto\n" in content.text
 
 
+def test_conditions_may_be_joined(probe: Probe) -> None:
+    condition = "{% if Anlass_Wert and not (Anrede == '4' or Titel != 'Dr.') %}"
+    compiled = probe("mail.txt", "{% if Anlass_Wert %}", condition)
+    assert "Wert 7" in shown(compiled, Anlass_Wert="7", Titel="Dr.").text
+    assert "Wert 7" not in shown(compiled, Anlass_Wert="7", Titel="Dr.", Anrede="4").text
+
+
 def test_what_is_the_same_for_everybody_is_made_once(probe: Probe) -> None:
     compiled = probe("medium.yaml", "{{ Anlass_Datum }}", "{{ Bank_Name }}")
     assert compiled.constants["Vorschau"] == "Ein Gruß zum Sparkasse Musterstadt"

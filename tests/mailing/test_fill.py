@@ -10,6 +10,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import getaddresses
 
+import idna
 import pytest
 from email_validator import EmailNotValidError, validate_email
 from email_validator.rfc_constants import CASE_INSENSITIVE_MAILBOX_NAMES
@@ -264,7 +265,10 @@ domains = st.one_of(
 
 @given(address=st.builds("{}@{}".format, local_parts, domains) | st.emails())
 @example("Postmaster@kunde.example")
-@example("a@" + ".".join(["x" * 61] * 4))
+@example("x" * 65 + "@kunde.example")
+@example("x" * 64 + "@" + ".".join(["x" * 61] * 4))
+@example("x" * 64 + "@" + ".".join(("中" * 42, "中" * 20, "example")))
+@example("x" * 64 + "@" + idna.encode(".".join(("中" * 42, "中" * 20, "example"))).decode())
 def test_an_address_is_taken_as_the_library_takes_it(address: str) -> None:
     assert taken_by_us(address) == taken_by_the_library(address)
 

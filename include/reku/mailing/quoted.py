@@ -16,32 +16,35 @@ from markupsafe import escape
 
 _SOFT_BREAK = "=\r\n"
 _LINE = 73  # 76 less the `=` of a soft break and the two more characters of a first dot, which becomes =2E
-_AS_IT_IS = re.compile(r"[ -<>-~]*[!-<>-~]")
-_LINES = re.compile(
-    rf".{{1,{_LINE}}}(?<!=)(?<!=[0-9A-F])(?!=[89AB])"
-)  # never inside of =XX, nor before a byte 10xxxxxx
+# Never cut inside of =XX, nor before a byte 10xxxxxx, which goes on with a character.
+_LINES = re.compile(rf".{{1,{_LINE}}}(?<!=)(?<!=[0-9A-F])(?!=[89AB])")
 
 
 def quoted(text: str) -> str:
     """The text as one piece; its line ends (`\\n`) become CRLF."""
+    if "\n" not in text:
+        return _line(text) + _SOFT_BREAK if text else ""
     *whole, last = text.split("\n")
-    return "".join([f"{_line(line)}\r\n" for line in whole]) + (_line(last) + _SOFT_BREAK if last else "")
+    return "".join([f"{_line(line)}\r\n" for line in whole]) + quoted(last)
 
 
 def _line(text: str) -> str:
-    code = text if _AS_IT_IS.fullmatch(text) else b2a_qp(text.encode(), istext=False).replace(b"=\n", b"").decode()
+    if text.isascii() and text.isprintable() and "=" not in text and not text.endswith(" "):
+        code = text
+    else:
+        code = b2a_qp(text.encode(), istext=False).replace(b"=\n", b"").decode()
     if len(code) <= _LINE and not code.startswith("."):
         return code
     return _SOFT_BREAK.join(f"=2E{line[1:]}" if line[0] == "." else line for line in _LINES.findall(code))
 
 
-@lru_cache(maxsize=256, typed=True)  # most values stand in a mail more than once
+@lru_cache(maxsize=256)  # most values stand in a mail more than once
 def value_in_text(value: object) -> str:
     """What a placeholder shows in plain text, as a piece."""
     return quoted(str(value))
 
 
-@lru_cache(maxsize=256, typed=True)
+@lru_cache(maxsize=256)
 def value_in_html(value: object) -> str:
     """What a placeholder shows in HTML, as a piece."""
     return value_in_text(str(escape(value)))
