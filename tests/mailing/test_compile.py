@@ -86,6 +86,7 @@ def test_markup_in_values_stays_text(probe: Probe) -> None:
         ),
         ("medium.yaml", "Guten Tag {% if", "{{ Betreff }} {% if", 5, "no placeholder 'Betreff'"),
         ("medium.yaml", "Guten Tag {% if", "{{ Vorschau }} {% if", 5, "no placeholder 'Vorschau'"),
+        ("medium.yaml", "{{ Anlass_Datum }}", r"{% include \"shared/footer.txt\" %}", 6, "An include other than"),
         ("medium.yaml", "{{ Anlass_Datum }}", "{{ Vorschau }}", 6, "no placeholder 'Vorschau'"),
         ("medium.yaml", "{{ Anlass_Datum }}", "{{ Anlass_Datum|replace('a') }}", 6, "|replace takes 2 plain arguments"),
         ("medium.yaml", "{{ Anlass_Datum }}", "{{ Anlass_Datum|upper(3) }}", 6, "|upper takes 0 plain arguments"),
@@ -160,6 +161,7 @@ def test_a_broken_medium_names_file_and_line(
         "{% from 'shared/footer.txt' import f %}",
         "{% extends 'shared/footer.txt' %}",
         "{% include Briefanrede %}",
+        "{% include 'shared/footer.txt' %}",
         "{% include 'shared/footer.txt' ignore missing %}",
         "{% call briefanrede() %}{% endcall %}",
         "{% filter upper %}x{% endfilter %}",
@@ -173,11 +175,18 @@ def test_a_broken_medium_names_file_and_line(
         "{{ briefanrede|safe }}",
     ],
 )
-@pytest.mark.parametrize("file", ["mail.mjml", "mail.txt"])
-def test_nothing_reaches_out_of_the_sandbox(probe: Probe, file: str, escape: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "old", "line"),
+    [
+        ("mail.mjml", "{{ briefanrede }}", 8),
+        ("mail.txt", "{{ briefanrede }}", 1),
+        ("medium.yaml", "{{ Anlass_Datum }}", 6),
+    ],
+)
+def test_nothing_reaches_out_of_the_sandbox(probe: Probe, file: str, old: str, line: int, escape: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        probe(file, "{{ briefanrede }}", escape)
-    assert caught.value.line == (8 if file == "mail.mjml" else 1)
+        probe(file, old, escape)
+    assert caught.value.line == line
 
 
 @pytest.mark.parametrize("missing", ["", "   ", None])

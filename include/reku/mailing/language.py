@@ -69,7 +69,9 @@ def check_never_empty(source: Source) -> None:
 
 
 def _parsed(source: Source) -> list[nodes.Node]:
-    text = INCLUDE.sub(lambda found: "\n" * found[0].count("\n"), source.text)
+    text = source.text
+    if source.file.suffix != ".yaml":  # a file's includes are sources of their own
+        text = INCLUDE.sub(lambda found: "\n" * found[0].count("\n"), text)
     try:
         return _PARSER.parse(text).body
     except TemplateSyntaxError as error:
@@ -194,5 +196,5 @@ def _described(node: nodes.Node) -> str:
         "For": "A loop",
         "Import": "An import",
         "FromImport": "An import",
-        "Include": 'An include that is not written {% include "shared/…" %}',
+        "Include": 'An include other than {% include "shared/…" %} in mail.txt or <mj-include> in mail.mjml',
     }.get(type(node).__name__, f"{type(node).__name__}")
