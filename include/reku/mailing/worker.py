@@ -46,11 +46,10 @@ class _Reports:
 
 def main(task: str) -> int:
     """Work on one delivery for the parent; returns the exit code."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing of a dispatch outlives its parent
-    if os.getppid() != parent:
-        return 1
     given = json.loads(task)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing of a dispatch outlives its parent
+    if os.getppid() != given["parent"]:
+        return 1
     done, reports = Dispatched(), _Reports()
     try:
         work = _work(given)

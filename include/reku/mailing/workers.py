@@ -7,6 +7,7 @@ the parent. It reports on its standard output, one JSON object a line: counts wh
 from __future__ import annotations
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -31,6 +32,7 @@ class _Worker:
             "day": due.day.isoformat(),
             "only": due.only and due.only.isoformat(),
             "holder": holder,
+            "parent": os.getpid(),
         }
         self.process = subprocess.Popen(  # noqa: S603 - our own program
             (sys.executable, "-P", "-m", "reku.mailing.worker", json.dumps(task)),
