@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from reku.contact.reasons import Reason
 from reku.store.bounce_series import RETAINED_AT, series
-from reku.store.tables import HANDED_OVER, SuppressionKind, messages, orders, suppressions
+from reku.store.tables import HANDED_OVER, ResponseKind, SuppressionKind, messages, orders, responses, suppressions
 
 
 def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: date) -> dict[int, Reason]:
@@ -22,7 +22,7 @@ def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: 
         return {}
     decided: dict[int, Reason] = {}
     rows = connection.execute(_query(ids, day)).all()
-    retained = _retained(connection, institute, {row.address_hmac for row in rows})
+    retained = _retained(connection, institute, {row.address_hmac for row in rows if row.has_bounced})
     for row in rows:
         holds = {
             Reason.AUFTRAG_BEENDET: row.ended,
@@ -55,6 +55,11 @@ def _query(ids: Sequence[int], day: date) -> sa.Select[*tuple[object, ...]]:
         .where(other.c.id != messages.c.id)
         .where(other.c.state.in_(HANDED_OVER))
     )
+    has_bounced = (
+        sa.exists()
+        .where(responses.c.message_id == other.c.id, responses.c.kind == ResponseKind.HBOU)
+        .where(other.c.institute == messages.c.institute, other.c.address_hmac == messages.c.address_hmac)
+    )
     barred = sa.select(sa.func.array_agg(suppressions.c.kind)).where(_concerns_message()).scalar_subquery()
     return (
         sa.select(
@@ -66,6 +71,7 @@ def _query(ids: Sequence[int], day: date) -> sa.Select[*tuple[object, ...]]:
             (orders.c.ended | sa.func.coalesce(orders.c.valid_until < day, sa.false())).label("ended"),
             sa.func.coalesce(barred, sa.cast([], sa.ARRAY(sa.Text))).label("barred"),
             written_to.label("written_to"),
+            has_bounced.label("has_bounced"),
         )
         .join(orders, orders.c.id == messages.c.order_id)
         .where(messages.c.id == sa.any_(sa.cast(list(ids), sa.ARRAY(sa.BigInteger))))
@@ -93,5 +99,5 @@ def is_barred() -> sa.ColumnElement[bool]:
 
 
 def _retained(connection: sa.Connection, institute: str, hmacs: set[str]) -> set[str]:
-    counted = series(connection, institute, sorted(hmacs))
+    counted = series(connection, institute, sorted(hmacs)) if hmacs else {}
     return {address for address, length in counted.items() if length >= RETAINED_AT}

@@ -175,25 +175,24 @@ class Bookkeeper:
         ended, self._ended = self._ended, []
         finished, self._finished = self._finished, []
         barred, self._barred = self._barred, []
-        journals = [self._batches.pop(fence).journal for fence in finished]
-        for journal in journals:
-            journal.flush()
-        if ended or barred or finished:
-            self._recording.append(self._thread.submit(self._settle, ended, barred, finished, journals))
+        batches = {fence: self._batches.pop(fence) for fence in finished}
+        for batch in batches.values():
+            batch.journal.flush()
+        if ended or barred or batches:
+            self._recording.append(self._thread.submit(self._settle, ended, barred, batches))
 
-    def _settle(
-        self, ended: list[tuple[int, Ended]], barred: list[int], finished: list[int], journals: list[Journal]
-    ) -> None:
+    def _settle(self, ended: list[tuple[int, Ended]], barred: list[int], batches: dict[int, _Open]) -> None:
         if self._failed:  # an answer that is not recorded must not be taken for a mail never begun
-            for journal in journals:
-                journal.close()
+            for batch in batches.values():
+                batch.journal.close()
             return
+        finished = {fence: batch.left for fence, batch in batches.items()}
         try:
             ledger.settle(self._engine, self._due.delivery, ended, barred, finished)
         except BaseException:
             self._failed = True
-            for journal in journals:
-                journal.close()
+            for batch in batches.values():
+                batch.journal.close()
             raise
-        for journal in journals:
-            journal.remove()
+        for batch in batches.values():
+            batch.journal.remove()

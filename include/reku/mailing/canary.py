@@ -83,8 +83,8 @@ def _judge(connection: sa.Connection, way: Route, delivery: int, tried: int) -> 
     raise CanaryFault(
         f"{way.institute.name}, order {way.order_number}: of the first {tried} mails {bounced} bounced ({share:.1%}; "
         f"at most {canary.max_bounce_share:.1%} may) and {complained} people complained "
-        f"(at most {canary.max_complaints} may). The other messages are still open. Find out what is wrong; if they shall go out all the same, "
-        f"`reku deliveries go-on {delivery}`, then clear `dispatch`."
+        f"(at most {canary.max_complaints} may). The other messages are still open. Find out what is wrong; if they "
+        f"shall go out all the same, `reku deliveries go-on {delivery}`, then clear `dispatch`."
     )
 
 

@@ -8,6 +8,7 @@ doubt that somebody else noted meanwhile.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -192,12 +193,13 @@ _NOTE = sa.text("""
         retry_at = told.retry_at,
         fence = CASE WHEN told.state <> 'OPEN' THEN m.fence END,
         claimed_at = CASE WHEN told.state <> 'OPEN' THEN m.claimed_at END
-    FROM unnest(
-        CAST(:id AS bigint[]), CAST(:fence AS bigint[]), CAST(:state AS text[]), CAST(:answer AS text[]),
-        CAST(:reason AS text[]), CAST(:message_id AS text[]), CAST(:medium AS text[]),
-        CAST(:begun_at AS timestamptz[]), CAST(:ended_at AS timestamptz[]), CAST(:retry_at AS timestamptz[])
-    ) AS told(id, fence, state, answer, reason, message_id, medium, begun_at, ended_at, retry_at)
-    WHERE m.id = told.id AND m.fence = told.fence AND m.state IN ('CLAIMED', 'IN_DOUBT')
+    FROM json_to_recordset(CAST(:told AS json)) AS told(
+        fence bigint, id bigint, state text, begun_at timestamptz, ended_at timestamptz, answer text, reason text,
+        message_id text, medium text, retry_at timestamptz
+    )
+    WHERE m.id = told.id AND m.fence = told.fence
+        -- not `IN`: the planner would walk the index of everything handed over instead of looking up these few
+        AND CASE m.state WHEN 'CLAIMED' THEN true WHEN 'IN_DOUBT' THEN true ELSE false END
     RETURNING m.id
 """)
 
@@ -209,11 +211,8 @@ def note(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]) -> None:
     """
     if not ended:
         return
-    columns: dict[str, list[Any]] = {
-        name: [getattr(one, name) for _, one in ended]
-        for name in ("id", "state", "answer", "reason", "message_id", "medium", "begun_at", "ended_at", "retry_at")
-    }
-    noted = set(connection.scalars(_NOTE, columns | {"fence": [fence for fence, _ in ended]}))
+    told = [{"fence": fence} | one._asdict() for fence, one in ended]
+    noted = set(connection.scalars(_NOTE, {"told": json.dumps(told, default=datetime.isoformat)}))
     record(
         connection,
         [
@@ -229,31 +228,47 @@ def settle(
     delivery: int,
     ended: Sequence[tuple[int, Ended]],
     barred: Collection[int] = (),
-    finished: Collection[int] = (),
+    finished: Mapping[int, Collection[int]] | None = None,
 ) -> None:
-    """Record answers, withhold claimed messages that were barred meanwhile, and close finished batches (fences).
+    """Record answers, withhold claimed messages that were barred meanwhile, and close finished batches.
 
-    What a finished batch still holds was never begun and is open again.
+    `finished`: fence → messages of the batch that were never begun; they are open again.
     """
     with engine.begin() as connection:
         note(connection, ended)
         if barred:
             _withhold_barred(connection, barred)
         if finished:
+            reopen(connection, finished)
             close(connection, delivery, finished)
 
 
+def reopen(connection: sa.Connection, batches: Mapping[int, Collection[int]]) -> None:
+    """Open claimed messages again that were never begun (fence → ids), unless they are in other hands by now."""
+    for fence, ids in batches.items():
+        if ids:
+            connection.execute(
+                sa.update(messages)
+                .where(_one_of(ids), messages.c.fence == fence, messages.c.state == MessageState.CLAIMED)
+                .values(state=MessageState.OPEN, fence=None, claimed_at=None)
+            )
+
+
 def close(connection: sa.Connection, delivery: int, fences: Collection[int]) -> None:
-    """Open again what these batches still hold, and end them."""
-    held = (messages.c.delivery_id == delivery, messages.c.fence == sa.any_(_array(fences)))
-    connection.execute(
-        sa.update(messages)
-        .where(*held, messages.c.state == MessageState.CLAIMED)
-        .values(state=MessageState.OPEN, fence=None, claimed_at=None)
-    )
+    """End batches."""
     connection.execute(
         sa.delete(claims).where(claims.c.delivery_id == delivery, claims.c.fence == sa.any_(_array(fences)))
     )
+
+
+def held(connection: sa.Connection, delivery: int, fence: int) -> list[int]:
+    """The messages of a batch that have neither ended nor been opened again."""
+    wanted = sa.select(messages.c.id).where(
+        messages.c.delivery_id == delivery,
+        messages.c.fence == fence,
+        messages.c.state == MessageState.CLAIMED,
+    )
+    return list(connection.scalars(wanted))
 
 
 def barred_among(connection: sa.Connection, ids: Collection[int]) -> set[int]:

@@ -70,13 +70,18 @@ def _put_right(engine: sa.Engine, delivery: int, fence: int, found: Found) -> tu
     ]
     with engine.begin() as connection:
         ledger.note(connection, [(fence, one) for one in (*found.ended, *doubtful)])
-        count = len(doubtful)
-        if found.owner is Owner.UNKNOWN:
-            count += connection.execute(
-                sa.update(messages)
-                .where(messages.c.delivery_id == delivery, messages.c.fence == fence)
-                .where(messages.c.state == MessageState.CLAIMED)
-                .values(state=MessageState.IN_DOUBT, begun_at=messages.c.claimed_at, attempts=messages.c.attempts + 1)
-            ).rowcount
+        left = ledger.held(connection, delivery, fence)
+        if found.owner is Owner.DEAD:
+            ledger.reopen(connection, {fence: left})
+        else:
+            _doubt(connection, left)
         ledger.close(connection, delivery, [fence])
-    return len(found.ended), count
+    return len(found.ended), len(doubtful) + (len(left) if found.owner is Owner.UNKNOWN else 0)
+
+
+def _doubt(connection: sa.Connection, ids: list[int]) -> None:
+    connection.execute(
+        sa.update(messages)
+        .where(messages.c.id.in_(ids))
+        .values(state=MessageState.IN_DOUBT, begun_at=messages.c.claimed_at, attempts=messages.c.attempts + 1)
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,11 +43,10 @@ class Event:
 
 _RECORD = sa.text("""
     WITH told AS (
-        SELECT * FROM unnest(
-            CAST(:message AS bigint[]), CAST(:kind AS text[]), CAST(:at AS timestamptz[]), CAST(:moment AS text[]),
-            CAST(:reason AS text[]), CAST(:scope AS text[]), CAST(:link_number AS integer[]),
-            CAST(:link_target AS text[]), CAST(:bounce_series AS integer[])
-        ) AS t(message, kind, at, moment, reason, scope, link_number, link_target, bounce_series)
+        SELECT * FROM json_to_recordset(CAST(:told AS json)) AS t(
+            message bigint, kind text, at timestamptz, moment text, reason text, scope text, link_number integer,
+            link_target text, bounce_series integer
+        )
     ), known AS (
         SELECT told.*, m.institute, m.order_id, concat_ws('|',
             d.kind, m.institute, o.order_number, lpad(CAST(m.delivery_number AS text), 6, '0'), m.reference,
@@ -78,18 +78,8 @@ def record(connection: sa.Connection, events: Iterable[Event]) -> int:
     wanted = list(events)
     if not wanted:
         return 0
-    columns = {
-        "message": [event.message for event in wanted],
-        "kind": [event.kind.value for event in wanted],
-        "at": [event.at for event in wanted],
-        "moment": [_moment(event) for event in wanted],
-        "reason": [event.reason for event in wanted],
-        "scope": [event.scope for event in wanted],
-        "link_number": [event.link_number for event in wanted],
-        "link_target": [event.link_target for event in wanted],
-        "bounce_series": [event.bounce_series for event in wanted],
-    }
-    done = connection.execute(_RECORD, columns | {"noted": clock.now()}).one()
+    told = [vars(event) | {"at": event.at.isoformat(), "moment": _moment(event)} for event in wanted]
+    done = connection.execute(_RECORD, {"told": json.dumps(told), "noted": clock.now()}).one()
     if done.known != len(wanted):
         raise ValueError(f"{len(wanted) - done.known} events name messages that do not exist")
     return int(done.new)
