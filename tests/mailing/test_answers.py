@@ -25,7 +25,7 @@ def _read(replies: Replies) -> list[Reply]:
         (b"250-one\r\n250\r\n", [(250, b"one\n")]),
         (b"550 5.1.1 Stra\xc3\x9fe\r\n", [(550, "5.1.1 Straße".encode())]),
         (b"550 \xff\xfe\r\n", [(550, b"\xff\xfe")]),
-        (b"250 " + b"x" * (LONGEST_LINE - 5) + b"\r\n", [(250, b"x" * (LONGEST_LINE - 5))]),
+        (b"250 " + b"x" * (LONGEST_LINE - 6) + b"\r\n", [(250, b"x" * (LONGEST_LINE - 6))]),
         (b"250-x\r\n" * (MOST_LINES - 1) + b"250 x\r\n", [(250, b"\n".join([b"x"] * MOST_LINES))]),
         (b"250 ok\r\n25", [(250, b"ok")]),
         (b"250-ok\r\n", []),

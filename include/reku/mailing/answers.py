@@ -10,7 +10,7 @@ from typing import NamedTuple
 from reku.errors import PassingError
 
 LONGEST_LINE = 8192
-"""Bytes of one line of a reply, far above the 512 of RFC 5321 section 4.5.3.1.5: servers do not keep to it."""
+"""Bytes of one line of a reply with its end. RFC 5321 section 4.5.3.1.5 says 512, and servers do not keep to it."""
 MOST_LINES = 128
 """Lines of one reply."""
 

@@ -21,7 +21,7 @@ DRAIN_SECONDS = 10.0
 """How long the answers of mails already begun are waited for once an error has ended the hand-over."""
 TICK = 0.1
 """Seconds within which the errand's `tick` is called again."""
-_CHUNK = 65536
+_CHUNK = 16384
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,7 @@ def open_session(relay: Relay, tick: Callable[[], None]) -> Session:
         if relay.user:
             smtp.login(relay.user, relay.password)
         smtp.ehlo_or_helo_if_needed()
-        sock = smtp.handed_out()
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return Session(sock, smtp.replies, _offers(smtp.esmtp_features))
+        return Session(smtp.handed_out(), smtp.replies, _offers(smtp.esmtp_features))
     except BaseException as error:
         if smtp is not None:
             smtp.close()
@@ -165,9 +163,10 @@ class _Opening(smtplib.SMTP):
         """The connection, no longer smtplib's. Raises Lost if something came unasked."""
         if self.replies.left:
             raise Lost("said more than was asked")
-        sock, self.sock = self.sock, None
-        if sock is None:
+        if self.sock is None:
             raise smtplib.SMTPServerDisconnected("closed")
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock, self.sock = self.sock, None
         return sock
 
     def _awaited(self, sock: socket.socket) -> tuple[int, bytes]:
