@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from reku.mailing.canary import CanaryFault
+from reku.mailing.dispatch import dispatch
+from reku.settings import settings
 from reku.store.tables import DeliveryState, FileVerdict, MessageState, audit, deliveries, files, rejects
-from tests import banks, world
+from tests import banks, smtp, world
 from tests.cli.conftest import Reku
+
+NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
 def _world(clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    clock_at(datetime(2026, 11, 22, 9, tzinfo=UTC))
+    clock_at(NOW)
     banks.configure(monkeypatch, tmp_path / "include")
 
 
@@ -79,11 +84,52 @@ def test_show_counts_and_names_no_one(reku: Reku, database: sa.Engine) -> None:
     assert "R0004711-000017-00003" in shown
 
 
-@pytest.mark.parametrize("command", ["show", "retry"])
-def test_an_unknown_delivery(reku: Reku, database: sa.Engine, command: str) -> None:
-    done = reku("deliveries", command, 4711)
+@pytest.mark.parametrize("command", [("show",), ("retry",), ("go-on", "--note", "looked at")])
+def test_an_unknown_delivery(reku: Reku, database: sa.Engine, command: tuple[str, ...]) -> None:
+    done = reku("deliveries", *command, 4711)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr == "There is no delivery 4711. `reku deliveries list` lists those that are known.\n"
+
+
+def test_go_on_past_a_canary_that_was_taken_badly(
+    reku: Reku,
+    database: sa.Engine,
+    clock_at: Callable[[datetime], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    campaign = {
+        "order": world.ORDER,
+        "name": "Geburtstage",
+        "active": True,
+        "blocks": [
+            {"block": "start", "list": world.ORDER},
+            {"block": "wait", "until": "09:00"},
+            {"block": "send", "media": ["SCOM_GEBURTSTAG"]},
+        ],
+        "canary": {"first": 2, "pause": "10m"},
+    }
+    banks.configure(monkeypatch, tmp_path / "include", campaigns=[campaign])
+    delivery = world.delivery(database, world.order(database), state=DeliveryState.LOADED, released_at=NOW)
+    for row in world.rows(database, delivery, [world.reku_fields(number) for number in range(5)]):
+        world.message(database, row)
+    with smtp.running(smtp.Sink(at_rcpt=lambda address: "550 5.1.1 unknown" if address[6] == "0" else None)) as sink:
+        monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
+        settings.cache_clear()
+        assert dispatch(database, delivery, day=NOW.date()).next_try is not None  # the canary's pause
+        assert json.loads(reku("deliveries", "show", delivery, "--json").stdout)["canary_until"]
+        clock_at(NOW + timedelta(minutes=11))
+        with pytest.raises(CanaryFault, match=f"`reku deliveries go-on {delivery} --note …`"):
+            dispatch(database, delivery, day=NOW.date())
+        assert sink.recipients == ["person1@kunde.example"]
+        done = reku("deliveries", "go-on", delivery, "--note", "a mailbox of ours")
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert "Clear its `dispatch` task" in done.stdout
+        assert dispatch(database, delivery, day=NOW.date()).sent == 3
+    with database.connect() as connection:
+        noted = connection.execute(sa.select(audit)).one()
+    assert (noted.action, noted.subject) == ("go on after canary", f"deliveries:{delivery}")
+    assert (noted.note, bool(noted.actor)) == ("a mailbox of ours", True)
 
 
 def _refused(database: sa.Engine, order: int) -> int:

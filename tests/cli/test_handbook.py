@@ -21,6 +21,8 @@ def test_all_commands_are_found() -> None:
     assert set(COMMANDS) >= {
         *("reku up", "reku demo", "reku check", "reku occasions", "reku orders", "reku lists", "reku files"),
         *("reku deliveries list", "reku deliveries show", "reku deliveries retry"),
+        *("reku deliveries watch", "reku deliveries go-on"),
+        *("reku stop order", "reku stop institute", "reku stop everything", "reku stop list", "reku stop lift"),
         *("reku messages list", "reku messages in-doubt", "reku messages resolve"),
         *("reku why", "reku funnel", "reku preview", "reku bench"),
         *("reku feedback list", "reku feedback show", "reku feedback rebuild"),

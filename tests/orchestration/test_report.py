@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from reku.mailing import stops
 from reku.orchestration.report import sum_up, unclaimed
 from reku.orchestration.work import handed_over_by
+from reku.store.tables import messages
 from tests import world
 
 DAY = date(2026, 11, 24)
@@ -101,3 +103,39 @@ def test_a_parked_delivery_that_tells_no_occasion_is_named_once(database: sa.Eng
     assert "000001" in problem
     assert unclaimed(database, "one") == [problem]  # clearing the same run says it again
     assert unclaimed(database, "two") == []
+
+
+@pytest.mark.parametrize(
+    ("institute", "number", "named"),
+    [
+        (None, None, True),
+        (world.BLZ, None, True),
+        (world.BLZ, world.ORDER, True),
+        (world.BLZ, "R0000002", False),  # of another occasion
+        (world.BLZ, "R0000003", False),  # has ended
+        ("99950002", None, False),
+    ],
+)
+@pytest.mark.parametrize("due", [NOON, NOON + timedelta(days=2)])
+def test_a_stop_is_named_where_it_concerns_the_occasion(
+    database: sa.Engine, institute: str | None, number: str | None, named: bool, due: datetime
+) -> None:
+    order = world.order(database)
+    world.order(database, "R0000002", occasion="MCAL001")
+    world.order(database, "R0000003", ended=True)
+    world.order(database, institute="99950002", occasion="MCAL001")
+    delivery = _loaded(database, order)
+    with database.begin() as connection:
+        connection.execute(sa.update(messages).values(due_at=due))
+    stop = stops.throw(database, institute=institute, order=number, actor="anna", note="secret reasons")
+    found = sum_up(database, "MCAG002", DAY, "this_run", [{"order": order, "delivery": delivery, "label": "Bank"}], {})
+    lines = [line for line in found.lines if "anna stopped" in line]
+    assert len(lines) == named
+    assert all(f"on 24.11.2026 at 12:00 (stop {stop}); `reku stop lift {stop} --note …`" in line for line in lines)
+    if due > NOON:
+        assert found.problems == []  # it keeps nothing open yet
+    else:
+        (problem,) = found.problems
+        assert "1 messages due by 24.11.2026 are still open" in problem
+        assert ("; anna stopped" in problem) is named
+    assert "secret" not in str(found)

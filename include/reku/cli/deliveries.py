@@ -10,6 +10,7 @@ from reku.cli.database import database
 from reku.cli.group import FAULT
 from reku.cli.options import Institute, Order, actor, one_of
 from reku.cli.output import Json, print_json, show, show_one
+from reku.cli.watch import watch
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -83,6 +84,9 @@ def show_delivery(delivery: Id, as_json: Json = False) -> None:
     show_one(found, as_json=as_json)
 
 
+app.command("watch")(watch)
+
+
 @app.command("retry")
 def retry_delivery(delivery: Id, as_json: Json = False) -> None:
     """Read a refused delivery's original again.
@@ -103,6 +107,26 @@ def retry_delivery(delivery: Id, as_json: Json = False) -> None:
         typer.echo(" ".join(filter(None, (f"Delivery {delivery} is {found.state}", found.code, found.advice))))
     if found.state == DeliveryState.REFUSED:
         raise typer.Exit(FAULT)
+
+
+@app.command("go-on")
+def go_on(
+    delivery: Id,
+    note: Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")],
+    as_json: Json = False,
+) -> None:
+    """Let the others follow that a canary holds back.
+
+    For when the first mails of a delivery were taken badly, or shall not be waited for. Nothing is sent by that alone:
+    clear the delivery's `dispatch` task.
+    """
+    from reku.mailing.canary import go_on as past_canary
+
+    past_canary(database(), delivery, actor=actor(), note=note)
+    if as_json:
+        print_json({"delivery": delivery, "canary": "passed"})
+    else:
+        typer.echo(f"Delivery {delivery} goes on past its canary. Clear its `dispatch` task.")
 
 
 def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
@@ -137,6 +161,9 @@ def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
                 of.c.rejected,
                 of.c.released_at,
                 of.c.loaded_at,
+                of.c.control_copy_at,
+                of.c.canary_until,
+                of.c.canary_passed_at,
                 of.c.owner_dag,
                 of.c.owner_run,
             )

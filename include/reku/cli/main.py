@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from reku.cli import bench, check, deliveries, feedback, files, funnel, messages, occasions, orders, preview, run, why
+from reku.cli import (
+    bench,
+    check,
+    deliveries,
+    feedback,
+    files,
+    funnel,
+    messages,
+    occasions,
+    orders,
+    preview,
+    run,
+    stop,
+    why,
+)
 from reku.cli.group import Commands
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -29,6 +43,7 @@ app.command("lists")(orders.lists)
 app.add_typer(deliveries.app, name="deliveries")
 app.command("files")(files.files)
 app.add_typer(messages.app, name="messages")
+app.add_typer(stop.app, name="stop")
 app.command("why")(why.why)
 app.command("funnel")(funnel.funnel)
 app.add_typer(feedback.app, name="feedback")

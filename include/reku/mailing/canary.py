@@ -59,7 +59,7 @@ def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
     with engine.begin() as connection:
         institute = connection.scalar(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery))
         if institute is None:
-            raise StageError(f"There is no delivery {delivery}. `reku deliveries list` shows those there are.")
+            raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
         _set(connection, delivery, canary_passed_at=moment)
         connection.execute(
             sa.insert(audit).values(
@@ -84,7 +84,7 @@ def _judge(connection: sa.Connection, way: Route, delivery: int, tried: int) -> 
         f"{way.institute.name}, order {way.order_number}: of the first {tried} mails {bounced} bounced ({share:.1%}; "
         f"at most {canary.max_bounce_share:.1%} may) and {complained} people complained "
         f"(at most {canary.max_complaints} may). The other messages are still open. Find out what is wrong; if they "
-        f"shall go out all the same, `reku deliveries go-on {delivery}`, then clear `dispatch`."
+        f"shall go out all the same, `reku deliveries go-on {delivery} --note …`, then clear `dispatch`."
     )
 
 
