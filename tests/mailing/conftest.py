@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from reku.bench.forker import Forker
+from reku.bench.noting_sink import running
 from reku.catalogue import institutes, media
 from reku.mailing.compile import CompiledMedium, compile_medium
 from reku.settings import INCLUDE, settings
+from tests import dispatching
 
 BLZ = "99990001"
 
@@ -87,3 +92,22 @@ def probe(config: Path) -> Probe:
 @pytest.fixture
 def real_media(reku_settings: Path) -> None:
     """The media of the project itself, with settings of the test."""
+
+
+@pytest.fixture
+def sink(
+    database: sa.Engine, clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dispatching.Sink]:
+    """A relay that our settings point to, at half past nine on the day."""
+    clock_at(dispatching.NINE)
+    sink = dispatching.Sink()
+    with running(sink):
+        dispatching.change_settings(monkeypatch, smtp_port=sink.port)
+        yield sink
+
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """Starts dispatchers as processes of their own."""
+    with Forker({}) as process:
+        yield process

@@ -131,8 +131,8 @@ class Bookkeeper:
             batch = self._claiming.result()
             if batch is not None:
                 self._take_in(batch)
-        self._finished += self._batches
-        self._record()
+        self._finished = list(self._batches)
+        self._submit()
         faults = [future.exception() for future in self._recording]
         self._thread.shutdown()
         return next((fault for fault in faults if fault is not None), None)
@@ -171,13 +171,16 @@ class Bookkeeper:
         self._record()
 
     def _record(self) -> None:
+        for fence in self._finished:
+            self._batches[fence].journal.flush()  # first: if it fails, nothing of what follows is lost
+        self._submit()
+
+    def _submit(self) -> None:
         self._recorded = time.monotonic()
         ended, self._ended = self._ended, []
         finished, self._finished = self._finished, []
         barred, self._barred = self._barred, []
         batches = {fence: self._batches.pop(fence) for fence in finished}
-        for batch in batches.values():
-            batch.journal.flush()
         if ended or barred or batches:
             self._recording.append(self._thread.submit(self._settle, ended, barred, batches))
 

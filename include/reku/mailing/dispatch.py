@@ -14,7 +14,7 @@ from reku.mailing import canary, doubt, ledger, stops
 from reku.mailing.campaign import CampaignFault, Route, route
 from reku.mailing.control_copy import send_control_copy
 from reku.mailing.ledger import Due
-from reku.mailing.lock import delivery_lock
+from reku.mailing.lock import delivery_lock, passing_database_errors
 from reku.mailing.progress import Dispatched, Progress
 from reku.mailing.recovery import recover
 from reku.mailing.serve import Work, compiled_media, serve
@@ -70,15 +70,15 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
 
     Ends early, with `next_try` in the answer, when what is left has to wait: for the send window, for the server that
     put it off, for the canary. Raises CampaignFault and StageError before anything is sent; StillRunning and
-    StillLeased when another dispatcher is at it; Stopped, SessionError, LockLost and StageError with everything not
-    handed over still open.
+    StillLeased when another dispatcher is at it; Stopped, SessionError, LockLost, DatabaseLost and StageError with
+    everything not handed over still open.
     """
     way = check(engine, delivery)
     media = compiled_media(way)
     due = Due(delivery, day, due_day)
     window = send_window(way, clock.now())
     done = Dispatched()
-    with delivery_lock(engine, delivery) as holder:
+    with passing_database_errors(delivery), delivery_lock(engine, delivery) as holder:
         done.in_doubt += recover(engine, delivery, settings().journals()).in_doubt
         doubt.resend(engine, delivery, way)
         ledger.end_put_off(engine, due, window.opens)
@@ -90,7 +90,7 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
         if ledger.count_due(engine, due):
             send_control_copy(engine, way, media, delivery)
         _until_done(Work(engine, way, media, due, window.closes, holder), done)
-    done.put_off = ledger.count_due(engine, due)
+        done.put_off = ledger.count_due(engine, due)
     return done
 
 

@@ -17,7 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from reku.errors import SetupError
 
@@ -76,10 +76,11 @@ class Journal:
     def __init__(self, file: Path, descriptor: int) -> None:
         self._file, self._descriptor = file, descriptor
         self._unwritten: list[bytes] = []
+        self._is_full = False
 
     @classmethod
     def create(cls, folder: Path, delivery: int, fence: int) -> Journal:
-        """Start the journal of a batch. Raises SetupError if the folder cannot be written."""
+        """Start the journal of a batch. Raises SetupError if the folder cannot be written or the disk is full."""
         file = _file(folder, delivery, fence)
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -93,13 +94,22 @@ class Journal:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         journal = cls(file, descriptor)
         journal._note(["boot", _boot_id()])
-        journal.flush()
+        try:
+            journal.flush()
+        except SetupError:
+            journal.close()
+            raise
         return journal
 
     def begin(self, begun: Begun) -> None:
-        """Note that the first byte of this mail is about to be sent; it is written when this returns."""
+        """Note that the first byte of this mail is about to be sent; it is written when this returns.
+
+        Raises SetupError if the disk is full.
+        """
         self._note([_BEGUN, begun.id, begun.at.isoformat(), begun.message_id, begun.medium])
         self.flush()
+        if self._is_full:
+            raise self._full_disk()
 
     def end(self, ended: Ended) -> None:
         """Note the answer to a mail; it is written with the next beginning or by `flush`.
@@ -111,30 +121,42 @@ class Journal:
         self._note([_ENDED, ended.id, ended.state, *moments, *texts])
 
     def flush(self) -> None:
-        """Write what was noted. Raises SetupError if the disk is full."""
-        if not self._unwritten:
+        """Write what was noted. Raises SetupError once if the disk is full; from then on nothing more is written."""
+        if self._is_full or not self._unwritten:
             return
         data = b"".join(self._unwritten)
         self._unwritten.clear()
-        if os.write(self._descriptor, data) != len(data):
-            raise SetupError(f"The disk of {self._file.parent} is full: no mail can be noted, so none is handed over.")
+        try:
+            self._is_full = os.write(self._descriptor, data) != len(data)
+        except OSError:
+            self._is_full = True
+        if self._is_full:
+            raise self._full_disk()
 
     def close(self) -> None:
         """Let go of the journal: whoever recovers the delivery may read it now."""
-        self.flush()
-        os.close(self._descriptor)
+        try:
+            self.flush()
+        finally:
+            os.close(self._descriptor)
 
     def remove(self) -> None:
         """Remove the journal: everything in it stands in the database by now."""
         self._file.unlink(missing_ok=True)
         os.close(self._descriptor)
 
+    def _full_disk(self) -> SetupError:
+        return SetupError(
+            f"The disk of {self._file.parent} is full: no mail can be noted there, so none is handed over. Everything "
+            "not handed over is still open: make room, then clear `dispatch`."
+        )
+
     def _note(self, line: list[object]) -> None:
         self._unwritten.append(_encode(line).encode() + b"\n")
 
 
 def read(folder: Path, delivery: int, fence: int) -> Found:
-    """What the journal of a batch says, and whether its dispatcher is alive."""
+    """What the journal of a batch says, and whether its dispatcher is alive. Raises SetupError if it is unreadable."""
     try:
         with _file(folder, delivery, fence).open("rb") as journal:
             fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -143,6 +165,11 @@ def read(folder: Path, delivery: int, fence: int) -> Found:
         return Found(Owner.UNKNOWN)
     except BlockingIOError:
         return Found(Owner.ALIVE)
+    except OSError as error:
+        raise SetupError(
+            f"The journal {_file(folder, delivery, fence)} cannot be read: {error.strerror}. It says which mails are "
+            "in doubt: let this account read it, then clear `dispatch`. Nothing was handed over."
+        ) from error
 
 
 def remove_settled(folder: Path, delivery: int) -> None:
@@ -160,9 +187,12 @@ def _file(folder: Path, delivery: int, fence: int) -> Path:
 def _parsed(data: bytes) -> Found:
     *whole, _torn = data.split(b"\n")  # a line without its end was being written when the process died
     try:
-        lines = [json.loads(line) for line in whole]
-    except ValueError:  # blocks that never reached the disk read as zeros: nothing in it can be trusted
+        return _told([json.loads(line) for line in whole])
+    except (ValueError, TypeError):  # blocks that never reached the disk read as zeros: nothing in it can be trusted
         return Found(Owner.UNKNOWN)
+
+
+def _told(lines: list[list[Any]]) -> Found:
     complete = bool(lines) and lines[0] == ["boot", _boot_id()]
     begun: dict[int, Begun] = {}
     ended: list[Ended] = []

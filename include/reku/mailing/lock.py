@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from reku.errors import PassingError
 
@@ -25,6 +25,23 @@ class LockLost(PassingError):
             f"The dispatcher of delivery {delivery} lost its lock and has stopped handing over. What is open stays "
             "open: clear `dispatch`."
         )
+
+
+class DatabaseLost(PassingError):
+    """The database refused or lost a statement; what was not recorded for it stands in the journals."""
+
+
+@contextmanager
+def passing_database_errors(delivery: int) -> Iterator[None]:
+    """Raises DatabaseLost for an error of the database, without its text, which may quote values of people."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise DatabaseLost(
+            f"The database refused or lost a statement ({type(error.orig).__name__}) while delivery {delivery} was "
+            "dispatched. Nothing is lost: what was handed over stands in the journal. If it stays so, look at the "
+            "database's log."
+        ) from None
 
 
 HOLDS = sa.text("""

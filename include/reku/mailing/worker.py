@@ -10,13 +10,12 @@ import sys
 import time
 from datetime import date
 
-from sqlalchemy.exc import DBAPIError
-
 from reku import clock
 from reku.errors import PassingError, RekuError
 from reku.mailing.dispatch import check
 from reku.mailing.errand import DispatchErrand
 from reku.mailing.ledger import Due
+from reku.mailing.lock import passing_database_errors
 from reku.mailing.progress import Dispatched
 from reku.mailing.serve import Work, compiled_media, serve
 from reku.mailing.window import send_window
@@ -52,15 +51,11 @@ def main(task: str) -> int:
         return 1
     done, reports = Dispatched(), _Reports()
     try:
-        work = _work(given)
-        serve(work, done, reports.show, on_start=_stop_on_sigterm)
+        with passing_database_errors(given["delivery"]):
+            serve(_work(given), done, reports.show, on_start=_stop_on_sigterm)
     except RekuError as error:
         passing = isinstance(error, PassingError)
         reports.write(done, error={"passing": passing, "text": str(error)})
-        return 1
-    except DBAPIError as error:
-        text = f"The database refused or lost a statement ({type(error.orig).__name__}). It is tried again."
-        reports.write(done, error={"passing": True, "text": text})
         return 1
     reports.write(done)
     return 0

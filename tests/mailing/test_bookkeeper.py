@@ -1,0 +1,95 @@
+"""What fails while the books are kept: no answer gets lost over it, and no mail that went out counts as never begun."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from reku.errors import PassingError, SetupError
+from reku.mailing import bookkeeper
+from reku.mailing.dispatch import dispatch
+from tests import hostile
+from tests.dispatching import DAY, Sink, account, change_settings, claimed, loaded, people, states
+
+
+def test_the_last_answers_are_recorded_though_the_journals_disk_is_full(
+    database: sa.Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_settings(monkeypatch, dispatch_batch=20)
+    kept: list[tuple[int, int]] = []
+
+    def fills_up(point: str, _recipient: str) -> None:
+        if point == "dot" and len(sink.taken) == 30 and not kept:
+            kept.extend((descriptor, os.dup(descriptor)) for descriptor in _open_journals())
+            full = os.open("/dev/full", os.O_WRONLY)
+            for descriptor, _ in kept:
+                os.dup2(full, descriptor)
+            os.close(full)
+
+    sink.say = fills_up
+    delivery = loaded(database, people(100))
+    with pytest.raises(SetupError, match="is full"):
+        dispatch(database, delivery, day=DAY)
+    for _, copy in kept:
+        os.close(copy)
+    assert states(database).keys() == {"SENT", "OPEN"}
+    assert states(database)["OPEN"] >= 100 - 30 - 20
+    assert claimed(database) == 0
+    dispatch(database, delivery, day=DAY)
+    assert states(database) == {"SENT": 100}
+    account(database, sink)
+
+
+def test_mails_whose_recording_failed_are_not_opened_again(
+    database: sa.Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database loses one session, answers all others, and so could well take in that the batch is at its end."""
+    monkeypatch.setattr(bookkeeper, "RECORD_SECONDS", 0.0)
+    change_settings(monkeypatch, dispatch_batch=20)
+    cut = threading.Event()
+
+    def stumbles(point: str, _recipient: str) -> None:
+        if point == "dot" and len(sink.taken) == 10 and not cut.is_set():
+            cut.set()
+            with _nobody_writes_responses(database):
+                hostile.until(lambda: _end_those_who_wait(database))
+
+    sink.say = stumbles
+    delivery = loaded(database, people(100))
+    with pytest.raises(PassingError):
+        dispatch(database, delivery, day=DAY)
+    assert states(database)["OPEN"] < 100 - len(sink.taken)
+    dispatch(database, delivery, day=DAY)
+    assert states(database) == {"SENT": 100}
+    assert claimed(database) == 0
+    account(database, sink)
+
+
+def _open_journals() -> list[int]:
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        try:
+            if link.readlink().name.endswith(".journal"):
+                found.append(int(link.name))
+        except FileNotFoundError:
+            continue  # closed meanwhile
+    return found
+
+
+@contextmanager
+def _nobody_writes_responses(engine: sa.Engine) -> Iterator[None]:
+    with engine.begin() as connection:
+        connection.execute(sa.text("LOCK TABLE reku.responses IN SHARE MODE"))
+        yield
+
+
+def _end_those_who_wait(engine: sa.Engine) -> bool:
+    with engine.begin() as connection:
+        waiting = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(connection.execute(waiting).all())
