@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from reku.mailing import handover
 from reku.mailing.answers import LoginRefused
 from reku.mailing.handover import SessionError, hand_over
+from reku.mailing.session import open_session
 from reku.runtime.ports import free_port
 from tests import certificate, errands, hostile, smtp
 from tests.errands import Letter, Notes
@@ -256,6 +259,8 @@ def test_a_real_server(pipelining: bool) -> None:
     mails.append(Letter(61, envelope_to="jördis@kunde.example", data="Grüße\r\n".encode()))
     notes = Notes(mails)
     with smtp.running(sink):
+        with contextlib.closing(open_session(errands.relay(sink.port), lambda: None)) as session:
+            assert session.offers.pipelining is pipelining
         hand_over(notes, errands.relay(sink.port), connections=4)
     assert notes.counted() == {"ACCEPTED": 59, "REFUSED": 1, "LATER": 1}
     assert (notes.outcomes[7], notes.outcomes[8]) == ("REFUSED", "LATER")
@@ -308,6 +313,26 @@ def test_time_goes_on_while_an_answer_is_slow() -> None:
         hand_over(notes, errands.relay(server.port), connections=1)
     assert notes.ticks >= 4
     assert notes.counted() == {"ACCEPTED": 1}
+
+
+def test_an_answer_that_came_in_time_counts_though_the_errand_took_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, later = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: real() + later[0])
+
+    def takes_long() -> None:
+        server.told.set()
+        hostile.until(lambda: server.ends == ["close at dot"])
+        later[0] = 1000.0
+
+    notes = Notes(errands.letters(2), on={"answered 1 ACCEPTED 250 2.0.0": takes_long})
+    script = {
+        (1, "dot", 1): Act(after=0.3),  # by then the other one is begun
+        (2, "content", 1): Act(when_told=True),
+        (2, "dot", 1): Act(None, Then.CLOSE),
+    }
+    with hostile.running(hostile.Hostile(script, pipelining=False)) as server:
+        hand_over(notes, errands.relay(server.port), connections=2)
+    assert notes.counted() == {"ACCEPTED": 2}
 
 
 AT = ["tick 2", "take 3", "begin 1", "begin 2", "begin 3", "answered 2 ACCEPTED 250 2.0.0"]

@@ -36,7 +36,10 @@ class Errand(Protocol):
         """It was taken, but nothing of its content was sent: as if never taken."""
 
     def tick(self) -> None:
-        """Called at least every TICK seconds while mails or answers are waited for; may raise to stop everything."""
+        """Called at least every TICK seconds while mails or answers are waited for; may raise to stop everything.
+
+        Not after an error, nor during a TCP connect or a TLS handshake.
+        """
 
 
 class Desk:

@@ -110,6 +110,7 @@ class Session:
 def open_session(relay: Relay, tick: Callable[[], None]) -> Session:
     """Connect, with TLS and login where the relay is set up so. Calls `tick` while it waits for answers.
 
+    Only a TCP connect and a TLS handshake block, each for `relay.connect_seconds` at most.
     Raises SessionError saying what to check, LoginRefused among them.
     """
     smtp = None
@@ -179,6 +180,8 @@ class _Opening(smtplib.SMTP):
                     raise Lost("did not answer in time")
                 if selector.select(TICK / 2):
                     self.replies.feed(_received(sock))
+        if reply.code == 421:
+            raise Lost("closed the connection with 421")
         return reply
 
 
