@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +39,18 @@ def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, **changes: Any) -> 
     monkeypatch.setenv("REKU_CONFIG_DIR", str(folder))
     settings.cache_clear()
     return folder
+
+
+def policy_for_doubts(folder: Path, code: str, policy: str | None) -> None:
+    """Give an occasion of the configuration `folder` this policy for mails in doubt; None takes its file away."""
+    shipped = INCLUDE / "occasions"
+    occasions = folder / "occasions"
+    if occasions.is_symlink():
+        occasions.unlink()
+        shutil.copytree(shipped, occasions)
+    file = occasions / f"{code}.yaml"
+    if policy is None:
+        file.unlink()
+    else:
+        text = (shipped / file.name).read_text(encoding="utf-8")
+        file.write_text(f"{text}in_doubt: {policy}\n", encoding="utf-8")

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.feedback.export import export
+from reku.mailing.links import links_for
 from reku.store.events import Event, record
 from reku.store.tables import DeliveryState, MessageState, ResponseKind, audit, messages, rejects, responses
 from tests import banks, world
@@ -106,6 +107,78 @@ def test_a_referenz_in_doubt_in_two_deliveries_needs_the_delivery(reku: Reku, da
     assert [row["delivery"] for row in _asked(reku, "messages", "in-doubt")] == [ledger]
 
 
+@pytest.mark.parametrize(
+    ("flag", "state", "kind", "reason"),
+    [("--sent", "SENT", "VERS", ""), ("--not-sent", "WITHHELD", "NVER", "UNGEKLAERT")],
+)
+def test_all_of_a_delivery_are_resolved_at_once(
+    reku: Reku, database: sa.Engine, ledger: int, flag: str, state: str, kind: str, reason: str
+) -> None:
+    """As after the loss of a machine with its journals."""
+    other = world.delivery(database, world.order(database, "R0000002"), 18, state=DeliveryState.LOADED)
+    people = [world.reku_fields(number, 18, "R0000002") for number in range(1, 6)]
+    states = [MessageState.IN_DOUBT] * 3 + [MessageState.CLAIMED, MessageState.OPEN]
+    for row, was in zip(world.rows(database, other, people), states, strict=True):
+        world.message(database, row, state=was, begun_at=BEGUN)
+    told = ("messages", "resolve", world.BLZ, "--delivery", other, "--all", flag, "--note", "relay log of the 22nd")
+    done = reku(*told)
+    outcome = flag.strip("-").replace("-", " ")
+    assert (done.exit_code, done.stdout) == (0, f"3 messages of delivery {other} are closed as {outcome}.\n")
+    with database.connect() as connection:
+        found = connection.execute(sa.select(messages).where(messages.c.delivery_id == other).order_by(messages.c.id))
+        rows = found.all()
+        events = connection.execute(
+            sa.select(responses.c.kind, responses.c.at, responses.c.reason).where(
+                responses.c.message_id.in_([row.id for row in rows])
+            )
+        ).all()
+        noted = connection.execute(sa.select(audit).order_by(audit.c.id)).all()
+    assert [row.state for row in rows] == [state] * 3 + ["CLAIMED", "OPEN"]
+    moment = BEGUN if flag == "--sent" else rows[0].ended_at
+    assert [tuple(event) for event in events] == [(kind, moment, reason)] * 3
+    assert {row.ended_at for row in rows[:3]} == {moment}
+    assert moment >= BEGUN
+    assert [(row.subject, row.action, row.note) for row in noted] == [
+        (f"R0000002-000018-0000{number}", f"resolve as {outcome}", "relay log of the 22nd") for number in (1, 2, 3)
+    ]
+    assert [row["delivery"] for row in _asked(reku, "messages", "in-doubt")] == [ledger]  # the other one's is left
+    again = reku(*told)
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert f"{world.BLZ} has no message in doubt in a delivery {other}." in again.stderr
+    foreign = reku("messages", "resolve", OTHER, "--delivery", ledger, "--all", flag, "--note", "log")
+    assert (foreign.exit_code, "no message in doubt" in foreign.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "values", "settled_by"),
+    [
+        ("do_not_resend", {}, "person"),
+        ("resend", {}, "dispatch"),
+        ("resend", {"attempts": 5}, "person"),
+        ("resend", {"last_day": NOW.date() - timedelta(days=1)}, "person"),
+        (None, {}, "person"),
+    ],
+)
+def test_in_doubt_says_who_settles_it_and_what_to_look_for(
+    reku: Reku,
+    database: sa.Engine,
+    ledger: int,
+    tmp_path: Path,
+    policy: str | None,
+    values: dict[str, Any],
+    settled_by: str,
+) -> None:
+    banks.policy_for_doubts(tmp_path / "include", "MCAG002", policy)
+    with database.begin() as connection:
+        in_doubt = sa.update(messages).where(messages.c.state == MessageState.IN_DOUBT).returning(messages.c.id)
+        message = connection.execute(in_doubt.values(message_id="", **values)).scalar_one()
+    (found,) = _asked(reku, "messages", "in-doubt")
+    assert (found["order"], found["delivery"], found["message_id"]) == (world.ORDER, ledger, "")
+    assert (found["policy"], found["settled_by"]) == (policy, settled_by)
+    assert links_for(message, tracking=False).reference.startswith(found["return_path"].removeprefix("b+"))
+    assert settled_by in reku("messages", "in-doubt").stdout
+
+
 def test_why_of_a_sent_row(reku: Reku, database: sa.Engine, ledger: int) -> None:
     file = export(database, world.BLZ)
     assert file is not None
@@ -130,6 +203,26 @@ def test_why_of_rows_that_were_not_sent(reku: Reku, ledger: int) -> None:
         *("rejected", 9, "EMail"),
         "ADRESSE",
     )
+
+
+def test_why_of_a_message_in_doubt(reku: Reku, ledger: int) -> None:
+    (fate,) = _asked(reku, "why", "R0004711-000017-00002")
+    assert (fate["state"], fate["attempts"], fate["message_id"]) == ("IN_DOUBT", 1, "<1.x@bank.example>")
+    assert fate["next"].startswith("never sent again by itself: look it up in the relay's log")
+    assert fate["next"] in reku("why", "R0004711-000017-00002").stdout
+    assert "message" not in fate, "an id of ours that no command takes"
+
+
+def test_why_of_a_message_that_was_put_off(reku: Reku, database: sa.Engine, ledger: int) -> None:
+    retry_at = NOW + timedelta(minutes=5)
+    row = world.row(database, ledger, world.reku_fields(4), 6)
+    world.message(database, row, attempts=2, answer="451 4.7.1", retry_at=retry_at, begun_at=BEGUN)
+    (fate,) = _asked(reku, "why", "R0004711-000017-00004")
+    assert (fate["state"], fate["attempts"], fate["answer"]) == ("OPEN", 2, "451 4.7.1")
+    assert datetime.fromisoformat(fate["retry_at"]) == retry_at
+    assert "not to be tried before 22.11.2026 22:05:00" in fate["next"]
+    (sent,) = _asked(reku, "why", "R0004711-000017-00001")
+    assert (sent["retry_at"], sent["next"]) == (None, "")
 
 
 def test_why_of_a_row_that_nobody_has(reku: Reku, ledger: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from reku.mailing import stops
 from reku.orchestration.report import sum_up, unclaimed
 from reku.orchestration.work import handed_over_by
 from reku.store.tables import messages
-from tests import world
+from tests import banks, world
 
 DAY = date(2026, 11, 24)
 NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)
@@ -139,3 +140,17 @@ def test_a_stop_is_named_where_it_concerns_the_occasion(
         assert "1 messages due by 24.11.2026 are still open" in problem
         assert ("; anna stopped" in problem) is named
     assert "secret" not in str(found)
+
+
+@pytest.mark.parametrize(("policy", "clears"), [("do_not_resend", False), ("resend", True)])
+def test_messages_in_doubt_are_red_with_what_their_policy_advises(
+    database: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, policy: str, clears: bool
+) -> None:
+    banks.policy_for_doubts(banks.configure(monkeypatch, tmp_path / "include"), "MCAG002", policy)
+    _loaded(database, world.order(database))
+    with database.begin() as connection:
+        connection.execute(sa.update(messages).values(state="IN_DOUBT", begun_at=NOON))
+    (problem,) = _problems(database, [])
+    assert f"{world.BLZ}, order {world.ORDER}: 1 messages in doubt." in problem
+    assert "`reku messages resolve`" in problem
+    assert ("Clear `dispatch` first" in problem) is clears

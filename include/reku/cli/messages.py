@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -21,7 +22,7 @@ def list_messages(
         str,
         typer.Option(
             "--state",
-            help="Only this state: OPEN, CLAIMED, BEGUN, SENT, WITHHELD, REJECTED, UNDELIVERED or IN_DOUBT.",
+            help="Only this state: OPEN, CLAIMED, SENT, WITHHELD, REJECTED, UNDELIVERED or IN_DOUBT.",
             show_default=False,
         ),
     ] = "",
@@ -68,37 +69,56 @@ def list_messages(
 def in_doubt(as_json: Json = False) -> None:
     """List the messages in doubt.
 
-    They were handed to the mail server, and its answer was never recorded. Look their Message-ID up in the mail
-    server's log, then say what you found with `reku messages resolve`.
+    Their hand-over was begun, or may have been, and the mail server's answer was never recorded. Look them up in its
+    log by Message-ID or by how their return path begins, then say what you found with `reku messages resolve`. Those
+    settled by "dispatch" (policy resend) are sent again by the next one, with the same Message-ID.
     """
     from reku.mailing.doubt import in_doubt as of_ledger
 
-    show((row._asdict() for row in of_ledger(database())), as_json=as_json, nothing="No messages in doubt.")
+    rows = (asdict(doubt) for doubt in of_ledger(database()))
+    listed = [{"order" if name == "order_number" else name: value for name, value in row.items()} for row in rows]
+    show(listed, as_json=as_json, nothing="No messages in doubt.")
 
 
 @app.command("resolve")
 def resolve(
     institute: Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")],
-    reference: Annotated[str, typer.Argument(metavar="REFERENZ", help="Referenz of the message.")],
     sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What the mail server's log says.")],
     note: Annotated[str, typer.Option("--note", help="How you know; kept in the audit. No personal data.")],
+    reference: Annotated[
+        str, typer.Argument(metavar="REFERENZ", help="Referenz of the message.", show_default=False)
+    ] = "",
     delivery: Annotated[
         int | None,
         typer.Option(
             "--delivery", metavar="ID", help="Its delivery, if several have the Referenz.", show_default=False
         ),
     ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="All in doubt of --delivery ID, as after the loss of a machine.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Close a message in doubt as sent or as not sent.
+    """Close messages in doubt as sent or as not sent.
 
-    It is never sent again. The bank is told by response file.
+    One by its Referenz, or with --all those of a delivery. They are never sent again. The bank is told by response
+    file.
     """
     from reku.mailing.doubt import resolve as close
+    from reku.mailing.doubt import resolve_all
 
-    close(database(), institute, reference, sent=sent, actor=actor(), note=note, delivery=delivery)
+    count = 1
+    if every and delivery is not None and not reference:
+        count = resolve_all(database(), institute, delivery, sent=sent, actor=actor(), note=note)
+    elif reference and not every:
+        close(database(), institute, reference, sent=sent, actor=actor(), note=note, delivery=delivery)
+    else:
+        raise typer.BadParameter("give the REFERENZ of one message, or --delivery ID with --all")
     outcome = "sent" if sent else "not sent"
     if as_json:
-        print_json({"institute": institute, "reference": reference, "closed_as": outcome})
+        named = {"delivery": delivery} if every else {"reference": reference}
+        print_json({"institute": institute, **named, "closed_as": outcome, "count": count})
+    elif every:
+        typer.echo(f"{count} messages of delivery {delivery} are closed as {outcome}.")
     else:
         typer.echo(f"{institute} {reference} is closed as {outcome}.")

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reku.cli.database import database
 from reku.cli.options import Institute
 from reku.cli.output import Json, print_json, show_one
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from reku.feedback.why import Fate
 
 
 def why(
@@ -19,12 +24,14 @@ def why(
 ) -> None:
     """Say what became of one row.
 
-    File and line, the gate's verdict, when it is due, state and reason, the server's answer, its events and the
-    response files that tell them. Rows that share a Referenz are all shown. Exits with 1 if no row has it.
+    File and line, the gate's verdict, when it is due, state and reason, tries and the mail server's last answer, what
+    an unfinished one waits for (`next`), its events and the response files that tell them. Rows that share a Referenz
+    are all shown. Exits with 1 if no row has it.
     """
     from reku.feedback.why import fates
 
-    found = [asdict(fate) for fate in fates(database(), reference, institute)]
+    engine = database()
+    found = [_told(engine, fate) for fate in fates(engine, reference, institute)]
     if as_json:
         print_json(found)
         return
@@ -32,3 +39,11 @@ def why(
         if number:
             typer.echo("")
         show_one(fate, as_json=False)
+
+
+def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
+    from reku.mailing.outlook import outlook
+
+    told = asdict(fate)
+    events, message = told.pop("events"), told.pop("message")
+    return told | {"next": "" if message is None else outlook(engine, message), "events": events}

@@ -26,7 +26,9 @@ class Fate:
     """One row. `gate` is "accepted" or "rejected"; the rest below it is empty where the row did not get so far.
 
     `code`, `field`, `advice`: the fault of a rejected row. `line` is None for an accepted row that has left by
-    retention. `events`: kind, at, reason, link_number, response_file (its number, None while unreported), file_name.
+    retention. `message`: its id in the ledger. `attempts`: how often the relay was tried; `answer`: what it said last.
+    `retry_at`: until then it is put off. `events`: kind, at, reason, link_number, response_file (its number, None while
+    unreported), file_name.
     """
 
     institute: str
@@ -41,6 +43,7 @@ class Fate:
     code: str
     field: str
     advice: str
+    message: int | None
     due_at: datetime | None
     last_day: date | None
     state: str
@@ -49,6 +52,8 @@ class Fate:
     attempts: int | None
     message_id: str
     answer: str
+    retry_at: datetime | None
+    claimed_at: datetime | None
     begun_at: datetime | None
     ended_at: datetime | None
     events: list[dict[str, Any]]
@@ -111,6 +116,8 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
             messages.c.attempts,
             messages.c.message_id,
             messages.c.answer,
+            messages.c.retry_at,
+            messages.c.claimed_at,
             messages.c.begun_at,
             messages.c.ended_at,
         )
@@ -141,6 +148,7 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
         code=row.code,
         field=row.field,
         advice=row.advice,
+        message=row.message,
         due_at=row.due_at,
         last_day=row.last_day,
         state=row.state or "",
@@ -149,6 +157,8 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
         attempts=row.attempts,
         message_id=row.message_id or "",
         answer=row.answer or "",
+        retry_at=row.retry_at,
+        claimed_at=row.claimed_at,
         begun_at=row.begun_at,
         ended_at=row.ended_at,
         events=_events(connection, row.message),

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from reku import clock
 from reku.catalogue import institutes, occasions
+from reku.catalogue.occasion import InDoubt
 from reku.errors import ConfigError
 from reku.mailing import ledger, stops
 from reku.mailing.lock import StillRunning, delivery_lock
@@ -231,7 +232,10 @@ def unclaimed(engine: sa.Engine, run: str) -> list[str]:
 
 
 def _in_doubt(connection: sa.Connection, found: Summary, occasion: str, listed: set[int], day: date) -> None:
-    """Messages in doubt keep the present day's run of their occasion red until a person has resolved them."""
+    """Messages in doubt keep the present day's run of their occasion red until they are resolved or sent again."""
+    known = occasions().whole.get(occasion)
+    resent = known is not None and known.in_doubt is InDoubt.RESEND
+    first = "Clear `dispatch` first: it sends them again while it may (in_doubt: resend). " if resent else ""
     statement = (
         sa.select(deliveries.c.institute, deliveries.c.order_number, sa.func.count())
         .join(messages, messages.c.delivery_id == deliveries.c.id)
@@ -243,6 +247,6 @@ def _in_doubt(connection: sa.Connection, found: Summary, occasion: str, listed: 
         statement = statement.where(deliveries.c.id.in_(listed))
     for institute, order, count in connection.execute(statement):
         found.problems.append(
-            f"{institute}, order {order}: {count} messages in doubt. List them with `reku messages in-doubt`, find out "
-            "from the relay's log whether they were taken, then `reku messages resolve`."
+            f"{institute}, order {order}: {count} messages in doubt. {first}List them with `reku messages in-doubt`, "
+            "find out from the relay's log whether they were taken, then `reku messages resolve`."
         )
