@@ -34,6 +34,7 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the reference mat
 def _forget_settings() -> None:
     settings.cache_clear()
     tokens._signer.cache_clear()
+    tokens._hashed_key.cache_clear()
 
 
 @pytest.fixture(scope="session")

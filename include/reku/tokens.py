@@ -7,17 +7,23 @@ in `REKU_TOKEN_KEYS` and keep old links alive.
 
 from __future__ import annotations
 
-import hmac
+import hashlib
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, Signer
-from itsdangerous.encoding import base64_decode, base64_encode
-from itsdangerous.signer import SigningAlgorithm
+from itsdangerous.encoding import base64_encode
 
 from reku.errors import SetupError
 from reku.settings import settings
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_SHA1_BLOCK = 64
 
 
 class Purpose(StrEnum):
@@ -37,26 +43,33 @@ class Target:
     link: int = 0
 
 
-class _Hmac(SigningAlgorithm):
-    """itsdangerous' own HMAC-SHA1 by the function that makes it in one go: a mail takes half a dozen of them."""
-
-    def get_signature(self, key: bytes, value: bytes) -> bytes:
-        return hmac.digest(key, value, "sha1")
-
-
 @cache
 def _signer(purpose: Purpose) -> Signer:
+    """Reads tokens; all keys count."""
+    return Signer(list(_keys()), salt=f"reku.{purpose}", sep=".")
+
+
+def _keys() -> tuple[str, ...]:
     keys = settings().keys_for_tokens()
     if not keys:
         raise SetupError("REKU_TOKEN_KEYS is not set: no link can be signed. Set at least one long random key.")
-    derived = [Signer(key, salt=f"reku.{purpose}").derive_key() for key in keys]  # once, not for every token
-    return Signer(derived, sep=".", key_derivation="none", algorithm=_Hmac())
+    return keys
 
 
-def _caseless(token: bytes) -> str:
-    """The signature in hex: a return path comes back in whatever case a bouncing server likes."""
-    text, _, signature = token.rpartition(b".")
-    return f"{text.decode()}.{base64_decode(signature).hex()}"
+@cache
+def _hashed_key(purpose: Purpose) -> tuple[_Hash, _Hash]:
+    """The newest key's two blocks of HMAC-SHA1, hashed once (RFC 2104 section 4): a mail takes half a dozen tokens."""
+    key = Signer(_keys()[-1], salt=f"reku.{purpose}").derive_key().ljust(_SHA1_BLOCK, b"\0")
+    inner, outer = (hashlib.sha1(bytes(byte ^ pad for byte in key)) for pad in (0x36, 0x5C))  # noqa: S324 - as an HMAC
+    return inner, outer
+
+
+def _signature(purpose: Purpose, text: str) -> bytes:
+    """What itsdangerous' Signer would make of it."""
+    inner, outer = (block.copy() for block in _hashed_key(purpose))
+    inner.update(text.encode())
+    outer.update(inner.digest())
+    return outer.digest()
 
 
 def _from_caseless(token: str) -> bytes:
@@ -67,8 +80,10 @@ def _from_caseless(token: str) -> bytes:
 def make(purpose: Purpose, target: Target) -> str:
     """A token for a URL (letters, digits, `-`, `_`, `.`) or, for BOUNCE, a return path (case does not matter)."""
     text = f"{target.id:x}" if not target.link else f"{target.id:x}-{target.link:x}"
-    token = _signer(purpose).sign(text)
-    return _caseless(token) if purpose is Purpose.BOUNCE else token.decode()
+    signature = _signature(purpose, text)
+    # in hex for a return path: it comes back in whatever case a bouncing server likes
+    code = signature.hex() if purpose is Purpose.BOUNCE else urlsafe_b64encode(signature).rstrip(b"=").decode()
+    return f"{text}.{code}"
 
 
 def read(purpose: Purpose, token: str) -> Target | None:

@@ -23,7 +23,7 @@ from reku.addresses import address_hmac
 from reku.responses.tracker import app
 from reku.settings import settings
 from reku.store.tables import ResponseKind, SuppressionKind, response_counts, responses, suppressions
-from reku.tokens import Purpose, Target, _signer, make
+from reku.tokens import Purpose, Target, _hashed_key, _signer, make
 
 pytestmark = pytest.mark.usefixtures("bank")
 
@@ -248,6 +248,7 @@ def test_unsubscribe_survives_key_rotation(
     monkeypatch.setenv("REKU_TOKEN_KEYS", "a newer key,the newest key")
     settings.cache_clear()
     _signer.cache_clear()
+    _hashed_key.cache_clear()
     assert web.post(path, data=ONE_CLICK).status_code == 200
     assert len(events()) == 1
 

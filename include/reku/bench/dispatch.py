@@ -36,7 +36,7 @@ from reku.mailing.serve import Work, compiled_media, serve
 from reku.mailing.standing import Standing
 from reku.store.tables import MessageState, delivery_rows, messages
 
-PEOPLE = 20_000
+PEOPLE = 30_000
 ALONE = 5_000
 """People of a round in which one process works alone."""
 NAIVE = 200

@@ -2,42 +2,88 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from reku.cli.output import Json, print_json, show, working
+from reku.cli.output import Json, print_json, show, show_one, working
+
+Figures = list[dict[str, Any]]
 
 
 class Stage(StrEnum):
     """Stages that have a benchmark."""
 
     PARSE = "parse"
+    RENDER = "render"
+    HANDOVER = "handover"
+    DISPATCH = "dispatch"
+
+
+KILL = "kill"
+"""No race: exact numbers of mails while dispatchers are killed."""
 
 
 def bench(
     stage: Annotated[
-        Stage | None, typer.Argument(metavar="STAGE", help="`parse`; none: all.", show_default=False)
-    ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=5, help="Rounds, each in processes of its own.")] = 5,
+        str,
+        typer.Argument(
+            metavar="[STAGE]",
+            help="`parse`, `render`, `handover`, `dispatch`; none: all of them. `kill`: no race, but dispatchers "
+            "killed with SIGKILL, and what became of every mail.",
+            show_default=False,
+        ),
+    ] = "",
+    rounds: Annotated[int, typer.Option("--rounds", min=5, help="Rounds; the figures are their medians.")] = 5,
+    times: Annotated[int, typer.Option("--times", min=1, help="`kill`: how often.")] = 200,
     as_json: Json = False,
 ) -> None:
     """Measure stages against a peer in the same run.
 
     The two are alternated, the figures are medians. ratio: 1 is as fast as the peer, higher is faster; at_least is the
-    limit. With --json each stage is one object on a line of its own. Exits with 0 whatever the figures are.
+    limit. Without --json the figures are written into docs/benchmarks.md as well. With --json each figure is one
+    object on a line of its own. Exits with 0 whatever the figures are; `kill` with 1 when a mail went out twice or is
+    not accounted for.
     """
-    from reku.bench import parse
-
-    measures = {Stage.PARSE: parse.measure}
-    wanted = [stage] if stage else list(Stage)
-    figures = []
-    for one in wanted:
+    if stage == KILL:
+        _kill(times, as_json=as_json)
+        return
+    if stage and stage not in list(Stage):
+        raise typer.BadParameter(f"{stage!r} is none of {', '.join([*Stage, KILL])}.", param_hint="STAGE")
+    figures: Figures = []
+    for one in [Stage(stage)] if stage else list(Stage):
         with working(f"{one}: {rounds} rounds"):
-            figure = measures[one](rounds)
-        figures.append(figure)
+            measured = _measure(one)(rounds)
+        figures += measured
         if as_json:
-            print_json(figure)
+            for figure in measured:
+                print_json(figure)
     if not as_json:
+        from reku.bench import table
+
+        table.write(figures)
         show(figures, as_json=False, nothing="No stages.")
+
+
+def _measure(stage: Stage) -> Callable[[int], Figures]:
+    from reku.bench import dispatch, handover, parse, render
+
+    measures: dict[Stage, Callable[[int], Figures]] = {
+        Stage.PARSE: lambda rounds: [parse.measure(rounds)],
+        Stage.RENDER: lambda rounds: [render.measure(rounds)],
+        Stage.HANDOVER: lambda rounds: [handover.measure(rounds), *handover.peers(rounds)],
+        Stage.DISPATCH: dispatch.measure,
+    }
+    return measures[stage]
+
+
+def _kill(times: int, *, as_json: bool) -> None:
+    from reku.bench import kill
+
+    with working(f"{times} dispatchers are killed"):
+        numbers = kill.run(times)
+    show_one(numbers, as_json=as_json)
+    if any(numbers[name] for name in ("twice", "missing", "untold", "open")):
+        raise typer.Exit(1)
