@@ -25,7 +25,7 @@ been written to. Clear the one red index with its downstream tasks; the others s
 | `await_delivery` | the bank's delivery for the period did not come | ask the sender; a late one is taken by the next run by itself |
 | `validate` | the file was refused as a whole | the receipt in `ausgang/` names the rows; a corrected file takes the same number |
 | `upsert_subscribers` | list frozen, or an earlier delivery of the order is not loaded | repair what the message names, clear |
-| `dispatch` | campaign without list or mail, not active, or the relay refuses us | mend the campaign block or the relay, clear `dispatch`: what is still in its window is sent |
+| `dispatch` | stopped by somebody (`reku stop list`), campaign without list or mail or not active, first mails taken badly, or the relay refuses us | do what the message names, clear `dispatch`: what is still in its window is sent |
 | `export_feedback` | the response file could not be written | mend the outbox, clear: the same bytes are written |
 | `report` | sums up; lists everything that is not green | work through its list, then clear `report` |
 
