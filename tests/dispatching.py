@@ -1,4 +1,4 @@
-"""What tests of the dispatch share: a demo bank whose configuration a test changes, deliveries, and what became of them."""
+"""What tests of the dispatch share: a demo bank whose configuration a test changes, deliveries, what became of them."""
 
 from __future__ import annotations
 

@@ -55,15 +55,15 @@ def next_at(institute: sa.ColumnElement[str], address: sa.ColumnElement[str]) ->
     )
 
 
+_WAITING = sa.text("""
+    SELECT domain FROM reku.paces
+    WHERE institute = :institute AND domain <> '' AND next_at > clock_timestamp() + CAST(:horizon AS interval)
+""")
+
+
 def waiting(connection: sa.Connection, institute: str) -> Sequence[str]:
     """Domains whose next slot is beyond the horizon."""
-    return connection.scalars(
-        sa.select(paces.c.domain).where(
-            paces.c.institute == institute,
-            paces.c.domain != "",
-            paces.c.next_at > sa.func.clock_timestamp() + sa.cast(HORIZON, sa.Interval),
-        )
-    ).all()
+    return connection.scalars(_WAITING, {"institute": institute, "horizon": HORIZON}).all()
 
 
 _RESERVE = sa.text("""
@@ -100,11 +100,11 @@ def reserve(connection: sa.Connection, institute: Institute, addresses: Sequence
 
 _SLOW = sa.text("""
     INSERT INTO reku.paces AS p (institute, domain, next_at, slowed)
-    VALUES (:institute, :domain, clock_timestamp() + make_interval(secs => (CAST(:rests AS integer[]))[1]), 1)
+    VALUES (:institute, :domain, clock_timestamp() + make_interval(secs => (CAST(:rests AS float8[]))[1]), 1)
     ON CONFLICT (institute, domain) DO UPDATE SET
-        slowed = least(p.slowed + 1, cardinality(CAST(:rests AS integer[]))),
+        slowed = least(p.slowed + 1, cardinality(CAST(:rests AS float8[]))),
         next_at = clock_timestamp() + make_interval(
-            secs => (CAST(:rests AS integer[]))[least(p.slowed + 1, cardinality(CAST(:rests AS integer[])))]
+            secs => (CAST(:rests AS float8[]))[least(p.slowed + 1, cardinality(CAST(:rests AS float8[])))]
         )
     RETURNING extract(epoch FROM next_at - clock_timestamp())
 """)
