@@ -24,11 +24,12 @@ from reku.bench.sink import sink, smtp_source
 from reku.bench.world import World, world
 from reku.errors import SetupError
 from reku.mailing.bookkeeper import Bookkeeper
+from reku.mailing.claim import Batch, Claimed
 from reku.mailing.dispatch import check, dispatch
 from reku.mailing.errand import DispatchErrand
 from reku.mailing.handover import Relay, hand_over
 from reku.mailing.journal import Begun, Ended, Journal
-from reku.mailing.ledger import Batch, Claimed, Due
+from reku.mailing.ledger import Due
 from reku.mailing.links import links_for
 from reku.mailing.lock import delivery_lock
 from reku.mailing.progress import Dispatched
@@ -115,7 +116,7 @@ class _NoLedger(Bookkeeper):
             return None
         taken, self._people = self._people[:200], self._people[200:]
         self.exhausted = not taken
-        return Batch(1, Journal.__new__(Journal), [(0.0, one) for one in taken], 0) if taken else None
+        return Batch(1, Journal.__new__(Journal), [(0.0, one) for one in taken], 0, 0) if taken else None
 
     def begin(self, fence: int, begun: Begun) -> None: ...
 

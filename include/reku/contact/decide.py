@@ -21,7 +21,7 @@ def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: 
     if not ids:
         return {}
     decided: dict[int, Reason] = {}
-    rows = connection.execute(_query(ids, day)).all()
+    rows = connection.execute(_QUERY, {"ids": list(ids), "day": day}).all()
     retained = _retained(connection, institute, {row.address_hmac for row in rows if row.has_bounced})
     for row in rows:
         holds = {
@@ -41,7 +41,9 @@ def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: 
     return decided
 
 
-def _query(ids: Sequence[int], day: date) -> sa.Select[*tuple[object, ...]]:
+def _query() -> sa.Select[*tuple[object, ...]]:
+    """All that speaks against the messages `ids` on `day`, in one statement."""
+    ids, day = sa.bindparam("ids", type_=sa.ARRAY(sa.BigInteger)), sa.bindparam("day", type_=sa.Date)
     other = messages.alias("other")
     written_to = (
         sa.exists()
@@ -74,7 +76,7 @@ def _query(ids: Sequence[int], day: date) -> sa.Select[*tuple[object, ...]]:
             has_bounced.label("has_bounced"),
         )
         .join(orders, orders.c.id == messages.c.order_id)
-        .where(messages.c.id == sa.any_(sa.cast(list(ids), sa.ARRAY(sa.BigInteger))))
+        .where(messages.c.id == sa.any_(ids))
     )
 
 
@@ -91,6 +93,9 @@ def _concerns_message() -> sa.ColumnElement[bool]:
         ),
         (suppressions.c.order_id == messages.c.order_id) | suppressions.c.order_id.is_(None),
     )
+
+
+_QUERY = _query()  # made once: it is asked for every batch
 
 
 def is_barred() -> sa.ColumnElement[bool]:

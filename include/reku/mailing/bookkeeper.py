@@ -18,8 +18,9 @@ import sqlalchemy as sa
 
 from reku.mailing import ledger
 from reku.mailing.campaign import Route
+from reku.mailing.claim import Batch, claim
 from reku.mailing.journal import Begun, Ended, Journal
-from reku.mailing.ledger import Batch, Due
+from reku.mailing.ledger import Due
 
 RECORD_SECONDS = 0.5
 """Answers are recorded at least so often."""
@@ -50,7 +51,7 @@ class Bookkeeper:
         self._engine, self._way, self._due, self._terms = engine, way, due, terms
         self.exhausted = False
         self._batches: dict[int, _Open] = {}
-        self._claimed = 0
+        self._claimed = self._last = 0
         self._claiming: Future[Batch | None] | None = None
         self._ended: list[tuple[int, Ended]] = []
         self._barred: list[int] = []
@@ -145,17 +146,19 @@ class Bookkeeper:
             self.exhausted = True
             return
         self._claiming = self._thread.submit(
-            ledger.claim,
+            claim,
             self._engine,
             self._way,
             self._due,
             limit=limit,
             journals=self._terms.journals,
             lease=self._terms.lease,
+            after=self._last,
         )
 
     def _take_in(self, batch: Batch) -> None:
         self._claimed += len(batch.mails)
+        self._last = batch.last
         self._batches[batch.fence] = _Open(batch.journal, {message.id for _, message in batch.mails})
         if not batch.mails:
             self._finish(batch.fence)

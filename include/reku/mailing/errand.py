@@ -16,11 +16,11 @@ from reku.errors import StageError
 from reku.mailing import pace
 from reku.mailing.bookkeeper import Bookkeeper
 from reku.mailing.campaign import Route
+from reku.mailing.claim import Claimed
 from reku.mailing.compile import CompiledMedium
 from reku.mailing.fill import Mail, MailFault, fill
 from reku.mailing.handover import Answer, Handable, Outcome
 from reku.mailing.journal import Begun, Ended
-from reku.mailing.ledger import Claimed
 from reku.mailing.links import links_for
 from reku.mailing.progress import Dispatched
 from reku.mailing.standing import Standing

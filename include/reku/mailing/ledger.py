@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,18 +20,15 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from reku import clock
 from reku.contact.decide import is_barred, reasons
 from reku.contact.reasons import Reason
-from reku.errors import StageError
 from reku.mailing import pace
-from reku.mailing.campaign import Route
-from reku.mailing.journal import Ended, Journal
+from reku.mailing.journal import Ended
 from reku.mailing.lock import LockLost
 from reku.store.events import Event, record
-from reku.store.tables import MessageState, ResponseKind, claims, deliveries, delivery_rows, messages
+from reku.store.tables import MessageState, ResponseKind, claims, delivery_rows, messages
 
 NOT_IN_TIME = "4.4.7"
 """Status of a message that was put off until its time was over (RFC 3463: delivery time expired)."""
 
-_ORDER_LOCK = 4712  # first key of the transaction lock on an order; the second is the order's id
 _ENDED = (Reason.AUFTRAG_BEENDET, Reason.ABGELAUFEN)
 """Reasons that hold whatever the campaign looks like."""
 
@@ -45,126 +41,21 @@ class Due:
     day: date
     only: date | None = None
 
+    def between(self) -> tuple[datetime, datetime]:
+        """From when on, and until when (not included), what is meant is due."""
+        begin = clock.at(self.only) if self.only else datetime.min.replace(tzinfo=UTC)
+        return begin, clock.at((self.only or self.day) + timedelta(days=1))
+
     def condition(self) -> sa.ColumnElement[bool]:
-        """For a statement over `messages`: it keeps the index on open messages usable."""
-        end = clock.at((self.only or self.day) + timedelta(days=1))
-        due = (messages.c.delivery_id == self.delivery) & (messages.c.state == MessageState.OPEN)
-        due &= messages.c.due_at < end
-        return due & (messages.c.due_at >= clock.at(self.only)) if self.only else due
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """One message to be handed over, with the row it is filled from. `message_id`: of an earlier try, or empty."""
-
-    id: int
-    reference: str
-    tracking: bool
-    message_id: str
-    attempts: int
-    address: str
-    fields: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one claim brought: mails, each not to go out before so many seconds from now, and how many were withheld."""
-
-    fence: int
-    journal: Journal
-    mails: list[tuple[float, Claimed]]
-    withheld: int
-
-
-def claim(engine: sa.Engine, way: Route, due: Due, *, limit: int, journals: Path, lease: timedelta) -> Batch | None:
-    """Claim the next messages that are due, were not put off and may be contacted now; None when there are none.
-
-    Messages with a reason against them end as withheld in the same transaction, with their event. Dispatchers of one
-    order claim one after the other, so that the same person in two of its deliveries is seen.
-    """
-    moment = clock.now()
-    journal: Journal | None = None
-    with engine.connect() as connection, connection.begin() as transaction:
-        fence: int = connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.id == due.delivery)
-            .values(fence=deliveries.c.fence + 1)
-            .returning(deliveries.c.fence, sa.func.pg_advisory_xact_lock(_ORDER_LOCK, sa.cast(way.order, sa.Integer)))
-        ).one()[0]
-        limit = pace.batch(way.institute.limits, limit)
-        people = connection.execute(_candidates(due, moment, limit, pace.waiting(connection, way.institute.blz))).all()
-        if not people:
-            transaction.rollback()
-            return None
-        against = _against(connection, way, people, moment)
-        withheld = withhold(connection, against, moment)
-        free = [row.id for row in people if row.id not in against]
-        rows = _take(connection, due.delivery, free, fence, moment) if free else []
-        connection.execute(
-            sa.insert(claims).values(
-                delivery_id=due.delivery, fence=fence, institute=way.institute.blz, lease_until=_end_of(lease)
-            )
+        """The same for a statement over `messages`; it uses the index of open messages."""
+        begin, end = self.between()
+        of = messages.c
+        return (
+            (of.delivery_id == self.delivery)
+            & (of.state == MessageState.OPEN)
+            & (of.due_at >= begin)
+            & (of.due_at < end)
         )
-        waits = pace.reserve(connection, way.institute, [row.address for row in rows])
-        journal = Journal.create(journals, due.delivery, fence)
-        try:
-            transaction.commit()
-        except BaseException:
-            journal.close()
-            raise
-    return Batch(fence, journal, list(zip(waits, rows, strict=True)), withheld)
-
-
-def _candidates(due: Due, moment: datetime, limit: int, waiting: Sequence[str]) -> sa.Select[Any]:
-    wanted = (
-        sa.select(messages.c.id, messages.c.person_number, messages.c.address_hmac)
-        .where(due.condition(), messages.c.retry_at.is_(None) | (messages.c.retry_at <= moment))
-        .order_by(messages.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True, of=messages)
-    )
-    if not waiting:
-        return wanted
-    row = delivery_rows.c.id == messages.c.row_id
-    return wanted.join(delivery_rows, row).where(pace.domain_of(delivery_rows.c.address).not_in(waiting))
-
-
-def _against(
-    connection: sa.Connection, way: Route, people: Sequence[sa.Row[Any]], moment: datetime
-) -> dict[int, Reason]:
-    """What speaks against each of them; a second row of one person in this batch is a duplicate of the first."""
-    against = reasons(connection, way.institute.blz, [row.id for row in people], clock.berlin(moment).date())
-    seen: set[tuple[str, str]] = set()
-    for row in people:
-        person = (row.person_number, row.address_hmac)
-        if row.id not in against and person in seen:
-            against[row.id] = Reason.DUBLETTE
-        elif row.id not in against:
-            seen.add(person)
-    return against
-
-
-def _take(connection: sa.Connection, delivery: int, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
-    rows = connection.execute(
-        sa.update(messages)
-        .where(_one_of(ids), delivery_rows.c.id == messages.c.row_id)
-        .values(state=MessageState.CLAIMED, fence=fence, claimed_at=moment, retry_at=None)
-        .returning(
-            messages.c.id,
-            messages.c.reference,
-            messages.c.tracking,
-            messages.c.message_id,
-            messages.c.attempts,
-            delivery_rows.c.address,
-            delivery_rows.c.fields,
-        )
-    ).all()
-    if len(rows) != len(ids):
-        raise StageError(
-            f"Delivery {delivery}: {len(ids) - len(rows)} open messages have lost their delivered rows to the "
-            "retention period and cannot be filled any more. Raise that period above the occasion's window."
-        )
-    return sorted((Claimed(*row) for row in rows), key=lambda one: one.id)
 
 
 def renew(connection: sa.Connection, delivery: int, fences: Collection[int], lease: timedelta) -> None:

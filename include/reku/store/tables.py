@@ -341,7 +341,7 @@ messages = sa.Table(
     _in("state", MessageState),
     # A delivery is one order and one number, so this is the ledger's key; every index less makes dispatch faster.
     sa.UniqueConstraint("delivery_id", "reference"),
-    sa.Index("ix_messages_open", "delivery_id", "due_at", postgresql_where=sa.text("state = 'OPEN'")),
+    sa.Index("ix_messages_open", "delivery_id", "id", postgresql_where=sa.text("state = 'OPEN'")),
     sa.Index("ix_messages_address", "institute", "address_hmac"),
     # Rule 1 of DESIGN section 6, kept by the database itself: whatever a dispatcher does, a second hand-over fails.
     sa.Index(

@@ -83,7 +83,7 @@ def _messages() -> None:
     op.create_index(
         "ix_messages_open",
         "messages",
-        ["delivery_id", "due_at"],
+        ["delivery_id", "id"],
         schema="reku",
         postgresql_where=sa.text("state = 'OPEN'"),
     )

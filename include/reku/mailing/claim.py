@@ -1,0 +1,145 @@
+"""Claim the next batch: decide who may be contacted, and take them in hand, in one transaction.
+
+This runs once for every few hundred mails, against a delivery of any size: each statement finds its rows by an index,
+and none looks at what has been handed over before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from reku import clock
+from reku.contact.decide import reasons
+from reku.contact.reasons import Reason
+from reku.errors import StageError
+from reku.mailing import pace
+from reku.mailing.campaign import Route
+from reku.mailing.journal import Journal
+from reku.mailing.ledger import Due, withhold
+
+_ORDER_LOCK = 4712  # first key of the transaction lock on an order; the second is the order's id
+
+
+class Claimed(NamedTuple):
+    """One message to be handed over, with the row it is filled from. `message_id`: of an earlier try, or empty."""
+
+    id: int
+    reference: str
+    tracking: bool
+    message_id: str
+    attempts: int
+    address: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one claim brought: mails, each not to go out before so many seconds from now, and how many were withheld.
+
+    `last`: the highest id that was looked at; the next claim may begin behind it.
+    """
+
+    fence: int
+    journal: Journal
+    mails: list[tuple[float, Claimed]]
+    withheld: int
+    last: int
+
+
+_FENCE = sa.text("""
+    UPDATE reku.deliveries SET fence = fence + 1 WHERE id = :delivery
+    RETURNING fence, pg_advisory_xact_lock(:order_lock, CAST(:order AS integer))
+""")
+_CANDIDATES = sa.text("""
+    SELECT m.id, m.person_number, m.address_hmac FROM reku.messages m
+    WHERE m.delivery_id = :delivery AND m.state = 'OPEN' AND m.id > :after
+        AND m.due_at >= :begin AND m.due_at < :end AND (m.retry_at IS NULL OR m.retry_at <= :moment)
+        AND (cardinality(CAST(:waiting AS text[])) = 0 OR NOT EXISTS (
+            SELECT FROM reku.delivery_rows r
+            WHERE r.id = m.row_id AND lower(substring(r.address, '@([^@]*)$')) = ANY(CAST(:waiting AS text[]))
+        ))
+    ORDER BY m.id LIMIT :limit FOR UPDATE SKIP LOCKED
+""")
+_TAKE = sa.text("""
+    UPDATE reku.messages m SET state = 'CLAIMED', fence = :fence, claimed_at = :moment, retry_at = NULL
+    FROM reku.delivery_rows r
+    WHERE m.id = ANY(CAST(:ids AS bigint[])) AND r.id = m.row_id
+    RETURNING m.id, m.reference, m.tracking, m.message_id, m.attempts, r.address, r.fields
+""")
+_BATCH = sa.text("""
+    INSERT INTO reku.claims (delivery_id, fence, institute, lease_until)
+    VALUES (:delivery, :fence, :institute, clock_timestamp() + CAST(:lease AS interval))
+""")
+
+
+def claim(
+    engine: sa.Engine, way: Route, due: Due, *, limit: int, journals: Path, lease: timedelta, after: int = 0
+) -> Batch | None:
+    """Claim the next messages that are due, were not put off and may be contacted now; None when there are none.
+
+    Messages with a reason against them end as withheld in the same transaction, with their event. Dispatchers of one
+    order claim one after the other, so that the same person in two of its deliveries is seen. `after`: look at higher
+    ids first, and at all of them only if there is none.
+    """
+    moment, blz = clock.now(), way.institute.blz
+    with engine.connect() as connection, connection.begin() as transaction:
+        fence: int = connection.execute(
+            _FENCE, {"delivery": due.delivery, "order_lock": _ORDER_LOCK, "order": way.order}
+        ).one()[0]
+        wanted = {"limit": pace.batch(way.institute.limits, limit), "waiting": pace.waiting(connection, blz)}
+        people = _candidates(connection, due, moment, after, wanted)
+        if not people:
+            transaction.rollback()
+            return None
+        against = _against(connection, way, people, moment)
+        withheld = withhold(connection, against, moment)
+        rows = _take(connection, due.delivery, [row.id for row in people if row.id not in against], fence, moment)
+        connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
+        waits = pace.reserve(connection, way.institute, [row.address for row in rows])
+        journal = Journal.create(journals, due.delivery, fence)
+        try:
+            transaction.commit()
+        except BaseException:
+            journal.close()
+            raise
+    return Batch(fence, journal, list(zip(waits, rows, strict=True)), withheld, people[-1].id)
+
+
+def _candidates(
+    connection: sa.Connection, due: Due, moment: datetime, after: int, wanted: dict[str, Any]
+) -> Sequence[sa.Row[Any]]:
+    begin, end = due.between()
+    given = {"delivery": due.delivery, "begin": begin, "end": end, "moment": moment} | wanted
+    found = connection.execute(_CANDIDATES, given | {"after": after}).all()
+    return found if found or not after else connection.execute(_CANDIDATES, given | {"after": 0}).all()
+
+
+def _against(
+    connection: sa.Connection, way: Route, people: Sequence[sa.Row[Any]], moment: datetime
+) -> dict[int, Reason]:
+    """What speaks against each of them; a second row of one person in this batch is a duplicate of the first."""
+    against = reasons(connection, way.institute.blz, [row.id for row in people], clock.berlin(moment).date())
+    seen: set[tuple[str, str]] = set()
+    for row in people:
+        person = (row.person_number, row.address_hmac)
+        if row.id not in against and person in seen:
+            against[row.id] = Reason.DUBLETTE
+        elif row.id not in against:
+            seen.add(person)
+    return against
+
+
+def _take(connection: sa.Connection, delivery: int, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
+    rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment}).all()
+    if len(rows) != len(ids):
+        raise StageError(
+            f"Delivery {delivery}: {len(ids) - len(rows)} open messages have lost their delivered rows to the "
+            "retention period and cannot be filled any more. Raise that period above the occasion's window."
+        )
+    return sorted(Claimed(*row) for row in rows)
