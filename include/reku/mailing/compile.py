@@ -23,8 +23,8 @@ from reku.catalogue.links import DOMAIN, link_targets
 from reku.catalogue.medium import Medium
 from reku.errors import ConfigError
 from reku.mailing import language, placeholders, sources
-from reku.mailing.prefilled import is_constant, prefilled
-from reku.mailing.quoted import ended, without_gaps
+from reku.mailing.prefilled import Prefilled, prefilled
+from reku.mailing.quoted import ended, quoted, without_gaps
 from reku.mailing.sources import Source
 from reku.settings import settings
 from reku.yaml_source import line_of
@@ -50,19 +50,22 @@ class CompiledMedium:
     """A medium for one institute.
 
     `links`: name → target in the order of their numbers (Link_Nr, from 1). `constants`: what is the same for everybody.
-    `quoted_html` and `quoted_text` are `html` and `text` as they stand in a mail, see `prefilled`.
+    `fields`: placeholder and delivered field of what it shows of a person. `quoted_html` and `quoted_text` are `html`
+    and `text` as they stand in a mail, see `prefilled`; `shown`: the placeholders that these show by themselves.
     """
 
     medium: Medium
     institute: Institute
     links: Mapping[str, str]
     constants: Mapping[str, str]
-    subject: Template
-    preheader: Template
+    fields: tuple[tuple[str, str], ...]
+    subject: Prefilled
+    preheader: Prefilled
     html: Template
     text: Template
-    quoted_html: Template
-    quoted_text: Template
+    quoted_html: Prefilled
+    quoted_text: Prefilled
+    shown: frozenset[str]
 
     def render(
         self, person: Mapping[str, str], *, links: Mapping[str, str], unsubscribe: str, pixel: str = ""
@@ -80,22 +83,23 @@ class CompiledMedium:
         `person`: delivered fields by German name. `links`: name → URL as it shall stand in the mail. `pixel`: URL of
         the open pixel, empty for none.
         """
-        values = placeholders.person_values(person, self.medium.fallbacks)
-        values.update((placeholders.LINK + name, url) for name, url in links.items())
+        values = placeholders.person_values(person, self.medium.fallbacks, self.fields)
         values.update(self.constants, Abmelde_Link=unsubscribe, Zaehlpixel=pixel)
+        for name, url in links.items():
+            values[placeholders.LINK + name] = url
         for name, template in (("Betreff", self.subject), ("Vorschau", self.preheader)):
             if name not in values:
-                values[name] = _one_line(_filled(template, values))
+                values[name] = _one_line(template.fill(values, values))
         return values
 
-    def bodies(self, values: dict[str, str]) -> tuple[str, str]:
+    def bodies(self, values: Mapping[str, str]) -> tuple[str, str]:
         """Text and HTML part in quoted-printable, with a line end at their end; decoded they are what `render` says."""
-        return without_gaps(_filled(self.quoted_text, values)), ended(_filled(self.quoted_html, values))
-
-
-def _filled(template: Template, values: dict[str, str]) -> str:
-    """What `Template.render` does, without its two copies of all values."""
-    return "".join(template.root_render_func(template.new_context(values, shared=True)))
+        in_text = {name: quoted(values[name]) for name in self.shown}
+        in_html = in_text
+        everything = "".join([values[name] for name in self.shown])
+        if escape(everything) != everything:
+            in_html = {name: quoted(str(escape(values[name]))) for name in self.shown}
+        return without_gaps(self.quoted_text.fill(values, in_text)), ended(self.quoted_html.fill(values, in_html))
 
 
 def _one_line(text: str) -> str:
@@ -171,20 +175,26 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
     text = sources.resolved(sources.read(folder / "mail.txt"), root)
     html = _html(sources.read(folder / "mail.mjml"), root)
     constants = placeholders.bank_values(institute)
+    headlines: dict[str, Prefilled] = {}
     for name, source in (("Betreff", subject), ("Vorschau", preheader)):
-        if is_constant(source.text, constants):
-            constants[name] = _one_line(_template(str, source.text, source.file).render(constants))
+        made = headlines[name] = prefilled(source.text, constants, encode=str)
+        if not made.names:
+            constants[name] = _one_line(made.fill({}, {}))
+    quoted_html, quoted_text = prefilled(html, constants, html=True), prefilled(text, constants)
+    parts = (*headlines.values(), quoted_html, quoted_text)
     compiled = CompiledMedium(
         medium,
         institute,
         _targets(medium, institute, yaml_file),
         constants,
-        subject=_template(str, subject.text, yaml_file),
-        preheader=_template(str, preheader.text, yaml_file),
+        fields=placeholders.delivered_fields(frozenset().union(*(part.names for part in parts))),
+        subject=headlines["Betreff"],
+        preheader=headlines["Vorschau"],
         html=_template(escape, html, folder / "mail.mjml"),
         text=_template(str, text, folder / "mail.txt"),
-        quoted_html=prefilled(html, constants, html=True),
-        quoted_text=prefilled(text, constants, html=False),
+        quoted_html=quoted_html,
+        quoted_text=quoted_text,
+        shown=quoted_html.shown | quoted_text.shown,
     )
     _try(compiled, folder)
     return compiled

@@ -6,7 +6,7 @@ Jinja would read the hyphen as a minus. An optional field that is empty takes th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from markupsafe import Markup, escape
 
@@ -52,15 +52,29 @@ LINK = "link_"
 """`link_<name>` is the link `<name>` of the medium."""
 
 DELIVERED_AS = {"Berater_E_Mail": "Berater_E-Mail"}
-_FIELDS = tuple((name, DELIVERED_AS.get(name, name)) for name in (*MANDATORY, *OPTIONAL))
+_FIELDS = {name: DELIVERED_AS.get(name, name) for name in (*MANDATORY, *OPTIONAL)}
+_OF_SALUTATION = ("Briefanrede", "Anrede", "Titel", "Vorname", "Nachname")
 
 
-def person_values(person: Mapping[str, str], fallbacks: Mapping[str, str]) -> dict[str, str]:
-    """All delivered placeholders of a person, trimmed; empty optional ones take their fallback, else stay empty."""
-    values = {name: (person.get(field) or "").strip() for name, field in _FIELDS}
+def delivered_fields(names: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Placeholder and delivered field of all that `person_values` needs to give these names."""
+    return tuple((name, field) for name, field in _FIELDS.items() if name in names or name in _OF_SALUTATION)
+
+
+def person_values(
+    person: Mapping[str, str],
+    fallbacks: Mapping[str, str],
+    fields: Iterable[tuple[str, str]] = tuple(_FIELDS.items()),
+) -> dict[str, str]:
+    """Delivered placeholders of a person, trimmed; empty optional ones take their fallback, else stay empty.
+
+    `fields`: those that a medium asks for, as `delivered_fields` has them; else all.
+    """
+    values = {name: (person.get(field) or "").strip() for name, field in fields}
     values["briefanrede"] = salutation(values)
     for name, fallback in fallbacks.items():
-        values[name] = values[name] or fallback
+        if not values.get(name, fallback):
+            values[name] = fallback
     return values
 
 

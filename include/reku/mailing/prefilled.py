@@ -1,76 +1,157 @@
 """Templates in which everything that is the same for everybody stands already, encoded for the mail.
 
 A template of a medium holds little but text, a bank's values, and a few values of a person. The first two are put
-together and encoded once for each bank (`quoted`), so that a person's mail costs only the person's values.
+together and encoded once for each bank (`quoted`), so that a person's mail costs only the person's values. Those that
+stand for themselves are put in by name, and conditions on them are asked here: Jinja, which is left with whatever is
+more than that, would take longer to set up than to render.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from jinja2 import Template, nodes
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import escape
 
 from reku.mailing.language import environment
-from reku.mailing.quoted import quoted, value_in_html, value_in_text
+from reku.mailing.quoted import quoted
+
+_Values: TypeAlias = Mapping[str, str]
+_Encoding: TypeAlias = Callable[[str], str]
 
 
-def prefilled(source: str, constants: Mapping[str, str], *, html: bool) -> Template:
-    """The template with all that needs no more than `constants` filled in; it renders to pieces of `quoted`.
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A placeholder by itself."""
 
-    `source` has passed `language.check`, so it holds nothing but text, output and `if`.
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    test: Callable[[_Values], object]
+    body: tuple[_Piece, ...]
+    otherwise: tuple[_Piece, ...]
+
+
+_Piece: TypeAlias = str | _Shown | _Choice | Template
+"""A text as it stands in the mail, a placeholder, an `if`, or a template whose result is still to be encoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """A template that holds what is the same for everybody.
+
+    `shown`: the placeholders that `fill` wants encoded. `names`: all that it asks for.
     """
-    plain = environment(escape if html else str)
-    encoding = environment(value_in_html if html else value_in_text)
-    body = _Prefilling(plain, constants).body(plain.parse(source).body)
-    template: Template = encoding.from_string(_tree(body, encoding))
-    return template
+
+    pieces: tuple[_Piece, ...]
+    encode: _Encoding
+    shown: frozenset[str]
+    names: frozenset[str]
+
+    def fill(self, values: _Values, encoded: _Values) -> str:
+        """The text; `values`: of all `names`, `encoded`: what stands in the text for those that are `shown`."""
+        filled: list[str] = []
+        self._fill(self.pieces, values, encoded, filled)
+        return "".join(filled)
+
+    def _fill(self, pieces: tuple[_Piece, ...], values: _Values, encoded: _Values, filled: list[str]) -> None:
+        for piece in pieces:
+            if isinstance(piece, str):
+                filled.append(piece)
+            elif isinstance(piece, _Shown):
+                filled.append(encoded[piece.name])
+            elif isinstance(piece, _Choice):
+                self._fill(piece.body if piece.test(values) else piece.otherwise, values, encoded, filled)
+            else:
+                filled.append(self.encode(piece.render(values)))
 
 
-def is_constant(source: str, constants: Mapping[str, str]) -> bool:
-    """Whether the template says the same to everybody."""
-    return _names([*environment(str).parse(source).body]) <= constants.keys()
+def prefilled(source: str, constants: _Values, *, html: bool = False, encode: _Encoding = quoted) -> Prefilled:
+    """The template with all that needs no more than `constants` filled in and encoded.
+
+    `encode`: what makes of a text how it stands in the mail. `source` has passed `language.check`, so it holds nothing
+    but text, output and `if`.
+    """
+    made = _Prefilling(environment(escape if html else str), constants, encode)
+    body = made.plain.parse(source).body
+    pieces = made.body(body)
+    return Prefilled(pieces, encode, frozenset(_shown(pieces)), _names(body) - constants.keys())
 
 
-def _tree(body: list[nodes.Node], environment: SandboxedEnvironment) -> nodes.Template:
-    tree = nodes.Template(body, lineno=1)
-    tree.set_environment(environment)
-    return tree
+def _names(body: Iterable[nodes.Node]) -> frozenset[str]:
+    return frozenset(name.name for name in nodes.Template([*body]).find_all(nodes.Name))
 
 
-def _names(body: Iterable[nodes.Node]) -> set[str]:
-    return {name.name for name in nodes.Template([*body]).find_all(nodes.Name)}
+def _shown(pieces: Iterable[_Piece]) -> Iterable[str]:
+    for piece in pieces:
+        if isinstance(piece, _Shown):
+            yield piece.name
+        elif isinstance(piece, _Choice):
+            yield from _shown(piece.body + piece.otherwise)
 
 
 @dataclass(frozen=True)
 class _Prefilling:
     plain: SandboxedEnvironment
-    constants: Mapping[str, str]
+    constants: _Values
+    encode: _Encoding
 
-    def body(self, statements: Iterable[nodes.Node]) -> list[nodes.Node]:
-        made: list[nodes.Node] = []
+    def body(self, statements: Iterable[nodes.Node]) -> tuple[_Piece, ...]:
+        made: list[_Piece] = []
         same: list[nodes.Node] = []  # for everybody, since the last that was not
-        for piece in _pieces(statements):
-            if _names([piece]) <= self.constants.keys():
-                same.append(piece)
+        for statement in _single(statements):
+            if _names([statement]) <= self.constants.keys():
+                same.append(statement)
             else:
                 made += self._text(same)
-                made.append(self._if(piece) if isinstance(piece, nodes.If) else piece)
+                made.append(self._piece(statement))
                 same = []
-        return made + self._text(same)
+        return (*made, *self._text(same))
 
-    def _text(self, same: list[nodes.Node]) -> list[nodes.Node]:
-        text = self.plain.from_string(_tree(same, self.plain)).render(self.constants) if same else ""
-        return [nodes.Output([nodes.TemplateData(quoted(text))], lineno=1)] if text else []
+    def _text(self, same: list[nodes.Node]) -> list[_Piece]:
+        text = self._template(same).render()
+        return [self.encode(text)] if text else []
 
-    def _if(self, node: nodes.If) -> nodes.If:
-        others = [self._if(other) for other in node.elif_]
-        return nodes.If(node.test, self.body(node.body), others, self.body(node.else_), lineno=node.lineno)
+    def _piece(self, statement: nodes.Node) -> _Piece:
+        match statement:
+            case nodes.If():
+                return self._choice(statement)
+            case nodes.Output(nodes=[nodes.Name(name=name)]):
+                return _Shown(name)
+        return self._template([statement])
+
+    def _choice(self, node: nodes.If) -> _Choice:
+        otherwise: tuple[_Piece, ...] = self.body(node.else_)
+        for other in reversed(node.elif_):
+            otherwise = (_Choice(self._test(other.test), self.body(other.body), otherwise),)
+        return _Choice(self._test(node.test), self.body(node.body), otherwise)
+
+    def _test(self, node: nodes.Node) -> Callable[[_Values], object]:
+        match node:
+            case nodes.Name(name=name) if name not in self.constants:
+                return lambda values: values[name]
+            case nodes.And(left=left, right=right):
+                first, second = self._test(left), self._test(right)
+                return lambda values: first(values) and second(values)
+        return self._template([nodes.If(node, [_output("yes")], [], [])]).render
+
+    def _template(self, statements: list[nodes.Node]) -> Template:
+        tree = nodes.Template(statements, lineno=1)
+        tree.set_environment(self.plain)
+        template: Template = self.plain.from_string(tree, globals=dict(self.constants))
+        return template
 
 
-def _pieces(statements: Iterable[nodes.Node]) -> Iterable[nodes.Node]:
+def _output(text: str) -> nodes.Output:
+    return nodes.Output([nodes.TemplateData(text)], lineno=1)
+
+
+def _single(statements: Iterable[nodes.Node]) -> Iterable[nodes.Node]:
     """The statements, with each output for itself."""
     for statement in statements:
         if isinstance(statement, nodes.Output):

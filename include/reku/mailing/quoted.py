@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import re
 from binascii import b2a_qp
-from functools import lru_cache
-
-from markupsafe import escape
 
 _SOFT_BREAK = "=\r\n"
 _LINE = 73  # 76 less the `=` of a soft break and the two more characters of a first dot, which becomes =2E
@@ -30,24 +27,14 @@ def quoted(text: str) -> str:
 
 def _line(text: str) -> str:
     if text.isascii() and text.isprintable() and "=" not in text and not text.endswith(" "):
+        if "." not in text[::_LINE]:  # so no line begins with one
+            return _SOFT_BREAK.join([text[start : start + _LINE] for start in range(0, len(text), _LINE)])
         code = text
     else:
         code = b2a_qp(text.encode(), istext=False).replace(b"=\n", b"").decode()
     if len(code) <= _LINE and not code.startswith("."):
         return code
     return _SOFT_BREAK.join(f"=2E{line[1:]}" if line[0] == "." else line for line in _LINES.findall(code))
-
-
-@lru_cache(maxsize=256)  # most values stand in a mail more than once
-def value_in_text(value: object) -> str:
-    """What a placeholder shows in plain text, as a piece."""
-    return quoted(str(value))
-
-
-@lru_cache(maxsize=256)
-def value_in_html(value: object) -> str:
-    """What a placeholder shows in HTML, as a piece."""
-    return value_in_text(str(escape(value)))
 
 
 def without_gaps(body: str) -> str:
