@@ -8,11 +8,10 @@ in `REKU_TOKEN_KEYS` and keep old links alive.
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from binascii import b2a_base64
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from itsdangerous import BadSignature, Signer
 from itsdangerous.encoding import base64_encode
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 _SHA1_BLOCK = 64
+_URL_SAFE, _PADDING = bytes.maketrans(b"+/", b"-_"), b"=\n"
 
 
 class Purpose(StrEnum):
@@ -35,8 +35,7 @@ class Purpose(StrEnum):
     BOUNCE = "b"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """What a token means: a message of the ledger, or (anonymous) a delivery, and a link's number for clicks."""
 
     id: int
@@ -64,26 +63,25 @@ def _hashed_key(purpose: Purpose) -> tuple[_Hash, _Hash]:
     return inner, outer
 
 
-def _signature(purpose: Purpose, text: str) -> bytes:
-    """What itsdangerous' Signer would make of it."""
-    inner, outer = (block.copy() for block in _hashed_key(purpose))
-    inner.update(text.encode())
-    outer.update(inner.digest())
-    return outer.digest()
-
-
 def _from_caseless(token: str) -> bytes:
     text, _, signature = token.lower().rpartition(".")
     return text.encode() + b"." + base64_encode(bytes.fromhex(signature))
 
 
 def make(purpose: Purpose, target: Target) -> str:
-    """A token for a URL (letters, digits, `-`, `_`, `.`) or, for BOUNCE, a return path (case does not matter)."""
-    text = f"{target.id:x}" if not target.link else f"{target.id:x}-{target.link:x}"
-    signature = _signature(purpose, text)
-    # in hex for a return path: it comes back in whatever case a bouncing server likes
-    code = signature.hex() if purpose is Purpose.BOUNCE else urlsafe_b64encode(signature).rstrip(b"=").decode()
-    return f"{text}.{code}"
+    """A token for a URL (letters, digits, `-`, `_`, `.`) or, for BOUNCE, a return path (case does not matter).
+
+    It is what itsdangerous' Signer would make. Raises SetupError if no key is set.
+    """
+    number, link = target
+    text = f"{number:x}-{link:x}" if link else f"{number:x}"
+    inner_key, outer_key = _hashed_key(purpose)
+    inner, outer = inner_key.copy(), outer_key.copy()
+    inner.update(text.encode())
+    outer.update(inner.digest())
+    if purpose is Purpose.BOUNCE:  # in hex: a return path comes back in whatever case a bouncing server likes
+        return f"{text}.{outer.hexdigest()}"
+    return f"{text}.{b2a_base64(outer.digest()).translate(_URL_SAFE, _PADDING).decode()}"
 
 
 def read(purpose: Purpose, token: str) -> Target | None:

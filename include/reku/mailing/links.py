@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from reku.settings import settings
 from reku.tokens import Purpose, Target, make
 
 
-@dataclass(frozen=True)
-class Links:
+class Links(NamedTuple):
     """What is different in the links of each mail.
 
     `reference`: token of the message, for Message-ID and return path. `open_pixel_url`: None without tracking consent.
