@@ -52,13 +52,17 @@ def test_mails_whose_recording_failed_are_not_opened_again(
     """The database loses one session, answers all others, and so could well take in that the batch is at its end."""
     monkeypatch.setattr(bookkeeper, "RECORD_SECONDS", 0.0)
     change_settings(monkeypatch, dispatch_batch=20)
-    cut = threading.Event()
+    locked = threading.Event()
+
+    def lock_until_somebody_was_ended() -> None:
+        with _nobody_writes_responses(database):
+            locked.set()
+            hostile.until(lambda: _end_those_who_wait(database))
 
     def stumbles(point: str, _recipient: str) -> None:
-        if point == "dot" and len(sink.taken) == 10 and not cut.is_set():
-            cut.set()
-            with _nobody_writes_responses(database):
-                hostile.until(lambda: _end_those_who_wait(database))
+        if point == "dot" and len(sink.taken) == 10 and not locked.is_set():
+            threading.Thread(target=lock_until_somebody_was_ended).start()
+            locked.wait()
 
     sink.say = stumbles
     delivery = loaded(database, people(100))

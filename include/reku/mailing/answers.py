@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from reku.errors import PassingError
+from reku.errors import PassingError, StageError
 
 LONGEST_LINE = 8192
 """Bytes of one line of a reply with its end. RFC 5321 section 4.5.3.1.5 says 512, and servers do not keep to it."""
 MOST_LINES = 128
 """Lines of one reply."""
 
-_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\0\r\n]*))?\r?\n")
+_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])([^\0\r\n]*+))?+\r?+\n")
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
 
 
@@ -22,8 +22,8 @@ class SessionError(PassingError):
     """The relay, not a person, is the trouble: it refused or dropped us. What is not handed over is still open."""
 
 
-class LoginRefused(SessionError):
-    """The relay refused user and password. Not to be tried again: accounts get locked."""
+class LoginRefused(StageError):
+    """The relay refused user and password. Nobody tries again by himself: accounts get locked."""
 
 
 class Lost(Exception):

@@ -42,7 +42,8 @@ class Claimed(NamedTuple):
 class Batch:
     """What one claim brought: mails, each not to go out before so many seconds from now, and how many were withheld.
 
-    `last`: the highest id that was looked at; the next claim may begin behind it.
+    `last`: the highest id that was looked at; the next claim may begin behind it. `slowed`: the domains that answered
+    421 and have taken no mail since.
     """
 
     fence: int
@@ -50,12 +51,13 @@ class Batch:
     mails: list[tuple[float, Claimed]]
     withheld: int
     last: int
+    slowed: Sequence[str]
 
 
-_FENCE = sa.text("""
-    UPDATE reku.deliveries SET fence = fence + 1 WHERE id = :delivery
-    RETURNING fence, pg_advisory_xact_lock(:order_lock, CAST(:order AS integer))
-""")
+_DURABLE = sa.text("SET LOCAL synchronous_commit = on")
+"""A claim that a crash of the database forgets would be mails sent twice, whatever the server's own setting is."""
+_FENCE = sa.text("SELECT nextval('reku.fences'), pg_advisory_xact_lock(:order_lock, CAST(:order AS integer))")
+"""From a sequence: a number is never used twice, not after a rollback either, and neither is a journal's name."""
 _CANDIDATES = sa.text("""
     SELECT m.id, m.person_number, m.address_hmac FROM reku.messages m
     WHERE m.delivery_id = :delivery AND m.state = 'OPEN' AND m.id > :after
@@ -89,9 +91,8 @@ def claim(
     """
     moment, blz = clock.now(), way.institute.blz
     with engine.connect() as connection, connection.begin() as transaction:
-        fence: int = connection.execute(
-            _FENCE, {"delivery": due.delivery, "order_lock": _ORDER_LOCK, "order": way.order}
-        ).one()[0]
+        connection.execute(_DURABLE)
+        fence: int = connection.execute(_FENCE, {"order_lock": _ORDER_LOCK, "order": way.order}).one()[0]
         wanted = {"limit": pace.batch(way.institute.limits, limit), "waiting": pace.waiting(connection, blz)}
         people = _candidates(connection, due, moment, after, wanted)
         if not people:
@@ -102,13 +103,14 @@ def claim(
         rows = _take(connection, due.delivery, [row.id for row in people if row.id not in against], fence, moment)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
         waits = pace.reserve(connection, way.institute, [row.address for row in rows])
+        slowed = pace.slowed(connection, blz)
         journal = Journal.create(journals, due.delivery, fence)
         try:
             transaction.commit()
         except BaseException:
             journal.close()
             raise
-    return Batch(fence, journal, list(zip(waits, rows, strict=True)), withheld, people[-1].id)
+    return Batch(fence, journal, list(zip(waits, rows, strict=True)), withheld, people[-1].id, slowed)
 
 
 def _candidates(

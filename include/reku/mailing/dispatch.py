@@ -83,7 +83,8 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
         doubt.resend(engine, delivery, way)
         ledger.end_put_off(engine, due, window.opens)
         if clock.now() < window.opens:
-            done.next_try = window.opens if ledger.count_due(engine, due) else None
+            done.put_off = ledger.count_due(engine, due)
+            done.next_try = window.opens if done.put_off else None
             return done
         with engine.connect() as connection:
             stops.check(connection, way.institute.blz, way.order_number)
@@ -110,8 +111,6 @@ def _until_done(work: Work, done: Dispatched) -> None:
         if leave.wait_until is not None:
             done.next_try = leave.wait_until
             break
-        if leave.quota is not None and wait <= timedelta():
-            continue  # the first mails are out: the canary has the word
         until = min(clock.now() + wait, work.until)
         if until - clock.now() > SHORT_WAIT or until == work.until:
             done.next_try = until

@@ -76,7 +76,8 @@ def _end_of(lease: timedelta) -> sa.ColumnElement[datetime]:
 
 _NOTE = sa.text("""
     UPDATE reku.messages m SET
-        state = told.state, answer = told.answer, attempts = m.attempts + CAST(told.begun_at IS NOT NULL AS integer),
+        state = told.state, answer = coalesce(nullif(told.answer, ''), m.answer),
+        attempts = m.attempts + CAST(told.begun_at IS NOT NULL AS integer),
         reason = CASE told.state WHEN 'WITHHELD' THEN told.reason ELSE '' END,
         message_id = told.message_id, medium = coalesce(nullif(told.medium, ''), m.medium),
         begun_at = coalesce(told.begun_at, m.begun_at),

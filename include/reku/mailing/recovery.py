@@ -8,6 +8,7 @@ of the batch that has no known answer is in doubt.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -19,7 +20,14 @@ from reku.store.tables import MessageState, claims, messages
 
 
 class StillLeased(PassingError):
-    """A batch of the delivery is, or may be, in the hands of another dispatcher; try again later."""
+    """A batch of the delivery is, or may be, in the hands of another dispatcher; try again later.
+
+    `wait`: after that time the leases of a silent machine have ended; None while a process here is alive.
+    """
+
+    def __init__(self, text: str, wait: timedelta | None) -> None:
+        super().__init__(text)
+        self.wait = wait
 
 
 @dataclass(frozen=True)
@@ -43,21 +51,28 @@ def recover(engine: sa.Engine, delivery: int, journals: Path) -> Recovered:
             .order_by(claims.c.fence)
         ).all()
     done = Recovered()
-    held = []
+    held: list[str] = []
+    leases: list[timedelta] = []
     for batch in left:
         found = journal.read(journals, delivery, batch.fence)
-        seconds = batch.lease.total_seconds()
         if found.owner is Owner.ALIVE:
             held.append("a process on this machine still has a batch of it")
-        elif found.owner is Owner.UNKNOWN and seconds > 0:
-            held.append(f"a batch was claimed on a machine that is silent, and is waited for {seconds:.0f} s more")
+        elif found.owner is Owner.UNKNOWN and batch.lease > timedelta():
+            leases.append(batch.lease)
         else:
             answered, in_doubt = _put_right(engine, delivery, batch.fence, found)
             done = Recovered(done.batches + 1, done.answered + answered, done.in_doubt + in_doubt)
     if held:
         raise StillLeased(
             f"Delivery {delivery} is still being dispatched: {held[0]}. Nothing was handed over here; it is tried "
-            "again. To go on at once, end the old process."
+            "again. To go on at once, end the old process.",
+            None,
+        )
+    if leases:
+        raise StillLeased(
+            f"Delivery {delivery} may still be being dispatched: a batch was claimed by a machine that is silent, and "
+            f"is waited for {max(leases).total_seconds():.0f} s more. Nothing was handed over here; it is tried again.",
+            max(leases),
         )
     journal.remove_settled(journals, delivery)
     return done

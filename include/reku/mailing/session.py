@@ -21,7 +21,7 @@ DRAIN_SECONDS = 10.0
 """How long the answers of mails already begun are waited for once an error has ended the hand-over."""
 TICK = 0.1
 """Seconds within which the errand's `tick` is called again."""
-_CHUNK = 16384
+_CHUNK = 16384  # a whole record of TLS (RFC 8446 section 5.1): no selector would show what is left of one
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def open_session(relay: Relay, tick: Callable[[], None]) -> Session:
     """Connect, with TLS and login where the relay is set up so. Calls `tick` while it waits for answers.
 
     Only a TCP connect and a TLS handshake block, each for `relay.connect_seconds` at most.
-    Raises SessionError saying what to check, LoginRefused among them.
+    Raises SessionError or LoginRefused saying what to check.
     """
     smtp = None
     try:
@@ -189,8 +189,6 @@ def _received(sock: socket.socket) -> bytes:
     """What has arrived. Raises Lost at the connection's end, and what a socket raises if nothing has arrived."""
     try:
         data = sock.recv(_CHUNK)
-        while isinstance(sock, ssl.SSLSocket) and (more := sock.pending()):  # no selector would show these
-            data += sock.recv(more)
     except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
         raise
     except OSError as error:

@@ -30,6 +30,8 @@ ADVICE = (
     "Auftragsbezeichnung im Vertriebsweg EMMA in OSPlus einmal ändern, dann wird die Steuerungsdatei erneut gesendet "
     "(change the order's name once in OSPlus, so that the control file is sent again)."
 )
+LEASE_MARGIN = timedelta(seconds=1)
+"""So much longer than a lost machine's lease a task waits."""
 EARLIER_FIRST = timedelta(minutes=30)
 """How long a delivery waits for a lower-numbered one of its order to be loaded."""
 
@@ -287,6 +289,7 @@ class Dispatch(Stage):
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
         from reku.mailing import dispatch
+        from reku.mailing.recovery import StillLeased
         from reku.orchestration import work
 
         until, exactly = work.handed_over_by(run_day(context), clock.today(), work.loaded_at(engine, delivery))
@@ -296,7 +299,13 @@ class Dispatch(Stage):
             self.log.info("play-out at %s Berlin time", f"{clock.berlin(due):%d.%m.%Y %H:%M}")
             wait(self, UntilTrigger(due.isoformat()))
         collect_bounces(engine)  # the canary is judged by them
-        done = dispatch.dispatch(engine, delivery, day=until, due_day=exactly)
+        try:
+            done = dispatch.dispatch(engine, delivery, day=until, due_day=exactly)
+        except StillLeased as leased:
+            if leased.wait is None:
+                raise
+            self.log.info(str(leased))
+            wait(self, UntilTrigger((clock.now() + leased.wait + LEASE_MARGIN).isoformat()))
         if done.next_try is not None:
             self.go_on_at(done.next_try, done.put_off)
         return dict(done.as_counts())

@@ -231,7 +231,6 @@ deliveries = sa.Table(
     _moment("loaded_at"),
     sa.Column("owner_dag", sa.Text, comment="the run that has it in hand"),
     sa.Column("owner_run", sa.Text),
-    sa.Column("fence", sa.BigInteger, nullable=False, server_default="0", comment="raised by each batch claimed"),
     sa.Column("alarmed_run", sa.Text, comment="the run whose report was red because it is parked: one alarm each"),
     _moment("control_copy_at"),
     _moment("canary_until"),
@@ -364,6 +363,9 @@ messages = sa.Table(
     ),
     comment="The ledger: one mail to one person for one delivery",
 )
+
+fences = sa.Sequence("fences", metadata=metadata, schema=SCHEMA)
+"""Numbers of claimed batches."""
 
 claims = sa.Table(
     "claims",

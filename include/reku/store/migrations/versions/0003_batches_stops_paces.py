@@ -20,6 +20,9 @@ _ONE_PER = {
 
 
 def upgrade() -> None:
+    op.execute("CREATE SEQUENCE reku.fences")
+    op.execute("SELECT setval('reku.fences', 1 + (SELECT coalesce(max(fence), 0) FROM reku.deliveries))")
+    op.drop_column("deliveries", "fence", schema="reku")
     op.create_table(
         "claims",
         sa.Column("delivery_id", sa.BigInteger(), nullable=False),
