@@ -9,8 +9,10 @@ more than that, would take longer to set up than to render.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from operator import itemgetter
+from typing import NamedTuple, TypeAlias
 
 from jinja2 import Template, nodes
 from jinja2.sandbox import SandboxedEnvironment
@@ -21,6 +23,9 @@ from reku.mailing.quoted import quoted
 
 _Values: TypeAlias = Mapping[str, str]
 _Encoding: TypeAlias = Callable[[str], str]
+_Test: TypeAlias = Callable[[_Values], object]
+_Answers: TypeAlias = tuple[bool, ...]
+_COURSES = 256  # a medium has a handful of conditions; for one with many more, memory must not grow with the people
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +37,23 @@ class _Shown:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    test: Callable[[_Values], object]
+    """An `if`. `test`: the place of its condition among the template's."""
+
+    test: int
     body: tuple[_Piece, ...]
     otherwise: tuple[_Piece, ...]
 
 
 _Piece: TypeAlias = str | _Shown | _Choice | Template
 """A text as it stands in the mail, a placeholder, an `if`, or a template whose result is still to be encoded."""
+
+
+class _Course(NamedTuple):
+    """A template for all people for whom its conditions have the same answers: texts, and what goes between them."""
+
+    texts: list[str]
+    shown: list[tuple[int, str]]
+    templates: list[tuple[int, Template]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +63,21 @@ class Prefilled:
     `shown`: the placeholders that `fill` wants encoded. `names`: all that it asks for.
     """
 
-    pieces: tuple[_Piece, ...]
+    tests: tuple[_Test, ...]
+    course: Callable[[_Answers], _Course]
     encode: _Encoding
     shown: frozenset[str]
     names: frozenset[str]
 
     def fill(self, values: _Values, encoded: _Values) -> str:
         """The text; `values`: of all `names`, `encoded`: what stands in the text for those that are `shown`."""
-        filled: list[str] = []
-        self._fill(self.pieces, values, encoded, filled)
+        course = self.course(tuple([bool(test(values)) for test in self.tests]))
+        filled = course.texts.copy()
+        for place, name in course.shown:
+            filled[place] = encoded[name]
+        for place, template in course.templates:
+            filled[place] = self.encode(template.render(values))
         return "".join(filled)
-
-    def _fill(self, pieces: tuple[_Piece, ...], values: _Values, encoded: _Values, filled: list[str]) -> None:
-        for piece in pieces:
-            if isinstance(piece, str):
-                filled.append(piece)
-            elif isinstance(piece, _Shown):
-                filled.append(encoded[piece.name])
-            elif isinstance(piece, _Choice):
-                self._fill(piece.body if piece.test(values) else piece.otherwise, values, encoded, filled)
-            else:
-                filled.append(self.encode(piece.render(values)))
 
 
 def prefilled(source: str, constants: _Values, *, html: bool = False, encode: _Encoding = quoted) -> Prefilled:
@@ -80,7 +89,25 @@ def prefilled(source: str, constants: _Values, *, html: bool = False, encode: _E
     made = _Prefilling(environment(escape if html else str), constants, encode)
     body = made.plain.parse(source).body
     pieces = made.body(body)
-    return Prefilled(pieces, encode, frozenset(_shown(pieces)), _names(body) - constants.keys())
+    course = lru_cache(_COURSES)(partial(_course, pieces))
+    return Prefilled(tuple(made.tests), course, encode, frozenset(_shown(pieces)), _names(body) - constants.keys())
+
+
+def _course(pieces: tuple[_Piece, ...], answers: _Answers) -> _Course:
+    chosen = [*_chosen(pieces, answers)]
+    return _Course(
+        [piece if isinstance(piece, str) else "" for piece in chosen],
+        [(place, piece.name) for place, piece in enumerate(chosen) if isinstance(piece, _Shown)],
+        [(place, piece) for place, piece in enumerate(chosen) if isinstance(piece, Template)],
+    )
+
+
+def _chosen(pieces: tuple[_Piece, ...], answers: _Answers) -> Iterable[str | _Shown | Template]:
+    for piece in pieces:
+        if isinstance(piece, _Choice):
+            yield from _chosen(piece.body if answers[piece.test] else piece.otherwise, answers)
+        else:
+            yield piece
 
 
 def _names(body: Iterable[nodes.Node]) -> frozenset[str]:
@@ -100,6 +127,8 @@ class _Prefilling:
     plain: SandboxedEnvironment
     constants: _Values
     encode: _Encoding
+    tests: list[_Test] = field(default_factory=list)
+    _seen: dict[str, int] = field(default_factory=dict)
 
     def body(self, statements: Iterable[nodes.Node]) -> tuple[_Piece, ...]:
         made: list[_Piece] = []
@@ -128,13 +157,21 @@ class _Prefilling:
     def _choice(self, node: nodes.If) -> _Choice:
         otherwise: tuple[_Piece, ...] = self.body(node.else_)
         for other in reversed(node.elif_):
-            otherwise = (_Choice(self._test(other.test), self.body(other.body), otherwise),)
-        return _Choice(self._test(node.test), self.body(node.body), otherwise)
+            otherwise = (_Choice(self._place(other.test), self.body(other.body), otherwise),)
+        return _Choice(self._place(node.test), self.body(node.body), otherwise)
 
-    def _test(self, node: nodes.Node) -> Callable[[_Values], object]:
+    def _place(self, node: nodes.Node) -> int:
+        """Of this condition among all; the same one is asked only once."""
+        same = repr(node)
+        if same not in self._seen:
+            self._seen[same] = len(self.tests)
+            self.tests.append(self._test(node))
+        return self._seen[same]
+
+    def _test(self, node: nodes.Node) -> _Test:
         match node:
             case nodes.Name(name=name) if name not in self.constants:
-                return lambda values: values[name]
+                return itemgetter(name)
             case nodes.And(left=left, right=right):
                 first, second = self._test(left), self._test(right)
                 return lambda values: first(values) and second(values)
