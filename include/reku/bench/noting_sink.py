@@ -15,6 +15,7 @@ from reku.runtime.ports import LOOPBACK
 
 _LARGEST_MAIL = 2**21
 _ADDRESS = re.compile(rb"<(.*)>")
+_MESSAGE_ID = re.compile(rb"^Message-ID: (.*)\r$", re.MULTILINE)
 
 
 class Taken(NamedTuple):
@@ -22,6 +23,7 @@ class Taken(NamedTuple):
 
     recipient: str
     at: float
+    message_id: str = ""
 
 
 @dataclass
@@ -68,17 +70,17 @@ class NotingSink:
                 said = await self.answer("data", recipient)
                 if said.startswith("3"):
                     writer.write(f"{said}\r\n".encode())
-                    await reader.readuntil(b"\r\n.\r\n")
-                    said = await self._dot(recipient)
+                    said = await self._dot(recipient, await reader.readuntil(b"\r\n.\r\n"))
             writer.write(f"{said}\r\n".encode())
             if verb == b"QUIT" or said.startswith("421"):
                 return
 
-    async def _dot(self, recipient: str) -> str:
+    async def _dot(self, recipient: str, content: bytes) -> str:
         came = time.monotonic()
         said = await self.answer("dot", recipient)
         if said.startswith("2"):
-            self.taken.append(Taken(recipient, came))
+            found = _MESSAGE_ID.search(content)
+            self.taken.append(Taken(recipient, came, found[1].decode() if found else ""))
             await asyncio.sleep(self.seconds)
         return said
 

@@ -209,6 +209,8 @@ class DispatchErrand:
             return
         moment = time.monotonic()
         self.done.withheld += batch.withheld
+        for domain in batch.slowed:
+            self._resting.setdefault(domain, 0.0)
         for wait, message in batch.mails:
             heapq.heappush(self._jobs, _Job(moment + wait if wait > 0 else 0.0, message.id, batch.fence, message))
 

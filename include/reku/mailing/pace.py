@@ -6,7 +6,6 @@ cell rate algorithm); a domain that answers 421 has its next slot put off. Times
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -66,35 +65,45 @@ def waiting(connection: sa.Connection, institute: str) -> Sequence[str]:
     return connection.scalars(_WAITING, {"institute": institute, "horizon": HORIZON}).all()
 
 
-_RESERVE = sa.text("""
+def slowed(connection: sa.Connection, institute: str) -> Sequence[str]:
+    """Domains that answered 421 and have taken no mail since."""
+    return connection.scalars(sa.select(paces.c.domain).where(paces.c.institute == institute, paces.c.slowed > 0)).all()
+
+
+_FREE = sa.text("""
     INSERT INTO reku.paces AS p (institute, domain, next_at)
-    VALUES (:institute, :domain, clock_timestamp() + :slots * CAST(:step AS interval))
-    ON CONFLICT (institute, domain) DO UPDATE
-        SET next_at = greatest(p.next_at, clock_timestamp()) + :slots * CAST(:step AS interval)
-    RETURNING extract(epoch FROM p.next_at - :slots * CAST(:step AS interval) - clock_timestamp())
+    SELECT :institute, name, clock_timestamp() FROM unnest(CAST(:names AS text[])) AS name
+    ON CONFLICT (institute, domain) DO UPDATE SET next_at = greatest(p.next_at, clock_timestamp())
+    RETURNING domain, extract(epoch FROM next_at - clock_timestamp())
+""")
+_OCCUPY = sa.text("""
+    UPDATE reku.paces p SET next_at = clock_timestamp() + make_interval(secs => told.free)
+    FROM unnest(CAST(:names AS text[]), CAST(:free AS float8[])) AS told(name, free)
+    WHERE p.institute = :institute AND p.domain = told.name
 """)
 
 
 def reserve(connection: sa.Connection, institute: Institute, addresses: Sequence[str]) -> list[float]:
     """Reserve a slot for a mail to each of the addresses. Returns the seconds from now until each may go out."""
     limits = institute.limits
-    waits = [0.0] * len(addresses)
-    by_domain: dict[str, list[int]] = defaultdict(list)
+    domains = [domain(address) for address in addresses] if limits.per_domain else []
+    rates = {name: rate for name in set(domains) if (rate := limits.rate(name)) is not None}
     if limits.per_second is not None:
-        by_domain[""] = list(range(len(addresses)))
-    if limits.per_domain:
-        for place, address in enumerate(addresses):
-            by_domain[domain(address)].append(place)
-    for name, places in sorted(by_domain.items()):  # in one order, or two dispatchers would wait for each other
-        rate = limits.rate(name) if name else limits.per_second
-        if rate is None or not places:
-            continue
-        step = timedelta(seconds=1 / rate)
-        first = connection.scalar(
-            _RESERVE, {"institute": institute.blz, "domain": name, "slots": len(places), "step": step}
-        )
-        for number, place in enumerate(places):
-            waits[place] = max(waits[place], float(first or 0) + number / rate)
+        rates[""] = limits.per_second
+    if not rates or not addresses:
+        return [0.0] * len(addresses)
+    names = sorted(rates)  # in one order, or two dispatchers would wait for each other
+    told = {"institute": institute.blz, "names": names}
+    free = {name: float(seconds) for name, seconds in connection.execute(_FREE, told)}
+    waits = []
+    for place in range(len(addresses)):
+        wait = 0.0
+        for name in ("", domains[place]) if domains else ("",):
+            if name in rates:  # the domain's slot comes after the institute's: slots that lie back would add up
+                wait = max(wait, free[name])
+                free[name] = wait + 1 / rates[name]
+        waits.append(wait)
+    connection.execute(_OCCUPY, told | {"free": [free[name] for name in names]})
     return waits
 
 

@@ -7,6 +7,7 @@ the parent. It reports on its standard output, one JSON object a line: counts wh
 from __future__ import annotations
 
 import json
+import logging
 import os
 import queue
 import subprocess
@@ -18,6 +19,8 @@ from typing import Any
 from reku.errors import PassingError, StageError
 from reku.mailing.ledger import Due
 from reku.mailing.progress import COUNTS, Dispatched
+
+log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 _GRACE_SECONDS = 150.0  # longer than the longest wait for an answer to a mail that is begun
@@ -49,7 +52,10 @@ class _Worker:
         assert self.process.stdout is not None  # noqa: S101 - it was asked for
         with self.process.stdout as lines:
             for line in lines:
-                self._reports.put((self, json.loads(line)))
+                try:
+                    self._reports.put((self, json.loads(line)))
+                except ValueError:
+                    log.warning("a worker of this dispatch wrote something that is no report")
         self.process.wait()
         self._reports.put((self, None))
 
