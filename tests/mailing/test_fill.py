@@ -389,6 +389,12 @@ def test_header_fields_refuse_line_breaks(value: str) -> None:
         headers.mailbox("To", "x", value)
 
 
+def test_no_unsafe_character_counts_as_printable() -> None:
+    """Only values that are not printable are searched for unsafe characters."""
+    every = map(chr, range(0x110000))
+    assert [hex(ord(one)) for one in every if headers.UNSAFE.match(one) and headers.is_safe(one)] == []
+
+
 def test_no_line_of_a_mail_is_taken_for_its_boundary() -> None:
     mail = mail_for(PERSON | {"Anlass_Wert": "--=_reku--"})
     assert len(list(read(mail).iter_parts())) == 2

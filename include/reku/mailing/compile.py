@@ -103,7 +103,9 @@ class CompiledMedium:
 
 
 def _one_line(text: str) -> str:
-    return _BLANKS.sub(" ", text).strip(" ")
+    if "  " in text or not text.isprintable():
+        text = _BLANKS.sub(" ", text)
+    return text.strip(" ")
 
 
 _compiled: dict[tuple[Path, str], tuple[_Stamps, CompiledMedium]] = {}

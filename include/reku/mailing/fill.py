@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
@@ -38,8 +38,7 @@ class MailFault(StageError):
         super().__init__(f"The field {field} of {reference} {problem}. Nothing was sent to this person.")
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     """A mail ready for SMTP.
 
     `data`: lines end in CRLF, have at most 998 bytes and never begin with a dot; ASCII unless `smtputf8`.
@@ -70,7 +69,7 @@ def fill(
     one in the order's number or the Message-ID.
     """
     _refuse_control_characters(person)
-    if headers.UNSAFE.search(order_number + message_id):
+    if not headers.is_safe(order_number + message_id):
         raise ValueError("a control character in an order number or a Message-ID")
     recipient = _deliverable(person)
     institute = compiled.institute
@@ -118,10 +117,10 @@ def fill(
 
 
 def _refuse_control_characters(person: Mapping[str, str]) -> None:
-    if not headers.UNSAFE.search("".join(filter(None, person.values()))):
+    if headers.is_safe("".join(filter(None, person.values()))):
         return
     for field, value in person.items():
-        if value and headers.UNSAFE.search(value):
+        if value and not headers.is_safe(value):
             raise MailFault(field, _reference(person), "holds a control character or a line break")
 
 
@@ -173,8 +172,7 @@ def _sender_of(person: Mapping[str, str], institute: Institute) -> tuple[str, st
     return bank.name, bank.address, bank.reply_to or bank.address
 
 
-@dataclass(frozen=True, slots=True)
-class _Sender:
+class _Sender(NamedTuple):
     fields: str
     domain: str
 

@@ -6,11 +6,17 @@ in some of the Python versions that we support, and because a mail for each of a
 
 from __future__ import annotations
 
-import binascii
 import re
+from binascii import b2a_base64
 
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Control characters, line separators and lone surrogates: none may stand in any value of a person."""
+
+
+def is_safe(value: str) -> bool:
+    """Whether the value has nothing `UNSAFE`: all of that is unprintable, which most values are seen not to be."""
+    return value.isprintable() or not UNSAFE.search(value)
+
 
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _ENCODED = re.compile(r"=\?.*\?=")
@@ -50,15 +56,15 @@ def _phrase(shown: str) -> str:
 def _words(value: str) -> str:
     """Encoded words of whole characters, one on each line (RFC 2047 section 2 and 5)."""
     rest, words = value.encode(), []
-    while rest:
+    while len(rest) > _WORD_BYTES:
         end = _WORD_BYTES
-        while end < len(rest) and rest[end] & 0xC0 == 0x80:  # the next word would begin inside of a character
+        while rest[end] & 0xC0 == 0x80:  # the next word would begin inside of a character
             end -= 1
         words.append(rest[:end])
         rest = rest[end:]
-    return "\r\n ".join(f"=?utf-8?b?{binascii.b2a_base64(word, newline=False).decode()}?=" for word in words)
+    return "\r\n ".join([f"=?utf-8?b?{b2a_base64(word, newline=False).decode()}?=" for word in (*words, rest)])
 
 
 def _refuse_unsafe(value: str) -> None:
-    if UNSAFE.search(value):
+    if not is_safe(value):
         raise ValueError("a control character in a header field")

@@ -20,16 +20,16 @@ _LINES = re.compile(rf".{{1,{_LINE}}}(?<!=)(?<!=[0-9A-F])(?!=[89AB])")
 def quoted(text: str) -> str:
     """The text as one piece; its line ends (`\\n`) become CRLF."""
     if "\n" not in text:
-        return _line(text) + _SOFT_BREAK if text else ""
+        return f"{_line(text)}=\r\n" if text else ""
     *whole, last = text.split("\n")
     return "".join([f"{_line(line)}\r\n" for line in whole]) + quoted(last)
 
 
 def _line(text: str) -> str:
     if text.isascii() and text.isprintable() and "=" not in text and not text.endswith(" "):
-        if "." not in text[::_LINE]:  # so no line begins with one
-            return _SOFT_BREAK.join([text[start : start + _LINE] for start in range(0, len(text), _LINE)])
         code = text
+        if len(text) > _LINE and "." not in text[::_LINE]:  # a link, as a rule
+            return _SOFT_BREAK.join([text[start : start + _LINE] for start in range(0, len(text), _LINE)])
     else:
         code = b2a_qp(text.encode(), istext=False).replace(b"=\n", b"").decode()
     if len(code) <= _LINE and not code.startswith("."):
