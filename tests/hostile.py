@@ -67,6 +67,7 @@ class Hostile:
     taken: list[tuple[str, bytes]] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
     together_with_dot: list[int] = field(default_factory=list)  # commands that came in one packet with a final dot
+    stalls: int = 0  # how many connections have begun to stall or dribble
     ends: list[str] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
     told: threading.Event = field(default_factory=threading.Event)
@@ -195,7 +196,7 @@ class _Connection:
             self.server.taken.append((self.recipient, got))
         # `accepted` comes first: once the answer is out, the other side may look at it.
         act = self.server.script.get((self.number, "dot", self.reached["dot"] + 1), GOOD)
-        if self.recipient and (act.say is None or re.match(rb"2\d\d[ \r\n].*\n", act.say, re.DOTALL)):
+        if self.recipient and (act.say is None or re.match(rb"2\d\d[- \r\n].*\n", act.say, re.DOTALL)):
             self.server.accepted.append(self.recipient)
         self.at("dot", "250 2.0.0 taken" if self.recipient else "554 5.5.1 for nobody")
         self.recipient = ""
@@ -213,6 +214,7 @@ class _Connection:
             self.flush()
         if act.when_told:
             self.server.told.wait(10)
+        self.server.stalls += act.then in (Then.STALL, Then.DRIBBLE)
         while act.then in (Then.STALL, Then.DRIBBLE) and not self.server._stop.is_set():
             self.more()
             self.inbox = b""

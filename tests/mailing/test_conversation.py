@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 import pytest
 
 from reku.mailing.handover import SessionError, hand_over
@@ -94,30 +97,52 @@ def _second(acts: dict[str, Act]) -> hostile.Script:
     return {(1, point, 1 if point == "rset" else 2): act for point, act in acts.items()}
 
 
-def _three(server: hostile.Hostile) -> list[str]:
-    """What is heard of the second of three mails; the first and the third must be sent once."""
-    notes = errands.Notes(errands.letters(3))
-    relay = errands.relay(server.port, command_seconds=0.3, answer_seconds=0.3)
-    hand_over(notes, relay, connections=1)
-    assert notes.outcomes[1] == notes.outcomes[3] == "ACCEPTED"
-    assert [server.recipients.count(f"{number}@kunde.example") for number in (1, 3)] == [1, 1]
-    assert server.recipients.count("2@kunde.example") <= 1
-    assert notes.out == {}
-    return [note for note in notes.notes if note.split()[1] == "2"]
+class _Hurrying(errands.Notes):
+    """Lets a minute pass whenever the server begins to stall."""
+
+    def __init__(self, server: hostile.Hostile) -> None:
+        super().__init__(errands.letters(3))
+        self.server, self.minutes = server, 0
+
+    def tick(self) -> None:
+        super().tick()
+        self.minutes = self.server.stalls
+
+
+Three = Callable[[hostile.Hostile], list[str]]
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> Three:
+    """Hands over three mails; the first and the third must be sent once. What is heard of the second."""
+
+    def hand_over_three(server: hostile.Hostile) -> list[str]:
+        notes, real = _Hurrying(server), time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: real() + 60 * notes.minutes)
+        hand_over(notes, errands.relay(server.port, command_seconds=30, answer_seconds=30), connections=1)
+        assert notes.outcomes[1] == notes.outcomes[3] == "ACCEPTED"
+        assert [server.recipients.count(f"{number}@kunde.example") for number in (1, 3)] == [1, 1]
+        assert server.recipients.count("2@kunde.example") <= 1
+        assert notes.out == {}
+        return [note for note in notes.notes if note.split()[1] == "2"]
+
+    return hand_over_three
 
 
 @pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "plain"])
 @pytest.mark.parametrize(("acts", "heard", "connections"), CASES.values(), ids=CASES)
-def test_one_point(acts: dict[str, Act], heard: list[str], connections: int, pipelining: bool) -> None:
+def test_one_point(acts: dict[str, Act], heard: list[str], connections: int, pipelining: bool, three: Three) -> None:
     with hostile.running(hostile.Hostile(_second(acts), pipelining=pipelining)) as server:
-        assert _three(server) == heard
+        assert three(server) == heard
         assert server.connections == connections
 
 
 @pytest.mark.parametrize(("acts", "connections"), REFUSED_CASES.values(), ids=REFUSED_CASES)
-def test_a_refused_recipient_is_refused_whatever_comes_of_its_data(acts: dict[str, Act], connections: int) -> None:
+def test_a_refused_recipient_is_refused_whatever_comes_of_its_data(
+    acts: dict[str, Act], connections: int, three: Three
+) -> None:
     with hostile.running(hostile.Hostile(_second({"rcpt": NO, **acts}))) as server:
-        assert _three(server) == REFUSED
+        assert three(server) == REFUSED
         assert server.connections == connections
         assert "2@kunde.example" not in server.recipients
 
@@ -128,10 +153,10 @@ def test_a_refused_recipient_is_refused_whatever_comes_of_its_data(acts: dict[st
     [{"bytewise": True}, {"together": False}, {"line_end": b"\n"}, {"line_end": b"\n", "bytewise": True}],
     ids=["bytewise", "each in a packet", "LF only", "LF only, bytewise"],
 )
-def test_answers_come_in_any_pieces(manner: dict[str, bool], pipelining: bool) -> None:
+def test_answers_come_in_any_pieces(manner: dict[str, bool], pipelining: bool, three: Three) -> None:
     acts = {"rcpt": Act(b"550-5.1.1 no\r\n550 5.1.1 such\r\n")}
     with hostile.running(hostile.Hostile(_second(acts), pipelining=pipelining, **manner)) as server:
-        assert _three(server) == REFUSED
+        assert three(server) == REFUSED
         assert server.connections == 1
 
 

@@ -203,7 +203,8 @@ def test_smtputf8_and_8bitmime_where_they_are_offered() -> None:
     assert server.accepted == ["jördis@kunde.example", "2@kunde.example", "3@kunde.example"]
 
 
-def test_a_slow_reader_holds_up_nobody_else() -> None:
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "plain"])
+def test_a_slow_reader_holds_up_nobody_else(pipelining: bool) -> None:
     class Telling(Notes):
         def tick(self) -> None:
             super().tick()
@@ -211,7 +212,8 @@ def test_a_slow_reader_holds_up_nobody_else() -> None:
                 server.told.set()
 
     notes = Telling([Letter.to(1, data=BIG), *errands.letters(20)[1:]])
-    with hostile.running(hostile.Hostile({(1, "content", 1): Act(when_told=True)})) as server:
+    script = {(1, "content", 1): Act(when_told=True)}
+    with hostile.running(hostile.Hostile(script, pipelining=pipelining)) as server:
         hand_over(notes, errands.relay(server.port), connections=2)
     assert sorted(server.accepted) == _accepted(20)
     assert dict(server.taken)["1@kunde.example"] == BIG
@@ -219,31 +221,39 @@ def test_a_slow_reader_holds_up_nobody_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("early", "heard"),
+    ("early", "heard", "logged"),
     [
-        (b"552 5.3.4 too big\r\n", "answered 1 REFUSED 552 5.3.4"),
-        (b"250 2.0.0 fine\r\n", "unanswered 1"),  # the dot is not even there
+        (b"552 5.3.4 too big\r\n", "answered 1 REFUSED 552 5.3.4", []),  # and the rest is not sent
+        (b"250 2.0.0 fine\r\n", "unanswered 1", ["The relay took a mail before its end"]),  # no dot is there
     ],
     ids=["refused", "taken"],
 )
 @pytest.mark.parametrize("then", [Then.STALL, Then.CLOSE])
 @pytest.mark.parametrize("connections", [1, 2])
-def test_an_answer_before_the_mail_is_there(early: bytes, then: Then, heard: str, connections: int) -> None:
+def test_an_answer_before_the_mail_is_there(
+    early: bytes, then: Then, heard: str, logged: list[str], connections: int, caplog: pytest.LogCaptureFixture
+) -> None:
     with hostile.running(hostile.Hostile({(1, "content", 1): Act(early, then, when_told=True)})) as server:
         notes = Notes([Letter.to(1, data=BIG), Letter.to(2)], on={heard: server.told.set})
         hand_over(notes, errands.relay(server.port), connections=connections)
     assert heard in notes.notes
     assert server.accepted == ["2@kunde.example"]
+    assert caplog.messages == logged
 
 
 def test_tls_with_pipelining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = certificate.self_signed(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
     mails = [Letter.to(number, data=b"%d\r\n" % number * 20_000) for number in range(1, 31)]
+    long = Act(b"250-%s\r\n" % (b"x" * 120) * 100 + b"250 ok\r\n")  # nearly a whole record of TLS
+    script = {(number, "dot", 2): long for number in (1, 2, 3)}
     for manner in ({}, {"bytewise": True}, {"together": False}, {"pipelining": False}):
         tls = certificate.server_context(file)
-        with hostile.running(hostile.Hostile(tls=tls, **manner)) as server:  # type: ignore[arg-type]
-            hand_over(Notes(mails), errands.relay(server.port, tls=True), connections=3)
+        notes = Notes(mails)
+        bytewise = "bytewise" in manner
+        with hostile.running(hostile.Hostile({} if bytewise else script, tls=tls, **manner)) as server:  # type: ignore[arg-type]
+            hand_over(notes, errands.relay(server.port, tls=True), connections=3)
+        assert notes.counted() == {"ACCEPTED": 30}
         assert dict(server.taken) == {mail.envelope_to: mail.data for mail in mails}
         assert len(server.accepted) == 30
 
@@ -297,14 +307,14 @@ def test_mails_that_come_later_are_waited_for() -> None:
     assert sorted(server.accepted) == _accepted(3)
 
 
-def test_an_errand_that_says_at_once_and_has_none_does_not_keep_the_processor_busy() -> None:
+def test_an_errand_that_says_at_once_is_soon_asked_again_and_does_not_keep_the_processor_busy() -> None:
     class Empty(Notes):
         def pause(self) -> float | None:
-            return 0 if self.ticks < 4 else None
+            return 0 if self.takes < 60 or self.ticks < 4 else None
 
     notes = Empty([])
     hand_over(notes, errands.relay(free_port()), connections=2)
-    assert notes.takes < 1000
+    assert notes.ticks < 60 <= notes.takes < 1000
 
 
 def test_time_goes_on_while_an_answer_is_slow() -> None:
@@ -365,31 +375,40 @@ def test_an_error_while_a_lost_connection_is_accounted_for_loses_no_mail(at: str
     assert notes.notes == ["begin 1", "unanswered 1", "untouched 2"]
 
 
+class _Stopping(Notes):
+    """Raises, and tells the server so, once the first mail is begun and the second taken."""
+
+    def __init__(self, server: hostile.Hostile, on: dict[str, Callable[[], object]]) -> None:
+        super().__init__(errands.letters(2), on)
+        self.server = server
+
+    def tick(self) -> None:
+        super().tick()
+        if not self.server.told.is_set() and 1 in self.begun and 2 in self.out:
+            self.server.told.set()
+            raise RuntimeError("the first")
+
+
 def test_answers_are_not_waited_for_without_end() -> None:
-    notes = Notes(errands.letters(9), on={"answered 2 ACCEPTED 250 2.0.0": _raises(RuntimeError("stop"))})
-    with (
-        hostile.running(hostile.Hostile({(1, "dot", 1): STALL}, pipelining=False)) as server,
-        pytest.raises(RuntimeError, match="stop"),
-    ):
-        hand_over(notes, errands.relay(server.port, drain_seconds=0.1, answer_seconds=60), connections=2)
-    assert notes.outcomes[1] == "unanswered"
-    assert notes.out == {}
+    script = {(1, "dot", 1): STALL, (2, "rcpt", 1): Act(when_told=True)}
+    with hostile.running(hostile.Hostile(script, pipelining=False)) as server:
+        notes = _Stopping(server, {})
+        with pytest.raises(RuntimeError, match="the first"):
+            hand_over(notes, errands.relay(server.port, drain_seconds=0.1, answer_seconds=60), connections=2)
+    assert notes.notes == ["begin 1", "untouched 2", "unanswered 1"]
 
 
 def test_further_errors_are_told_with_the_first() -> None:
     on = {
-        "answered 3 ACCEPTED 250 2.0.0": lambda: (server.told.set(), _raises(RuntimeError("the first"))()),
         "untouched 2": _raises(KeyboardInterrupt("the second")),
         "answered 1 ACCEPTED 250 2.0.0": _raises(ValueError("the third")),
     }
-    notes = Notes(errands.letters(3), on=on)
     script = {(1, "content", 1): Act(when_told=True), (2, "rcpt", 1): Act(when_told=True)}
-    with (
-        hostile.running(hostile.Hostile(script, pipelining=False)) as server,
-        pytest.raises(RuntimeError, match="the first") as raised,
-    ):
-        hand_over(notes, errands.relay(server.port), connections=3)
-    assert notes.out == {}
+    with hostile.running(hostile.Hostile(script, pipelining=False)) as server:
+        notes = _Stopping(server, on)
+        with pytest.raises(RuntimeError, match="the first") as raised:
+            hand_over(notes, errands.relay(server.port), connections=2)
+    assert notes.notes == ["begin 1", "untouched 2", "answered 1 ACCEPTED 250 2.0.0"]
     told = "\n".join(raised.value.__notes__)
     assert "KeyboardInterrupt: the second" in told
     assert "ValueError: the third" in told

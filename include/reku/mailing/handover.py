@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from reku.mailing.answers import Answer, LoginRefused, Lost, Outcome, SessionError
+from reku.mailing.answers import Answer, Lost, Outcome, SessionError
 from reku.mailing.conversation import Conversation
 from reku.mailing.desk import Desk, Errand
 from reku.mailing.session import DRAIN_SECONDS, LONGEST_ANSWER_SECONDS, TICK, Relay, open_session
@@ -45,9 +45,9 @@ T = TypeVar("T")
 def hand_over(errand: Errand, relay: Relay, *, connections: int) -> None:
     """Hand over all that the errand gives, on up to so many connections, opened only as there is work for them.
 
-    Raises SessionError when the relay is the trouble, and what the errand's methods raise. Whatever is raised, nothing
-    more is begun then, answers of begun mails are waited for up to `relay.drain_seconds`, and every mail taken has been
-    accounted for; further errors on that way are noted on the first.
+    Raises SessionError or LoginRefused when the relay is the trouble, and what the errand's methods raise. Whatever is
+    raised, nothing more is begun then, answers of begun mails are waited for up to `relay.drain_seconds`, and every mail
+    taken has been accounted for; further errors on that way are noted on the first.
     """
     if connections < 1:
         raise ValueError(f"{connections} connections: nothing could be handed over")
@@ -107,9 +107,7 @@ class _HandOver:
     def _open(self) -> bool:
         try:
             session = open_session(self._relay, self._tick)
-        except LoginRefused:
-            raise
-        except SessionError:
+        except SessionError:  # but not LoginRefused, which ends all
             if not self._conversations:
                 raise
             self._open_at = time.monotonic() + REOPEN_SECONDS
