@@ -45,8 +45,8 @@ T = TypeVar("T")
 def hand_over(errand: Errand, relay: Relay, *, connections: int) -> None:
     """Hand over all that the errand gives, on up to so many connections, opened only as there is work for them.
 
-    Raises SessionError or LoginRefused when the relay is the trouble, and what the errand's methods raise. Whatever is
-    raised, nothing more is begun then, answers of begun mails are waited for up to `relay.drain_seconds`, and every mail
+    Raises SessionError or LoginRefused when the relay is the trouble, and what the errand's methods raise. Whatever it
+    is, nothing more is begun then, answers of begun mails are waited for up to `relay.drain_seconds`, and every mail
     taken has been accounted for; further errors on that way are noted on the first.
     """
     if connections < 1:
