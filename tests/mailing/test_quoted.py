@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import quopri
 import re
 from collections.abc import Mapping
@@ -113,9 +114,22 @@ def test_an_empty_condition_leaves_no_heap_of_empty_lines(source: str, values: M
 
 
 def test_what_is_the_same_for_everybody_is_not_asked_for_again() -> None:
-    source = "{% if Bank_Name %}{{ Bank_Name }}{% endif %} {% if Titel %}{{ Bank_Name|upper }}{% endif %}"
+    source = "{% if Bank_Name %}{{ Bank_Name }}{% endif %} {% if Bank_Name and Titel %}{{ Bank_Name|upper }}{% endif %}"
     body = filled(prefilled(source, CONSTANTS), {"Titel": "x"})  # without the bank's values
     assert decoded(ended(body)) == "Sparkasse Köln & Söhne SPARKASSE KÖLN & SÖHNE\n"
+    body = filled(
+        prefilled("{{ Titel ~ Bank_Name }}{% if Titel == Bank_Name %}!{% endif %}", CONSTANTS), {"Titel": "x "}
+    )
+    assert decoded(ended(body)) == "x Sparkasse Köln & Söhne\n"
+
+
+def test_many_conditions_take_no_more_memory_with_more_people() -> None:
+    names = [f"name_{number}" for number in range(10)]
+    template = prefilled("".join(f"{{% if {name} %}}{name} {{% endif %}}" for name in names), {}, encode=str)
+    for answers in itertools.product(("", "x"), repeat=len(names)):
+        person = dict(zip(names, answers, strict=True))
+        assert template.fill(person, {}).split() == [name for name in names if person[name]]
+    assert template.course.cache_info().currsize < 2 ** len(names)
 
 
 def test_the_lines_of_an_imprint_stay_lines() -> None:

@@ -109,10 +109,10 @@ def fill(
     )
     return Mail(
         message_id,
-        envelope_from=f"b+{links.reference}@{settings().bounce_domain}",
-        envelope_to=recipient,
-        data=mail.encode(),
-        smtputf8=not (recipient.isascii() and sender.fields.isascii()),
+        f"b+{links.reference}@{settings().bounce_domain}",
+        recipient,
+        mail.encode(),
+        not (recipient.isascii() and sender.fields.isascii()),
     )
 
 

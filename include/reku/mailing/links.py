@@ -8,6 +8,9 @@ from typing import NamedTuple
 from reku.settings import settings
 from reku.tokens import Purpose, Target, make
 
+# Before Python 3.12 an enum is slow to find its members.
+_BOUNCE, _CLICK, _OPEN, _UNSUBSCRIBE = Purpose.BOUNCE, Purpose.CLICK, Purpose.OPEN, Purpose.UNSUBSCRIBE
+
 
 class Links(NamedTuple):
     """What is different in the links of each mail.
@@ -28,11 +31,11 @@ def links_for(message_id: int, *, tracking: bool) -> Links:
     message = Target(message_id)
 
     def click_url(number: int, target: str) -> str:
-        return f"{base}/c/{make(Purpose.CLICK, Target(message_id, number))}" if tracking else target
+        return f"{base}/c/{make(_CLICK, Target(message_id, number))}" if tracking else target
 
     return Links(
-        reference=make(Purpose.BOUNCE, message),
-        unsubscribe_url=f"{base}/u/{make(Purpose.UNSUBSCRIBE, message)}",
-        open_pixel_url=f"{base}/o/{make(Purpose.OPEN, message)}.gif" if tracking else None,
+        reference=make(_BOUNCE, message),
+        unsubscribe_url=f"{base}/u/{make(_UNSUBSCRIBE, message)}",
+        open_pixel_url=f"{base}/o/{make(_OPEN, message)}.gif" if tracking else None,
         click_url=click_url,
     )
