@@ -116,7 +116,7 @@ class _NoLedger(Bookkeeper):
             return None
         taken, self._people = self._people[:200], self._people[200:]
         self.exhausted = not taken
-        return Batch(1, Journal.__new__(Journal), [(0.0, one) for one in taken], 0, 0) if taken else None
+        return Batch(1, Journal.__new__(Journal), [(0.0, one) for one in taken], 0, 0, ()) if taken else None
 
     def begin(self, fence: int, begun: Begun) -> None: ...
 

@@ -26,6 +26,10 @@ RECORD_SECONDS = 0.5
 """Answers are recorded at least so often."""
 
 
+NO_SLOT_SECONDS = 0.2
+"""After a claim that found no free slot for anybody, the next one is made so much later."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """How one dispatcher claims: messages at once, lease, folder of journals; at most `quota` mails (None: all)."""
@@ -52,9 +56,10 @@ class Bookkeeper:
         self.exhausted = False
         self._batches: dict[int, _Open] = {}
         self._claimed = self._last = 0
+        self._claim_at = 0.0
         self._claiming: Future[Batch | None] | None = None
         self._ended: list[tuple[int, Ended]] = []
-        self._barred: list[int] = []
+        self._barred: list[tuple[int, int]] = []
         self._finished: list[int] = []
         self._recorded = time.monotonic()
         self._recording: list[Future[None]] = []
@@ -73,7 +78,7 @@ class Bookkeeper:
         `exhausted` tells that no more will come.
         """
         if self._claiming is None:
-            if held <= self._terms.batch // 2 and not self.exhausted:
+            if held <= self._terms.batch // 2 and not self.exhausted and time.monotonic() >= self._claim_at:
                 self._claim()
             return None
         if not self._claiming.done():
@@ -105,7 +110,7 @@ class Bookkeeper:
 
     def bar(self, fence: int, id_: int) -> None:
         """Have a claimed message withheld that was barred meanwhile."""
-        self._barred.append(id_)
+        self._barred.append((fence, id_))
         self._leave(fence, id_)
 
     def run(self, work: Callable[[sa.Connection], object]) -> None:
@@ -159,6 +164,8 @@ class Bookkeeper:
     def _take_in(self, batch: Batch) -> None:
         self._claimed += len(batch.mails)
         self._last = batch.last
+        if not batch.mails and not batch.withheld:
+            self._claim_at = time.monotonic() + NO_SLOT_SECONDS
         self._batches[batch.fence] = _Open(batch.journal, {message.id for _, message in batch.mails})
         if not batch.mails:
             self._finish(batch.fence)
@@ -187,7 +194,7 @@ class Bookkeeper:
         if ended or barred or batches:
             self._recording.append(self._thread.submit(self._settle, ended, barred, batches))
 
-    def _settle(self, ended: list[tuple[int, Ended]], barred: list[int], batches: dict[int, _Open]) -> None:
+    def _settle(self, ended: list[tuple[int, Ended]], barred: list[tuple[int, int]], batches: dict[int, _Open]) -> None:
         if self._failed:  # an answer that is not recorded must not be taken for a mail never begun
             for batch in batches.values():
                 batch.journal.close()

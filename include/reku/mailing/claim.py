@@ -51,7 +51,7 @@ class Batch:
     mails: list[tuple[float, Claimed]]
     withheld: int
     last: int
-    slowed: Sequence[str]
+    slowed: Sequence[str] = ()
 
 
 _DURABLE = sa.text("SET LOCAL synchronous_commit = on")
@@ -59,14 +59,13 @@ _DURABLE = sa.text("SET LOCAL synchronous_commit = on")
 _FENCE = sa.text("SELECT nextval('reku.fences'), pg_advisory_xact_lock(:order_lock, CAST(:order AS integer))")
 """From a sequence: a number is never used twice, not after a rollback either, and neither is a journal's name."""
 _CANDIDATES = sa.text("""
-    SELECT m.id, m.person_number, m.address_hmac FROM reku.messages m
+    SELECT m.id, m.person_number, m.address_hmac, r.address
+    FROM reku.messages m LEFT JOIN reku.delivery_rows r ON r.id = m.row_id
     WHERE m.delivery_id = :delivery AND m.state = 'OPEN' AND m.id > :after
         AND m.due_at >= :begin AND m.due_at < :end AND (m.retry_at IS NULL OR m.retry_at <= :moment)
-        AND (cardinality(CAST(:waiting AS text[])) = 0 OR NOT EXISTS (
-            SELECT FROM reku.delivery_rows r
-            WHERE r.id = m.row_id AND lower(substring(r.address, '@([^@]*)$')) = ANY(CAST(:waiting AS text[]))
-        ))
-    ORDER BY m.id LIMIT :limit FOR UPDATE SKIP LOCKED
+        AND (cardinality(CAST(:waiting AS text[])) = 0
+            OR coalesce(lower(substring(r.address, '@([^@]*)$')), '') <> ALL(CAST(:waiting AS text[])))
+    ORDER BY m.id LIMIT :limit FOR UPDATE OF m SKIP LOCKED
 """)
 _TAKE = sa.text("""
     UPDATE reku.messages m SET state = 'CLAIMED', fence = :fence, claimed_at = :moment, retry_at = NULL
@@ -100,9 +99,11 @@ def claim(
             return None
         against = _against(connection, way, people, moment)
         withheld = withhold(connection, against, moment)
-        rows = _take(connection, due.delivery, [row.id for row in people if row.id not in against], fence, moment)
+        free = [row for row in people if row.id not in against]
+        slots = pace.reserve(connection, way.institute, [row.address or "" for row in free])
+        waits = {row.id: wait for row, wait in zip(free, slots, strict=True) if wait is not None}
+        rows = _take(connection, due.delivery, list(waits), fence, moment)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
-        waits = pace.reserve(connection, way.institute, [row.address for row in rows])
         slowed = pace.slowed(connection, blz)
         journal = Journal.create(journals, due.delivery, fence)
         try:
@@ -110,7 +111,7 @@ def claim(
         except BaseException:
             journal.close()
             raise
-    return Batch(fence, journal, list(zip(waits, rows, strict=True)), withheld, people[-1].id, slowed)
+    return Batch(fence, journal, [(waits[row.id], row) for row in rows], withheld, people[-1].id, slowed)
 
 
 def _candidates(

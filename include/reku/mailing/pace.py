@@ -83,8 +83,12 @@ _OCCUPY = sa.text("""
 """)
 
 
-def reserve(connection: sa.Connection, institute: Institute, addresses: Sequence[str]) -> list[float]:
-    """Reserve a slot for a mail to each of the addresses. Returns the seconds from now until each may go out."""
+def reserve(connection: sa.Connection, institute: Institute, addresses: Sequence[str]) -> list[float | None]:
+    """Reserve a slot for a mail to each of the addresses.
+
+    Returns the seconds from now until each may go out, None where there is no slot within the horizon: nothing is
+    reserved for it, and it is for a later claim, or a slow domain would hold everybody up.
+    """
     limits = institute.limits
     domains = [domain(address) for address in addresses] if limits.per_domain else []
     rates = {name: rate for name in set(domains) if (rate := limits.rate(name)) is not None}
@@ -95,14 +99,17 @@ def reserve(connection: sa.Connection, institute: Institute, addresses: Sequence
     names = sorted(rates)  # in one order, or two dispatchers would wait for each other
     told = {"institute": institute.blz, "names": names}
     free = {name: float(seconds) for name, seconds in connection.execute(_FREE, told)}
-    waits = []
+    waits: list[float | None] = []
     for place in range(len(addresses)):
+        limited = [name for name in ("", domains[place] if domains else "") if name in rates]
+        slots: dict[str, float] = {}
         wait = 0.0
-        for name in ("", domains[place]) if domains else ("",):
-            if name in rates:  # the domain's slot comes after the institute's: slots that lie back would add up
-                wait = max(wait, free[name])
-                free[name] = wait + 1 / rates[name]
-        waits.append(wait)
+        for name in dict.fromkeys(limited):  # the domain's slot comes after the institute's: slots back would add up
+            wait = max(wait, free[name])
+            slots[name] = wait + 1 / rates[name]
+        if wait <= HORIZON.total_seconds():
+            free |= slots
+        waits.append(wait if wait <= HORIZON.total_seconds() else None)
     connection.execute(_OCCUPY, told | {"free": [free[name] for name in names]})
     return waits
 
