@@ -244,7 +244,7 @@ def test_an_answer_before_the_mail_is_there(
 def test_tls_with_pipelining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = certificate.self_signed(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    mails = [Letter.to(number, data=b"%d\r\n" % number * 20_000) for number in range(1, 31)]
+    mails = [Letter.to(number, data=b"%d %s\r\n" % (number, b"x" * 500) * 150) for number in range(1, 31)]
     long = Act(b"250-%s\r\n" % (b"x" * 120) * 100 + b"250 ok\r\n")  # nearly a whole record of TLS
     script = {(number, "dot", 2): long for number in (1, 2, 3)}
     for manner in ({}, {"bytewise": True}, {"together": False}, {"pipelining": False}):
