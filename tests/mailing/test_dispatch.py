@@ -1,10 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +18,7 @@ from reku.mailing.dispatch import dispatch
 from reku.mailing.doubt import in_doubt, resolve
 from reku.mailing.handover import SessionError
 from reku.mailing.lock import LOCK_CLASS, LockLost, StillRunning, delivery_lock
-from reku.store.tables import DeliveryState, MessageState, messages, orders, responses, suppressions
+from reku.store.tables import DeliveryState, messages, orders, responses, suppressions
 from tests import smtp, world
 from tests.conftest import PROJECT
 
@@ -419,51 +414,3 @@ def test_doubt_is_resolved_by_a_person_only(
     assert _events(database) == {event: 1}
     with pytest.raises(StageError, match="no message in doubt"):
         resolve(database, BANK, row.reference, sent=sent, actor="anna", note="")
-
-
-_KILLED = """
-import sys
-from datetime import date
-from reku.mailing.dispatch import dispatch
-from reku.store.engine import engine
-dispatch(engine(), int(sys.argv[1]), day=date(2026, 11, 24))
-"""
-
-
-@pytest.mark.processes
-def test_kill_9_in_mid_dispatch_never_mails_twice(database: sa.Engine, relay: smtp.Sink) -> None:
-    """Five kills, each in the middle of work; then everybody has one mail, or is named as in doubt (rule 10)."""
-    relay.delay = 0.004
-    delivery = _loaded(database, _people(200))
-    kills = 0
-    while kills < 5:
-        before = len(relay.received)
-        process = subprocess.Popen([sys.executable, "-c", _KILLED, str(delivery)], env=os.environ.copy())
-        while len(relay.received) < before + 7 + kills and process.poll() is None:
-            time.sleep(0.002)
-        assert process.poll() is None, "the dispatcher ended before it could be killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
-    relay.delay = 0.0
-    _until_unlocked(database, delivery)
-    dispatch(database, delivery, day=DAY)
-    states = _states(database, delivery)
-    doubtful = states.get("IN_DOUBT", 0)
-    assert max(Counter(relay.recipients).values()) == 1
-    assert doubtful <= kills * settings_module.settings().smtp_connections  # one mail in hand on each
-    assert states["SENT"] + doubtful == 200
-    with database.connect() as connection:
-        sent = set(connection.scalars(sa.select(messages.c.person_number).where(messages.c.state == "SENT")))
-    got = {f"{int(address.removeprefix('person').partition('@')[0]):010d}" for address in relay.recipients}
-    assert sent <= got
-
-
-def _until_unlocked(engine: sa.Engine, delivery: int) -> None:
-    """PostgreSQL notices the death of a client a moment later."""
-    while True:
-        try:
-            with delivery_lock(engine, delivery):
-                return
-        except StillRunning:
-            time.sleep(0.05)

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku import clock
-from reku.bench.noting_sink import Taken, running
+from reku.bench.noting_sink import running
 from reku.errors import StageError
 from reku.mailing import errand, pace
 from reku.mailing.dispatch import dispatch
@@ -70,7 +70,7 @@ class Hostile(Sink):
         if point == "dot" and answer in (CUT, TAKE_AND_CUT):
             self.cut.add(recipient)
         if answer == TAKE_AND_CUT:
-            self.taken.append(Taken(recipient, time.monotonic()))
+            self.taken.append(self.come[-1])
         if answer in (CUT, TAKE_AND_CUT):
             raise ConnectionResetError
         if recipient and answer.startswith("5"):

@@ -18,22 +18,26 @@ _ADDRESS = re.compile(rb"<(.*)>")
 _MESSAGE_ID = re.compile(rb"^Message-ID: (.*)\r$", re.MULTILINE)
 
 
-class Taken(NamedTuple):
-    """A mail that the server took. `at`: when its final dot came, on the monotonic clock."""
+class Mail(NamedTuple):
+    """A mail that has come whole. `at`: when its final dot came, on the monotonic clock."""
 
     recipient: str
     at: float
-    message_id: str = ""
+    message_id: str
 
 
 @dataclass
 class NotingSink:
-    """What it took, and how long it takes over each mail. A mail counts as taken before it is answered."""
+    """What has come and what of it was taken, and how long it takes over each mail.
+
+    A mail counts as taken before it is answered.
+    """
 
     seconds: float = 0.0
     offers: tuple[str, ...] = ("PIPELINING", "8BITMIME")
     port: int = 0
-    taken: list[Taken] = field(default_factory=list)
+    come: list[Mail] = field(default_factory=list)
+    taken: list[Mail] = field(default_factory=list)
 
     async def answer(self, point: str, recipient: str) -> str:  # noqa: ARG002 - for those who differ
         """What to say at `auth`, `mail`, `rcpt`, `data` or `dot`. ConnectionError breaks the connection off."""
@@ -76,11 +80,12 @@ class NotingSink:
                 return
 
     async def _dot(self, recipient: str, content: bytes) -> str:
-        came = time.monotonic()
+        found = _MESSAGE_ID.search(content)
+        mail = Mail(recipient, time.monotonic(), found[1].decode() if found else "")
+        self.come.append(mail)
         said = await self.answer("dot", recipient)
         if said.startswith("2"):
-            found = _MESSAGE_ID.search(content)
-            self.taken.append(Taken(recipient, came, found[1].decode() if found else ""))
+            self.taken.append(mail)
             await asyncio.sleep(self.seconds)
         return said
 

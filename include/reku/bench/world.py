@@ -84,9 +84,13 @@ _MESSAGES = sa.text("""
 
 @dataclass
 class World:
-    """The database, and the environment of a process that works on it (database, configuration, keys, journals)."""
+    """The database, and the environment of a process that works on it (database, configuration, keys, journals).
+
+    `folder` is for whatever else belongs to it.
+    """
 
     engine: sa.Engine
+    folder: Path
     environment: dict[str, str]
     _order: int = field(init=False)
     _deliveries: int = 0
@@ -192,7 +196,7 @@ def world() -> Iterator[World]:
             server.create_database("bench")
             engine = sa.create_engine(server.url("bench"))
             migrate(engine)
-            yield World(engine, _environment(folder, server.url("bench")))
+            yield World(engine, folder, _environment(folder, server.url("bench")))
             engine.dispose()
         finally:
             server.remove()

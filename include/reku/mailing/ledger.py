@@ -119,12 +119,13 @@ def settle(
     engine: sa.Engine,
     delivery: int,
     ended: Sequence[tuple[int, Ended]],
-    barred: Collection[int] = (),
+    barred: Collection[tuple[int, int]] = (),
     finished: Mapping[int, Collection[int]] | None = None,
 ) -> None:
     """Record answers, withhold claimed messages that were barred meanwhile, and close finished batches.
 
-    `finished`: fence → messages of the batch that were never begun; they are open again.
+    `barred`: fence and message; they were never begun. `finished`: fence → messages of the batch that were never begun;
+    they are open again.
     """
     with engine.begin() as connection:
         note(connection, ended)
@@ -168,16 +169,19 @@ def barred_among(connection: sa.Connection, ids: Collection[int]) -> set[int]:
     return set(connection.scalars(sa.select(messages.c.id).where(_one_of(ids), is_barred())))
 
 
-def _withhold_barred(connection: sa.Connection, ids: Collection[int]) -> None:
+def _withhold_barred(connection: sa.Connection, barred: Collection[tuple[int, int]]) -> None:
     moment = clock.now()
     rows = connection.execute(
-        sa.select(messages.c.id, messages.c.institute)
-        .where(_one_of(ids), messages.c.state == MessageState.CLAIMED)
+        sa.select(messages.c.id, messages.c.institute, messages.c.fence)
+        .where(sa.tuple_(messages.c.fence, messages.c.id).in_(barred), messages.c.state == MessageState.CLAIMED)
         .with_for_update()
     ).all()
     if rows:
         against = reasons(connection, rows[0].institute, [row.id for row in rows], clock.berlin(moment).date())
         withhold(connection, against, moment)
+        for row in rows:  # those whose bar was lifted meanwhile
+            if row.id not in against:
+                reopen(connection, {row.fence: [row.id]})
 
 
 def withhold_ended(engine: sa.Engine, delivery: int) -> int:
