@@ -73,8 +73,8 @@ def measure(rounds: int) -> dict[str, Any]:
     Raises SetupError if postfix's programs are not installed, StageError if the sink did not take every mail.
     """
     with sink() as port:
-        seconds, against = _in_turns(rounds, partial(ours, port, MAILS), partial(smtp_source, port, MAILS))
-    return _figure("smtp-source -d -s 4", against / seconds, rounds, MAILS, AT_LEAST)
+        ratio = _in_turns(rounds, partial(ours, port, MAILS), partial(smtp_source, port, MAILS))
+    return _figure("smtp-source -d -s 4", ratio, rounds, AT_LEAST)
 
 
 def peers(rounds: int) -> list[dict[str, Any]]:
@@ -89,8 +89,8 @@ def peers(rounds: int) -> list[dict[str, Any]]:
     with sink() as port:
         for name, client in clients.items():
             few = MAILS // 10
-            seconds, against = _in_turns(rounds, partial(ours, port, MAILS), partial(client, port, few))
-            figures.append(_figure(name, against / few / (seconds / MAILS), rounds, MAILS, 1.0))
+            ratio = _in_turns(rounds, partial(ours, port, MAILS), partial(client, port, few)) * MAILS / few
+            figures.append(_figure(name, ratio, rounds, 1.0))
     return figures
 
 
@@ -105,15 +105,17 @@ def ours(port: int, mails: int) -> float:
     return seconds
 
 
-def _in_turns(rounds: int, first: Callable[[], float], second: Callable[[], float]) -> tuple[float, float]:
-    times: tuple[list[float], list[float]] = ([], [])
+def _in_turns(rounds: int, first: Callable[[], float], second: Callable[[], float]) -> float:
+    """How many times as long the second takes as the first: the median of the rounds, so that both had the same load."""
+    ratios = []
     for number in range(rounds):
-        for which in (0, 1) if number % 2 else (1, 0):
-            times[which].append((first, second)[which]())
-    return statistics.median(times[0]), statistics.median(times[1])
+        before = second() if number % 2 else None
+        seconds = first()
+        ratios.append((second() if before is None else before) / seconds)
+    return statistics.median(ratios)
 
 
-def _figure(against: str, ratio: float, rounds: int, mails: int, at_least: float) -> dict[str, Any]:
+def _figure(against: str, ratio: float, rounds: int, at_least: float) -> dict[str, Any]:
     return {
         "stage": "handover",
         "what": WHAT,
@@ -121,7 +123,7 @@ def _figure(against: str, ratio: float, rounds: int, mails: int, at_least: float
         "ratio": round(ratio, 2),
         "at_least": at_least,
         "rounds": rounds,
-        "rows": mails,
+        "rows": MAILS,
     }
 
 
