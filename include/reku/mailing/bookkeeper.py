@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -42,10 +42,11 @@ class Terms:
 
 @dataclass
 class _Open:
-    """A batch in hand: its journal, and the messages of it that have not ended yet."""
+    """A batch in hand: its journal, and the messages of it that have not ended yet; which of them were begun."""
 
     journal: Journal
     left: set[int]
+    begun: set[int] = field(default_factory=set)
 
 
 class Bookkeeper:
@@ -100,11 +101,15 @@ class Bookkeeper:
         for other, batch in self._batches.items():
             if other != fence:
                 batch.journal.flush()
-        self._batches[fence].journal.begin(begun)
+        batch = self._batches[fence]
+        batch.journal.begin(begun)
+        batch.begun.add(begun.id)
 
     def end(self, fence: int, ended: Ended) -> None:
         """Note how a message of a batch ended, to be recorded soon."""
-        self._batches[fence].journal.end(ended)
+        batch = self._batches[fence]
+        batch.journal.end(ended)
+        batch.begun.discard(ended.id)
         self._ended.append((fence, ended))
         self._leave(fence, ended.id)
 
@@ -137,11 +142,25 @@ class Bookkeeper:
             batch = self._claiming.result()
             if batch is not None:
                 self._take_in(batch)
-        self._finished = list(self._batches)
+        # a mail that was begun and not accounted for must not be taken for one never begun: that batch is recovered
+        self._finished = [fence for fence, batch in self._batches.items() if not batch.begun]
         self._submit()
         faults = [future.exception() for future in self._recording]
-        self._thread.shutdown()
+        self._let_go()
         return next((fault for fault in faults if fault is not None), None)
+
+    def abandon(self) -> None:
+        """After an interruption, which may have hit us anywhere: from here on only the journals are to be believed."""
+        if self._claiming is not None and self._claiming.exception() is None:
+            batch = self._claiming.result()
+            if batch is not None:
+                batch.journal.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._thread.shutdown()
+        for batch in self._batches.values():
+            batch.journal.close()
 
     def _claim(self) -> None:
         limit = self._terms.batch

@@ -98,6 +98,9 @@ class DispatchErrand:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is not None and not isinstance(error, Exception):
+            self._books.abandon()  # Ctrl-C, a task's time limit
+            return
         fault = self._books.close()
         if error is not None:
             if fault is not None:

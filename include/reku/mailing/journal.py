@@ -9,7 +9,6 @@ answers are believed. It holds ids, codes and moments, nothing of people.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,9 +18,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from reku.errors import SetupError
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
+_encode = msgspec.json.Encoder().encode  # moments become ISO 8601
 _BEGUN = "begun"
 _ENDED = "ended"
 
@@ -93,7 +94,7 @@ class Journal:
             ) from error
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         journal = cls(file, descriptor)
-        journal._note(["boot", _boot_id()])
+        journal._note(("boot", _boot_id()))
         try:
             journal.flush()
         except SetupError:
@@ -106,7 +107,7 @@ class Journal:
 
         Raises SetupError if the disk is full.
         """
-        self._note([_BEGUN, begun.id, begun.at.isoformat(), begun.message_id, begun.medium])
+        self._note((_BEGUN, *begun))
         self.flush()
         if self._is_full:
             raise self._full_disk()
@@ -116,9 +117,7 @@ class Journal:
 
         So a mail on each connection can be in doubt although it was answered, but none besides it.
         """
-        moments = [moment and moment.isoformat() for moment in (ended.begun_at, ended.ended_at, ended.retry_at)]
-        texts = (ended.answer, ended.event, ended.reason, ended.message_id, ended.medium)
-        self._note([_ENDED, ended.id, ended.state, *moments, *texts])
+        self._note((_ENDED, *ended))
 
     def flush(self) -> None:
         """Write what was noted. Raises SetupError once if the disk is full; from then on nothing more is written."""
@@ -151,8 +150,8 @@ class Journal:
             "not handed over is still open: make room, then clear `dispatch`."
         )
 
-    def _note(self, line: list[object]) -> None:
-        self._unwritten.append(_encode(line).encode() + b"\n")
+    def _note(self, line: tuple[object, ...]) -> None:
+        self._unwritten.append(_encode(line) + b"\n")
 
 
 def read(folder: Path, delivery: int, fence: int) -> Found:
@@ -187,7 +186,7 @@ def _file(folder: Path, delivery: int, fence: int) -> Path:
 def _parsed(data: bytes) -> Found:
     *whole, _torn = data.split(b"\n")  # a line without its end was being written when the process died
     try:
-        return _told([json.loads(line) for line in whole])
+        return _told([msgspec.json.decode(line) for line in whole])
     except (ValueError, TypeError):  # blocks that never reached the disk read as zeros: nothing in it can be trusted
         return Found(Owner.UNKNOWN)
 
@@ -198,19 +197,12 @@ def _told(lines: list[list[Any]]) -> Found:
     ended: list[Ended] = []
     for kind, *values in lines[1:]:
         if kind == _BEGUN:
-            id_, at, message_id, medium = values
-            begun[id_] = Begun(id_, datetime.fromisoformat(at), message_id, medium)
+            one = msgspec.convert(values, Begun)
+            begun[one.id] = one
         else:
-            id_, state, begun_at, ended_at, retry_at, *texts = values
-            begun.pop(id_, None)
-            answer, event, reason, message_id, medium = texts
-            begin, end, retry = _moment(begun_at), datetime.fromisoformat(ended_at), _moment(retry_at)
-            ended.append(Ended(id_, state, begin, end, answer, event, reason, message_id, medium, retry))
+            ended.append(msgspec.convert(values, Ended))
+            begun.pop(ended[-1].id, None)
     return Found(Owner.DEAD if complete else Owner.UNKNOWN, begun, ended)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 @cache

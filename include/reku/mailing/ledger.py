@@ -8,12 +8,12 @@ doubt that somebody else noted meanwhile.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -104,7 +104,7 @@ def note(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]) -> None:
     if not ended:
         return
     told = [{"fence": fence} | one._asdict() for fence, one in ended]
-    noted = set(connection.scalars(_NOTE, {"told": json.dumps(told, default=datetime.isoformat)}))
+    noted = set(connection.scalars(_NOTE, {"told": msgspec.json.encode(told).decode()}))
     record(
         connection,
         [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+import msgspec
 import sqlalchemy as sa
 
 from reku.errors import SetupError
@@ -29,5 +30,10 @@ def _engine(url: str, _pid: int) -> sa.Engine:
     # pool_pre_ping: PostgreSQL may have been restarted between two uses; the next use must not fail for it.
     # hide_parameters: the text of a database error must not carry what was to be written (rule 6 of DESIGN).
     return sa.create_engine(
-        url, pool_pre_ping=True, pool_size=3, hide_parameters=True, connect_args={"connect_timeout": 10}
+        url,
+        pool_pre_ping=True,
+        pool_size=3,
+        hide_parameters=True,
+        json_deserializer=msgspec.json.decode,
+        connect_args={"connect_timeout": 10},
     )

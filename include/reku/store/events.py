@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
 import sqlalchemy as sa
 
 from reku import clock
@@ -78,8 +78,8 @@ def record(connection: sa.Connection, events: Iterable[Event]) -> int:
     wanted = list(events)
     if not wanted:
         return 0
-    told = [vars(event) | {"at": event.at.isoformat(), "moment": _moment(event)} for event in wanted]
-    done = connection.execute(_RECORD, {"told": json.dumps(told), "noted": clock.now()}).one()
+    told = [vars(event) | {"moment": _moment(event)} for event in wanted]
+    done = connection.execute(_RECORD, {"told": msgspec.json.encode(told).decode(), "noted": clock.now()}).one()
     if done.known != len(wanted):
         raise ValueError(f"{len(wanted) - done.known} events name messages that do not exist")
     return int(done.new)
