@@ -106,7 +106,7 @@ def ours(port: int, mails: int) -> float:
 
 
 def _in_turns(rounds: int, first: Callable[[], float], second: Callable[[], float]) -> float:
-    """How many times as long the second takes as the first: the median of the rounds, whose sides bear the same load."""
+    """How many times as long the second takes as the first: median of the rounds, whose sides bear one load."""
     ratios = []
     for number in range(rounds):
         before = second() if number % 2 else None
