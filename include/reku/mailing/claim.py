@@ -65,12 +65,12 @@ _CANDIDATES = sa.text("""
         AND m.due_at >= :begin AND m.due_at < :end AND (m.retry_at IS NULL OR m.retry_at <= :moment)
         AND (cardinality(CAST(:waiting AS text[])) = 0
             OR coalesce(lower(substring(r.address, '@([^@]*)$')), '') <> ALL(CAST(:waiting AS text[])))
-    ORDER BY m.id LIMIT :limit FOR UPDATE OF m SKIP LOCKED
+    ORDER BY m.id LIMIT :limit
 """)
 _TAKE = sa.text("""
     UPDATE reku.messages m SET state = 'CLAIMED', fence = :fence, claimed_at = :moment, retry_at = NULL
     FROM reku.delivery_rows r
-    WHERE m.id = ANY(CAST(:ids AS bigint[])) AND r.id = m.row_id
+    WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.state = 'OPEN' AND r.id = m.row_id
     RETURNING m.id, m.reference, m.tracking, m.message_id, m.attempts, r.address, r.fields
 """)
 _BATCH = sa.text("""
@@ -100,9 +100,10 @@ def claim(
         against = _against(connection, way, people, moment)
         withheld = withhold(connection, against, moment)
         free = [row for row in people if row.id not in against]
-        slots = pace.reserve(connection, way.institute, [row.address or "" for row in free])
+        _check_rows(due.delivery, free)
+        slots = pace.reserve(connection, way.institute, [row.address for row in free])
         waits = {row.id: wait for row, wait in zip(free, slots, strict=True) if wait is not None}
-        rows = _take(connection, due.delivery, list(waits), fence, moment)
+        rows = _take(connection, list(waits), fence, moment)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
         slowed = pace.slowed(connection, blz)
         journal = Journal.create(journals, due.delivery, fence)
@@ -138,11 +139,16 @@ def _against(
     return against
 
 
-def _take(connection: sa.Connection, delivery: int, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
-    rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment}).all()
-    if len(rows) != len(ids):
+def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
+    lost = sum(row.address is None for row in people)
+    if lost:
         raise StageError(
-            f"Delivery {delivery}: {len(ids) - len(rows)} open messages have lost their delivered rows to the "
-            "retention period and cannot be filled any more. Raise that period above the occasion's window."
+            f"Delivery {delivery}: {lost} open messages have lost their delivered rows to the retention period and "
+            "cannot be filled any more. Raise that period above the occasion's window."
         )
+
+
+def _take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
+    """Take in hand those that are still open: somebody may have ended one since it was looked at."""
+    rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment})
     return sorted(Claimed(*row) for row in rows)

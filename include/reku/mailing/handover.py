@@ -47,14 +47,15 @@ def hand_over(errand: Errand, relay: Relay, *, connections: int) -> None:
 
     Raises SessionError or LoginRefused when the relay is the trouble, and what the errand's methods raise. Whatever it
     is, nothing more is begun then, answers of begun mails are waited for up to `relay.drain_seconds`, and every mail
-    taken has been accounted for; further errors on that way are noted on the first.
+    taken has been accounted for; further errors on that way are noted on the first. An interruption (Ctrl-C, a task's
+    time limit) may have hit the middle of anything, so after it nothing is sent or accounted for any more.
     """
     if connections < 1:
         raise ValueError(f"{connections} connections: nothing could be handed over")
     run = _HandOver(errand, relay, connections)
     try:
         run.all()
-    except BaseException as error:
+    except Exception as error:
         run.drain(error)
         raise
     finally:
@@ -177,7 +178,7 @@ class _HandOver:
         while self._conversations and time.monotonic() < end:
             self._hear(TICK)
 
-    def drain(self, error: BaseException) -> None:
+    def drain(self, error: Exception) -> None:
         """After an error: begin nothing more, wait for the answers of what is begun, account for every mail."""
         while (mail := self._desk.pick_up()) is not None:
             self._noting(error, self._desk.untouched, mail)
@@ -191,7 +192,7 @@ class _HandOver:
         for one in self._conversations:
             self._noting(error, self._account, one)
 
-    def _await_begun(self, error: BaseException) -> None:
+    def _await_begun(self, error: Exception) -> None:
         end = time.monotonic() + self._relay.drain_seconds
         while any(one.begun is not None for one in self._conversations) and time.monotonic() < end:
             for key, _ in self._selector.select(TICK):
@@ -209,10 +210,10 @@ class _HandOver:
         if one.begun is None:
             self._shut(one)
 
-    def _noting(self, error: BaseException, call: Callable[[T], None], given: T) -> None:
+    def _noting(self, error: Exception, call: Callable[[T], None], given: T) -> None:
         try:
             call(given)
-        except BaseException as further:  # noqa: BLE001 - not swallowed: told with the first
+        except Exception as further:  # noqa: BLE001 - not swallowed: told with the first
             error.add_note(f"After that: {type(further).__name__}: {further}")
 
     def _shut(self, one: Conversation) -> None:

@@ -410,7 +410,8 @@ responses = sa.Table(
     _institute(),
     sa.Column("event_id", sa.Text, nullable=False, unique=True, comment="Ereignis_ID, deterministic"),
     sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
-    sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
+    # no foreign key: it is copied from the message, whose own is checked, and each check costs dispatch its share
+    sa.Column("order_id", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     _moment("at", nullable=False),
     sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code"),

@@ -69,6 +69,7 @@ def upgrade() -> None:
     op.add_column("messages", sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True), schema="reku")
     op.create_index("ix_suppressions_address", "suppressions", ["institute", "address_hmac"], schema="reku")
     op.create_index("ix_suppressions_person", "suppressions", ["institute", "person_number"], schema="reku")
+    op.drop_constraint(op.f("fk_responses_order_id"), "responses", schema="reku", type_="foreignkey")
     _messages()
 
 
