@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reku.catalogue import institutes, media
-from reku.catalogue.models import Institute, provider_of
+from reku.catalogue.institute import Institute
+from reku.catalogue.medium import provider_of
 from reku.mailing.compile import Content, compile_medium, media_faults
 from reku.mailing.placeholders import OPTIONAL
 from reku.mailing.preview import preview, sample_person

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from reku import clock
 from reku.catalogue import institutes
-from reku.catalogue.models import Institute, Limits
+from reku.catalogue.institute import Institute, Limits
 from reku.mailing import errand, pace
 from reku.mailing.dispatch import dispatch
 from reku.store.tables import paces

@@ -42,7 +42,7 @@ def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: 
 
 
 def _query() -> sa.Select[*tuple[object, ...]]:
-    """All that speaks, or may speak, against the messages `ids` on `day`; those that nothing speaks against are left out.
+    """What speaks, or may speak, against the messages `ids` on `day`; those that nothing speaks against are left out.
 
     Most people may be written to, so hardly anything has to be fetched.
     """

@@ -153,11 +153,13 @@ class DispatchErrand:
         job = cast("_Job", mail)
         if not self._standing.is_fresh:
             self._look()
-        del self._in_hand[job.id]
         if self._is_over or job.id in self._barred:
+            del self._in_hand[job.id]
             return False
-        job.begun_at = clock.now()
-        self._books.begin(job.fence, Begun(job.id, job.begun_at, job.filled.message_id, job.medium))
+        begun_at = clock.now()
+        self._books.begin(job.fence, Begun(job.id, begun_at, job.filled.message_id, job.medium))
+        job.begun_at = begun_at
+        del self._in_hand[job.id]
         return True
 
     def answered(self, mail: Handable, answer: Answer) -> None:
