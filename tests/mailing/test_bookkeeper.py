@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from reku.errors import PassingError, SetupError
-from reku.mailing import bookkeeper
+from reku.mailing import bookkeeper, errand
 from reku.mailing.dispatch import dispatch
+from reku.store.tables import MessageState
 from tests import hostile
-from tests.dispatching import DAY, Sink, account, change_settings, claimed, loaded, people, states
+from tests.dispatching import DAY, Sink, account, addresses_in, change_settings, claimed, loaded, people, states
 
 
 def test_the_last_answers_are_recorded_though_the_journals_disk_is_full(
@@ -72,6 +73,25 @@ def test_mails_whose_recording_failed_are_not_opened_again(
     dispatch(database, delivery, day=DAY)
     assert states(database) == {"SENT": 100}
     assert claimed(database) == 0
+    account(database, sink)
+
+
+def test_a_mail_that_was_begun_and_never_accounted_for_is_in_doubt_and_not_open(
+    database: sa.Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a fault of our own between the server's answer and its record."""
+    change_settings(monkeypatch, smtp_connections=1)
+    refused = "person5@kunde.example"
+    sink.say = lambda point, to: "550 5.1.1 no" if point == "dot" and to == refused else None
+    delivery = loaded(database, people(9))
+    with monkeypatch.context() as broken:
+        broken.setattr(errand, "judge", None)
+        with pytest.raises(TypeError):
+            dispatch(database, delivery, day=DAY)
+    assert dispatch(database, delivery, day=DAY).in_doubt == 1
+    assert addresses_in(database, MessageState.IN_DOUBT) == [refused]
+    assert states(database) == {"SENT": 8, "IN_DOUBT": 1}
+    assert [mail.recipient for mail in sink.come].count(refused) == 1
     account(database, sink)
 
 

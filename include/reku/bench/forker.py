@@ -91,6 +91,8 @@ def _dispatch(task: dict[str, Any]) -> int:
         dispatch(engine(), task["delivery"], day=date.fromisoformat(task["day"]))
     except PassingError:
         return PASSING
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return 0
 
 

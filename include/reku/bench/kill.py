@@ -30,6 +30,7 @@ PEOPLE = 600
 """So many people has a delivery; its dispatchers are killed one after the other until nothing is left to do."""
 _LEFT = 150  # with fewer left, a dispatcher might well end before its kill
 _LATEST = 0.12  # seconds after a dispatcher's first mail
+_INTERRUPTED = 0.2  # share of interruptions (Ctrl-C, a task's time limit) of single processes, besides the kills
 _EARLY = 0.2  # share of the kills whose moment counts from the start instead: recovery and claims are hit as well
 _PATIENCE = 60.0
 _SETTINGS = {
@@ -55,6 +56,7 @@ class _Figures:
 
     kills: int = 0
     kills_outside: int = 0
+    interruptions: int = 0
     worker_kills: int = 0
     parent_kills: int = 0
     most_in_doubt: float = 0.0
@@ -66,7 +68,8 @@ def run(times: int, seed: int | None = None) -> dict[str, Any]:
     """Kill dispatchers so many times, and say what became of every mail; a last dispatcher completes each delivery.
 
     A kill counts only if the killed dispatcher had claimed rows that are not recorded yet, and others were open. Every
-    sixth kill hits a dispatcher with several processes: the parent, or one worker.
+    sixth kill hits a dispatcher with several processes: the parent, or one worker. Besides, some dispatchers are
+    interrupted (SIGINT), which must do no harm either.
 
     The numbers: `accepted` messages = `sent` + `withheld` + `rejected` + `in_doubt` + `open`; `received` mails at the
     server; `twice`: received again by somebody who had one; `missing`: sent and not received; `untold`: received and
@@ -93,6 +96,7 @@ def run(times: int, seed: int | None = None) -> dict[str, Any]:
         "of_workers": figures.worker_kills,
         "of_parents": figures.parent_kills,
         "kills_outside": figures.kills_outside,
+        "interruptions": figures.interruptions,
         "connections": CONNECTIONS,
         "processes": PROCESSES,
         "most_in_doubt_per_connection": round(figures.most_in_doubt, 2),
@@ -161,13 +165,24 @@ class _Delivery:
         if not _lives(victim):
             dispatcher.ended()  # it had nothing to do, or its predecessor still had the lock
             return
-        os.kill(victim.pid, signal.SIGKILL)
+        interrupted = self.processes == 1 and self.draw.random() < _INTERRUPTED
+        os.kill(victim.pid, signal.SIGINT if interrupted else signal.SIGKILL)
         dispatcher.ended()
         _, alive = psutil.wait_procs(workers, 10)
         self.figures.outlived += len(alive)
-        self._count_kill(fence, victim is process, bool(workers))
+        if interrupted:
+            self.figures.interruptions += 1
+        elif self._hit(fence):
+            self.figures.kills += 1
+            self.figures.worker_kills += victim is not process
+            self.figures.parent_kills += victim is process and bool(workers)
+        else:
+            self.figures.kills_outside += 1
+        connections = CONNECTIONS * (PROCESSES if victim is process and workers else 1)
+        self._killed.append((fence, self._fence(), connections))
 
-    def _count_kill(self, fence: int, is_parent: bool, has_workers: bool) -> None:
+    def _hit(self, fence: int) -> bool:
+        """Whether rows are claimed with a higher fence, and others are open."""
         with self.bank.engine.connect() as connection:
             claimed = connection.scalar(
                 sa.select(sa.func.count())
@@ -175,14 +190,7 @@ class _Delivery:
                 .where(messages.c.delivery_id == self.id, messages.c.fence > fence)
                 .where(messages.c.state == MessageState.CLAIMED)
             )
-        if not claimed or not self._count(MessageState.OPEN):
-            self.figures.kills_outside += 1
-            return
-        self.figures.kills += 1
-        self.figures.worker_kills += not is_parent
-        self.figures.parent_kills += is_parent and has_workers
-        connections = CONNECTIONS * (PROCESSES if is_parent and has_workers else 1)
-        self._killed.append((fence, self._fence(), connections))
+        return bool(claimed) and self._count(MessageState.OPEN) > 0
 
     def _fence(self) -> int:
         """The highest fencing number so far."""
