@@ -19,7 +19,7 @@ from reku.mailing.dispatch import dispatch
 from reku.mailing.handover import SessionError
 from reku.mailing.stops import Stopped
 from reku.responses.tracker import app
-from reku.store.tables import suppressions
+from reku.store.tables import messages, suppressions
 from tests import dispatching, smtp
 from tests.dispatching import BANK, DAY, NO_CONTROL_COPY, change_settings, configure, events, loaded, people, states
 
@@ -42,7 +42,9 @@ def test_one_for_each_delivery_and_it_is_not_counted(database: sa.Engine, relay:
     assert relay.received[0][0] == "kontrolle@sparkasse-musterstadt.example"  # before everybody else
     assert states(database) == {"SENT": 3}
     assert events(database) == {("VERS", ""): 3}
-    dispatch(database, delivery, day=DAY)
+    with database.begin() as connection:
+        connection.execute(sa.update(messages).where(messages.c.id == 1).values(state="OPEN"))
+    assert dispatch(database, delivery, day=DAY).sent == 1
     assert len(relay.control_copies) == 1
     dispatch(database, loaded(database, people(3, first=10), number=18), day=DAY)
     assert len(relay.control_copies) == 2

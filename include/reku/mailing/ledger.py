@@ -66,7 +66,7 @@ def renew(connection: sa.Connection, delivery: int, fences: Collection[int], lea
         .values(lease_until=_end_of(lease))
     )
     if renewed.rowcount != len(fences):
-        raise LockLost(delivery)
+        raise LockLost(delivery, "a batch was taken over")
 
 
 def _end_of(lease: timedelta) -> sa.ColumnElement[datetime]:

@@ -18,12 +18,12 @@ class StillRunning(PassingError):
 
 
 class LockLost(PassingError):
-    """The lock of this dispatcher is gone (database restart, connection cut): it must not hand over anything more."""
+    """This dispatcher has lost its right to go on: it must not hand over anything more. `how` says what is gone."""
 
-    def __init__(self, delivery: int) -> None:
+    def __init__(self, delivery: int, how: str) -> None:
         super().__init__(
-            f"The dispatcher of delivery {delivery} lost its lock and has stopped handing over. What is open stays "
-            "open: clear `dispatch`."
+            f"The dispatcher of delivery {delivery} lost its lock ({how}) and has stopped handing over. What is open "
+            "stays open: clear `dispatch`."
         )
 
 

@@ -12,6 +12,7 @@ from reku.mailing.bookkeeper import Bookkeeper, Terms
 from reku.mailing.campaign import Route
 from reku.mailing.compile import CompiledMedium, compile_medium
 from reku.mailing.errand import DispatchErrand
+from reku.mailing.halt import halting
 from reku.mailing.handover import Relay, hand_over
 from reku.mailing.ledger import Due
 from reku.mailing.progress import Dispatched
@@ -42,12 +43,11 @@ def serve(
     show: Callable[[Dispatched], None],
     *,
     quota: int | None = None,
-    on_start: Callable[[DispatchErrand], None] = lambda _errand: None,
 ) -> None:
     """Hand over until nothing is left to claim, counting into `done` and showing it from time to time.
 
-    `quota`: at most so many mails. `on_start` gets the errand, so that somebody else may stop it. Raises what
-    `hand_over` raises, with everything not handed over open again.
+    `quota`: at most so many mails. Raises what `hand_over` raises, and Halted when the process was asked to end, with
+    everything not handed over open again.
     """
     s = settings()
     lease = timedelta(seconds=s.lease_seconds)
@@ -55,6 +55,6 @@ def serve(
     with (
         Standing(work.engine, work.way, work.due.delivery, work.holder, lease) as standing,
         DispatchErrand(work.way, work.media, books, standing, work.until, done, show) as errand,
+        halting(errand.stop),
     ):
-        on_start(errand)
         hand_over(errand, Relay.from_settings(s), connections=s.smtp_connections)

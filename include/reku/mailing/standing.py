@@ -51,13 +51,13 @@ class Standing:
         try:
             asked = {"lock_class": LOCK_CLASS, "delivery": self._delivery, "holder": self._holder}
             if not self._connection.scalar(HOLDS, asked):
-                raise LockLost(self._delivery)
+                raise LockLost(self._delivery, "its session has ended")
             stops.check(self._connection, self._way.institute.blz, self._way.order_number)
             barred = ledger.barred_among(self._connection, claimed) if claimed else set()
             if begun - self._renewed > self._lease.total_seconds() / 4:
                 ledger.renew(self._connection, self._delivery, fences, self._lease)
                 self._renewed = begun
         except DBAPIError as error:
-            raise LockLost(self._delivery) from error
+            raise LockLost(self._delivery, f"the database: {type(error.orig).__name__}") from error
         self._looked = begun
         return barred

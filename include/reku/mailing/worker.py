@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import logging
 import os
 import signal
 import sys
@@ -13,13 +14,15 @@ from datetime import date
 from reku import clock
 from reku.errors import PassingError, RekuError
 from reku.mailing.dispatch import check
-from reku.mailing.errand import DispatchErrand
+from reku.mailing.halt import Halted, halt
 from reku.mailing.ledger import Due
 from reku.mailing.lock import passing_database_errors
 from reku.mailing.progress import Dispatched
 from reku.mailing.serve import Work, compiled_media, serve
 from reku.mailing.window import send_window
 from reku.store.engine import engine
+
+log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _REPORT_SECONDS = 1.0
@@ -49,20 +52,19 @@ def main(task: str) -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing of a dispatch outlives its parent
     if os.getppid() != given["parent"]:
         return 1
+    signal.signal(signal.SIGTERM, lambda _number, _frame: halt())
     done, reports = Dispatched(), _Reports()
     try:
         with passing_database_errors(given["delivery"]):
-            serve(_work(given), done, reports.show, on_start=_stop_on_sigterm)
+            serve(_work(given), done, reports.show)
+    except Halted:
+        log.info("asked to end")  # by the parent, who knows why
     except RekuError as error:
         passing = isinstance(error, PassingError)
         reports.write(done, error={"passing": passing, "text": str(error)})
         return 1
     reports.write(done)
     return 0
-
-
-def _stop_on_sigterm(errand: DispatchErrand) -> None:
-    signal.signal(signal.SIGTERM, lambda _number, _frame: errand.stop())
 
 
 def _work(given: dict[str, object]) -> Work:

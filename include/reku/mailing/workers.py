@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reku.errors import PassingError, StageError
+from reku.mailing.halt import halting
 from reku.mailing.ledger import Due
 from reku.mailing.progress import COUNTS, Dispatched
 
@@ -83,22 +84,27 @@ def dispatch_by_workers(
     reports: _Reports = queue.SimpleQueue()
     workers = [_Worker(due, holder, reports) for _ in range(processes)]
     try:
-        while any(not worker.ended for worker in workers):
-            try:
-                worker, report = reports.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
-                show(done)
-                continue
-            if report is not None:
-                worker.take_in(report, done)
-            else:
-                worker.ended = True
-            if worker.error is not None or (worker.ended and worker.process.returncode):
-                _stop(workers)
-            show(done)
+        with halting(lambda: _stop(workers)):
+            _watch(workers, reports, done, show)
     finally:
         _end(workers)
     _raise_first(due, workers)
+
+
+def _watch(workers: list[_Worker], reports: _Reports, done: Dispatched, show: Callable[[Dispatched], None]) -> None:
+    while any(not worker.ended for worker in workers):
+        try:
+            worker, report = reports.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            show(done)
+            continue
+        if report is not None:
+            worker.take_in(report, done)
+        else:
+            worker.ended = True
+        if worker.error is not None or (worker.ended and worker.process.returncode):
+            _stop(workers)
+        show(done)
 
 
 def _stop(workers: list[_Worker]) -> None:

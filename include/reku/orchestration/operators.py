@@ -310,6 +310,12 @@ class Dispatch(Stage):
             self.go_on_at(done.next_try, done.put_off)
         return dict(done.as_counts())
 
+    def on_kill(self) -> None:
+        """Airflow kills a task a few seconds after it has asked it to end: time enough to leave nothing in doubt."""
+        from reku.mailing.halt import halt
+
+        halt()
+
     def go_on_at(self, moment: datetime, left: int) -> NoReturn:
         """Wait without a worker for what has to wait, or say that this run does not live that long."""
         shown = f"{clock.berlin(moment):%d.%m.%Y %H:%M}"
