@@ -40,7 +40,7 @@ def check() -> None:
 
 @contextmanager
 def halting(stop: Callable[[], None]) -> Iterator[None]:
-    """Have `stop` called when this process is asked to end, at once if it was already; then raises Halted at the end."""
+    """Have `stop` called when this process is asked to end, at once if it was. Raises Halted at its end then."""
     _stops.append(stop)
     if _asked:
         stop()
