@@ -32,6 +32,8 @@ from tests.dispatching import (
 LIMITS = 'limits: {per_second: 200, per_domain: {"*": 100}}'
 BURST = 6
 """So many mails may come together: one on each connection, and what the network delays."""
+STALL = 0.5
+"""Seconds that a busy machine may stop for; what has become due meanwhile then comes at once."""
 
 
 def _limited(**limits: object) -> Institute:
@@ -106,7 +108,7 @@ def _held_to(sink: Sink, rate: float, domain: str = "") -> None:
     came = sorted(mail.at for mail in sink.taken if mail.recipient.endswith(domain))
     for first in range(len(came)):
         for last in range(first, len(came)):
-            assert last - first <= (came[last] - came[first]) * rate + BURST
+            assert last - first <= (came[last] - came[first] + STALL) * rate + BURST
 
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.processes)])
@@ -116,14 +118,14 @@ def test_limits_hold(
     configure(
         tmp_path,
         monkeypatch,
-        bank=[NO_CONTROL_COPY, (LIMITS, "limits: {per_second: 60, per_domain: {slow.example: 20}}")],
+        bank=[NO_CONTROL_COPY, (LIMITS, "limits: {per_second: 20, per_domain: {slow.example: 4}}")],
     )
     change_settings(monkeypatch, dispatch_processes=processes, dispatch_large=1, dispatch_batch=20)
-    rows = people(70) + people(20, first=100, domain="slow.example")
+    rows = people(14, domain="slow.example") + people(46, first=100)
     done = dispatch(database, loaded(database, rows), day=DAY)
-    assert done.sent == 90
-    _held_to(sink, 60)
-    _held_to(sink, 20, "@slow.example")
+    assert done.sent == 60
+    _held_to(sink, 20)
+    _held_to(sink, 4, "@slow.example")
     account(database, sink)
 
 
