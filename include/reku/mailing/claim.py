@@ -65,7 +65,7 @@ _CANDIDATES = sa.text("""
         AND m.due_at >= :begin AND m.due_at < :end AND (m.retry_at IS NULL OR m.retry_at <= :moment)
         AND (cardinality(CAST(:waiting AS text[])) = 0
             OR coalesce(lower(substring(r.address, '@([^@]*)$')), '') <> ALL(CAST(:waiting AS text[])))
-    ORDER BY m.id LIMIT :limit
+    ORDER BY m.id LIMIT :limit FOR UPDATE OF m SKIP LOCKED
 """)
 _TAKE = sa.text("""
     UPDATE reku.messages m SET state = 'CLAIMED', fence = :fence, claimed_at = :moment, retry_at = NULL
