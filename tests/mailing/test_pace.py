@@ -32,7 +32,7 @@ from tests.dispatching import (
 LIMITS = 'limits: {per_second: 200, per_domain: {"*": 100}}'
 BURST = 6
 """So many mails may come together: one on each connection, and what the network delays."""
-STALL = 0.5
+STALL = 1.5
 """Seconds that a busy machine may stop for; what has become due meanwhile then comes at once."""
 
 
