@@ -45,14 +45,20 @@ def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[smtp.Sink]:
 
 
 @pytest.fixture
-def run_dag(airflow_metadata: None, database: Any) -> Callable[..., Any]:
-    """Run one of our DAGs for a day and return its run: `run_dag("reku_mcag002", day="2026-11-24")`."""
+def run_dag(airflow_metadata: None, database: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Run one of our DAGs for a day and return its run: `run_dag("reku_mcag002", day="2026-11-24")`.
+
+    Mapped tasks run in the order of their index. `dag.test` takes them out of a set, so by address in memory, and waits
+    in this very process for a deferred one: index 1, waiting for index 0 to load first, would wait for ever.
+    """
+    from airflow.models.taskinstance import TaskInstance
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.serialization.serialized_objects import LazyDeserializedDAG, SerializedDAG
     from airflow.utils.session import create_session
 
+    monkeypatch.setattr(TaskInstance, "__hash__", lambda ti: ti.map_index + 1)
     bag = DagBag(PROJECT / "dags")
     with create_session() as session:
         DagBundlesManager().sync_bundles_to_db(session=session)
