@@ -51,10 +51,10 @@ def run_dag(airflow_metadata: None, database: Any, monkeypatch: pytest.MonkeyPat
     Mapped tasks run in the order of their index. `dag.test` takes them out of a set, so by address in memory, and waits
     in this very process for a deferred one: index 1, waiting for index 0 to load first, would wait for ever.
     """
-    from airflow.models.taskinstance import TaskInstance
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag
     from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.models.taskinstance import TaskInstance
     from airflow.serialization.serialized_objects import LazyDeserializedDAG, SerializedDAG
     from airflow.utils.session import create_session
 

@@ -12,7 +12,8 @@ import pytest
 import sqlalchemy as sa
 
 from reku.errors import StageError
-from reku.quality.gate import GateResult, release, validate
+from reku.quality.gate import GateResult, validate
+from reku.quality.release import release
 from reku.settings import settings
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, rejects
 from tests import banks, world

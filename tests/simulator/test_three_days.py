@@ -21,7 +21,8 @@ from reku.feedback.export import export
 from reku.intake.intake import take_in_all
 from reku.mailing.dispatch import dispatch
 from reku.orchestration import work
-from reku.quality.gate import release, validate
+from reku.quality.gate import validate
+from reku.quality.release import release
 from reku.responses.bounces import collect
 from reku.responses.tracker import app
 from reku.settings import settings

@@ -248,7 +248,7 @@ class Release(Stage):
     """Lets a normal delivery through and records it in our table, which is what dispatch goes by."""
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
-        from reku.quality.gate import release
+        from reku.quality.release import release
 
         return {"state": str(release(engine, delivery))}
 

@@ -18,7 +18,6 @@ from typing import Any
 import sqlalchemy as sa
 from fsspec.core import url_to_fs
 
-from reku import clock
 from reku.catalogue import Institute, institutes, media
 from reku.errors import StageError
 from reku.quality.rules import Rule, Severity, rules_for
@@ -74,38 +73,6 @@ def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
     file = read(contract, _original(delivery), environment=settings().environment, file_name=delivery.file_name)
     findings = judge(file.columns, file.rows, file.lines, rules_for(contract), _expected(delivery))
     return _write(engine, delivery, file, findings)
-
-
-def release(engine: sa.Engine, delivery_id: int) -> DeliveryState:
-    """Let a VALIDATED delivery go on to the list; one that has gone on already stays as it is. Returns its state.
-
-    Raises StageError if it was refused or declined, or if it has not passed the gate yet.
-    """
-    with engine.begin() as connection:
-        state = connection.execute(
-            sa.select(deliveries.c.state).where(deliveries.c.id == delivery_id).with_for_update()
-        ).scalar_one_or_none()
-        match state:
-            case None:
-                raise StageError(_unknown(delivery_id))
-            case DeliveryState.RELEASED | DeliveryState.LOADED:
-                return DeliveryState(state)
-            case DeliveryState.VALIDATED:
-                connection.execute(
-                    sa.update(deliveries)
-                    .where(deliveries.c.id == delivery_id)
-                    .values(state=DeliveryState.RELEASED, released_at=clock.now())
-                )
-                return DeliveryState.RELEASED
-            case DeliveryState.REFUSED:
-                raise StageError(
-                    f"Delivery {delivery_id} was refused as a whole and is never released."
-                    " The sender delivers it again, corrected and with the same number."
-                )
-            case DeliveryState.DECLINED:
-                raise StageError(f"Delivery {delivery_id} was declined by a person and is never released.")
-            case _:
-                raise StageError(f"Delivery {delivery_id} is {state}: it has to pass `validate` first.")
 
 
 def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:

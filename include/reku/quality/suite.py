@@ -17,7 +17,7 @@ from typing import Any
 
 from reku.addresses import is_valid
 from reku.errors import StageError
-from reku.quality import rules
+from reku.quality import checks
 from reku.quality.rules import Rule, Severity
 from reku.records.contract import Conditions
 from reku.records.times import parse_date, parse_moment
@@ -120,15 +120,15 @@ def _expectation(gxe: Any, frame: Any, rule: Rule, expected: Expected, meta: dic
     """The GX expectation of a rule; may add a column of booleans to the frame."""
     shared = {"column": rule.field, "meta": meta, "severity": _GX_SEVERITY[rule.severity]}
     match rule.check:
-        case rules.Required(when=when) if not when:
+        case checks.Required(when=when) if not when:
             return gxe.ExpectColumnValuesToNotBeNull(**shared)
-        case rules.MaxLength(length=length):
+        case checks.MaxLength(length=length):
             return gxe.ExpectColumnValueLengthsToBeBetween(max_value=length, **shared)
-        case rules.Pattern(regex=regex):
+        case checks.Pattern(regex=regex):
             return gxe.ExpectColumnValuesToMatchRegex(regex=f"^(?:{regex})$", **shared)
-        case rules.Among(values=values):
+        case checks.Among(values=values):
             return gxe.ExpectColumnValuesToBeInSet(value_set=list(values), **shared)
-        case rules.AsExpected(of=of):
+        case checks.AsExpected(of=of):
             return gxe.ExpectColumnValuesToBeInSet(value_set=[getattr(expected, of)], **shared)
         case _:
             helper = f"{rule.name} holds"
@@ -138,7 +138,7 @@ def _expectation(gxe: Any, frame: Any, rule: Rule, expected: Expected, meta: dic
 
 def _holds(frame: Any, rule: Rule, expected: Expected) -> list[bool]:
     """Row by row, whether the rule holds; worked out once per distinct combination of the values it looks at."""
-    if isinstance(rule.check, rules.Unique):
+    if isinstance(rule.check, checks.Unique):
         # GX's own expectation of uniqueness condemns the first of the rows as well.
         cells = frame[rule.field]
         good: list[bool] = (~cells.duplicated() | cells.isna()).tolist()
@@ -155,26 +155,26 @@ def _holds(frame: Any, rule: Rule, expected: Expected) -> list[bool]:
 def _test(rule: Rule, expected: Expected) -> Callable[..., bool]:
     """The rule as a function of the values of `rule.fields`, empty ones as ""."""
     match rule.check:
-        case rules.Required(when=when):
+        case checks.Required(when=when):
             return lambda value, *others: value != "" or not _all_hold(when, others)
-        case rules.EmptyUnless(when=when):
+        case checks.EmptyUnless(when=when):
             return lambda value, *others: value == "" or _all_hold(when, others)
-        case rules.WholeNumber():
+        case checks.WholeNumber():
             return lambda value: value == "" or _number(value) is not None
-        case rules.NumberBetween(minimum=minimum, maximum=maximum):
+        case checks.NumberBetween(minimum=minimum, maximum=maximum):
             return lambda value: (number := _number(value)) is None or _between(number, minimum, maximum)
-        case rules.Day():
+        case checks.Day():
             return lambda value: value == "" or _day(value) is not None
-        case rules.DayBetween(first=first, last=last):
+        case checks.DayBetween(first=first, last=last):
             earliest, latest = parse_date(first), parse_date(last)
             return lambda value: (day := _day(value)) is None or earliest <= day <= latest
-        case rules.Moment():
+        case checks.Moment():
             return lambda value: value == "" or _parses(parse_moment, value)
-        case rules.NotBefore():
+        case checks.NotBefore():
             return _not_before
-        case rules.Address():
+        case checks.Address():
             return lambda value: value == "" or is_valid(value)
-        case rules.MediumChoice():
+        case checks.MediumChoice():
             return lambda value: not expected.must_choose if value == "" else value in expected.media
         case _:
             raise TypeError(f"rule {rule.name}: {rule.check.kind} is an expectation of GX's own")
