@@ -46,6 +46,14 @@ class DeliveryState(StrEnum):
     REFUSED = "REFUSED"  # refused as a whole, by intake or by the gate
 
 
+class Decision(StrEnum):
+    """What was decided about the release of a delivery."""
+
+    NORMAL = "NORMAL"  # nothing unusual about it: nobody was asked
+    APPROVED = "APPROVED"  # a person let it through
+    DECLINED = "DECLINED"  # a person said no
+
+
 class MessageState(StrEnum):
     """The ledger: OPEN → CLAIMED → SENT | REJECTED | IN_DOUBT, or OPEN/CLAIMED → WITHHELD | UNDELIVERED."""
 
@@ -280,6 +288,50 @@ delivery_rows = sa.Table(
     sa.UniqueConstraint("delivery_id", "reference"),
     sa.UniqueConstraint("delivery_id", "line"),
     comment="Accepted rows as delivered: what a mail is filled from",
+)
+
+rule_counts = sa.Table(
+    "rule_counts",
+    metadata,
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, comment="place of the rule among those of its delivery, from 1"),
+    _institute(),
+    sa.Column("rule", sa.Text, nullable=False),
+    sa.Column("field", sa.Text, nullable=False),
+    sa.Column("check", sa.Text, nullable=False, comment="kind of check"),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False, comment="Fehler_Code of 9.15"),
+    sa.Column("advice", sa.Text, nullable=False),
+    sa.Column("looked_at", sa.Integer, nullable=False, comment="rows whose field was filled, or had to be"),
+    sa.Column("broken", sa.Integer, nullable=False, comment="rows that broke it"),
+    comment="What each rule of the gate found in a delivery, in numbers; the report is made from it",
+)
+
+figures = sa.Table(
+    "figures",
+    metadata,
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    _institute(),
+    sa.Column("value", sa.Float, nullable=False, comment="a count, or a share from 0 to 1"),
+    sa.Column("low", sa.Float, comment="range that passes unasked, ends included; null: no limit or not judged"),
+    sa.Column("high", sa.Float),
+    sa.Column("basis", sa.Text, nullable=False, server_default="", comment="what the range comes from"),
+    comment="What a delivery looks like as a whole, and what was to be expected; earlier ones are the history",
+)
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), primary_key=True),
+    _institute(),
+    _moment("asked_at"),
+    sa.Column("decision", sa.Text, comment="null while a person is asked"),
+    _moment("decided_at"),
+    sa.Column("actor", sa.Text, nullable=False, server_default="", comment="who decided; empty: nobody was asked"),
+    sa.Column("note", sa.Text, nullable=False, server_default=""),
+    _in("decision", Decision),
+    comment="Who let a delivery through, or did not; never asked again once it is decided",
 )
 
 subscribers = sa.Table(
