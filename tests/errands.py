@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from reku.mailing.handover import Answer, Handable, Relay
+from reku.mailing.relay.handover import Answer, Handable, Relay
 
 BODY = b"Subject: Probe\r\n\r\nEin Text.\r\n"
 

@@ -11,7 +11,7 @@ import pytest
 
 from reku.bench import render
 from reku.errors import SetupError
-from reku.mailing.links import links_for
+from reku.mailing.media.links import links_for
 from reku.settings import settings
 
 

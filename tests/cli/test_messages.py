@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.feedback.export import export
-from reku.mailing.links import links_for
+from reku.mailing.media.links import links_for
 from reku.store.events import Event, record
 from reku.store.tables import DeliveryState, MessageState, ResponseKind, audit, messages, rejects, responses
 from tests import banks, world

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from reku.bench.forker import Forker
 from reku.bench.noting_sink import running
 from reku.catalogue import institutes, media
-from reku.mailing.compile import CompiledMedium, compile_medium
+from reku.mailing.media.compile import CompiledMedium, compile_medium
 from reku.settings import INCLUDE, settings
 from tests import dispatching
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from reku.mailing import stops
 from reku.mailing.dispatch import dispatch
-from reku.mailing.handover import SessionError
+from reku.mailing.relay.handover import SessionError
 from reku.mailing.stops import Stopped
 from reku.responses.tracker import app
 from reku.store.tables import messages, suppressions

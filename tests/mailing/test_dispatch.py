@@ -16,8 +16,8 @@ from reku.mailing import ledger, standing
 from reku.mailing.campaign import CampaignFault
 from reku.mailing.dispatch import dispatch
 from reku.mailing.doubt import in_doubt, resolve
-from reku.mailing.handover import SessionError
 from reku.mailing.lock import LOCK_CLASS, LockLost, StillRunning, delivery_lock
+from reku.mailing.relay.handover import SessionError
 from reku.store.tables import DeliveryState, messages, orders, responses, suppressions
 from tests import smtp, world
 from tests.conftest import PROJECT

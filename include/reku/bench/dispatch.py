@@ -27,12 +27,12 @@ from reku.mailing.bookkeeper import Bookkeeper
 from reku.mailing.claim import Batch, Claimed
 from reku.mailing.dispatch import check, dispatch
 from reku.mailing.errand import DispatchErrand
-from reku.mailing.handover import Relay, hand_over
 from reku.mailing.journal import Begun, Ended, Journal
 from reku.mailing.ledger import Due
-from reku.mailing.links import links_for
 from reku.mailing.lock import delivery_lock
+from reku.mailing.media.links import links_for
 from reku.mailing.progress import Dispatched
+from reku.mailing.relay.handover import Relay, hand_over
 from reku.mailing.serve import Work, compiled_media, serve
 from reku.mailing.standing import Standing
 from reku.store.tables import MessageState, delivery_rows, messages

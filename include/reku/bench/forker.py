@@ -24,8 +24,8 @@ import psycopg
 
 from reku.catalogue import institutes, media, occasions
 from reku.errors import PassingError
-from reku.mailing.compile import compile_medium
 from reku.mailing.dispatch import dispatch
+from reku.mailing.media.compile import compile_medium
 from reku.settings import settings
 from reku.store.engine import engine
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from reku.bench.sink import MAIL_BYTES, sink, smtp_source
 from reku.errors import StageError
-from reku.mailing.handover import Answer, Handable, Outcome, Relay, hand_over
+from reku.mailing.relay.handover import Answer, Handable, Outcome, Relay, hand_over
 from reku.runtime.ports import LOOPBACK
 
 AT_LEAST = 0.9

@@ -25,10 +25,10 @@ from typing import Any
 from reku import clock
 from reku.catalogue import institutes, media
 from reku.errors import SetupError
-from reku.mailing.compile import CompiledMedium, compile_medium
-from reku.mailing.fill import fill
-from reku.mailing.links import Links, links_for
-from reku.mailing.preview import sample_person
+from reku.mailing.media.compile import CompiledMedium, compile_medium
+from reku.mailing.media.fill import fill
+from reku.mailing.media.links import Links, links_for
+from reku.mailing.media.preview import sample_person
 from reku.settings import INCLUDE
 
 BLZ, MEDIUM = "99990001", "SCOM_GEBURTSTAG"

@@ -45,7 +45,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     """All faults in order of file and line, each once, whoever finds it."""
     from reku.catalogue import bounce_rules
     from reku.catalogue.check import check as check_catalogue
-    from reku.mailing.compile import media_faults
+    from reku.mailing.media.compile import media_faults
     from reku.quality.rules import check_rule_files
     from reku.records import Contract
     from reku.yaml_source import load_all

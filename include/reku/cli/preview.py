@@ -26,7 +26,7 @@ def preview(
     """
     from reku.catalogue import institutes
     from reku.errors import ConfigError
-    from reku.mailing.preview import preview as filled
+    from reku.mailing.media.preview import preview as filled
     from reku.settings import settings
 
     banks = institutes()

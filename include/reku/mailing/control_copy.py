@@ -14,11 +14,11 @@ import sqlalchemy as sa
 
 from reku import clock
 from reku.mailing.campaign import Route
-from reku.mailing.compile import CompiledMedium
-from reku.mailing.fill import Mail, fill
-from reku.mailing.handover import Answer, Handable, Outcome, Relay, hand_over
-from reku.mailing.links import Links
-from reku.mailing.preview import sample_person
+from reku.mailing.media.compile import CompiledMedium
+from reku.mailing.media.fill import Mail, fill
+from reku.mailing.media.links import Links
+from reku.mailing.media.preview import sample_person
+from reku.mailing.relay.handover import Answer, Handable, Outcome, Relay, hand_over
 from reku.settings import settings
 from reku.store.tables import deliveries
 

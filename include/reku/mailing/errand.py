@@ -17,12 +17,12 @@ from reku.mailing import pace
 from reku.mailing.bookkeeper import Bookkeeper
 from reku.mailing.campaign import Route
 from reku.mailing.claim import Claimed
-from reku.mailing.compile import CompiledMedium
-from reku.mailing.fill import Mail, MailFault, fill
-from reku.mailing.handover import Answer, Handable, Outcome
 from reku.mailing.journal import Begun, Ended
-from reku.mailing.links import links_for
+from reku.mailing.media.compile import CompiledMedium
+from reku.mailing.media.fill import Mail, MailFault, fill
+from reku.mailing.media.links import links_for
 from reku.mailing.progress import Dispatched
+from reku.mailing.relay.handover import Answer, Handable, Outcome
 from reku.mailing.standing import Standing
 from reku.store.tables import MessageState, ResponseKind
 

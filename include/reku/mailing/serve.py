@@ -10,12 +10,12 @@ import sqlalchemy as sa
 
 from reku.mailing.bookkeeper import Bookkeeper, Terms
 from reku.mailing.campaign import Route
-from reku.mailing.compile import CompiledMedium, compile_medium
 from reku.mailing.errand import DispatchErrand
 from reku.mailing.halt import halting
-from reku.mailing.handover import Relay, hand_over
 from reku.mailing.ledger import Due
+from reku.mailing.media.compile import CompiledMedium, compile_medium
 from reku.mailing.progress import Dispatched
+from reku.mailing.relay.handover import Relay, hand_over
 from reku.mailing.standing import Standing
 from reku.settings import settings
 

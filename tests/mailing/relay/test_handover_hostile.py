@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from reku.mailing.handover import SessionError, hand_over
+from reku.mailing.relay.handover import SessionError, hand_over
 from tests import errands, hostile
 from tests.hostile import DROP, GOOD, RESET, STALL, Act, Then
 

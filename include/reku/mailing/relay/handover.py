@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from reku.mailing.answers import Answer, Lost, Outcome, SessionError
-from reku.mailing.conversation import Conversation
-from reku.mailing.desk import Desk, Errand
-from reku.mailing.session import DRAIN_SECONDS, LONGEST_ANSWER_SECONDS, TICK, Relay, open_session
-from reku.mailing.wire import Handable
+from reku.mailing.relay.answers import Answer, Lost, Outcome, SessionError
+from reku.mailing.relay.conversation import Conversation
+from reku.mailing.relay.desk import Desk, Errand
+from reku.mailing.relay.session import DRAIN_SECONDS, LONGEST_ANSWER_SECONDS, TICK, Relay, open_session
+from reku.mailing.relay.wire import Handable
 
 __all__ = [
     "DRAIN_SECONDS",

@@ -22,10 +22,10 @@ from reku.catalogue.institute import Institute
 from reku.catalogue.links import DOMAIN, link_targets
 from reku.catalogue.medium import Medium
 from reku.errors import ConfigError
-from reku.mailing import language, placeholders, sources
-from reku.mailing.prefilled import Prefilled, prefilled
-from reku.mailing.quoted import ended, quoted, without_gaps
-from reku.mailing.sources import Source
+from reku.mailing.media import language, placeholders, sources
+from reku.mailing.media.prefilled import Prefilled, prefilled
+from reku.mailing.media.quoted import ended, quoted, without_gaps
+from reku.mailing.media.sources import Source
 from reku.settings import settings
 from reku.yaml_source import line_of
 

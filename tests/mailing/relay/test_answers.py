@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.mailing.answers import LONGEST_LINE, MOST_LINES, Answer, Lost, Outcome, Replies, Reply, answer_of
+from reku.mailing.relay.answers import LONGEST_LINE, MOST_LINES, Answer, Lost, Outcome, Replies, Reply, answer_of
 
 
 def _read(replies: Replies) -> list[Reply]:

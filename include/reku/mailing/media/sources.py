@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from reku.errors import ConfigError
-from reku.mailing.placeholders import LINK
+from reku.mailing.media.placeholders import LINK
 
 JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 INCLUDE = re.compile(r'<mj-include\s+path="([^"]*)"\s*/>|\{%-?\s*include\s+"([^"]*)"\s*-?%\}')

@@ -18,8 +18,8 @@ from jinja2 import Template, nodes
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import escape
 
-from reku.mailing.language import environment
-from reku.mailing.quoted import quoted
+from reku.mailing.media.language import environment
+from reku.mailing.media.quoted import quoted
 
 _Values: TypeAlias = Mapping[str, str]
 _Encoding: TypeAlias = Callable[[str], str]

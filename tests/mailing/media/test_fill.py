@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from reku import clock, tokens
 from reku.catalogue import institutes, media
 from reku.catalogue.links import link_target
-from reku.mailing import headers
-from reku.mailing.compile import CompiledMedium, compile_medium
-from reku.mailing.fill import Mail, MailFault, fill
-from reku.mailing.links import Links, links_for
-from reku.mailing.placeholders import DELIVERED_AS, OPTIONAL, person_values
+from reku.mailing.media import headers
+from reku.mailing.media.compile import CompiledMedium, compile_medium
+from reku.mailing.media.fill import Mail, MailFault, fill
+from reku.mailing.media.links import Links, links_for
+from reku.mailing.media.placeholders import DELIVERED_AS, OPTIONAL, person_values
 from reku.settings import INCLUDE
 
 BLZ = "99990001"

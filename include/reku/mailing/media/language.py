@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from reku.mailing.placeholders import BANK, DERIVED, LINK, MANDATORY, MAY_BE_EMPTY, OPTIONAL
-from reku.mailing.sources import INCLUDE, Source
+from reku.mailing.media.placeholders import BANK, DERIVED, LINK, MANDATORY, MAY_BE_EMPTY, OPTIONAL
+from reku.mailing.media.sources import INCLUDE, Source
 
 FILTERS = {"upper": 0, "lower": 0, "capitalize": 0, "trim": 0, "replace": 2}
 """The filters, and how many arguments each takes."""

@@ -10,10 +10,10 @@ import time
 from collections import deque
 from enum import Enum, auto
 
-from reku.mailing.answers import Answer, Lost, Reply, SessionError, answer_of
-from reku.mailing.desk import Desk
-from reku.mailing.session import Relay, Session
-from reku.mailing.wire import Handable, content_of, envelope_of
+from reku.mailing.relay.answers import Answer, Lost, Reply, SessionError, answer_of
+from reku.mailing.relay.desk import Desk
+from reku.mailing.relay.session import Relay, Session
+from reku.mailing.relay.wire import Handable, content_of, envelope_of
 
 
 class Step(Enum):

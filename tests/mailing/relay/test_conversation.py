@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from reku.mailing.handover import SessionError, hand_over
+from reku.mailing.relay.handover import SessionError, hand_over
 from tests import errands, hostile
 from tests.hostile import DROP, RESET, STALL, Act, Then
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.mailing.session import Offers
-from reku.mailing.wire import content_of, envelope_of, is_sayable, needs_smtputf8
+from reku.mailing.relay.session import Offers
+from reku.mailing.relay.wire import content_of, envelope_of, is_sayable, needs_smtputf8
 from tests.errands import Letter
 
 

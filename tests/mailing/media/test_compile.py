@@ -9,9 +9,8 @@ import pytest
 
 from reku.catalogue import institutes, media
 from reku.errors import ConfigError
-from reku.mailing.compile import CompiledMedium, Content, compile_medium, media_faults
-
-from .conftest import BLZ, Probe
+from reku.mailing.media.compile import CompiledMedium, Content, compile_medium, media_faults
+from tests.mailing.conftest import BLZ, Probe
 
 NOBODY = {"Referenz": "R1", "Personennummer": "1", "Anlass_Datum": "24.11.2026", "Anrede": "3", "EMail": "a@b.example"}
 

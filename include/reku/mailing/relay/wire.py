@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Protocol
 
-from reku.mailing.session import Offers
+from reku.mailing.relay.session import Offers
 
 _UNSAYABLE = re.compile(r"[\x00-\x20\x7f-\x9f<>\ud800-\udfff]")
 _DOTTED = re.compile(rb"\n\.")  # on lines of a mail's length twice as fast as `in`

@@ -19,9 +19,9 @@ from reku import clock
 from reku.addresses import is_valid
 from reku.catalogue.institute import Institute
 from reku.errors import StageError
-from reku.mailing import headers
-from reku.mailing.compile import CompiledMedium
-from reku.mailing.links import Links
+from reku.mailing.media import headers
+from reku.mailing.media.compile import CompiledMedium
+from reku.mailing.media.links import Links
 from reku.settings import settings
 
 _BOUNDARY = "=_reku"  # quoted-printable never writes `=_`, so no part can contain it

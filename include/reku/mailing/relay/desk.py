@@ -7,9 +7,9 @@ import time
 from collections import deque
 from typing import Protocol
 
-from reku.mailing.answers import Answer, Outcome, SessionError
-from reku.mailing.session import Offers, Relay
-from reku.mailing.wire import Handable, is_sayable, needs_smtputf8
+from reku.mailing.relay.answers import Answer, Outcome, SessionError
+from reku.mailing.relay.session import Offers, Relay
+from reku.mailing.relay.wire import Handable, is_sayable, needs_smtputf8
 
 _LEAST_PAUSE = 0.001  # an errand that says 0 and has none must not keep the processor busy
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from reku.catalogue import media
 from reku.catalogue.institute import Institute
 from reku.errors import ConfigError
-from reku.mailing.compile import Content, compile_medium
+from reku.mailing.media.compile import Content, compile_medium
 from reku.settings import settings
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from reku.catalogue import institutes, media
 from reku.catalogue.institute import Institute
 from reku.catalogue.medium import provider_of
-from reku.mailing.compile import Content, compile_medium, media_faults
-from reku.mailing.placeholders import OPTIONAL
-from reku.mailing.preview import preview, sample_person
+from reku.mailing.media.compile import Content, compile_medium, media_faults
+from reku.mailing.media.placeholders import OPTIONAL
+from reku.mailing.media.preview import preview, sample_person
 from reku.settings import INCLUDE
 
 MEDIA = sorted(media(INCLUDE))

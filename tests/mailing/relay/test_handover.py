@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from reku.mailing import handover
-from reku.mailing.answers import LoginRefused
-from reku.mailing.handover import SessionError, hand_over
-from reku.mailing.session import open_session
+from reku.mailing.relay import handover
+from reku.mailing.relay.answers import LoginRefused
+from reku.mailing.relay.handover import SessionError, hand_over
+from reku.mailing.relay.session import open_session
 from reku.runtime.ports import free_port
 from tests import certificate, errands, hostile, smtp
 from tests.errands import BODY, Letter, Notes

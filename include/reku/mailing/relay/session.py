@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reku.mailing.answers import LoginRefused, Lost, Replies, SessionError
+from reku.mailing.relay.answers import LoginRefused, Lost, Replies, SessionError
 from reku.settings import Settings
 
 LONGEST_ANSWER_SECONDS = 120.0

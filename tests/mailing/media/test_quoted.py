@@ -12,10 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from reku.mailing.language import environment
-from reku.mailing.placeholders import Imprint
-from reku.mailing.prefilled import Prefilled, prefilled
-from reku.mailing.quoted import ended, quoted, without_gaps
+from reku.mailing.media.language import environment
+from reku.mailing.media.placeholders import Imprint
+from reku.mailing.media.prefilled import Prefilled, prefilled
+from reku.mailing.media.quoted import ended, quoted, without_gaps
 
 CONSTANTS = {"Bank_Name": "Sparkasse Köln & Söhne", "Bank_Impressum": Imprint("Köln\n.Punkt <1>\n\nEnde = gut")}
 LINE = re.compile(r"(?:[ -<>-~\t]|=[0-9A-F]{2})*(?:=?)")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from reku.errors import PassingError, StageError
-from reku.mailing.answers import LoginRefused, SessionError
-from reku.mailing.session import LONGEST_ANSWER_SECONDS, Offers, Relay, Session, open_session
+from reku.mailing.relay.answers import LoginRefused, SessionError
+from reku.mailing.relay.session import LONGEST_ANSWER_SECONDS, Offers, Relay, Session, open_session
 from reku.runtime.ports import free_port
 from reku.settings import Settings
 from tests import certificate, errands, hostile

@@ -1,0 +1,1 @@
+"""Media: compiled once for one institute, filled once per person, ready for SMTP."""

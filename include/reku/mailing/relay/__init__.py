@@ -1,0 +1,1 @@
+"""The relay: connections, conversations, and what its answers say about a mail."""
