@@ -135,7 +135,7 @@ def _check_line_ends(data: bytes) -> None:
     if data.count(b"\r") == data.count(b"\r\n"):
         return
     place = next(match.start() for match in re.finditer(rb"\r(?!\n)", data))
-    advice = "Wagenrücklauf ohne Zeilenvorschub. Zeilen mit CRLF oder LF beenden."
+    advice = "Ein Wagenrücklauf (CR) steht ohne Zeilenvorschub (LF). Jede Zeile mit CRLF oder LF beenden."
     raise FileRefused([Fault(FaultCode.ZEILENENDE, data.count(b"\n", 0, place) + 1, advice=advice)])
 
 
@@ -149,7 +149,7 @@ def _find_closing_record(data: bytes, delimiter: str) -> int:
     line_end = data.find(b"\n", first.start())
     if line_end not in (-1, len(data) - 1):
         line = data.count(b"\n", 0, line_end + 1) + 1
-        advice = "Nach dem Schlusssatz N darf nichts mehr folgen."
+        advice = "Nach dem Schlusssatz N darf nichts mehr folgen, auch keine Leerzeile. Den Rest weglassen."
         raise FileRefused([Fault(FaultCode.NACH_SCHLUSSSATZ, line, advice=advice)])
     return first.start()
 
@@ -165,7 +165,10 @@ def _lines(text: str, contract: Contract) -> list[str]:
     lines = text.split("\n")
     if max(map(len, lines)) > LONGEST_LINE:
         line = next(number for number, one in enumerate(lines, 1) if len(one) > LONGEST_LINE)
-        advice = f"Die Zeile ist länger als {LONGEST_LINE} Zeichen."
+        advice = (
+            f"Die Zeile hat mehr als {LONGEST_LINE} Zeichen. Werte auf die vereinbarte Länge kürzen; "
+            "prüfen, ob ein Zeilenende fehlt."
+        )
         raise FileRefused([Fault(FaultCode.SATZ_ZU_LANG, line, advice=advice)])
     return lines
 
@@ -178,7 +181,7 @@ def _records(lines: list[str], contract: Contract) -> list[list[str]]:
         for record in reader:
             records.append(record)
             if reader.line_num != len(records):
-                advice = "Ein Wert in Anführungszeichen geht über das Zeilenende; das ist nicht erlaubt."
+                advice = "Ein Wert in Anführungszeichen geht über das Zeilenende. Zeilenumbrüche aus Werten entfernen."
                 raise FileRefused([Fault(FaultCode.ZEILENUMBRUCH, len(records), advice=advice)])
     except csv.Error:
         # A quote that stays open swallows the lines after it; the line where it opened is the one to mend.
@@ -199,17 +202,19 @@ def head_of(contract: Contract, cells: list[str], environment: str, named: dict[
         faults.append(Fault(code, 1, field, advice))
 
     if value["Dateiart"] != contract.kind:
-        fault(FaultCode.DATEIART, "Dateiart", f"Erwartet wird die Dateiart {contract.kind}.")
+        advice = f"Erwartet wird die Dateiart {contract.kind}. Kopfsatz oder Dateinamen berichtigen."
+        fault(FaultCode.DATEIART, "Dateiart", advice)
         raise FileRefused(faults)
     if value["Version"] != contract.version:
-        fault(FaultCode.VERSION, "Version", f"Vereinbart ist Version {contract.version}.")
+        fault(FaultCode.VERSION, "Version", f"Vereinbart ist Version {contract.version}. In diesem Satzaufbau liefern.")
         raise FileRefused(faults)
     if value["Umgebung"] not in ("P", "T"):
         fault(FaultCode.FORMAT, "Umgebung", "Umgebung ist P (Produktion) oder T (Test).")
     elif value["Umgebung"] != environment:
         kind = {"P": "Produktion", "T": "Test"}
         here, there = kind.get(environment, environment), kind[value["Umgebung"]]
-        fault(FaultCode.UMGEBUNG, "Umgebung", f"Datei für die Umgebung {there}, hier ist {here}.")
+        advice = f"Die Datei ist für {there} bestimmt, hier ist {here}. In die richtige Umgebung liefern."
+        fault(FaultCode.UMGEBUNG, "Umgebung", advice)
     if not re.fullmatch("[0-9]{8}", value["BLZ"]):
         fault(FaultCode.FORMAT, "BLZ", "BLZ muss aus genau 8 Ziffern bestehen.")
     if not re.fullmatch("[0-9]{1,6}", value["Lieferungs_Nr"]):
@@ -226,7 +231,8 @@ def head_of(contract: Contract, cells: list[str], environment: str, named: dict[
     }
     for part, (field, form) in same.items():
         if part in named and form(named[part]) != form(value[field]):
-            fault(FaultCode.WIDERSPRUCH, field, f"{field} im Kopfsatz und im Dateinamen sind verschieden.")
+            advice = f"{field} ist im Kopfsatz anders als im Dateinamen. Eines von beiden berichtigen."
+            fault(FaultCode.WIDERSPRUCH, field, advice)
     if faults or moment is None:
         raise FileRefused(faults)
     return Head(
@@ -255,14 +261,17 @@ def columns_of(contract: Contract, cells: list[str], line: int) -> tuple[tuple[s
             raise FileRefused([Fault(FaultCode.SPALTENSATZ_FEHLT, line, advice=advice)])
         cells = cells[1:]
     if len(cells) > MOST_COLUMNS:
-        advice = f"{len(cells)} Spalten; der Vertrag {contract.kind} kennt {len(contract.columns)}."
+        advice = f"{len(cells)} Spalten; {contract.kind} hat {len(contract.columns)}. Nur die vereinbarten liefern."
         raise FileRefused([Fault(FaultCode.SPALTEN_ZU_VIELE, line, advice=advice)])
     known = [column.name for column in contract.columns]
     faults, warnings, seen = list[Fault](), list[Fault](), set[str]()
     for name in cells:
         if name in seen or not name:
-            advice = "Der Spaltenname steht zweimal." if name else "Eine Spalte hat keinen Namen."
-            faults.append(Fault(FaultCode.SPALTE_DOPPELT, line, name[:60], advice))
+            what = "Der Spaltenname steht zweimal" if name else "Eine Spalte hat keinen Namen"
+            # A name that no contract has may be a value of a person, where the column names are missing.
+            shown = name if name in known else ""
+            advice = f"{what}. Jede Spalte einmal benennen."
+            faults.append(Fault(FaultCode.SPALTE_DOPPELT, line, shown, advice))
         elif name not in known:
             warnings.append(
                 Fault(FaultCode.SPALTE_UNBEKANNT, line, name[:60], "Die Spalte ist nicht vereinbart und entfällt.")
@@ -271,7 +280,7 @@ def columns_of(contract: Contract, cells: list[str], line: int) -> tuple[tuple[s
     for name in contract.mandatory:
         if name not in seen:
             near = suggest(name, [warning.field for warning in warnings])
-            advice = f"Die Pflichtspalte {name} fehlt." + (f" Ist {near} gemeint?" if near else "")
+            advice = f"Die Pflichtspalte {name} fehlt. " + (f"Ist {near} gemeint?" if near else "Spalte ergänzen.")
             faults.append(Fault(FaultCode.SPALTE_FEHLT, line, name, advice))
     if faults:
         raise FileRefused(faults[:MOST_FAULTS])
@@ -297,7 +306,10 @@ def _record_fault(record: list[str], line: int, width: int) -> Fault:
         return Fault(
             FaultCode.SATZART, line, advice="Zwischen den Sätzen K und N stehen nur Sätze D, keine Leerzeilen."
         )
-    advice = f"Der Satz hat {len(record) - 1} Werte, der Spaltensatz nennt {width}."
+    advice = (
+        f"Der Satz hat {len(record) - 1} Werte, der Spaltensatz nennt {width}. Leere Werte mitliefern; "
+        "Werte, die das Trennzeichen enthalten, in Anführungszeichen setzen."
+    )
     return Fault(FaultCode.ZELLENZAHL, line, advice=advice)
 
 
@@ -307,10 +319,13 @@ def _check_closing_record(cells: list[str], line: int, rows: int, checksum: str)
         raise FileRefused([Fault(FaultCode.SCHLUSSSATZ_FEHLT, line, advice=advice)])
     faults = []
     if not re.fullmatch("[0-9]{1,9}", cells[1]) or int(cells[1]) != rows:
-        advice = f"Die Datei enthält {rows} Sätze D; der Schlusssatz nennt eine andere Anzahl."
+        advice = f"Die Datei enthält {rows} Sätze D; der Schlusssatz nennt eine andere Anzahl. Vollständig neu liefern."
         faults.append(Fault(FaultCode.ANZAHL, line, "Anzahl_D", advice))
     if cells[2] != checksum:
-        advice = "Die Prüfsumme passt nicht zum Inhalt: Die Datei wurde unterwegs verändert. Bitte neu liefern."
+        if cells[2].lower() == checksum:
+            advice = "Die Prüfsumme ist richtig, aber in Kleinbuchstaben zu schreiben."
+        else:
+            advice = "Die Prüfsumme passt nicht zum Inhalt: Die Datei wurde unterwegs verändert. Bitte neu liefern."
         faults.append(Fault(FaultCode.PRUEFSUMME, line, "Pruefsumme", advice))
     if faults:
         raise FileRefused(faults)
