@@ -265,13 +265,12 @@ def columns_of(contract: Contract, cells: list[str], line: int) -> tuple[tuple[s
         raise FileRefused([Fault(FaultCode.SPALTEN_ZU_VIELE, line, advice=advice)])
     known = [column.name for column in contract.columns]
     faults, warnings, seen = list[Fault](), list[Fault](), set[str]()
-    for name in cells:
+    for number, name in enumerate(cells, 1):
         if name in seen or not name:
-            what = "Der Spaltenname steht zweimal" if name else "Eine Spalte hat keinen Namen"
+            what = f"Den Namen der Spalte {number} gibt es zweimal" if name else f"Spalte {number} hat keinen Namen"
             # A name that no contract has may be a value of a person, where the column names are missing.
             shown = name if name in known else ""
-            advice = f"{what}. Jede Spalte einmal benennen."
-            faults.append(Fault(FaultCode.SPALTE_DOPPELT, line, shown, advice))
+            faults.append(Fault(FaultCode.SPALTE_DOPPELT, line, shown, f"{what}. Jede Spalte einmal benennen."))
         elif name not in known:
             warnings.append(
                 Fault(FaultCode.SPALTE_UNBEKANNT, line, name[:60], "Die Spalte ist nicht vereinbart und entfällt.")
