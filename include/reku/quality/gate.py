@@ -20,6 +20,7 @@ from fsspec.core import url_to_fs
 
 from reku.catalogue import Institute, institutes, media
 from reku.errors import StageError
+from reku.quality.figures import measure
 from reku.quality.rules import Rule, Severity, rules_for
 from reku.quality.suite import Expected, Finding, judge
 from reku.records import FaultCode, RecordFile, contracts, read
@@ -182,6 +183,8 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], file: RecordFile, findings:
                 **({"code": verdict.code, "advice": verdict.advice} if verdict.refused else {}),
             )
         )
+        if not verdict.refused:
+            measure(connection, delivery.id)
     for warning in verdict.warnings:
         logger.warning("delivery %d: %s", delivery.id, warning)
     logger.info(

@@ -1,0 +1,111 @@
+"""What a delivery looks like as a whole: a few counts and shares, without anybody's data (table `figures`).
+
+They are measured once, with the rows that the gate accepts; `plausibility` holds them against those of earlier
+deliveries, and reports show them.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, figures
+
+ROWS = "rows"
+WITHOUT_CONSENT = "without_consent"
+UNKNOWN_DOMAINS = "unknown_domains"
+IN_PREVIOUS = "in_previous"
+SALUTATIONS = ("1", "2", "3", "4")
+"""The values of `Anrede` (contract REKU); a row without one of them belongs to no figure."""
+
+
+def salutation(value: str) -> str:
+    """Name of the figure that holds the share of one Anrede."""
+    return f"anrede_{value}"
+
+
+_CAME_FIRST = (DeliveryState.VALIDATED, DeliveryState.RELEASED, DeliveryState.LOADED)
+
+# The tables hold fresh rows that the planner knows nothing of. A join might be planned for one row and carried out for
+# a hundred thousand; grouping what both sides have takes the same time in any case.
+_DOMAINS = sa.text("""
+    SELECT coalesce(sum(here) FILTER (WHERE NOT known), 0)
+    FROM (
+        SELECT sum(here) AS here, bool_or(known) AS known
+        FROM (
+            SELECT lower(split_part(address, '@', -1)) AS domain, count(*) AS here, false AS known
+            FROM reku.delivery_rows WHERE delivery_id = :delivery GROUP BY 1
+            UNION ALL
+            SELECT DISTINCT lower(split_part(known.address, '@', -1)), 0, true
+            FROM reku.lists JOIN reku.subscribers AS known ON known.list_id = lists.id
+            WHERE lists.institute = :institute
+        ) AS both_sides
+        GROUP BY domain
+    ) AS domains
+""")
+
+_RETURNING = sa.text("""
+    SELECT coalesce(sum(here) FILTER (WHERE before), 0)
+    FROM (
+        SELECT count(*) FILTER (WHERE delivery_id = :delivery) AS here, bool_or(delivery_id = :previous) AS before
+        FROM reku.delivery_rows WHERE delivery_id IN (:delivery, :previous)
+        GROUP BY person_number
+    ) AS persons
+""")
+
+
+def measure(connection: sa.Connection, delivery_id: int) -> None:
+    """Write the figures of a delivery whose rows were just accepted, in the caller's transaction.
+
+    `rows`: D records of the file. The others are shares (0 to 1) of the accepted rows: `anrede_1` to `anrede_4`;
+    `without_consent` to mails; `unknown_domains`, that no subscriber of the institute has so far; `in_previous`, whose
+    person stood in the order's previous delivery. A delivery without accepted rows has `rows` only, and the first one
+    of its order, or one whose previous has left by retention, no `in_previous`.
+    """
+    delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
+    found = {ROWS: float(delivery.rows)}
+    if delivery.accepted:
+        found |= _shares(connection, delivery)
+    connection.execute(
+        sa.insert(figures),
+        [
+            {"delivery_id": delivery_id, "institute": delivery.institute, "name": name, "value": value}
+            for name, value in found.items()
+        ],
+    )
+
+
+def _shares(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) -> dict[str, float]:
+    of = delivery_rows.c
+    anrede, consent = of.fields["Anrede"].astext, of.fields["Einwilligung_EMail"].astext
+    counted = connection.execute(
+        sa.select(
+            sa.func.count().filter(consent.is_distinct_from("J")).label(WITHOUT_CONSENT),
+            *(sa.func.count().filter(anrede == value).label(salutation(value)) for value in SALUTATIONS),
+        ).where(of.delivery_id == delivery.id)
+    ).one()
+    counts = dict(counted._mapping)
+    arguments = {"delivery": delivery.id, "institute": delivery.institute}
+    counts[UNKNOWN_DOMAINS] = connection.scalar(_DOMAINS, arguments)
+    previous = _previous(connection, delivery)
+    if previous is not None:
+        counts[IN_PREVIOUS] = connection.scalar(_RETURNING, arguments | {"previous": previous})
+    return {name: float(count) / delivery.accepted for name, count in counts.items()}
+
+
+def _previous(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) -> int | None:
+    """The order's last delivery before this one that brought people and was not declined, if its rows are still there.
+
+    A declined one is left out: what comes in its place brings the same people.
+    """
+    of = deliveries.c
+    found: int | None = connection.scalar(
+        sa.select(of.id)
+        .where(of.order_id == delivery.order_id, of.delivery_number < delivery.delivery_number)
+        .where(of.state.in_(_CAME_FIRST), of.accepted > 0)
+        .order_by(of.delivery_number.desc())
+        .limit(1)
+    )
+    if found is None:
+        return None
+    is_there = sa.select(sa.exists().where(delivery_rows.c.delivery_id == found))
+    return found if connection.scalar(is_there) else None
