@@ -67,6 +67,7 @@ def reku_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
     monkeypatch.setenv("REKU_SMTP_TLS", "false")
     monkeypatch.setenv("REKU_FILE_SETTLE_SECONDS", "0")
     monkeypatch.setenv("REKU_JOURNAL_DIR", str(tmp_path / "journal"))
+    monkeypatch.setenv("REKU_REPORTS_DIR", str(tmp_path / "reports"))
     _forget_settings()
     yield files
     _forget_settings()

@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         description="folder of the dispatchers' journals, on a disk of this machine, never shared between machines; "
         "empty: `journal` in `REKU_HOME`",
     )
+    reports_dir: Path | None = Field(
+        None,
+        description="folder of the delivery reports, shared by workers and api-server; empty: `reports` in `REKU_HOME`",
+    )
+    reports_keep_days: int = Field(90, ge=1, description="days that a delivery report is kept")
     ui_port: int = Field(8080, ge=1, le=65535, description="port of Airflow's pages in the embedded set-up")
     tracker_port: int = Field(8091, ge=1, le=65535, description="port of the tracker in the embedded set-up")
 
@@ -74,7 +79,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
 
-    @field_validator("journal_dir", mode="before")
+    @field_validator("journal_dir", "reports_dir", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
@@ -82,6 +87,10 @@ class Settings(BaseSettings):
     def journals(self) -> Path:
         """The folder of the dispatchers' journals; it need not exist yet."""
         return self.journal_dir or self.home / "journal"
+
+    def reports(self) -> Path:
+        """The folder of the delivery reports; it need not exist yet."""
+        return self.reports_dir or self.home / "reports"
 
     def keys_for_tokens(self) -> tuple[str, ...]:
         """The token keys in clear, newest last."""
