@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from reku.quality.rules import Severity, contract_rules, rules_for
+from reku.quality.rule_files import rules_for
+from reku.quality.rules import Severity, contract_rules
 from reku.quality.suite import Expected, judge
 from reku.records import FaultCode, Head, RecordFile, contracts, row_faults
 from tests import world
@@ -107,7 +108,7 @@ def _broken(kind: str, rows: list[dict[str, str]], expected: Expected | None = N
         tuple(rows[0]),
         [list(fields.values()) for fields in rows],
         list(range(3, 3 + len(rows))),
-        rules_for(contracts()[kind]),
+        rules_for(contracts()[kind], ""),
         expected or EXPECTED[kind],
     )
     return [
@@ -137,7 +138,7 @@ def test_every_rule_of_the_contracts_has_a_bad_row_here() -> None:
     }
     shared = {("IAMW", field, code) for kind, _, field, code in BAD if kind == "REKU"}
     for kind in ("REKU", "IAMW"):
-        for rule in rules_for(contracts()[kind]):
+        for rule in rules_for(contracts()[kind], ""):
             if rule.severity == Severity.REJECT:
                 assert (kind, rule.field, rule.code.value) in tried | shared, rule.name
 

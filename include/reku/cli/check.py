@@ -46,7 +46,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     from reku.catalogue import bounce_rules
     from reku.catalogue.check import check as check_catalogue
     from reku.mailing.media.compile import media_faults
-    from reku.quality.rules import check_rule_files
+    from reku.quality.rule_files import check_rule_files
     from reku.records import Contract
     from reku.yaml_source import load_all
 
@@ -87,18 +87,19 @@ def _tried(look: Callable[[], Iterable[ConfigError]]) -> list[ConfigError]:
 
 def _counts(folder: Path) -> dict[str, int]:
     from reku.catalogue import institutes, media, occasions
-    from reku.quality.rules import load_rule_files
+    from reku.quality.rule_files import load_occasion_rules, load_rule_files
     from reku.records import load_contracts
 
     banks, contracts = institutes(folder), load_contracts(folder / "contracts")
-    rules = load_rule_files(folder / "expectations", folder / "contracts")
+    shared = load_rule_files(folder / "expectations", folder / "contracts").values()
+    own = [file.rules for code in occasions(folder) if (file := load_occasion_rules(folder, code))]
     return {
         "occasions": len(occasions(folder)),
         "media": len(media(folder)),
         "institutes": len(banks),
         "campaigns": sum(len(bank.campaigns) for bank in banks.values()),
         "contracts": len(contracts),
-        "rules of the gate": sum(map(len, rules.values())),
+        "rules of the gate": sum(map(len, (*shared, *own))),
     }
 
 

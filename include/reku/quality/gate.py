@@ -21,7 +21,8 @@ from fsspec.core import url_to_fs
 from reku.catalogue import Institute, institutes, media
 from reku.errors import StageError
 from reku.quality.figures import measure
-from reku.quality.rules import Rule, Severity, rules_for
+from reku.quality.rule_files import rules_for
+from reku.quality.rules import Rule, Severity
 from reku.quality.suite import Expected, Finding, judge
 from reku.records import FaultCode, RecordFile, contracts, read
 from reku.records.times import parse_date
@@ -72,7 +73,9 @@ def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
         return known
     contract = contracts()[delivery.kind]
     file = read(contract, _original(delivery), environment=settings().environment, file_name=delivery.file_name)
-    findings = judge(file.columns, file.rows, file.lines, rules_for(contract), _expected(delivery))
+    findings = judge(
+        file.columns, file.rows, file.lines, rules_for(contract, delivery.order_occasion), _expected(delivery)
+    )
     return _write(engine, delivery, file, findings)
 
 

@@ -1,19 +1,15 @@
 """Rules of the gate as data: what a field must be, how bad a breach is, and what the sender is told (domain.md 9.15).
 
-Most rules follow from a contract (`contract_rules`). What no contract can express stands in
-`include/expectations/*.yaml`; `rules_for` joins both.
+Most rules follow from a contract (`contract_rules`). What no contract can express stands in `include/expectations/`
+(`rule_files`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from functools import cache
-from pathlib import Path
 
 from pydantic import Field
 
-from reku.errors import ConfigError
 from reku.quality.checks import (
     Address,
     Among,
@@ -31,10 +27,8 @@ from reku.quality.checks import (
     Unique,
     WholeNumber,
 )
-from reku.records.contract import Column, Conditions, Contract, load_contracts
+from reku.records.contract import Column, Conditions, Contract
 from reku.records.faults import FaultCode
-from reku.settings import settings
-from reku.yaml_source import line_of, load_all
 
 
 class Severity(StrEnum):
@@ -48,7 +42,7 @@ class Severity(StrEnum):
 class Rule(Strict):
     """One rule. An empty or blank value can break only `required` and `medium_choice`; the rest look at filled ones."""
 
-    name: str = Field(min_length=1, description="key of the rule, unique within its kind of file")
+    name: str = Field(min_length=1, description="key of the rule, unique among the rules of a delivery")
     field: str = Field(description="German field name")
     check: Check = Field(description="what is demanded")
     severity: Severity = Field(Severity.REJECT, description="refuse, reject or warn")
@@ -65,23 +59,6 @@ class Rule(Strict):
                 return (self.field, other)
             case _:
                 return (self.field,)
-
-
-class RuleFile(Strict):
-    """One file of `expectations/`: rules that the contract of one kind of file cannot express."""
-
-    kind: str = Field(description="Dateiart of the contract")
-    rules: tuple[Rule, ...] = Field(description="in the order of their checks")
-
-
-def rules_for(contract: Contract) -> tuple[Rule, ...]:
-    """All rules for rows of this kind: the contract's own, then those of `expectations/`.
-
-    Raises ConfigError, see `load_rule_files`.
-    """
-    config = settings().config_dir
-    extra = load_rule_files(config / "expectations", config / "contracts").get(contract.kind, ())
-    return (*contract_rules(contract), *extra)
 
 
 def contract_rules(contract: Contract) -> tuple[Rule, ...]:
@@ -153,52 +130,3 @@ def _condition(when: Conditions) -> str:
 def _bounds(column: Column) -> str:
     lower = "" if column.minimum is None else f" ab {column.minimum}"
     return lower + ("" if column.maximum is None else f" bis {column.maximum}")
-
-
-@cache
-def load_rule_files(folder: Path, contracts: Path) -> Mapping[str, tuple[Rule, ...]]:
-    """The rules of `expectations/` by Dateiart, read once. Raises the first ConfigError of `check_rule_files`."""
-    found, faults = _scan(folder, contracts)
-    if faults:
-        raise faults[0]
-    return found
-
-
-def check_rule_files(folder: Path, contracts: Path) -> list[ConfigError]:
-    """All faults of the rule files: not YAML, unknown keys, unknown Dateiart or field, a name used twice."""
-    return _scan(folder, contracts)[1]
-
-
-def _scan(folder: Path, contracts: Path) -> tuple[dict[str, tuple[Rule, ...]], list[ConfigError]]:
-    known = load_contracts(contracts)
-    found: dict[str, tuple[Rule, ...]] = {}
-    faults: list[ConfigError] = []
-    for path in sorted(folder.glob("*.yaml")):
-        file, own = load_all(path, RuleFile)
-        if file is not None:
-            own = _faults_of(path, file, known)
-        faults += own
-        if file is not None and not own:
-            found[file.kind] = (*found.get(file.kind, ()), *file.rules)
-    return found, faults
-
-
-def _faults_of(path: Path, file: RuleFile, known: Mapping[str, Contract]) -> list[ConfigError]:
-    contract = known.get(file.kind)
-    if contract is None:
-        problem = f"No contract has the kind {file.kind!r}."
-        return [ConfigError(problem, file=path, line=line_of(path, ("kind",)), value=file.kind, valid=known)]
-    columns = [column.name for column in contract.columns]
-    taken = {rule.name for rule in contract_rules(contract)}
-    faults = []
-    for number, rule in enumerate(file.rules):
-        for field in rule.fields:
-            if field not in columns:
-                problem = f"Rule {rule.name!r} looks at {field!r}, which {file.kind} does not have."
-                line = line_of(path, ("rules", number, "field"))
-                faults.append(ConfigError(problem, file=path, line=line, value=field, valid=columns))
-        if rule.name in taken:
-            line = line_of(path, ("rules", number, "name"))
-            faults.append(ConfigError(f"The rule name {rule.name!r} stands there twice.", file=path, line=line))
-        taken.add(rule.name)
-    return faults
