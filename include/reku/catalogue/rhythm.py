@@ -33,6 +33,11 @@ class Rhythm(StrEnum):
     HALBJAEHRLICH = "HALBJAEHRLICH"
     JAEHRLICH = "JAEHRLICH"
 
+    @property
+    def longest_period(self) -> int:
+        """Days that one delivery may have to cover; a single one is taken to cover a year."""
+        return _WEEKS.get(self, 0) * 7 or _MONTHS.get(self, 0) * 31 or (1 if self is Rhythm.TAEGLICH else 366)
+
 
 _WEEKS = {Rhythm.WOECHENTLICH: 1, Rhythm.ZWEIWOECHENTLICH: 2}
 _MONTHS = {Rhythm.MONATLICH: 1, Rhythm.QUARTALSWEISE: 3, Rhythm.HALBJAEHRLICH: 6, Rhythm.JAEHRLICH: 12}

@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from reku.records.contract import Conditions
 from reku.records.times import parse_date
+
+
+def _compiles(regex: str) -> str:
+    try:
+        re.compile(regex)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return regex
 
 
 class Strict(BaseModel):
@@ -44,14 +52,16 @@ class Pattern(Strict):
     kind: Literal["pattern"] = "pattern"
     regex: str
 
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        return value
+    _regex_compiles = field_validator("regex")(_compiles)
+
+
+class Without(Strict):
+    """No part of the value matches a regular expression."""
+
+    kind: Literal["without"] = "without"
+    regex: str
+
+    _regex_compiles = field_validator("regex")(_compiles)
 
 
 class Among(Strict):
@@ -81,6 +91,21 @@ class NumberBetween(Strict):
     maximum: int | None = None
 
 
+class InSteps(Strict):
+    """One of the whole numbers `first`, `first` + `step` … `last`; what is no whole number breaks other rules."""
+
+    kind: Literal["in_steps"] = "in_steps"
+    first: int
+    step: int = Field(ge=2)
+    last: int
+
+    @model_validator(mode="after")
+    def _last_is_reached(self) -> InSteps:
+        if self.last <= self.first or (self.last - self.first) % self.step:
+            raise ValueError(f"steps of {self.step} from {self.first} on do not reach {self.last}")
+        return self
+
+
 class Day(Strict):
     """A day TT.MM.JJJJ that the calendar has."""
 
@@ -99,6 +124,18 @@ class DayBetween(Strict):
     def _is_day(cls, value: str) -> str:
         parse_date(value)
         return value
+
+
+class DayAroundDelivery(Strict):
+    """A day near the delivery; what is no day breaks `day` and not this.
+
+    From `before` days before the day that the delivery was made on, to `after` days after the time that it covers:
+    one period of its order's rhythm (`Expected.covers`).
+    """
+
+    kind: Literal["day_around_delivery"] = "day_around_delivery"
+    before: int = Field(ge=0)
+    after: int = Field(ge=0)
 
 
 class Moment(Strict):
@@ -138,12 +175,15 @@ Check = Annotated[
     | EmptyUnless
     | MaxLength
     | Pattern
+    | Without
     | Among
     | Unique
     | WholeNumber
     | NumberBetween
+    | InSteps
     | Day
     | DayBetween
+    | DayAroundDelivery
     | Moment
     | NotBefore
     | Address
