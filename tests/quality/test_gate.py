@@ -15,7 +15,7 @@ from reku.errors import StageError
 from reku.quality.gate import GateResult, validate
 from reku.quality.release import release
 from reku.settings import settings
-from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, rejects
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, rejects, rule_counts
 from tests import banks, world
 
 
@@ -73,6 +73,30 @@ def test_bad_rows_are_listed_once_with_all_their_faults(bank: sa.Engine) -> None
     assert "niemand" not in reject.advice  # a wrong address is still personal data
     assert len(result.warnings) == 1  # the person stands in the delivery twice
     assert "0000000007" not in result.warnings[0]
+
+
+@pytest.mark.parametrize(("good", "refused"), [(40, False), (3, True)])
+def test_what_every_rule_found_is_counted(bank: sa.Engine, good: int, refused: bool) -> None:
+    people = [*_people(good), world.reku_fields(98, Anrede="9"), world.reku_fields(99, Anrede="")]
+    delivery = world.delivery_file(bank, world.order(bank), people)
+    with bank.begin() as connection:  # an earlier verdict on the same delivery
+        old = dict.fromkeys(("rule", "field", "check", "severity", "code", "advice"), "old")
+        connection.execute(
+            sa.insert(rule_counts).values(
+                delivery_id=delivery, number=1, institute=world.BLZ, looked_at=7, broken=7, **old
+            )
+        )
+    assert validate(bank, delivery).refused is refused
+    with bank.connect() as connection:
+        counts = connection.execute(sa.select(rule_counts).order_by(rule_counts.c.number)).all()
+    assert [row.number for row in counts] == list(range(1, len(counts) + 1))
+    assert [
+        (row.rule, row.check, row.severity, row.code, row.looked_at, row.broken) for row in counts if row.broken
+    ] == [
+        ("Anrede.required.1", "required", "reject", "PFLICHTFELD", good + 2, 1),
+        ("Anrede.among.2", "among", "reject", "WERT", good + 1, 1),
+    ]
+    assert {row.institute for row in counts} == {world.BLZ}
 
 
 def test_a_row_with_very_many_faults_still_fits_into_a_receipt(bank: sa.Engine) -> None:

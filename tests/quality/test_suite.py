@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -15,9 +15,12 @@ from reku.records import FaultCode, Head, RecordFile, contracts, row_faults
 from tests import world
 
 LONG = "x" * 300
+DAY = date(2026, 11, 22)
 EXPECTED = {
-    "REKU": Expected(world.BLZ, world.ORDER, "MCAG002", frozenset(), must_choose=False),
-    "IAMW": Expected(world.BLZ, world.APPROACH, "MCAC120", frozenset({"SCOM_NEUES_GIROKONTO"}), must_choose=False),
+    "REKU": Expected(world.BLZ, world.ORDER, "MCAG002", frozenset(), must_choose=False, day=DAY),
+    "IAMW": Expected(
+        world.BLZ, world.APPROACH, "MCAC120", frozenset({"SCOM_NEUES_GIROKONTO"}), must_choose=False, day=DAY
+    ),
 }
 
 # kind, what is changed in a good row, then the field and code by which it is rejected
@@ -149,6 +152,20 @@ def test_good_rows_pass(kind: str) -> None:
     assert _broken(kind, [_row(kind, number, **changes) for number, changes in enumerate(rows, start=1)]) == []
 
 
+def test_every_rule_answers_with_how_many_rows_it_looked_at() -> None:
+    rules = rules_for(contracts()["REKU"], "")
+    rows = [_row("REKU", 1), _row("REKU", 2, Anrede=""), _row("REKU", 3, EMail=" "), _row("REKU", 4, EMail="x")]
+    found = judge(tuple(rows[0]), [list(row.values()) for row in rows], [3, 4, 5, 6], rules, EXPECTED["REKU"])
+    assert [finding.rule for finding in found] == list(rules)
+    counts = {finding.rule.name: (finding.looked_at, finding.lines) for finding in found}
+    assert counts["Anrede.required.1"] == (4, (4,))
+    assert counts["Anrede.among.2"] == (3, ())
+    assert counts["Nachname.required.1"] == (4, ())
+    assert counts["EMail.address.3"] == (3, (6,))
+    assert counts["Berater_Bild.max_length.1"] == (0, ())
+    assert [finding.looked_at for finding in judge((), [], [], rules, EXPECTED["REKU"])] == [0] * len(rules)
+
+
 def test_a_repeated_reference_rejects_all_rows_but_the_first() -> None:
     rows = [_row("REKU", n, Referenz="R-1") for n in (1, 2, 3)] + [_row("REKU", 4)]
     assert _broken("REKU", rows) == [("reject", "Referenz", "DUBLETTE", 4), ("reject", "Referenz", "DUBLETTE", 5)]
@@ -163,7 +180,7 @@ def test_warnings_keep_nobody_out() -> None:
 
 
 def test_a_choice_of_media_makes_the_content_key_mandatory() -> None:
-    several = Expected(world.BLZ, world.APPROACH, "MCAC120", frozenset({"SCOM_A", "SCOM_B"}), must_choose=True)
+    several = Expected(world.BLZ, world.APPROACH, "MCAC120", frozenset({"SCOM_A", "SCOM_B"}), must_choose=True, day=DAY)
     rows = [_row("IAMW", 1), _row("IAMW", 2, Content_Schluessel="SCOM_B")]
     assert _broken("IAMW", rows, several) == [("reject", "Content_Schluessel", "WERT", 3)]
 

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from fsspec.core import url_to_fs
 
 from reku.catalogue import Institute, institutes, media
+from reku.clock import berlin
 from reku.errors import StageError
 from reku.quality.figures import measure
 from reku.quality.rule_files import rules_for
@@ -28,7 +29,7 @@ from reku.records import FaultCode, RecordFile, contracts, read
 from reku.records.times import parse_date
 from reku.settings import required, settings
 from reku.store.bulk import copy_rows
-from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, orders, rejects
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, orders, rejects, rule_counts
 
 logger = logging.getLogger(__name__)
 
@@ -148,6 +149,7 @@ def _expected(delivery: sa.Row[Any]) -> Expected:
         occasion=delivery.order_occasion,
         media=frozenset(media()),
         must_choose=campaign is not None and len(campaign.send_media) > 1,
+        day=berlin(delivery.created_at).date(),
     )
 
 
@@ -170,8 +172,10 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], file: RecordFile, findings:
         ).one()
         if (known := _known(current)) is not None:  # another try of the same task was faster
             return known
-        # A refused original that is read again brings its old rejects along.
+        # A refused original that is read again brings its old rejects and counts along.
         connection.execute(sa.delete(rejects).where(rejects.c.delivery_id == delivery.id))
+        connection.execute(sa.delete(rule_counts).where(rule_counts.c.delivery_id == delivery.id))
+        connection.execute(sa.insert(rule_counts), _counts(delivery, findings))
         copy_rows(connection, rejects, _REJECT_COLUMNS, _rejects(delivery, file, faults))
         if not verdict.refused:
             copy_rows(connection, delivery_rows, _ROW_COLUMNS, _accepted(delivery, file, faults))
@@ -228,7 +232,7 @@ def _verdict(
     warnings = tuple(
         f"{len(finding.lines)} rows break the rule {finding.rule.name!r} ({finding.rule.field}); they go on"
         for finding in findings
-        if finding.rule.severity == Severity.WARN
+        if finding.rule.severity == Severity.WARN and finding.lines
     )
     if code:
         return GateResult(delivery.id, rows, 0, rows, True, warnings, code, advice)
@@ -238,7 +242,7 @@ def _verdict(
 def _refusal(limit: float, rows: int, bad: int, findings: Sequence[Finding]) -> tuple[str, str]:
     """Fehler_Code and advice if the whole delivery is refused, else two empty texts."""
     for finding in findings:
-        if finding.rule.severity == Severity.REFUSE:
+        if finding.rule.severity == Severity.REFUSE and finding.lines:
             advice = f"{finding.rule.field}: {finding.rule.advice} ({len(finding.lines)} Zeilen)"
             return finding.rule.code.value, advice[:LONGEST_ADVICE]
     if bad <= Decimal(str(limit)) * rows:  # 0.29 * 100 is 28.999999999999996 as a float
@@ -253,6 +257,25 @@ def _refusal(limit: float, rows: int, bad: int, findings: Sequence[Finding]) -> 
         "Datei berichtigen und mit gleicher Nummer liefern"
     )
     return FaultCode.FEHLERQUOTE.value, advice[:LONGEST_ADVICE]
+
+
+def _counts(delivery: sa.Row[Any], findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "delivery_id": delivery.id,
+            "number": number,
+            "institute": delivery.institute,
+            "rule": finding.rule.name,
+            "field": finding.rule.field,
+            "check": finding.rule.check.kind,
+            "severity": finding.rule.severity.value,
+            "code": finding.rule.code.value,
+            "advice": finding.rule.advice,
+            "looked_at": finding.looked_at,
+            "broken": len(finding.lines),
+        }
+        for number, finding in enumerate(findings, start=1)
+    ]
 
 
 def _rejects(

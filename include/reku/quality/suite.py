@@ -24,6 +24,9 @@ from reku.records.times import parse_date, parse_moment
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
+_ON_EMPTY = (checks.Required, checks.MediumChoice)
+"""Checks that an empty field can break."""
+
 _GX_SEVERITY = {Severity.REFUSE: "critical", Severity.REJECT: "warning", Severity.WARN: "info"}
 _COMPLETE = {
     # The frame's index holds the line numbers; without named index columns GX lists the index of every bad row.
@@ -37,7 +40,8 @@ _COMPLETE = {
 class Expected:
     """What the rows of one delivery are held against, besides their contract.
 
-    `media`: keys of all media; `must_choose`: the order's campaign has several, so that each row names one.
+    `media`: keys of all media; `must_choose`: the order's campaign has several, so that each row names one; `day`: when
+    the delivery was made (Berlin).
     """
 
     institute: str
@@ -45,14 +49,19 @@ class Expected:
     occasion: str
     media: AbstractSet[str]
     must_choose: bool
+    day: date
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that was broken, and the line number of every row that breaks it, ascending."""
+    """What a rule found: the line number of every row that breaks it, ascending, and how many rows it looked at.
+
+    It looks at the rows whose field is filled; one that an empty field can break looks at all of them.
+    """
 
     rule: Rule
     lines: tuple[int, ...]
+    looked_at: int
 
 
 def judge(
@@ -62,13 +71,13 @@ def judge(
     by: Sequence[Rule],
     expected: Expected,
 ) -> list[Finding]:
-    """Hold rows against rules; the findings come in the order of the rules `by`.
+    """Hold rows against rules; one finding for each rule, in the order of the rules `by`.
 
     `columns` names the cells of each row, `lines` the line number of each row in its file. A field that the file has
     no column for counts as empty. Raises StageError if GX could not carry out a rule: nothing passes unchecked.
     """
     if not rows or not by:
-        return []
+        return [Finding(rule, (), 0) for rule in by]
     gx, gxe, types, pd = _libraries()
     frame = pd.DataFrame(_cells(columns, rows, by), index=list(lines), dtype=object)
     expectations = [_expectation(gxe, frame, rule, expected, {"rule": number}) for number, rule in enumerate(by)]
@@ -92,7 +101,11 @@ def judge(
         raise StageError(
             f"The gate carried out {len(broken)} of {len(by)} rules, so nothing was written. Clear the task."
         )
-    return [Finding(rule, broken[number]) for number, rule in enumerate(by) if broken[number]]
+    filled = frame.notna().sum()
+    return [
+        Finding(rule, broken[number], len(rows) if isinstance(rule.check, _ON_EMPTY) else int(filled[rule.field]))
+        for number, rule in enumerate(by)
+    ]
 
 
 def _libraries() -> tuple[Any, Any, Any, Any]:
@@ -163,19 +176,6 @@ def _test(rule: Rule, expected: Expected) -> Callable[..., bool]:
             return lambda value: value == "" or _number(value) is not None
         case checks.NumberBetween(minimum=minimum, maximum=maximum):
             return lambda value: (number := _number(value)) is None or _between(number, minimum, maximum)
-        case checks.Day():
-            return lambda value: value == "" or _day(value) is not None
-        case checks.DayBetween(first=first, last=last):
-            earliest, latest = parse_date(first), parse_date(last)
-            return lambda value: (day := _day(value)) is None or earliest <= day <= latest
-        case checks.Moment():
-            return lambda value: value == "" or _parses(parse_moment, value)
-        case checks.NotBefore():
-            return _not_before
-        case checks.Address():
-            return lambda value: value == "" or is_valid(value)
-        case checks.MediumChoice():
-            return lambda value: not expected.must_choose if value == "" else value in expected.media
         case _:
             raise TypeError(f"rule {rule.name}: {rule.check.kind} is an expectation of GX's own")
 
