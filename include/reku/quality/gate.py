@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from fsspec.core import url_to_fs
 
 from reku.catalogue import Institute, institutes, media
+from reku.catalogue.rhythm import Rhythm
 from reku.clock import berlin
 from reku.errors import StageError
 from reku.quality.figures import measure
@@ -81,7 +82,7 @@ def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
 
 
 def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
-    """The delivery with its file and its order's occasion. Raises StageError if it is unknown or parked."""
+    """The delivery with its file and its order's occasion and rhythm. Raises StageError if it is unknown or parked."""
     with engine.connect() as connection:
         found = connection.execute(
             sa.select(
@@ -91,6 +92,7 @@ def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
                 files.c.stored_as,
                 files.c.moving_from,
                 orders.c.occasion.label("order_occasion"),
+                orders.c.rhythm.label("order_rhythm"),
             )
             .join(files, files.c.id == deliveries.c.file_id)
             .outerjoin(orders, orders.c.id == deliveries.c.order_id)
@@ -150,6 +152,7 @@ def _expected(delivery: sa.Row[Any]) -> Expected:
         media=frozenset(media()),
         must_choose=campaign is not None and len(campaign.send_media) > 1,
         day=berlin(delivery.created_at).date(),
+        covers=Rhythm(delivery.order_rhythm).longest_period,
     )
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from reku.addresses import is_valid
@@ -41,7 +41,7 @@ class Expected:
     """What the rows of one delivery are held against, besides their contract.
 
     `media`: keys of all media; `must_choose`: the order's campaign has several, so that each row names one; `day`: when
-    the delivery was made (Berlin).
+    the delivery was made (Berlin); `covers`: days from then on whose occasions it may hold, by the order's rhythm.
     """
 
     institute: str
@@ -50,6 +50,7 @@ class Expected:
     media: AbstractSet[str]
     must_choose: bool
     day: date
+    covers: int = 0
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,26 @@ def _test(rule: Rule, expected: Expected) -> Callable[..., bool]:
             return lambda value: value == "" or _number(value) is not None
         case checks.NumberBetween(minimum=minimum, maximum=maximum):
             return lambda value: (number := _number(value)) is None or _between(number, minimum, maximum)
+        case checks.InSteps(first=least, step=step, last=most):
+            return lambda value: (number := _number(value)) is None or number in range(least, most + 1, step)
+        case checks.Without(regex=regex):
+            unwanted = re.compile(regex)
+            return lambda value: unwanted.search(value) is None
+        case checks.Day():
+            return lambda value: value == "" or _day(value) is not None
+        case checks.DayBetween(first=first, last=last):
+            earliest, latest = parse_date(first), parse_date(last)
+            return lambda value: (day := _day(value)) is None or earliest <= day <= latest
+        case checks.DayAroundDelivery(before=before, after=after):
+            return _near_delivery(expected, before, after)
+        case checks.Moment():
+            return lambda value: value == "" or _parses(parse_moment, value)
+        case checks.NotBefore():
+            return _not_before
+        case checks.Address():
+            return lambda value: value == "" or is_valid(value)
+        case checks.MediumChoice():
+            return lambda value: not expected.must_choose if value == "" else value in expected.media
         case _:
             raise TypeError(f"rule {rule.name}: {rule.check.kind} is an expectation of GX's own")
 
@@ -190,6 +211,12 @@ def _number(value: str) -> int | None:
 
 def _between(number: int, minimum: int | None, maximum: int | None) -> bool:
     return (minimum is None or number >= minimum) and (maximum is None or number <= maximum)
+
+
+def _near_delivery(expected: Expected, before: int, after: int) -> Callable[[str], bool]:
+    first = expected.day - timedelta(days=before)
+    last = expected.day + timedelta(days=expected.covers + after)
+    return lambda value: (day := _day(value)) is None or first <= day <= last
 
 
 def _not_before(value: str, other: str) -> bool:
