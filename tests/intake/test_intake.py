@@ -248,14 +248,24 @@ def test_a_lost_database_connection_ends_the_scan(bank: Bank, monkeypatch: pytes
     assert sorted(number for number, _, _ in bank.deliveries()) == [1, 2, 3]
 
 
-NASTY = [
+MISNAMED = [
     "reku_99950001_R0004711_000017_20261122021500.CSV",
-    "reku_99950001_R0004711_000017_20261122021500.csv ",
-    "reku_99950001_R0004711_000017_20261122021500.csv\n",
     "reku_99950001_r0004711_000017_20261122021500.csv",
     "reku_99950001_R0004711_17_20261122021500.csv",
     "Reku_99950001_R0004711_000017_20261122021500.csv",
     "reku_99950001_R0004711_000017_20261122021500.csv.bak",
+    "vreku_99950001_R0004711.csv",
+    "viam_I0000815.csv",
+    "iamw_9995000_I0000815_000003_20261122022000.csv",
+]
+"""Names that tell what the sender meant, and that a receipt may have."""
+NASTY = [
+    *MISNAMED,
+    "reku_99950001_R0004711_000017_20261122021500.csv ",
+    "reku_99950001_R0004711_000017_20261122021500.csv\n",
+    "vreku_99950001_RÜCK_20261105213000.csv",
+    "reku_" + "x" * 100 + ".csv",
+    "rekursion.txt",
     "reku_٩٩٩٥٠٠٠١_R0004711_000017_20261122021500.csv",
     "response_99950001_000112_20261122220000.csv",
     "quittung_reku_99950001_R0004711_000018_20261123021500.csv",
@@ -292,10 +302,29 @@ def test_a_file_nobody_knows_goes_to_fehler_and_is_seen(
     assert file.file_name == name or len(name.encode()) > 60
     assert (bank.root / file.stored_as).read_bytes() == b"\x00\xff"
     assert Path(file.stored_as).parts[:2] == (BLZ, "fehler")
-    assert bank.names("eingang") == bank.names("in_arbeit") == bank.names("ausgang") == []
+    assert bank.names("eingang") == bank.names("in_arbeit") == []
+    assert bank.names("ausgang") == ([f"quittung_{name}"] if name in MISNAMED else [])
     assert name not in caplog.text
     assert f"Institute {BLZ}: 2 files that no contract knows lie in fehler/." in intake.problems
     assert intake.counts == {"UNKNOWN": 2}
+
+
+def test_the_sender_of_a_misnamed_file_is_told_how_it_should_be_called(bank: Bank) -> None:
+    name = bank.put("vreku_99950001_R0004711.csv", bank.control_bytes())
+    bank.scan()
+    assert bank.receipt(name) == [
+        {
+            "Ebene": "DATEI",
+            "Status": "ABGELEHNT",
+            "Zeile": "",
+            "Referenz": "",
+            "Feld": "",
+            "Fehler_Code": "DATEINAME",
+            "Hinweis": "Der Dateiname passt zu keiner vereinbarten Datei; erwartet wie "
+            "vreku_99950001_R0004711_20261105213000.csv. Mit richtigem Namen neu liefern.",
+        }
+    ]
+    assert bank.rows(tables.orders) == []
 
 
 def test_a_name_that_is_no_text_is_taken_too(bank: Bank) -> None:

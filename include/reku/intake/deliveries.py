@@ -10,6 +10,7 @@ import hashlib
 import io
 import logging
 import zlib
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -92,7 +93,10 @@ def read_and_judge(
         file = read(contract, data, environment=settings().environment, file_name=file_name)
     except FileRefused as refused:
         return None, Judgement(DeliveryState.REFUSED, refused.faults, judging.order_of(connection, key))
-    return file, judging.judge(connection, key, file.head.created_at)
+    judgement = judging.judge(connection, key, file.head.created_at)
+    if judgement.state == DeliveryState.REGISTERED:
+        judgement = replace(judgement, faults=judgement.faults + file.warnings)
+    return file, judgement
 
 
 def standing(institute: Institute, judgement: Judgement, created_at: datetime) -> dict[str, Any]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,16 +31,16 @@ _HOME = {
 
 @dataclass(frozen=True)
 class Arrived:
-    """A claimed file, read whole: its name in `in_arbeit/`, its bytes as they arrived, and when they were read."""
+    """A claimed file: its name in `in_arbeit/`, its bytes as they arrived, and when they were read.
+
+    Of a file that is larger than any of its kind may be, `data` is only the beginning, with one byte too many.
+    `sha256` (64 hex digits) goes over all of it.
+    """
 
     name: str
     data: bytes
     received_at: datetime
-
-    @property
-    def sha256(self) -> str:
-        """64 hex digits over the bytes as they arrived."""
-        return hashlib.sha256(self.data).hexdigest()
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -54,9 +53,13 @@ class Ruling:
     receipt: tuple[Line, ...] = ()
 
 
-def arrive(folders: Folders, name: str) -> Arrived:
-    """Read a claimed file. Raises OSError if the storage fails; the file stays where it is."""
-    return Arrived(name, folders.read(folders.path(places.AT_WORK, name)), clock.now())
+def arrive(folders: Folders, name: str, most: int) -> Arrived:
+    """Read a claimed file that may have `most` bytes, however many it has.
+
+    Raises OSError if the storage fails; the file stays where it is.
+    """
+    data, sha256 = folders.read_most(folders.path(places.AT_WORK, name), most + 1)
+    return Arrived(name, data, clock.now(), sha256)
 
 
 def fix(connection: sa.Connection, folders: Folders, arrived: Arrived, kind: str, ruling: Ruling) -> int:

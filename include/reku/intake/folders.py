@@ -34,6 +34,7 @@ ALL = (INBOX, AT_WORK, ARCHIVE, FAULTY, PARKED, OUTBOX)
 
 MARKER = ".ok"
 DRAFT = ".tmp"
+_BLOCK = 1 << 20
 _LONGEST_NAME = 200  # file systems allow 255 bytes; a suffix against collisions must still fit
 
 
@@ -185,6 +186,17 @@ class Folders:
         """The bytes of a file. Raises FileNotFoundError."""
         data: bytes = self._files.cat_file(self._full(path))
         return data
+
+    def read_most(self, path: str, most: int) -> tuple[bytes, str]:
+        """The first `most` bytes of a file, and the SHA-256 of all of it. Raises FileNotFoundError."""
+        kept, size, sha256 = [], 0, hashlib.sha256()
+        with self._files.open(self._full(path), "rb") as stream:
+            while block := stream.read(_BLOCK):
+                sha256.update(block)
+                if size < most:
+                    kept.append(block[: most - size])
+                size += len(block)
+        return b"".join(kept), sha256.hexdigest()
 
     def settle(self, source: str, target: str) -> None:
         """Move an original to its place, if it is not there yet; never over another file.

@@ -7,7 +7,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from reku.catalogue.institute import CoreSystem
 from reku.errors import RekuError, StageError
 from reku.intake import control_files, deliveries, filing
 from reku.intake import folders as places
-from reku.intake.filing import Arrived, Ruling
+from reku.intake.filing import Ruling
 from reku.intake.folders import Folders
 from reku.intake.lock import locked
-from reku.intake.receipts import refusal
-from reku.records import Contract, Fault, FaultCode, match_name
+from reku.intake.receipts import KIND, Line, receipt_name, refusal
+from reku.records import Contract, Fault, FaultCode, contracts, match_name
 from reku.settings import settings
 from reku.store.tables import FileVerdict
 
@@ -228,7 +228,7 @@ class _Scan:
         for known in controls:
             with _guarded(self.report, f"control file {known.name}", self.connection):
                 if not self._refused_elsewhere(known):
-                    arrived = filing.arrive(self.folders, known.name)
+                    arrived = filing.arrive(self.folders, known.name, known.contract.max_bytes)
                     read.append(
                         (control_files.read_control_file(self.institute, known.contract, known.groups, arrived), known)
                     )
@@ -247,22 +247,32 @@ class _Scan:
         return True
 
     def _refuse_foreign(self, known: _Known) -> tuple[int, Ruling]:
-        advice = f"Die Datei gehört nach ihrem Namen in den Eingang von {known.groups['blz']}."
-        fault = Fault(FaultCode.WIDERSPRUCH, field="BLZ", advice=advice)
-        arrived = filing.arrive(self.folders, known.name)
+        named = known.groups["blz"]
+        if named in institutes():
+            code, advice = FaultCode.WIDERSPRUCH, f"Die Datei gehört nach ihrem Namen in den Eingang von {named}."
+        else:
+            code = FaultCode.INSTITUT_UNBEKANNT
+            advice = f"Das Institut {named} im Dateinamen ist hier nicht eingerichtet. BLZ im Dateinamen prüfen."
+        fault = Fault(code, field="BLZ", advice=advice)
+        arrived = filing.arrive(self.folders, known.name, 0)
         ruling = Ruling(FileVerdict.REFUSED, fault.code, fault.advice, refusal([fault]))
         return filing.fix(self.connection, self.folders, arrived, known.contract.kind, ruling), ruling
 
     def _take_delivery(self, known: _Known) -> tuple[int, Ruling]:
         if known.groups["blz"] != self.institute.blz:
             return self._refuse_foreign(known)
-        arrived = filing.arrive(self.folders, known.name)
+        arrived = filing.arrive(self.folders, known.name, known.contract.max_bytes)
         return deliveries.take(self.connection, self.institute, self.folders, known.contract, known.groups, arrived)
 
     def _take_unknown(self, name: str) -> tuple[int, Ruling]:
-        arrived: Arrived = filing.arrive(self.folders, name)
-        advice = "Der Dateiname passt zu keiner vereinbarten Datei."
-        ruling = Ruling(FileVerdict.UNKNOWN, FaultCode.DATEINAME, advice)
+        arrived = filing.arrive(self.folders, name, 0)
+        fault = Fault(FaultCode.DATEINAME, advice="Der Dateiname passt zu keiner vereinbarten Datei.")
+        receipt: tuple[Line, ...] = ()
+        if (meant := _meant(places.shown_name(name))) is not None:
+            advice = f"{fault.advice[:-1]}; erwartet wie {meant.file_name_example}. Mit richtigem Namen neu liefern."
+            fault = replace(fault, advice=advice)
+            receipt = refusal([fault])
+        ruling = Ruling(FileVerdict.UNKNOWN, fault.code, fault.advice, receipt)
         return filing.fix(self.connection, self.folders, arrived, "", ruling), ruling
 
     def _unpark(self) -> None:
@@ -294,6 +304,14 @@ class _Scan:
     def _settle(self, file_id: int) -> None:
         with self.connection.begin():
             filing.settle(self.connection, self.folders, file_id)
+
+
+def _meant(name: str) -> Contract | None:
+    """The contract that the sender of a misnamed file seems to have meant; None if a receipt could not be named."""
+    if contracts()[KIND].match(receipt_name(name)) is None:
+        return None
+    word = name.partition("_")[0].upper()
+    return contracts()[word] if word in (*CONTROL_KINDS, *DELIVERY_KINDS) else None
 
 
 @contextmanager

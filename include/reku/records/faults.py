@@ -23,7 +23,7 @@ class FaultCode(StrEnum):
     # The file as a whole
     LEER = "LEER", "the file is empty"
     ZU_GROSS = "ZU_GROSS", "the unpacked file is larger than allowed"
-    ARCHIV = "ARCHIV", "the gzip archive is broken or incomplete"
+    ARCHIV = "ARCHIV", "the gzip archive is broken or incomplete, or the file is packed another way"
     ZEICHENSATZ = "ZEICHENSATZ", "a byte or character that the agreed encoding does not have"
     ZEILENENDE = "ZEILENENDE", "a carriage return without a line feed"
     STEUERZEICHEN = "STEUERZEICHEN", "a control character (NUL, tab …)"

@@ -27,6 +27,8 @@ LONGEST_LINE = 100_000
 MOST_COLUMNS = 200
 
 _BOM = b"\xef\xbb\xbf"
+_PACKED = (b"\x1f\x8b", b"PK\x03\x04")
+"""How files begin that are packed by gzip, or by zip as Excel's are."""
 _CONTROL = re.compile(f"[{CONTROL}]")
 HEAD = (
     "Dateiart",
@@ -104,6 +106,8 @@ def _named(contract: Contract, file_name: str | None) -> dict[str, str]:
 
 def _unpacked(contract: Contract, data: bytes, file_name: str | None) -> bytes:
     """The plain bytes, never more of them than the contract allows, however small the archive is."""
+    if len(data) > contract.max_bytes:  # an archive too
+        raise _too_big(contract)
     if contract.gzip and file_name is not None and file_name.endswith(".gz"):
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as archive:
@@ -111,15 +115,24 @@ def _unpacked(contract: Contract, data: bytes, file_name: str | None) -> bytes:
         except (OSError, EOFError, zlib.error):
             advice = "Das gzip-Archiv ist beschädigt oder unvollständig. Bitte neu packen und vollständig übertragen."
             raise FileRefused([Fault(FaultCode.ARCHIV, advice=advice)]) from None
+    elif data.startswith(_PACKED):
+        packed = ", gepackt nur mit gzip und Namensende .gz" if contract.gzip else ", ungepackt"
+        advice = f"Das ist keine CSV-Datei, sondern ein Archiv oder eine Excel-Datei. Bitte als CSV liefern{packed}."
+        raise FileRefused([Fault(FaultCode.ARCHIV, advice=advice)])
     if len(data) > contract.max_bytes:
-        advice = (
-            f"Die Datei ist entpackt größer als {contract.max_bytes} Bytes. Bitte auf mehrere Lieferungen verteilen."
-        )
-        raise FileRefused([Fault(FaultCode.ZU_GROSS, advice=advice)])
+        raise _too_big(contract)
     return data
 
 
+def _too_big(contract: Contract) -> FileRefused:
+    advice = f"Die Datei ist entpackt größer als {contract.max_bytes} Bytes. Bitte auf mehrere Lieferungen verteilen."
+    return FileRefused([Fault(FaultCode.ZU_GROSS, advice=advice)])
+
+
 def _decoded(data: bytes, encoding: str, offset: int) -> str:
+    if encoding != "utf-8" and data.startswith(_BOM):
+        advice = f"Die Datei beginnt mit der Kennung von utf-8 (BOM). Bitte in {encoding} liefern."
+        raise FileRefused([Fault(FaultCode.ZEICHENSATZ, 1, advice=advice)])
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
