@@ -81,13 +81,13 @@ def _column_checks(column: Column, contract: Contract) -> list[tuple[Check, Faul
         advice = f"nur füllen, wenn {_condition(column.allowed_when)}"
         checks.append((EmptyUnless(when=column.allowed_when), FaultCode.WERT, advice))
     checks.extend(_type_checks(column))
-    own = column.advice[:120] or "Schreibweise laut Dateibeschreibung verwenden"
+    own = (column.advice or f"wie {column.example} schreiben")[:120]
     if column.characters is not None:
         checks.append((Pattern(regex=f"[{column.characters}]*"), column.fault, own))
     if column.pattern is not None:
         checks.append((Pattern(regex=column.pattern), column.fault, own))
     if column.address:
-        checks.append((Address(), FaultCode.ADRESSE, "gültige Mailadresse angeben"))
+        checks.append((Address(), FaultCode.ADRESSE, "genau eine gültige Mailadresse angeben"))
     if column.equals_head is not None:
         checks.append((AsExpected(of=column.equals_head), FaultCode.WIDERSPRUCH, "Wert des Kopfsatzes V verwenden"))
     if column.not_before is not None:
