@@ -81,7 +81,8 @@ def _column_checks(column: Column, contract: Contract) -> list[tuple[Check, Faul
         advice = f"nur füllen, wenn {_condition(column.allowed_when)}"
         checks.append((EmptyUnless(when=column.allowed_when), FaultCode.WERT, advice))
     checks.extend(_type_checks(column))
-    own = (column.advice or f"wie {column.example} schreiben")[:120]
+    like = f"wie {column.example} schreiben" if column.example else "Schreibweise laut Dateibeschreibung verwenden"
+    own = (column.advice or like)[:120]
     if column.characters is not None:
         checks.append((Pattern(regex=f"[{column.characters}]*"), column.fault, own))
     if column.pattern is not None:
