@@ -131,9 +131,9 @@ def delivery(
     """A good delivery of these rows, or of so many good ones."""
     fields = world.reku_fields if kind == "REKU" else world.iamw_fields
     listed = [fields(n, number, order) for n in range(1, rows + 1)] if isinstance(rows, int) else rows
-    columns = list(fields())
+    columns = list(dict.fromkeys(name for row in (fields(), *listed) for name in row))
     head = Head(kind, "1", BLZ, order, f"{number:06d}", made, "FI", "EMMA", "T")
-    return write(contracts()[kind], head, columns, [[row[name] for name in columns] for row in listed])
+    return write(contracts()[kind], head, columns, [[row.get(name, "") for name in columns] for row in listed])
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, **changes: Any) -> None:
