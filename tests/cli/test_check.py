@@ -18,6 +18,9 @@ def config(tmp_path: Path, reku_settings: Path, monkeypatch: pytest.MonkeyPatch)
     folder = tmp_path / "include"
     for name in ("contracts", "expectations", "templates/shared", "templates/scom/geburtstag"):
         shutil.copytree(INCLUDE / name, folder / name)
+    for rules in (folder / "expectations/occasions").iterdir():
+        if rules.stem != "MCAG002":
+            rules.unlink()
     shutil.copy(INCLUDE / "bounces.yaml", folder)
     for name in ("occasions/MCAG002.yaml", "institutes/99990001.yaml"):
         (folder / name).parent.mkdir()
@@ -63,6 +66,12 @@ def test_a_whole_configuration(reku: Reku, config: Path) -> None:
         ("contracts/viam.yaml", "kind:", "kint:", ["viam.yaml:", "Did you mean 'kind'"]),
         ("contracts/response.yaml", "kind: RESPONSE", "kind: RESPONCE", ["no contract of kind RESPONSE"]),
         ("expectations/reku.yaml", "kind: REKU", "kind: REKUU", ["expectations/reku.yaml:", "Did you mean 'REKU'"]),
+        (
+            "expectations/occasions/MCAG002.yaml",
+            "in_steps",
+            "in_stepps",
+            ["MCAG002.yaml:", "Did you mean 'in_steps'"],
+        ),
         ("bounces.yaml", "rules:", "rulez:", ["bounces.yaml:", "Did you mean 'rules'"]),
         (
             "templates/scom/geburtstag/mail.txt",
@@ -84,6 +93,17 @@ def test_every_room_has_its_faults_named(
     found = json.loads(reku("check", "--json").stdout)["faults"]
     assert len(found) == len(done.stdout.splitlines())
     assert all(fault["text"] in done.stdout for fault in found)
+
+
+def test_a_standard_occasion_without_rules(reku: Reku, config: Path) -> None:
+    file = config / "expectations/occasions/MCAG002.yaml"
+    file.rename(file.with_stem("MCAG0002"))
+    missing, unknown = sorted(json.loads(reku("check", "--json").stdout)["faults"], key=lambda fault: fault["file"])[
+        ::-1
+    ]
+    assert Path(missing["file"]).name == "MCAG002.yaml"
+    assert "none:" in missing["problem"]
+    assert (Path(unknown["file"]).name, unknown["suggestion"]) == ("MCAG0002.yaml", "MCAG002")
 
 
 def test_a_missing_medium(reku: Reku, config: Path) -> None:

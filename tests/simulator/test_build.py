@@ -53,7 +53,7 @@ def test_every_fate_and_reason_is_there_in_both_banks(world: World) -> None:
         found = {(row.fate, row.reason) for row in world.rows() if row.order.institute == bank}
         withheld = ("KEINE_EINWILLIGUNG", "ADRESSE_UNGUELTIG", "ABGEMELDET", "ZRUE", "ABGELAUFEN", "DUBLETTE")
         assert {(Fate.WITHHELD, reason) for reason in withheld} <= found
-        assert {(Fate.REJECTED, code) for code in ("PFLICHTFELD", "ADRESSE", "FORMAT")} <= found
+        assert {(Fate.REJECTED, code) for code in ("PFLICHTFELD", "ADRESSE", "FORMAT", "WERT")} <= found
         assert {(Fate.SENT, ""), (Fate.REFUSED, "")} <= found
 
 

@@ -46,7 +46,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     from reku.catalogue import bounce_rules
     from reku.catalogue.check import check as check_catalogue
     from reku.mailing.media.compile import media_faults
-    from reku.quality.rule_files import check_rule_files
+    from reku.quality.rule_files import check_occasion_rules, check_rule_files
     from reku.records import Contract
     from reku.yaml_source import load_all
 
@@ -60,6 +60,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     found += broken or _tried(lambda: _missing_contracts(contracts))
     if not broken:
         found += _tried(lambda: check_rule_files(folder / "expectations", contracts))
+        found += _tried(lambda: check_occasion_rules(folder))
     own_bounces = folder / bounce_rules.FILE
     if own_bounces.exists():  # a configuration without one takes the shipped rules
         found += load_all(own_bounces, bounce_rules.BounceRules)[1]

@@ -171,7 +171,8 @@ class _Draft:
 
 def _cast(draft: _Draft, institute: str) -> None:
     """Plant the cases that a run has to get right. In R0000101 every third row falls on the first day."""
-    birthdays, jubilees, first_year, loans, welcome = "R0000101", "R0000103", "R0000104", "R0000105", "I0000201"
+    birthdays, of_age, jubilees = "R0000101", "R0000102", "R0000103"
+    first_year, loans, welcome = "R0000104", "R0000105", "I0000201"
 
     def plant(order: str, index: int, **changes: Any) -> Customer:
         return draft.change(institute, order, index, **changes)
@@ -182,9 +183,11 @@ def _cast(draft: _Draft, institute: str) -> None:
     def withheld(reason: str) -> dict[str, Any]:
         return {"fate": Fate.WITHHELD, "reason": reason}
 
-    # The gate rejects these.
+    # The gate rejects these: against the contract; under age; with an account number that would stand in the mail.
     plant(birthdays, 0, fate=Fate.REJECTED, reason="PFLICHTFELD", broken={"Nachname": "", "Anrede": "2"})
     plant(birthdays, 3, fate=Fate.REJECTED, reason="ADRESSE", broken={"EMail": "ohne-klammeraffe.example"})
+    plant(of_age, 0, value="17", fate=Fate.REJECTED, reason="WERT")
+    plant(loans, 2, product="Darlehen 6000123456", fate=Fate.REJECTED, reason="WERT")
     plant(welcome, 3, fate=Fate.REJECTED, reason="FORMAT", broken={"Anlass_Datum": "31.02.2026"})
 
     # No consent, on each of the three days.
