@@ -59,7 +59,9 @@ def read_control_file(
     faults = [_told_exactly(fault, file) for fault in row_faults(contract, file)]
     faults += _interface_faults(institute, file.head.created_at)
     if not file.rows:
-        faults.append(Fault(FaultCode.ANZAHL, advice="Die Steuerungsdatei enthält keinen Satz D."))
+        faults.append(
+            Fault(FaultCode.ANZAHL, advice="Die Steuerungsdatei enthält keinen Satz D. Vollständig neu liefern.")
+        )
     if faults:
         return replace(control, faults=tuple(faults))
     announcements = tuple(_announcements(file))
@@ -142,7 +144,8 @@ def _occasion_faults(news: Announcement) -> Iterator[Fault]:
     if news.occasion in known and (news.own_occasion or known[news.occasion].is_standard):
         return
     near = suggest(news.occasion, known)
-    advice = f"Der Anlass {news.occasion} ist nicht im Katalog." + (f" Ist {near} gemeint?" if near else "")
+    cure = f"Ist {near} gemeint?" if near else "Einen Anlass des Katalogs angeben."
+    advice = f"Der Anlass {news.occasion} ist nicht im Katalog. {cure}"
     yield Fault(FaultCode.ANLASS_UNBEKANNT, news.line, "Anlass_Code", advice)
 
 

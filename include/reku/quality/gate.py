@@ -248,14 +248,15 @@ def _refusal(limit: float, rows: int, bad: int, findings: Sequence[Finding]) -> 
         if finding.rule.severity == Severity.REFUSE and finding.lines:
             advice = f"{finding.rule.field}: {finding.rule.advice} ({len(finding.lines)} Zeilen)"
             return finding.rule.code.value, advice[:LONGEST_ADVICE]
-    if bad <= Decimal(str(limit)) * rows:  # 0.29 * 100 is 28.999999999999996 as a float
+    most = int(Decimal(str(limit)) * rows)  # 0.29 * 100 is 28.999999999999996 as a float
+    if bad <= most:
         return "", ""
     commonest = max(
         (finding for finding in findings if finding.rule.severity == Severity.REJECT), key=lambda f: len(f.lines)
     ).rule
-    share, allowed = (f"{100 * value:.1f}".replace(".", ",") for value in (bad / rows, limit))
+    allowed = f"{100 * limit:.1f}".replace(".", ",")
     advice = (
-        f"{bad} von {rows} Zeilen fehlerhaft ({share} %, erlaubt {allowed} %). "
+        f"{bad} von {rows} Zeilen fehlerhaft, erlaubt sind {most} ({allowed} %). "
         f"Häufigster Fehler: {commonest.field} ({commonest.code.value}). "
         "Datei berichtigen und mit gleicher Nummer liefern"
     )

@@ -48,7 +48,7 @@ def _column_problems(
     if column.obligation == "M":
         for index, value in enumerate(values):
             if not value.strip():
-                yield index, (FaultCode.PFLICHTFELD, f"{column.name} ist ein Pflichtfeld.")
+                yield index, (FaultCode.PFLICHTFELD, f"{column.name} ist ein Pflichtfeld und darf nicht leer sein.")
     if column.mandatory_when:
         for index, row in enumerate(file.rows):
             if not values[index].strip() and _holds(column.mandatory_when, row, place):
@@ -61,7 +61,7 @@ def _column_problems(
         earlier = place[column.not_before]
         for index, row in enumerate(file.rows):
             if _precedes(values[index], row[earlier]):
-                yield index, (FaultCode.WERT, f"{column.name} liegt vor {column.not_before}.")
+                yield index, (FaultCode.WERT, f"{column.name} darf nicht vor {column.not_before} liegen.")
     if column.name in contract.unique:
         yield from _duplicates(column, values, file.lines)
 
@@ -99,9 +99,9 @@ def _judge(column: Column, head: Head) -> Callable[[str], Problem | None]:
                 column.advice or f"{column.name} hat nicht die vereinbarte Form, z. B. {column.example}.",
             )
         if expected is not None and value != expected:
-            return FaultCode.WIDERSPRUCH, f"{column.name} weicht vom Kopfsatz ab."
+            return FaultCode.WIDERSPRUCH, f"{column.name} muss den Wert des Kopfsatzes V haben."
         if column.address and not is_valid(value):
-            return FaultCode.ADRESSE, f"{column.name} ist keine gültige E-Mail-Adresse."
+            return FaultCode.ADRESSE, f"{column.name} muss genau eine gültige E-Mail-Adresse sein."
         return None
 
     return judge
@@ -188,7 +188,13 @@ def _duplicates(column: Column, values: Sequence[str], lines: Sequence[int]) -> 
     first: dict[str, int] = {}
     for index, value in enumerate(values):
         if value and first.setdefault(value, lines[index]) != lines[index]:
-            yield index, (FaultCode.DUBLETTE, f"{column.name} steht schon in Zeile {first[value]}.")
+            yield (
+                index,
+                (
+                    FaultCode.DUBLETTE,
+                    f"{column.name} steht schon in Zeile {first[value]}. Jeden Wert nur einmal verwenden.",
+                ),
+            )
 
 
 def _characters(wrong: Sequence[str]) -> str:
