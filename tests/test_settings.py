@@ -75,3 +75,16 @@ def test_journals_lie_in_the_home_unless_another_folder_is_named(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert Settings().journals() == Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [({}, "home/reports"), ({"REKU_REPORTS_DIR": ""}, "home/reports"), ({"REKU_REPORTS_DIR": "shared"}, "shared")],
+)
+def test_reports_lie_in_the_home_unless_another_folder_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], folder: str
+) -> None:
+    monkeypatch.setenv("REKU_HOME", "home")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().reports() == Path(folder)
