@@ -1,6 +1,7 @@
 """The rhythm calculator: each rhythm by table, its laws by property."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -216,3 +217,15 @@ def test_months_never_drift(start: date, rhythm: Rhythm) -> None:
     for due in due_dates(schedule, start, start + 1500 * DAY):
         last_of_month = (due + DAY).month != due.month
         assert due.day == start.day or (due.day < start.day and last_of_month)
+
+
+@pytest.mark.parametrize("rhythm", [rhythm for rhythm in Rhythm if rhythm is not Rhythm.EINMALIG])
+def test_no_period_is_longer_than_the_rhythm_says(rhythm: Rhythm) -> None:
+    schedule = Schedule(rhythm, date(2026, 1, 31), None, "NW", due_on_holiday="keep")
+    due = due_dates(schedule, date(2026, 1, 31), date(2032, 1, 31))
+    longest = max((later - earlier).days for earlier, later in pairwise(due))
+    assert longest <= rhythm.longest_period <= longest * 1.02 + 2
+
+
+def test_a_single_delivery_may_cover_a_year() -> None:
+    assert Rhythm.EINMALIG.longest_period == 366

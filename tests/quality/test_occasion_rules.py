@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from reku.catalogue import media, occasions
 from reku.catalogue.rhythm import Rhythm
 from reku.clock import berlin
+from reku.quality.gate import validate
 from reku.quality.rule_files import DELIVERIES, load_occasion_rules, rules_for
 from reku.quality.rules import Rule, Severity
 from reku.quality.suite import Expected, judge
@@ -22,8 +24,9 @@ from reku.settings import INCLUDE
 from reku.simulator.build import build
 from reku.simulator.core_bank import content
 from reku.simulator.world import Delivery, Fate, good_first_day
+from reku.store.tables import rejects
 from reku.yaml_source import read_plain
-from tests import world
+from tests import banks, world
 
 EXAMPLES: Mapping[str, Any] = read_plain(Path(__file__).with_name("occasion_rows.yaml"))
 EXPECTED = Expected(
@@ -164,6 +167,46 @@ def test_the_demo_world_breaks_the_rules_that_it_means_to_break() -> None:
             assert [rule.code.value for rule in kept_out] == ([row.reason] if row.fate is Fate.REJECTED else [])
             rejected += bool(kept_out)
     assert rejected >= 8
+
+
+@pytest.fixture
+def bank(database: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sa.Engine:
+    """A database, and one bank set up: `world.BLZ`."""
+    banks.configure(monkeypatch, tmp_path / "config")
+    return database
+
+
+def test_the_gate_keeps_out_what_the_occasion_of_the_order_does_not_allow(bank: sa.Engine) -> None:
+    order = world.order(bank, occasion="MCAG008")
+    rows = [world.reku_fields(n, Anlass_Code="MCAG008", Anlass_Wert="18") for n in range(1, 41)]
+    rows.append(world.reku_fields(41, Anlass_Code="MCAG008", Anlass_Wert="17"))
+    result = validate(bank, world.delivery_file(bank, order, rows))
+    assert (result.accepted, result.rejected, result.refused) == (40, 1, False)
+    with bank.connect() as connection:
+        (reject,) = connection.execute(sa.select(rejects)).all()
+    assert (reject.line, reject.field, reject.code) == (43, "Anlass_Wert", "WERT")
+    assert "18" in reject.advice
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "falls_on", "good"),
+    [
+        ("TAEGLICH", "24.01.2027", True),
+        ("TAEGLICH", "25.01.2027", False),
+        ("WOECHENTLICH", "25.01.2027", True),
+        ("MONATLICH", "24.03.2027", False),
+        ("JAEHRLICH", "21.11.2027", True),
+        ("EINMALIG", "21.11.2027", True),
+        ("JAEHRLICH", "24.11.1976", False),
+    ],
+)
+def test_how_far_ahead_an_occasion_may_lie_hangs_on_the_rhythm(
+    bank: sa.Engine, rhythm: str, falls_on: str, good: bool
+) -> None:
+    rows = [world.reku_fields(n) for n in range(1, 41)]
+    rows.append(world.reku_fields(41, Anlass_Datum=falls_on))
+    result = validate(bank, world.delivery_file(bank, world.order(bank, rhythm=rhythm), rows))
+    assert (result.accepted, result.refused) == (40 + good, False)
 
 
 def _unpacked(delivery: Delivery) -> bytes:

@@ -35,7 +35,7 @@ class Rhythm(StrEnum):
 
     @property
     def longest_period(self) -> int:
-        """Days that one delivery may have to cover; a single one is taken to cover a year."""
+        """Days from one due date to the next at most, holidays aside; a single delivery is taken to cover a year."""
         return _WEEKS.get(self, 0) * 7 or _MONTHS.get(self, 0) * 31 or (1 if self is Rhythm.TAEGLICH else 366)
 
 
