@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku import clock
-from reku.intake.receipts import receipt_for_rejects
+from reku.intake.rejected import receipt_for_rejects
 from reku.quality.gate import validate
 from reku.records import Head, contracts, write
 from reku.settings import INCLUDE
@@ -26,7 +26,6 @@ from tests.intake.conftest import BLZ, NOW, Bank
 
 MADE = NOW - timedelta(hours=2)
 """02:00 in Berlin: Erstellt_am of the deliveries."""
-STAMP = f"{clock.berlin(MADE):%Y%m%d%H%M%S}"
 MOST_BYTES = 2_000_000
 """Largest unpacked delivery in these tests, instead of the contract's 300 MB."""
 
@@ -120,9 +119,11 @@ def packed(data: bytes) -> bytes:
     return gzip.compress(data, mtime=1)
 
 
-def delivery_name(order: str, number: int = 17, kind: str = "REKU", end: str = ".csv") -> str:
+def delivery_name(
+    order: str, number: int = 17, kind: str = "REKU", end: str = ".csv", made: datetime = MADE, blz: str = BLZ
+) -> str:
     """The name under which a delivery arrives."""
-    return f"{kind.lower()}_{BLZ}_{order}_{number:06d}_{STAMP}{end}"
+    return f"{kind.lower()}_{blz}_{order}_{number:06d}_{clock.berlin(made):%Y%m%d%H%M%S}{end}"
 
 
 def delivery(

@@ -10,8 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from reku.errors import StageError
+from reku.intake import rejected
 from reku.intake.folders import Folders
-from reku.intake.receipts import Line, Status, receipt_for_rejects, refusal, shorten
+from reku.intake.receipts import Line, Status, refusal, shorten
+from reku.intake.rejected import receipt_for_rejects
 from reku.records import Fault, FaultCode
 from reku.store import tables
 from tests.intake.conftest import NOW, Bank
@@ -51,6 +53,7 @@ def test_rejected_rows_are_listed_by_line(bank: Bank, clock_at: Callable[..., No
     _gate(bank, delivery.id, False, [(5, "ADRESSE"), (4, "PFLICHTFELD")])
     path = receipt_for_rejects(bank.engine, delivery.id)
     assert path == f"{bank.blz}/ausgang/quittung_{name}"
+    assert bank.names("archiv", "2026")[0] == name, "the original of a delivery that goes on stays where it is"
     about_file, *rows = bank.receipt(name)
     assert (about_file["Ebene"], about_file["Status"]) == ("DATEI", "OK_MIT_WARNUNG")
     assert "2 von 4" in about_file["Hinweis"]
@@ -62,6 +65,9 @@ def test_rejected_rows_are_listed_by_line(bank: Bank, clock_at: Callable[..., No
     clock_at(NOW + timedelta(days=1))
     receipt_for_rejects(bank.engine, delivery.id)
     assert (bank.root / path).read_bytes() == first, "byte-identical when repeated"
+    (bank.root / path).unlink()
+    receipt_for_rejects(bank.engine, delivery.id)
+    assert (bank.root / path).read_bytes() == first, "and when the sender has fetched it"
     _gate(bank, delivery.id, False, [(4, "PFLICHTFELD")])
     receipt_for_rejects(bank.engine, delivery.id)
     assert (bank.root / path).read_bytes() != first
@@ -79,6 +85,23 @@ def test_a_delivery_refused_by_the_gate(bank: Bank) -> None:
         ("DATEI", "ABGELEHNT", "FEHLERQUOTE"),
         ("SATZ", "ABGELEHNT", "ADRESSE"),
     ]
+    assert bank.names("fehler") == [name]
+    assert name not in bank.names("archiv")
+    (file,) = bank.rows(tables.files, tables.files.c.file_name == name)
+    assert (file.verdict, file.code) == ("REFUSED", "FEHLERQUOTE")
+
+
+def test_a_receipt_lists_no_more_rows_than_the_database_can_hold(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rejected, "MOST_ROWS", 10)
+    bank.control()
+    name = bank.delivery()
+    bank.scan()
+    (delivery,) = bank.rows(tables.deliveries)
+    _gate(bank, delivery.id, True, [(line, "ADRESSE") for line in range(3, 20)])
+    receipt_for_rejects(bank.engine, delivery.id)
+    about_file, *rows = bank.receipt(name)
+    assert about_file["Fehler_Code"] == "FEHLERQUOTE"
+    assert [row["Zeile"] for row in rows] == [str(line) for line in range(3, 13)]
 
 
 def test_no_receipt_where_no_row_was_rejected(bank: Bank) -> None:
@@ -111,7 +134,7 @@ def test_a_receipt_that_was_not_written_comes_with_the_next_scan(bank: Bank, mon
     assert (bank.root / bank.rows(tables.files)[1].stored_as).is_file()
 
 
-def test_the_receipt_of_rejects_leaves_an_open_move_open(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_receipt_of_rejects_finishes_an_open_move(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     bank.control()
     name = bank.delivery()
     with monkeypatch.context() as patch:
@@ -119,9 +142,9 @@ def test_the_receipt_of_rejects_leaves_an_open_move_open(bank: Bank, monkeypatch
         bank.scan()
     (delivery,) = bank.rows(tables.deliveries)
     _gate(bank, delivery.id, False, [(3, "ADRESSE")])
+    assert name in bank.names("in_arbeit")
     receipt_for_rejects(bank.engine, delivery.id)
-    assert bank.names("in_arbeit")[0] == name
-    bank.scan()
+    assert name not in bank.names("in_arbeit")
     assert bank.folder("archiv", "2026", "11", name).is_file()
     assert bank.receipt(name)[1]["Fehler_Code"] == "ADRESSE"
 

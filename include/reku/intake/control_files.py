@@ -59,9 +59,8 @@ def read_control_file(
     faults = [_told_exactly(fault, file) for fault in row_faults(contract, file)]
     faults += _interface_faults(institute, file.head.created_at)
     if not file.rows:
-        faults.append(
-            Fault(FaultCode.ANZAHL, advice="Die Steuerungsdatei enthält keinen Satz D. Vollständig neu liefern.")
-        )
+        advice = "Die Steuerungsdatei enthält keinen Satz D. Vollständig neu liefern."
+        faults.append(Fault(FaultCode.ANZAHL, advice=advice))
     if faults:
         return replace(control, faults=tuple(faults))
     announcements = tuple(_announcements(file))

@@ -231,7 +231,7 @@ class Validate(Stage):
     """The quality gate; writes the receipt for rejected rows or for a refused file."""
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
-        from reku.intake.receipts import receipt_for_rejects
+        from reku.intake.rejected import receipt_for_rejects
         from reku.quality.gate import validate
 
         result = validate(engine, delivery)
@@ -258,7 +258,7 @@ class UpsertSubscribers(Stage):
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
         from reku.errors import StageError
-        from reku.intake.receipts import receipt_for_rejects
+        from reku.intake.rejected import receipt_for_rejects
         from reku.orchestration import work
         from reku.subscribers.load import load
 

@@ -188,13 +188,8 @@ def _duplicates(column: Column, values: Sequence[str], lines: Sequence[int]) -> 
     first: dict[str, int] = {}
     for index, value in enumerate(values):
         if value and first.setdefault(value, lines[index]) != lines[index]:
-            yield (
-                index,
-                (
-                    FaultCode.DUBLETTE,
-                    f"{column.name} steht schon in Zeile {first[value]}. Jeden Wert nur einmal verwenden.",
-                ),
-            )
+            advice = f"{column.name} steht schon in Zeile {first[value]}. Jeden Wert nur einmal verwenden."
+            yield index, (FaultCode.DUBLETTE, advice)
 
 
 def _characters(wrong: Sequence[str]) -> str:
