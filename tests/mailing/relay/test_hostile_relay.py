@@ -70,7 +70,8 @@ class Hostile(Sink):
         if point == "dot" and answer in (CUT, TAKE_AND_CUT):
             self.cut.add(recipient)
         if answer == TAKE_AND_CUT:
-            self.taken.append(self.come[-1])
+            # not the newest of all: another connection's mail may have come while this answer was slow
+            self.taken.append(next(mail for mail in reversed(self.come) if mail.recipient == recipient))
         if answer in (CUT, TAKE_AND_CUT):
             raise ConnectionResetError
         if recipient and answer.startswith("5"):
