@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -16,6 +16,7 @@ from reku.catalogue import occasions
 from reku.cli import app
 from reku.contact.reasons import Reason
 from reku.orchestration import handbook
+from reku.quality.checks import Check
 from reku.settings import Settings
 from reku.store.tables import DeliveryState, FileVerdict, MessageState, metadata
 from tests.conftest import PROJECT
@@ -175,6 +176,16 @@ def test_every_task_that_may_be_red_is_explained() -> None:
 def test_occasions_page_is_the_one_made_from_the_files() -> None:
     assert TEXTS["docs/OCCASIONS.md"] == handbook.occasions_page(), "run: make docs"
     assert [code for code in occasions() if f"\n| {code} | " not in TEXTS["docs/OCCASIONS.md"]] == []
+    rules = TEXTS["docs/OCCASIONS.md"].partition("\n## Rules of the gate\n")[2]
+    assert [code for code in occasions() if f"\n| {code} {occasions()[code].title} | " not in rules] == []
+
+
+def test_every_kind_of_check_is_named() -> None:
+    members = get_args(get_args(Check)[0])
+    kinds = {kind for member in members for kind in get_args(member.model_fields["kind"].annotation)}
+    section = OPERATIONS.partition("\n## Rules of the gate\n")[2].partition("\n## ")[0]
+    named = section.partition("Kinds of checks: ")[2].partition(". ")[0]
+    assert set(_INLINE.findall(named)) == kinds
 
 
 def test_settings_table_is_the_one_made_from_the_settings() -> None:

@@ -17,14 +17,22 @@ from pydantic.fields import FieldInfo
 from reku.catalogue import occasions
 from reku.catalogue.occasion import Occasion, Window
 from reku.orchestration.names import dag_id, start_minute
-from reku.settings import INCLUDE, Settings
+from reku.quality.rule_files import DELIVERIES, load_occasion_rules
+from reku.quality.rules import Severity
+from reku.settings import INCLUDE, Settings, settings
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 
 _OCCASIONS = """\
 # Occasions
 
-Made from `include/occasions/*.yaml` by `make docs`; a test fails when this page and the files differ.
+Made from `include/occasions/*.yaml` and `include/expectations/occasions/*.yaml` by `make docs`; a test fails when this
+page and the files differ.
+
+- [All occasions](#all-occasions)
+- [Rules of the gate](#rules-of-the-gate)
+
+## All occasions
 
 One row is one file `include/occasions/<code>.yaml` and one DAG in Airflow.
 
@@ -39,11 +47,28 @@ One row is one file `include/occasions/<code>.yaml` and one DAG in Airflow.
 """
 
 
+_RULES = """
+## Rules of the gate
+
+What an occasion demands of the rows of its deliveries, beyond what holds for all
+([operations.md](operations.md#rules-of-the-gate)). An empty optional field keeps nobody out.
+
+- **field**: the rule looks at it; with REKU or IAMW only in deliveries of that kind.
+- **breach**: *row rejected* keeps the row out, *counted* lets it go on, *file refused* refuses the whole delivery.
+- **advice**: what the receipt tells the sender of a rejected row or refused file.
+
+| occasion | field | breach | advice |
+| --- | --- | --- | --- |
+"""
+_BREACH = {Severity.REFUSE: "file refused", Severity.REJECT: "row rejected", Severity.WARN: "counted"}
+
+
 def occasions_page() -> str:
-    """`docs/OCCASIONS.md`. Raises ConfigError for a broken occasion file."""
+    """`docs/OCCASIONS.md`. Raises ConfigError for a broken occasion or rule file."""
     known = occasions()
     rows = "\n".join(_row(known[code]) for code in known)
-    return f"{_OCCASIONS}{rows}\n"
+    rules = "\n".join(line for code in known for line in _rules(known[code]))
+    return f"{_OCCASIONS}{rows}\n{_RULES}{rules}\n"
 
 
 def settings_table() -> str:
@@ -73,6 +98,18 @@ def _row(occasion: Occasion) -> str:
         ", ".join(f"`{key}`" for key in occasion.media) or "none, link your own",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _rules(occasion: Occasion) -> Iterator[str]:
+    """The rows of an occasion's rules; its title stands in the first one."""
+    file = load_occasion_rules(settings().config_dir, occasion.code)
+    if file is None or file.none:
+        yield f"| {occasion.code} {occasion.title} | none |  | {file.none if file else ''} |"
+        return
+    for number, rule in enumerate(file.rules):
+        title = f" {occasion.title}" if number == 0 else ""
+        kinds = "" if rule.kinds == DELIVERIES else f" ({', '.join(rule.kinds)})"
+        yield f"| {occasion.code}{title} | `{rule.field}`{kinds} | {_BREACH[rule.severity]} | {rule.advice} |"
 
 
 def _days(window: Window) -> str:
