@@ -35,8 +35,8 @@ Parked deliveries and messages in doubt are named by `report`. Look a person's r
 A run for a past day (backfill) does that day's work and nothing else. Mails past their window are not sent.
 
 **About this occasion.** Family {family}; media: {media}. A mail may go out from {first} to {last} days around `Anlass_Datum`.
-Waits {response} for responses after dispatch. What the gate demands of its rows stands in
-`include/expectations/occasions/{code}.yaml`.
+Waits {response} for responses after dispatch. Rules of the gate of its own, if it has some, stand
+in `include/expectations/occasions/{code}.yaml`.
 """
 
 _BROKEN = """\
