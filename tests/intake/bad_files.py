@@ -6,7 +6,6 @@ import zipfile
 from io import BytesIO
 
 from tests.intake.broken import (
-    MOST_BYTES,
     Damage,
     Verdict,
     accepted,
@@ -15,9 +14,11 @@ from tests.intake.broken import (
     line,
     packed,
     refused,
+    registered,
     sealed,
     swap,
 )
+from tests.intake.conftest import MOST_BYTES
 
 AGAIN = "Die Prüfsumme passt nicht zum Inhalt: Die Datei wurde unterwegs verändert. Bitte neu liefern."
 COUNT = "Die Datei enthält 2 Sätze D; der Schlusssatz nennt eine andere Anzahl. Vollständig neu liefern."
@@ -257,9 +258,9 @@ FILES: dict[str, tuple[Damage, Verdict]] = {
     "packed but not named so": (packed, refused((None, "", "ARCHIV", NO_CSV))),
     "ZIP archive": (_zip, refused((None, "", "ARCHIV", NO_CSV))),
     # Tolerated: none of these may be refused
-    "LF line ends": (lambda data: sealed(body_of(data).replace(b"\r\n", b"\n")), accepted(2)),
+    "LF line ends": (lambda data: sealed(body_of(data).replace(b"\r\n", b"\n")), registered()),
     "byte order mark": (lambda data: b"\xef\xbb\xbf" + data, accepted(2)),
-    "no line end after N": (lambda data: data.rstrip(b"\r\n"), accepted(2)),
+    "no line end after N": (lambda data: data.rstrip(b"\r\n"), registered()),
     "columns in another order": (_swapped_columns, accepted(2)),
     "unknown column": (_with_column(b"Schuhgroesse", b"43"), accepted(2, "SPALTE_UNBEKANNT")),
     "quotes where none are needed": (swap("Jördis", '"Jör""dis"""'), accepted(2)),
@@ -281,5 +282,5 @@ PACKED: dict[str, tuple[Damage, Verdict]] = {
         refused((5, "Anzahl_D", "ANZAHL", COUNT)),
     ),
     "packed": (packed, accepted(2)),
-    "packed in two parts": (lambda data: packed(data[:300]) + packed(data[300:]), accepted(2)),
+    "packed in two parts": (lambda data: packed(data[:300]) + packed(data[300:]), registered()),
 }

@@ -5,29 +5,22 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from reku import clock
 from reku.intake.rejected import receipt_for_rejects
 from reku.quality.gate import validate
 from reku.records import Head, contracts, write
-from reku.settings import INCLUDE
 from reku.store import tables
-from tests import banks, world
+from tests import world
 from tests.intake.conftest import BLZ, NOW, Bank
 
 MADE = NOW - timedelta(hours=2)
 """02:00 in Berlin: Erstellt_am of the deliveries."""
-MOST_BYTES = 2_000_000
-"""Largest unpacked delivery in these tests, instead of the contract's 300 MB."""
 
 Damage = Callable[[bytes], bytes]
 Line = tuple[str, str, str, str, str, str, str]
@@ -58,6 +51,11 @@ def refused(*faults: Fault, delivery: bool = True) -> Verdict:
         level = ("DATEI", "ABGELEHNT", "") if line is None else ("SATZ", "ABGELEHNT", str(line))
         lines.append((*level, "", *rest))  # type: ignore[arg-type]  # the rest of a Fault has three texts
     return Verdict(tuple(lines), "fehler", "REFUSED" if delivery else "", first[2] if delivery else "")
+
+
+def registered(code: str = "") -> Verdict:
+    """Taken, and not yet before the gate; `code` is a warning."""
+    return Verdict((), "archiv/2026/11", "REGISTERED", code)
 
 
 def accepted(rows: int, code: str = "") -> Verdict:
@@ -114,6 +112,9 @@ def line(number: int, change: Callable[[bytes], bytes]) -> Damage:
     return damage
 
 
+WRONG_COUNT = after(b"\r\nN;2;", b"\r\nN;3;")
+
+
 def packed(data: bytes) -> bytes:
     """By gzip, the same bytes each time."""
     return gzip.compress(data, mtime=1)
@@ -137,23 +138,13 @@ def delivery(
     return write(contracts()[kind], head, columns, [[row.get(name, "") for name in columns] for row in listed])
 
 
-def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, **changes: Any) -> None:
-    """The shipped configuration with one bank; deliveries may have `MOST_BYTES`, so that a bomb is a small one."""
-    banks.configure(monkeypatch, folder, **changes)
-    (folder / "contracts").unlink()
-    shutil.copytree(INCLUDE / "contracts", folder / "contracts")
-    for kind in ("reku", "iamw"):
-        file = folder / "contracts" / f"{kind}.yaml"
-        file.write_text(f"{file.read_text(encoding='utf-8')}max_bytes: {MOST_BYTES}\n", encoding="utf-8")
-
-
-def judge_all(engine: sa.Engine) -> None:
-    """The gate over every registered delivery, and its receipts, as the task does it."""
+def judge(engine: sa.Engine, *orders: str) -> None:
+    """The gate over the registered deliveries of these orders, and its receipts, as the task does it."""
     with engine.connect() as connection:
         registered = list(
             connection.execute(
                 sa.select(tables.deliveries.c.id)
-                .where(tables.deliveries.c.state == "REGISTERED")
+                .where(tables.deliveries.c.state == "REGISTERED", tables.deliveries.c.order_number.in_(orders))
                 .order_by(tables.deliveries.c.id)
             ).scalars()
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from reku.intake.intake import IntakeReport, take_in
 from reku.records import Head, contracts, read, write
 from reku.settings import INCLUDE, settings
 from reku.store import tables
+from tests import banks
 from tests.world import iamw_fields, reku_fields
 
 BLZ = "99950001"
@@ -27,6 +29,8 @@ ORDER = "R0004711"
 APPROACH = "I0000815"
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 """04:00 in Berlin."""
+MOST_BYTES = 2_000_000
+"""Largest unpacked delivery in these tests, instead of the contract's 300 MB."""
 
 _INSTITUTE = """\
 blz: "{blz}"
@@ -235,6 +239,23 @@ def bank(
     settings.cache_clear()
     clock_at(NOW)
     return Bank(database, reku_settings)
+
+
+def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, **changes: Any) -> None:
+    """The shipped configuration with one bank; deliveries may have `MOST_BYTES`, so that a bomb is a small one."""
+    banks.configure(monkeypatch, folder, **changes)
+    (folder / "contracts").unlink()
+    shutil.copytree(INCLUDE / "contracts", folder / "contracts")
+    for kind in ("reku", "iamw"):
+        file = folder / "contracts" / f"{kind}.yaml"
+        file.write_text(f"{file.read_text(encoding='utf-8')}max_bytes: {MOST_BYTES}\n", encoding="utf-8")
+
+
+@pytest.fixture
+def inbox(bank: Bank, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bank:
+    """The bank with the shipped contracts, occasions and rules, and small limits."""
+    configure(monkeypatch, tmp_path / "config")
+    return bank
 
 
 def age(file: Path, seconds: float) -> None:
