@@ -79,7 +79,7 @@ def test_the_head_and_the_values_stay_text_with_their_leading_zeros() -> None:
     assert first["Personennummer"] == "0001234567"
     assert first["Vorname"] == "Jördis"
     assert second["Tracking_Einwilligung"] == "N"  # the contract's default for an empty value
-    assert file.lines == [3, 4]
+    assert list(file.lines) == [3, 4]
 
 
 def _without_zero_rows() -> bytes:
@@ -339,7 +339,7 @@ def test_a_plain_file_takes_its_head_from_its_name_and_says_that_it_is_unsecured
     lines = REKU.splitlines(keepends=True)[1:4]
     file = read(plain(), b"".join(line[2:] for line in lines), environment="T", file_name=NAME)
     secured = read(reku(), REKU, environment="T")
-    assert (file.rows, file.columns, file.lines) == (secured.rows, secured.columns, [2, 3])
+    assert (file.rows, file.columns, list(file.lines)) == (secured.rows, secured.columns, [2, 3])
     assert (file.head.institute, file.head.order_number, file.head.created_at) == (
         "99950001",
         "R0004711",

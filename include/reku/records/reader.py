@@ -12,9 +12,11 @@ import io
 import re
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from reku.errors import RekuError, suggest
+from reku.records.clean import read_rows
 from reku.records.contract import Contract
 from reku.records.faults import Fault, FaultCode, FileRefused
 from reku.records.record_file import CONTROL, Head, RecordFile
@@ -25,6 +27,8 @@ MOST_FAULTS = 20
 LONGEST_LINE = 100_000
 """Characters; the widest contract stays below 2,000."""
 MOST_COLUMNS = 200
+_LARGE = 100_000
+"""Bytes from which on it is worth while to try and read a file by column."""
 
 _BOM = b"\xef\xbb\xbf"
 _PACKED = (b"\x1f\x8b", b"PK\x03\x04")
@@ -65,8 +69,10 @@ def read(
     data = _unpacked(contract, data, file_name)
     offset = len(_BOM) if encoding == "utf-8" and data.startswith(_BOM) else 0
     data = data[offset:]
-    if not data.strip():
+    if not data or data.isspace():
         raise FileRefused([Fault(FaultCode.LEER, advice="Die Datei ist leer. Bitte vollständig neu liefern.")])
+    if len(data) >= _LARGE and (file := _read_by_column(contract, data, encoding, environment, named)) is not None:
+        return file
     text = _decoded(data, encoding, offset)
     _check_line_ends(data)
     if contract.frame == "plain":
@@ -78,7 +84,36 @@ def read(
     rows = _rows(records, len(columns))
     _check_closing_record(records[-1], len(records), len(rows), hashlib.sha256(data[:closing]).hexdigest())
     contract.translate(columns, rows, inbound=True)
-    return RecordFile(contract, head, columns, rows, list(range(3, 3 + len(rows))), warnings)
+    return RecordFile(contract, head, columns, rows, range(3, 3 + len(rows)), warnings)
+
+
+def _read_by_column(
+    contract: Contract, data: bytes, encoding: str, environment: str, named: dict[str, str]
+) -> RecordFile | None:
+    """The file, if nothing about it is unusual. None: the whole text has to be looked at, and may be refused."""
+    if contract.frame == "plain" or any(column.codes for column in contract.columns):
+        return None
+    body = data.find(b"\n", data.find(b"\n") + 1) + 1
+    closing = data.rfind(b"\n", 0, len(data) - 1) + 1
+    if not 0 < body < closing:
+        return None
+    frame = data[:body] + data[closing:]
+    try:
+        _check_line_ends(frame)
+        if _find_closing_record(frame, contract.delimiter) != body:
+            return None
+        records = _records(_lines(_decoded(frame, encoding, 0), contract), contract)
+        head = head_of(contract, records[0], environment, named)
+        columns, warnings = columns_of(contract, records[1], line=2)
+        with ThreadPoolExecutor(1) as beside:  # a check sum takes a third of the time, and lets others run
+            checksum = beside.submit(hashlib.sha256, memoryview(data)[:closing])
+            rows = read_rows(data, slice(body, closing), encoding, contract.delimiter, len(columns), LONGEST_LINE)
+        if rows is None:
+            return None
+        _check_closing_record(records[-1], 3 + len(rows), len(rows), checksum.result().hexdigest())
+    except FileRefused:
+        return None
+    return RecordFile(contract, head, columns, rows, range(3, 3 + len(rows)), warnings)
 
 
 def agreed_encoding(contract: Contract, encoding: str | None) -> str:
@@ -375,4 +410,4 @@ def _read_plain(contract: Contract, text: str, environment: str, named: dict[str
     )
     contract.translate(columns, records[1:], inbound=True)
     unsecured = Fault(FaultCode.UNGESICHERT, advice="Ohne Kopf- und Schlusssatz: Anzahl und Prüfsumme sind ungeprüft.")
-    return RecordFile(contract, head, columns, records[1:], list(range(2, 1 + len(records))), (unsecured, *warnings))
+    return RecordFile(contract, head, columns, records[1:], range(2, 1 + len(records)), (unsecured, *warnings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -34,13 +34,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """A file that passed all file-level checks. `rows` are the D records' values in the order of `columns`."""
+    """A file that passed all file-level checks. `rows` are the D records' values in the order of `columns`.
+
+    The rows of a large file are `Columns`.
+    """
 
     contract: Contract
     head: Head
     columns: tuple[str, ...]
-    rows: list[list[str]]
-    lines: list[int]
+    rows: Sequence[Sequence[str]]
+    lines: Sequence[int]
     """Line (1-based) of each row in the file."""
     warnings: tuple[Fault, ...] = ()
 
