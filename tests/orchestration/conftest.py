@@ -74,3 +74,26 @@ def run_dag(airflow_metadata: None, database: Any, monkeypatch: pytest.MonkeyPat
         return dag.test(run_conf={"day": day} if day else None, logical_date=logical_date)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def airflow_server(airflow_metadata: None) -> Iterator[Any]:
+    """Airflow's whole server in this process, with our plugin as it loads it: a client that is not logged in."""
+    from airflow.api_fastapi.app import create_app, purge_cached_app
+    from starlette.testclient import TestClient
+
+    yield TestClient(create_app(apps="core"), follow_redirects=False)
+    purge_cached_app()
+
+
+@pytest.fixture
+def token_of(airflow_server: Any) -> Callable[..., str]:
+    """A token as Airflow gives it to a person who logs in: `token_of("viewer")`."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    def token(role: str | None) -> str:
+        made: str = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="operator", role=role))
+        return made
+
+    return token

@@ -1,4 +1,4 @@
-"""The tasks of the system DAGs: intake and daily feedback."""
+"""The tasks of the system DAGs: intake, daily feedback and housekeeping."""
 
 from __future__ import annotations
 
@@ -87,3 +87,26 @@ is written again with the same bytes, and no event is reported twice.
             collect_bounces(engine())
             written = export(engine(), self.institute, daily=True)
         return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
+
+
+class RemoveOld(BaseOperator):
+    """Removes what has been kept for its time."""
+
+    doc: ClassVar[str] = """\
+### Housekeeping
+
+**What it does.** At 04:30 Berlin time it removes delivery reports that were made more than `REKU_REPORTS_KEEP_DAYS` days ago.
+
+**Is it safe to clear?** Yes. A removed report can be made again with `reku deliveries report ID`.
+
+**When it fails.** The folder that the message names cannot be written to. Allow it and clear the task, or leave it to the next day.
+"""
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from reku import clock
+        from reku.quality.report import remove_old
+
+        with plain_errors():
+            removed = remove_old(clock.now())
+        self.log.info("%d delivery reports removed", removed)
+        return {"reports": removed}

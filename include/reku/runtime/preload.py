@@ -12,6 +12,10 @@ import sys
 FORKS_TASKS = ("scheduler", "worker")
 HEAVY = (
     "great_expectations",
+    "great_expectations.render.renderer.page_renderer",
+    "great_expectations.render.view.view",
+    "matplotlib.backends.backend_svg",
+    "matplotlib.figure",
     "pandas",
     "sqlalchemy.dialects.postgresql",
     "psycopg",
@@ -27,6 +31,7 @@ HEAVY = (
     "reku.orchestration.looks",
     "reku.orchestration.report",
     "reku.quality.gate",
+    "reku.quality.report",
     "reku.responses.bounces",
     "reku.subscribers.load",
 )

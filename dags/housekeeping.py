@@ -1,0 +1,23 @@
+"""Housekeeping: what is kept for a time only is removed once a day."""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG
+
+from reku.orchestration.factory import DEFAULT_ARGS, START, system_schedule
+from reku.orchestration.system import RemoveOld
+
+with DAG(
+    "reku_housekeeping",
+    dag_display_name="Housekeeping",
+    doc_md=RemoveOld.doc,
+    schedule=system_schedule("30 4 * * *"),
+    start_date=START,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=6),
+    default_args=DEFAULT_ARGS,
+    tags=["reku", "kind:system"],
+    is_paused_upon_creation=False,
+):
+    RemoveOld(task_id="remove_old")

@@ -1,0 +1,71 @@
+"""The pages that Airflow's server has of ours: delivery reports, for whoever is logged in and may look at tasks."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Annotated
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.core_api.security import DagAccessEntity, requires_access_dag
+from fastapi import Depends, FastAPI, HTTPException, Path, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from reku.orchestration.reports import address
+from reku.quality.report import find_report
+
+_LARGEST_ID = 2**63 - 1
+
+HEADERS = {
+    # The page holds its style and its picture itself; nothing else is fetched, and no script ever runs.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+app = FastAPI(openapi_url=None)
+
+
+@app.get(
+    "/reports/{delivery}",
+    dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))],
+    response_class=HTMLResponse,
+)
+def report(delivery: Annotated[int, Path(ge=1, le=_LARGEST_ID)]) -> Response:
+    """The report of a delivery; 404 if there is none (any more)."""
+    file = find_report(delivery)
+    try:
+        page = file.read_text(encoding="utf-8") if file else None
+    except FileNotFoundError:  # removed this very moment
+        page = None
+    if page is None:
+        raise HTTPException(404, f"reku deliveries report {delivery}")
+    return HTMLResponse(page, headers=HEADERS)
+
+
+@app.exception_handler(StarletteHTTPException)
+async def _refused(request: Request, error: StarletteHTTPException) -> Response:
+    match error.status_code:
+        case 401:
+            delivery = request.path_params.get("delivery", "")
+            back = address(int(delivery)) if delivery.isdecimal() else ""
+            login = get_auth_manager().get_url_login(**({"next_url": back} if back else {}))
+            said = f'<a href="{escape(login)}">Bitte anmelden</a> / <span lang="en">please log in</span>'
+        case 403:
+            said = 'Dafür fehlt die Berechtigung. / <span lang="en">You may not see this.</span>'
+        case _:
+            said = (
+                "Diesen Bericht gibt es nicht oder nicht mehr. Er lässt sich neu erzeugen. / "
+                '<span lang="en">There is no such report, or not any more. It can be made again.</span> '
+                f"<code>{escape(str(error.detail))}</code>"
+            )
+    page = f'<!DOCTYPE html><html lang="de"><meta charset="utf-8"><title>Prüfbericht</title><p>{said}</p></html>'
+    return HTMLResponse(page, error.status_code, headers=HEADERS)
+
+
+@app.exception_handler(RequestValidationError)
+async def _no_number(request: Request, _: RequestValidationError) -> Response:
+    return await _refused(request, StarletteHTTPException(404, "reku deliveries list"))

@@ -1,0 +1,136 @@
+"""The pages on Airflow's own server: only for people who are logged in, only reports, and nothing runs in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from reku.quality.report import find_report, write_report
+from reku.settings import settings
+from reku.store.tables import DeliveryState
+from tests import world
+
+Token = Callable[..., str]
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture
+def written(database: sa.Engine) -> int:
+    delivery = world.delivery(database, world.order(database), state=DeliveryState.VALIDATED, rows=1)
+    write_report(database, delivery)
+    return delivery
+
+
+def get(server: Any, path: str, cookie: str | None = None, **headers: str) -> Any:
+    server.cookies.clear()
+    if cookie:
+        server.cookies.set("_token", cookie)
+    return server.get(path, headers=headers)
+
+
+def test_a_logged_in_person_sees_the_report_by_cookie_or_token(
+    airflow_server: Any, token_of: Token, written: int
+) -> None:
+    page = find_report(written)
+    assert page is not None
+    for answer in (
+        get(airflow_server, f"/reku/reports/{written}", token_of("viewer")),
+        get(airflow_server, f"/reku/reports/{written}", Authorization=f"Bearer {token_of('viewer')}"),
+    ):
+        assert answer.status_code == 200
+        assert answer.text == page.read_text(encoding="utf-8")
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["cache-control"] == "no-store"
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script" not in policy
+        assert "http" not in policy
+
+
+def test_nobody_else_sees_it(airflow_server: Any, token_of: Token, written: int) -> None:
+    path = f"/reku/reports/{written}"
+    stranger = get(airflow_server, path)
+    assert stranger.status_code == 401
+    assert f"/auth/login?next=%2Freku%2Freports%2F{written}" in stranger.text
+    assert "Geburtstag_rund_2026" not in stranger.text
+    for answer, status in (
+        (get(airflow_server, path, "eyJhbGciOiJIUzUxMiJ9.e30.AAAA"), 403),
+        (get(airflow_server, path, token_of("viewer")[:-4]), 403),
+        (get(airflow_server, path, token_of(None)), 403),
+        (get(airflow_server, path, Authorization="Basic YWRtaW46YWRtaW4="), 401),
+    ):
+        assert answer.status_code == status
+        assert "Geburtstag_rund_2026" not in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+    # whether there is a report is told to nobody either
+    assert get(airflow_server, "/reku/reports/4711").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["4711", "0", "-1", "x", "1.5", str(2**63), "1/index.html", "", "%20", "٣x"])
+def test_what_is_no_report_is_not_found(airflow_server: Any, token_of: Token, written: int, path: str) -> None:
+    answer = get(airflow_server, f"/reku/reports/{path}", token_of("viewer"))
+    assert answer.status_code == 404
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "..%2f..%2fsecret",
+        "%2e%2e/%2e%2e/secret",
+        "..%5c..%5csecret",
+        "1%2f..%2f..%2f..%2fsecret",
+        "%2fetc%2fpasswd",
+        "1%00",
+        "*",
+        "..",
+    ],
+)
+def test_no_other_file_can_be_read(airflow_server: Any, token_of: Token, written: int, path: str) -> None:
+    for place in (settings().reports().parent / "secret", settings().reports() / "secret"):
+        place.write_text("hidden")
+    answer = get(airflow_server, f"/reku/reports/{path}", token_of("viewer"))
+    assert "hidden" not in answer.text
+    assert "root:" not in answer.text
+    assert "Geburtstag_rund_2026" not in answer.text
+
+
+def test_a_missing_report_says_how_to_make_it(airflow_server: Any, token_of: Token, written: int) -> None:
+    answer = get(airflow_server, "/reku/reports/4711", token_of("viewer"))
+    assert "<code>reku deliveries report 4711</code>" in answer.text
+
+
+def test_the_server_writes_nothing(airflow_server: Any, token_of: Token, written: int) -> None:
+    assert airflow_server.post(f"/reku/reports/{written}").status_code == 405
+    assert get(airflow_server, "/reku/docs", token_of("viewer")).status_code == 404
+    assert get(airflow_server, "/reku/openapi.json", token_of("viewer")).status_code == 404
+
+
+def test_plugin_costs_other_processes_nothing() -> None:
+    """Every process of Airflow loads it; only the server needs FastAPI and what stands behind the login."""
+    import subprocess
+    import sys
+
+    from tests.conftest import PROJECT
+
+    program = (
+        "import runpy, sys; import airflow.plugins_manager; before = set(sys.modules)\n"
+        "found = runpy.run_path('plugins/reku_pages.py')\n"
+        "assert found['RekuPages'].fastapi_apps\n"
+        "print(' '.join(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "reku.orchestration.reports" in loaded
+    assert not [name for name in loaded if name.startswith(("airflow.api_fastapi", "great_expectations", "reku.store"))]
+
+
+def test_every_plugin_file_is_accounted_for() -> None:
+    from tests.conftest import PROJECT
+
+    assert [file.name for file in Path(PROJECT / "plugins").glob("*.py")] == ["reku_pages.py"]
