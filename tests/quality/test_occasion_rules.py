@@ -23,7 +23,7 @@ from reku.records import contracts, read
 from reku.settings import INCLUDE
 from reku.simulator.build import build
 from reku.simulator.core_bank import content
-from reku.simulator.world import Delivery, Fate, good_first_day
+from reku.simulator.world import BANK_2, Delivery, Fate, good_first_day
 from reku.store.tables import rejects
 from reku.yaml_source import read_plain
 from tests import banks, world
@@ -72,10 +72,10 @@ def _cases(kind: str) -> Iterator[Case]:
 
 
 def _broken(kind: str, cases: Sequence[Case]) -> list[set[str]]:
-    """The names of the rules that each case breaks, of its kind and its occasion; all are judged at once."""
+    """The names of the rules that each case breaks, of its kind and its occasion; all cases are judged at once."""
     shared = rules_for(contracts()[kind], "")
     rules = [("", rule.name, rule) for rule in shared]
-    for code in occasions():
+    for code in dict.fromkeys(case.occasion for case in cases):
         for rule in rules_for(contracts()[kind], code)[len(shared) :]:
             rules.append((code, rule.name, rule.model_copy(update={"name": f"{code} {rule.name}"})))
     rows = [case.fields(number) for number, case in enumerate(cases, start=1)]
@@ -95,12 +95,24 @@ def _broken(kind: str, cases: Sequence[Case]) -> list[set[str]]:
 def test_every_rule_passes_and_breaks_as_its_examples_say(kind: str) -> None:
     cases = list(_cases(kind))
     assert len(cases) > 200
-    wrong = [
-        (case.occasion, dict(case.changes), f"breaks {sorted(broken)}, not {sorted(case.broken)}")
-        for case, broken in zip(cases, _broken(kind, cases), strict=True)
-        if broken != case.broken
-    ]
+    wrong = []
+    for several in _in_lots(cases, 200):  # pandas warns of more than a hundred columns, and each rule may add one
+        for case, broken in zip(several, _broken(kind, several), strict=True):
+            if broken != case.broken:
+                told = f"breaks {sorted(broken)}, not {sorted(case.broken)}"
+                wrong.append((case.occasion, dict(case.changes), told))
     assert wrong == []
+
+
+def _in_lots(cases: Sequence[Case], size: int) -> Iterator[Sequence[Case]]:
+    """The cases in lots of about this size, those of an occasion in one lot."""
+    lot: list[Case] = []
+    for case in cases:
+        if len(lot) >= size and case.occasion != lot[-1].occasion:
+            yield lot
+            lot = []
+        lot.append(case)
+    yield lot
 
 
 def test_every_standard_occasion_has_a_file_and_every_rule_has_both_examples() -> None:
@@ -148,8 +160,8 @@ def test_the_published_examples_break_no_rule(name: str) -> None:
 
 
 def test_the_demo_world_breaks_the_rules_that_it_means_to_break() -> None:
-    """Every row that the demo knows as rejected is, for its code, and no other; warnings are those of planted rows."""
-    world_of_demo = build(1, good_first_day(date(2026, 11, 2), ("NW", "BY")))
+    """Every row that the demo knows as rejected is, for its one reason, and no other row is."""
+    world_of_demo = build(1, good_first_day(date(2026, 11, 2), ("NW", "BY"))).of_bank(BANK_2)
     rejected = 0
     for delivery in world_of_demo.deliveries:
         expected = Expected(
@@ -166,7 +178,7 @@ def test_the_demo_world_breaks_the_rules_that_it_means_to_break() -> None:
             kept_out = [rule for rule in found.get(line, ()) if rule.severity is not Severity.WARN]
             assert [rule.code.value for rule in kept_out] == ([row.reason] if row.fate is Fate.REJECTED else [])
             rejected += bool(kept_out)
-    assert rejected >= 8
+    assert rejected == 5
 
 
 @pytest.fixture
