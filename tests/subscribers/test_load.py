@@ -52,7 +52,7 @@ def order(bank: sa.Engine) -> int:
 
 def _all(engine: sa.Engine, table: sa.Table) -> list[Any]:
     with engine.connect() as connection:
-        return list(connection.execute(sa.select(table).order_by(table.c.id)))
+        return list(connection.execute(sa.select(table).order_by(*table.primary_key.columns)))
 
 
 def _released(engine: sa.Engine, order: int, rows: list[dict[str, str]], number: int = 17, **values: Any) -> int:

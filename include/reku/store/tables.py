@@ -337,15 +337,19 @@ releases = sa.Table(
 subscribers = sa.Table(
     "subscribers",
     metadata,
-    _id(),
+    # no foreign key: whoever fills a list holds it locked, and a check of each person costs as much as adding it
+    sa.Column("list_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("person_number", sa.Text, primary_key=True),
     _institute(),
-    sa.Column("list_id", sa.ForeignKey(lists.c.id), nullable=False),
-    sa.Column("person_number", sa.Text, nullable=False),
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("fields", JSONB, nullable=False),
-    sa.Column("delivery_number", sa.Integer, nullable=False, comment="the last delivery that updated it"),
+    sa.Column(
+        "delivery_number",
+        sa.Integer,
+        nullable=False,
+        comment="the last delivery that changed it; one that told nothing new stands in the ledger alone",
+    ),
     _moment("updated_at", nullable=False),
-    sa.UniqueConstraint("list_id", "person_number"),
     comment="People of a list: filled on and updated, never replaced",
 )
 

@@ -20,31 +20,12 @@ from reku.catalogue.window import DueWindow, due_window
 from reku.errors import StageError
 from reku.store.bulk import copy_rows
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
+from reku.subscribers.fill import fill_list
 
 logger = logging.getLogger(__name__)
 
 PLAY_OUT = time(9)
 """Berlin time at which mails become due where no campaign names one; `dispatch` complains about such a campaign."""
-
-_FILL_LIST = sa.text("""
-    INSERT INTO reku.subscribers AS known
-        (institute, list_id, person_number, address, fields, delivery_number, updated_at)
-    SELECT DISTINCT ON (person_number)
-        institute, :list_id, person_number, address, fields, :delivery_number, :now
-    FROM reku.delivery_rows
-    WHERE delivery_id = :delivery_id
-    ORDER BY person_number, line DESC
-    ON CONFLICT (list_id, person_number) DO UPDATE SET
-        address = EXCLUDED.address,
-        fields = known.fields || (
-            SELECT coalesce(jsonb_object_agg(field.key, field.value), '{}')
-            FROM jsonb_each(EXCLUDED.fields) AS field
-            WHERE field.value <> '""' OR field.key = ANY(:overwrite_empty)
-        ),
-        delivery_number = EXCLUDED.delivery_number,
-        updated_at = EXCLUDED.updated_at
-    WHERE known.delivery_number <= EXCLUDED.delivery_number
-""").bindparams(sa.bindparam("overwrite_empty", type_=sa.ARRAY(sa.Text)))
 
 _OPEN_MESSAGES = sa.text("""
     INSERT INTO reku.messages
@@ -83,9 +64,9 @@ _DERIVED = sa.Table(
 class LoadResult:
     """What loading a delivery came to.
 
-    `people`: how many of the list's people it touched (0 when all of them were updated by a later delivery, or when
-    it had been loaded before); `messages`: the ledger rows of the delivery, one per accepted row; `already`: it had
-    been loaded before, and nothing was done.
+    `people`: how many of the list's people are new or changed by it (0 when it told nothing new, when a later delivery
+    had brought all of them, or when it had been loaded before); `messages`: the ledger rows of the delivery, one per
+    accepted row; `already`: it had been loaded before, and nothing was done.
     """
 
     delivery: int
@@ -98,10 +79,8 @@ class LoadResult:
 def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
     """Fill the order's list on with a RELEASED delivery and open its messages; a LOADED one answers at once.
 
-    A person who stands in the delivery twice is taken from the last row. Nobody is removed, and only a delivery number
-    not lower than the last one updates a person. An empty value leaves a stored one alone, unless the institute lists
-    the field in `overwrite_empty`. Each message gets its own due_at and last_day from the occasion's window around
-    Anlass_Datum and the campaign's play-out time; an own Gueltig_bis ends it earlier.
+    Nobody is removed from the list; see `fill_list` for what changes. Each message gets its own due_at and last_day
+    from the occasion's window around Anlass_Datum and the campaign's play-out time; an own Gueltig_bis ends it earlier.
 
     Raises StageError if the delivery is not released, or the order has no list that may be filled; ConfigError for a
     broken occasion or institute file. Nothing has changed then. Raises StageError too if the order has ended since the
@@ -125,7 +104,7 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
             )
         list_id = _locked_list(connection, order, delivery)
         now = clock.now()
-        people = _fill_list(connection, delivery, list_id, now)
+        people = fill_list(connection, delivery, list_id, now)
         _open_messages(connection, delivery, order, now)
         opened = _message_count(connection, delivery_id)
         if opened != delivery.accepted:
@@ -212,21 +191,6 @@ def _locked_list(connection: sa.Connection, order: sa.Row[Any], delivery: sa.Row
     if found.created_at is None:
         connection.execute(sa.update(lists).where(lists.c.id == found.id).values(created_at=clock.now()))
     return int(found.id)
-
-
-def _fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, now: datetime) -> int:
-    institute = institutes().get(delivery.institute)
-    filled = connection.execute(
-        _FILL_LIST,
-        {
-            "list_id": list_id,
-            "delivery_id": delivery.id,
-            "delivery_number": delivery.delivery_number,
-            "now": now,
-            "overwrite_empty": [] if institute is None else list(institute.overwrite_empty),
-        },
-    )
-    return filled.rowcount
 
 
 def _open_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> None:

@@ -1,0 +1,134 @@
+"""Fill a list on with the people of a delivery: newcomers are added, changes are written, nobody is removed.
+
+A person of whom a delivery says nothing new is not written again: most of a list is the same in every delivery, and
+rewriting it would cost more than all the rest. That such a delivery brought the person is known from the ledger, which
+has a message for each of its rows; `_CATCH_UP` takes it from there when an older delivery comes later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from reku.catalogue import institutes
+from reku.store.bulk import copy_rows
+
+ROW_NAME = "Referenz"
+"""The field that names a row and not its person: it differs in every delivery, and alone is no change."""
+
+_BATCH = 5_000
+
+_OUTDONE = sa.text("""
+    SELECT id
+    FROM (
+        SELECT id, lead(id) OVER (PARTITION BY person_number ORDER BY line) AS next
+        FROM reku.delivery_rows WHERE delivery_id = :delivery_id
+    ) AS rows_of_a_person
+    WHERE next IS NOT NULL
+""")
+"""Rows behind which the same person comes once more."""
+
+_CATCH_UP = sa.text("""
+    UPDATE reku.subscribers AS known SET delivery_number = later.delivery_number
+    FROM (
+        SELECT messages.person_number, max(messages.delivery_number) AS delivery_number
+        FROM reku.deliveries JOIN reku.messages ON messages.delivery_id = deliveries.id
+        WHERE deliveries.list_id = :list_id AND deliveries.delivery_number > :delivery_number
+        GROUP BY messages.person_number
+    ) AS later
+    WHERE known.list_id = :list_id AND known.person_number = later.person_number
+        AND known.delivery_number < later.delivery_number
+""")
+"""Of the people whom a later delivery brought without a change, write down that it did."""
+
+# An outer join, whose sides PostgreSQL does not swap: with statistics from before the delivery it might otherwise look
+# through the whole delivery for each person of the list.
+_DIFFERENT = sa.text("""
+    SELECT brought.person_number, brought.address, brought.fields,
+        known.address AS known_address, known.fields AS known_fields
+    FROM reku.delivery_rows AS brought LEFT JOIN reku.subscribers AS known
+        ON known.list_id = :list_id AND known.person_number = brought.person_number
+    WHERE brought.delivery_id = :delivery_id AND brought.id <> ALL(CAST(:outdone AS bigint[]))
+        AND coalesce(known.delivery_number <= :delivery_number, false)
+        AND (known.address <> brought.address OR NOT known.fields @> (brought.fields - CAST(:row_name AS text)))
+""")
+"""People of the list of whom the delivery says something else, be it that it leaves out what is known."""
+
+_CHANGES = sa.Table(
+    "changes",
+    sa.MetaData(),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("fields", JSONB, nullable=False),
+    prefixes=["TEMPORARY"],
+    postgresql_on_commit="DROP",
+)
+
+_CHANGE = sa.text("""
+    INSERT INTO reku.subscribers (institute, list_id, person_number, address, fields, delivery_number, updated_at)
+    SELECT :institute, :list_id, person_number, address, fields, :delivery_number, :now FROM changes
+    ON CONFLICT (list_id, person_number) DO UPDATE SET
+        address = EXCLUDED.address,
+        fields = EXCLUDED.fields,
+        delivery_number = EXCLUDED.delivery_number,
+        updated_at = EXCLUDED.updated_at
+""")
+
+_ADD = sa.text("""
+    INSERT INTO reku.subscribers (institute, list_id, person_number, address, fields, delivery_number, updated_at)
+    SELECT institute, :list_id, person_number, address, fields, :delivery_number, :now
+    FROM reku.delivery_rows AS brought
+    WHERE delivery_id = :delivery_id AND id <> ALL(CAST(:outdone AS bigint[])) AND NOT EXISTS (
+        SELECT FROM reku.subscribers AS known
+        WHERE known.list_id = :list_id AND known.person_number = brought.person_number
+    )
+""")
+
+
+def fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, now: datetime) -> int:
+    """Add and change the people of a delivery; returns how many of the list's people are new or changed.
+
+    A person who stands in the delivery twice is taken from the last row. Only a delivery number not lower than the
+    last one that brought a person changes it. An empty value leaves a stored one alone, unless the institute lists the
+    field in `overwrite_empty`. The caller has locked the list: nobody else fills it meanwhile.
+    """
+    outdone = list(connection.scalars(_OUTDONE, {"delivery_id": delivery.id}))
+    given = {
+        "institute": delivery.institute,
+        "list_id": list_id,
+        "delivery_id": delivery.id,
+        "delivery_number": delivery.delivery_number,
+        "outdone": outdone,
+        "row_name": ROW_NAME,
+        "now": now,
+    }
+    connection.execute(_CATCH_UP, given)
+    changed = _change(connection, given)
+    return changed + connection.execute(_ADD, given).rowcount
+
+
+def _change(connection: sa.Connection, given: Mapping[str, Any]) -> int:
+    institute = institutes().get(given["institute"])
+    overwrite_empty = frozenset() if institute is None else frozenset(institute.overwrite_empty)
+    _CHANGES.create(connection)
+    names = [column.name for column in _CHANGES.columns]
+    written = 0
+    with connection.execute(_DIFFERENT, given, execution_options={"yield_per": _BATCH}) as different:
+        for batch in different.partitions():
+            written += copy_rows(connection, _CHANGES, names, _merged(batch, overwrite_empty))
+    connection.execute(_CHANGE, given)
+    return written
+
+
+def _merged(rows: Iterable[sa.Row[Any]], overwrite_empty: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """What is to be stored of each person; those of whom nothing changes after all are left out."""
+    for row in rows:
+        told = {name: value for name, value in row.fields.items() if value or name in overwrite_empty}
+        is_new = any(row.known_fields.get(name) != value for name, value in told.items() if name != ROW_NAME)
+        if is_new or row.address != row.known_address:
+            yield row.person_number, row.address, json.dumps(row.known_fields | told, ensure_ascii=False)
