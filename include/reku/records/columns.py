@@ -31,6 +31,13 @@ class Columns(Sequence[list[str]]):
         values: Iterable[Sequence[str]] = zip(*rows, strict=True) if rows else [()] * width
         return cls(pa.table([pa.array(column, pa.string()) for column in values], [str(n) for n in range(width)]))
 
+    @classmethod
+    def joined(cls, several: Sequence[Columns]) -> Columns:
+        """The rows of all of them, one after the other."""
+        import pyarrow as pa
+
+        return cls(pa.concat_tables([one._table for one in several]))
+
     def column(self, place: int) -> pa.ChunkedArray:
         """The values of the column at this place, counted from 0."""
         return self._table.column(place)

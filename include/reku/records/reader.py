@@ -5,27 +5,22 @@ Only what concerns the file as a whole is judged here; `rows.row_faults` judges 
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
 import io
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 
 from reku.errors import RekuError, suggest
 from reku.records.clean import read_rows
 from reku.records.contract import Contract
 from reku.records.faults import Fault, FaultCode, FileRefused
-from reku.records.record_file import CONTROL, Head, RecordFile
+from reku.records.parsing import LONGEST_LINE, MOST_FAULTS, kept, records, sound
+from reku.records.record_file import Head, RecordFile
 from reku.records.times import parse_moment
 
-MOST_FAULTS = 20
-"""A refusal names no more faults of one sort than this."""
-LONGEST_LINE = 100_000
-"""Characters; the widest contract stays below 2,000."""
 MOST_COLUMNS = 200
 _LARGE = 100_000
 """Bytes from which on it is worth while to try and read a file by column."""
@@ -33,7 +28,6 @@ _LARGE = 100_000
 _BOM = b"\xef\xbb\xbf"
 _PACKED = (b"\x1f\x8b", b"PK\x03\x04")
 """How files begin that are packed by gzip, or by zip as Excel's are."""
-_CONTROL = re.compile(f"[{CONTROL}]")
 HEAD = (
     "Dateiart",
     "Version",
@@ -78,13 +72,15 @@ def read(
     if contract.frame == "plain":
         return _read_plain(contract, text, environment, named)
     closing = _find_closing_record(data, contract.delimiter)
-    records = _records(_lines(text, contract), contract)
-    head = head_of(contract, records[0], environment, named)
-    columns, warnings = columns_of(contract, records[1] if len(records) > 2 else [], line=2)
-    rows = _rows(records, len(columns))
-    _check_closing_record(records[-1], len(records), len(rows), hashlib.sha256(data[:closing]).hexdigest())
-    contract.translate(columns, rows, inbound=True)
-    return RecordFile(contract, head, columns, rows, range(3, 3 + len(rows)), warnings)
+    last_line = text.rfind("\n", 0, len(text) - 1) + 1
+    body = records(text[:last_line], contract.delimiter)
+    head = head_of(contract, next(body), environment, named)
+    columns, warnings = columns_of(contract, next(body, []), line=2)
+    rows = kept(contract, columns, _values(body, len(columns)))
+    line = 3 + len(rows)
+    closing_record = next(records(text[last_line:], contract.delimiter, first=line))
+    _check_closing_record(closing_record, line, len(rows), hashlib.sha256(memoryview(data)[:closing]).hexdigest())
+    return RecordFile(contract, head, columns, rows, range(3, line), warnings)
 
 
 def _read_by_column(
@@ -102,15 +98,15 @@ def _read_by_column(
         _check_line_ends(frame)
         if _find_closing_record(frame, contract.delimiter) != body:
             return None
-        records = _records(_lines(_decoded(frame, encoding, 0), contract), contract)
-        head = head_of(contract, records[0], environment, named)
-        columns, warnings = columns_of(contract, records[1], line=2)
+        leading, names, closing_record = records(_decoded(frame, encoding, 0), contract.delimiter)
+        head = head_of(contract, leading, environment, named)
+        columns, warnings = columns_of(contract, names, line=2)
         with ThreadPoolExecutor(1) as beside:  # a check sum takes a third of the time, and lets others run
             checksum = beside.submit(hashlib.sha256, memoryview(data)[:closing])
             rows = read_rows(data, slice(body, closing), encoding, contract.delimiter, len(columns), LONGEST_LINE)
         if rows is None:
             return None
-        _check_closing_record(records[-1], 3 + len(rows), len(rows), checksum.result().hexdigest())
+        _check_closing_record(closing_record, 3 + len(rows), len(rows), checksum.result().hexdigest())
     except FileRefused:
         return None
     return RecordFile(contract, head, columns, rows, range(3, 3 + len(rows)), warnings)
@@ -200,42 +196,6 @@ def _find_closing_record(data: bytes, delimiter: str) -> int:
         advice = "Nach dem Schlusssatz N darf nichts mehr folgen, auch keine Leerzeile. Den Rest weglassen."
         raise FileRefused([Fault(FaultCode.NACH_SCHLUSSSATZ, line, advice=advice)])
     return first.start()
-
-
-def _lines(text: str, contract: Contract) -> list[str]:
-    """The lines without their ends, free of control characters and of bearable length."""
-    text = text.replace("\r\n", "\n").removesuffix("\n")
-    for found in _CONTROL.finditer(text):
-        if found[0] != contract.delimiter:
-            line = text.count("\n", 0, found.start()) + 1
-            advice = f"Steuerzeichen U+{ord(found[0]):04X} ist nicht erlaubt. Bitte aus den Feldern entfernen."
-            raise FileRefused([Fault(FaultCode.STEUERZEICHEN, line, advice=advice)])
-    lines = text.split("\n")
-    if max(map(len, lines)) > LONGEST_LINE:
-        line = next(number for number, one in enumerate(lines, 1) if len(one) > LONGEST_LINE)
-        advice = (
-            f"Die Zeile hat mehr als {LONGEST_LINE} Zeichen. Werte auf die vereinbarte Länge kürzen; "
-            "prüfen, ob ein Zeilenende fehlt."
-        )
-        raise FileRefused([Fault(FaultCode.SATZ_ZU_LANG, line, advice=advice)])
-    return lines
-
-
-def _records(lines: list[str], contract: Contract) -> list[list[str]]:
-    """The cells of every line; a record never goes over two lines."""
-    reader = csv.reader(lines, delimiter=contract.delimiter, quotechar='"', doublequote=True, strict=True)
-    records: list[list[str]] = []
-    try:
-        for record in reader:
-            records.append(record)
-            if reader.line_num != len(records):
-                advice = "Ein Wert in Anführungszeichen geht über das Zeilenende. Zeilenumbrüche aus Werten entfernen."
-                raise FileRefused([Fault(FaultCode.ZEILENUMBRUCH, len(records), advice=advice)])
-    except csv.Error:
-        # A quote that stays open swallows the lines after it; the line where it opened is the one to mend.
-        advice = 'Anführungszeichen sind nicht richtig geschlossen. Innerhalb eines Wertes verdoppeln: "".'
-        raise FileRefused([Fault(FaultCode.ANFUEHRUNGSZEICHEN, len(records) + 1, advice=advice)]) from None
-    return records
 
 
 def head_of(contract: Contract, cells: list[str], environment: str, named: dict[str, str]) -> Head:
@@ -334,18 +294,13 @@ def columns_of(contract: Contract, cells: list[str], line: int) -> tuple[tuple[s
     return tuple(cells), tuple(warnings)
 
 
-def _rows(records: list[list[str]], width: int) -> list[list[str]]:
+def _values(body: Iterator[list[str]], width: int) -> Iterator[list[str]]:
     """The values of the D records, which stand between K and N and have as many cells as K."""
-    middle = records[2:-1]
-    rows = [record[1:] for record in middle if len(record) == width + 1 and record[0] == "D"]
-    if len(rows) == len(middle):
-        return rows
-    wrong = (
-        _record_fault(record, line, width)
-        for line, record in enumerate(middle, 3)
-        if len(record) != width + 1 or record[0] != "D"
-    )
-    raise FileRefused(islice(wrong, MOST_FAULTS))
+
+    def judge(record: list[str], line: int) -> Fault | None:
+        return None if len(record) == width + 1 and record[0] == "D" else _record_fault(record, line, width)
+
+    return (record[1:] for record in sound(body, 3, judge))
 
 
 def _record_fault(record: list[str], line: int, width: int) -> Fault:
@@ -380,17 +335,16 @@ def _check_closing_record(cells: list[str], line: int, rows: int, checksum: str)
 
 def _read_plain(contract: Contract, text: str, environment: str, named: dict[str, str]) -> RecordFile:
     """A file with a header line only: what the V record would say comes from the file name; nothing is secured."""
-    records = _records(_lines(text, contract), contract)
-    columns, warnings = columns_of(contract, records[0], line=1)
-    faults = [
-        Fault(
-            FaultCode.ZELLENZAHL, line, advice=f"Die Zeile hat {len(record)} Werte, die Kopfzeile nennt {len(columns)}."
-        )
-        for line, record in enumerate(records[1:], 2)
-        if len(record) != len(columns)
-    ]
-    if faults:
-        raise FileRefused(faults[:MOST_FAULTS])
+    body = records(text, contract.delimiter)
+    columns, warnings = columns_of(contract, next(body), line=1)
+
+    def judge(record: list[str], line: int) -> Fault | None:
+        if len(record) == len(columns):
+            return None
+        advice = f"Die Zeile hat {len(record)} Werte, die Kopfzeile nennt {len(columns)}."
+        return Fault(FaultCode.ZELLENZAHL, line, advice=advice)
+
+    rows = kept(contract, columns, sound(body, 2, judge))
     stamp = named.get("zeit", "")
     try:
         moment = parse_moment(f"{stamp[6:8]}.{stamp[4:6]}.{stamp[:4]} {stamp[8:10]}:{stamp[10:12]}:{stamp[12:]}")
@@ -408,6 +362,5 @@ def _read_plain(contract: Contract, text: str, environment: str, named: dict[str
         receiver="",
         environment=environment,
     )
-    contract.translate(columns, records[1:], inbound=True)
     unsecured = Fault(FaultCode.UNGESICHERT, advice="Ohne Kopf- und Schlusssatz: Anzahl und Prüfsumme sind ungeprüft.")
-    return RecordFile(contract, head, columns, records[1:], range(2, 1 + len(records)), (unsecured, *warnings))
+    return RecordFile(contract, head, columns, rows, range(2, 2 + len(rows)), (unsecured, *warnings))

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 
 from reku.records.contract import Column, Contract
 from reku.records.faults import Fault, FaultCode, FileRefused
-from reku.records.reader import LONGEST_LINE, agreed_encoding, columns_of, head_of
+from reku.records.parsing import LONGEST_LINE
+from reku.records.reader import agreed_encoding, columns_of, head_of
 from reku.records.record_file import CONTROL, Head
 from reku.records.times import format_moment
 
