@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from reku.quality import suite
 from reku.quality.rule_files import rules_for
 from reku.quality.rules import Severity, contract_rules
 from reku.quality.suite import Expected, judge
@@ -204,6 +205,15 @@ def test_all_bad_rows_of_a_rule_are_listed_and_not_the_first_twenty() -> None:
     rows = [_row("REKU", n, **({"EMail": "kaputt@"} if n in bad else {})) for n in range(1, 5_001)]
     assert len(bad) > 60
     assert _broken("REKU", rows) == [("reject", "EMail", "ADRESSE", n + 2) for n in sorted(bad) if n <= 5_000]
+
+
+def test_a_delivery_judged_in_pieces_gets_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = [{}, {"Referenz": "R-1"}, {"EMail": "kaputt@"}, {"Nachname": " "}, {"Referenz": "R-1", "Anrede": "7"}]
+    rows = [_row("REKU", number, **changes[number % 5]) for number in range(1, 24)]
+    at_once = _broken("REKU", rows)
+    assert len({line for *_, line in at_once}) > 10
+    monkeypatch.setattr(suite, "_AT_ONCE", 7)
+    assert _broken("REKU", rows) == at_once
 
 
 _VALUES = {

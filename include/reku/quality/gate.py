@@ -7,7 +7,6 @@ as a whole or not at all; asked again, it answers with what it wrote.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from fsspec.core import url_to_fs
 
@@ -23,9 +23,10 @@ from reku.catalogue.rhythm import Rhythm
 from reku.clock import berlin
 from reku.errors import StageError
 from reku.quality.figures import measure
+from reku.quality.predicates import Expected
 from reku.quality.rule_files import rules_for
 from reku.quality.rules import Rule, Severity
-from reku.quality.suite import Expected, Finding, judge
+from reku.quality.suite import Finding, judge
 from reku.records import FaultCode, RecordFile, contracts, read
 from reku.records.times import parse_date
 from reku.settings import required, settings
@@ -286,11 +287,10 @@ def _rejects(
     delivery: sa.Row[Any], file: RecordFile, faults: Mapping[int, Sequence[Rule]]
 ) -> Iterator[tuple[Any, ...]]:
     at = file.columns.index("Referenz")
-    for row, line in zip(file.rows, file.lines, strict=True):
-        if broken := faults.get(line):
-            first = broken[0]
-            reference = row[at][:LONGEST_REFERENCE]
-            yield delivery.institute, delivery.id, line, reference, first.field, first.code.value, _advice(broken)
+    for line, broken in sorted(faults.items()):
+        first = broken[0]
+        reference = file.rows[file.lines.index(line)][at][:LONGEST_REFERENCE]
+        yield delivery.institute, delivery.id, line, reference, first.field, first.code.value, _advice(broken)
 
 
 def _advice(broken: Sequence[Rule]) -> str:
@@ -321,5 +321,5 @@ def _accepted(
                 fields["Personennummer"],
                 fields["EMail"].strip(),
                 parse_date(fields["Anlass_Datum"]),
-                json.dumps(fields, ensure_ascii=False),
+                msgspec.json.encode(fields).decode(),
             )

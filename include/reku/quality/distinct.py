@@ -1,0 +1,98 @@
+"""Columns of a delivery by their different values, so that each value is judged once, however many rows have it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reku.quality.predicates import Expected, verdicts
+from reku.quality.rules import Rule
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WHITESPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+"""All characters that `str.strip` takes away."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of some rows: `codes` holds for each row the place of its value in `different`, an Arrow array."""
+
+    codes: NDArray[np.int32]
+    different: Any
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray) -> Field:
+        encoded = column.combine_chunks().dictionary_encode()
+        return cls(encoded.indices.to_numpy(), encoded.dictionary)
+
+    @classmethod
+    def empty(cls, rows: int) -> Field:
+        """A field that these rows do not have: it counts as empty."""
+        return cls(np.zeros(rows, np.int32), pa.array([""], pa.string()))
+
+    @property
+    def rows(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def blank(self) -> NDArray[np.bool_]:
+        """Whether each different value counts as empty."""
+        trimmed = pc.utf8_trim(self.different, characters=WHITESPACE)
+        found: NDArray[np.bool_] = pc.equal(trimmed, "").to_numpy(zero_copy_only=False)
+        return found
+
+    @cached_property
+    def values(self) -> list[str]:
+        """The different values; blank ones are "", so that may stand there more than once."""
+        values: list[str] = self.different.to_pylist()
+        for place in np.flatnonzero(self.blank):
+            values[place] = ""
+        return values
+
+    @cached_property
+    def filled_rows(self) -> int:
+        return int(np.count_nonzero(~self.blank[self.codes]))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float64]:
+        """Characters of each row's value; null where it is blank."""
+        lengths = pc.utf8_length(self.different).to_numpy().astype(float)
+        return np.where(self.blank, np.nan, lengths)[self.codes]
+
+    @cached_property
+    def categories(self) -> Any:
+        """Each row's value as a pandas categorical; null where it is blank."""
+        import pandas as pd
+
+        places = np.where(self.blank, -1, np.arange(len(self.different)))
+        return pd.Categorical.from_codes(places[self.codes], self.different.to_pylist())
+
+
+def holds(rule: Rule, fields: Sequence[Field], expected: Expected) -> NDArray[np.bool_]:
+    """Whether a rule holds in each row, worked out once for each combination of values of the fields it looks at."""
+    first, *others = fields
+    combined, values = first.codes.astype(np.int64), [first.values]
+    if others:
+        for other in others:
+            _, combined = np.unique(combined * len(other.different) + other.codes, return_inverse=True)
+        _, rows, combined = np.unique(combined, return_index=True, return_inverse=True)
+        values = [[field.values[code] for code in field.codes[rows].tolist()] for field in fields]
+    verdict = np.fromiter(verdicts(rule, expected, *values), bool, len(values[0]))
+    return verdict[combined]
+
+
+def repeats(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Whether an earlier row of the column has the same value; a blank one repeats nothing."""
+    import pandas as pd
+
+    field = Field.of(column)
+    repeated: NDArray[np.bool_] = pd.Series(field.codes).duplicated().to_numpy()
+    return repeated & ~field.blank[field.codes]
