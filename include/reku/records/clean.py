@@ -38,6 +38,9 @@ def read_rows(
 
     tables = []
     for block in _blocks(data, place.start, place.stop):
+        # More lines than D records fit in: to look at each would take many times the block's room.
+        if block.count(b"\n") * (width + len("D\n")) > len(block):
+            return None
         if not _is_clean(block, encoding, delimiter, longest_line) or not _quotes_are_sound(block, encoding, delimiter):
             return None
         table = _parsed(block, encoding, delimiter, width)

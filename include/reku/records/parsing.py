@@ -16,7 +16,7 @@ MOST_FAULTS = 20
 """A refusal names no more faults of one sort than this."""
 LONGEST_LINE = 100_000
 """Characters; the widest contract stays below 2,000."""
-_MANY = 10_000
+_MANY = 2_000
 """Rows that are kept as lists, which take twenty times the room of their text."""
 
 _CONTROL = re.compile(f"[{CONTROL}]")
