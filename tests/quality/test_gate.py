@@ -40,7 +40,7 @@ def _delivery(engine: sa.Engine, key: int) -> Any:
 
 
 def test_good_rows_go_on_with_all_their_fields_as_text(bank: sa.Engine) -> None:
-    fields = world.reku_fields(1, Personennummer="0000000042", Titel='Dr. "h.c."', Anlass_Wert="050")
+    fields = world.reku_fields(1, Personennummer="0000000042", Titel='Dr. "h.c."', Berater_Nr="0042")
     delivery = world.delivery_file(bank, world.order(bank), [fields])
     assert validate(bank, delivery) == GateResult(delivery, 1, 1, 0, refused=False)
     (row,) = _all(bank, delivery_rows)
