@@ -190,6 +190,15 @@ def test_the_limit_of_rejects_belongs_to_the_institute_unless_the_order_has_its_
     assert institute().reject_limit("R1") == 0.05
 
 
+def test_what_a_person_must_approve_belongs_to_the_institute_unless_the_order_says_otherwise() -> None:
+    own = {"max_rows": "0", "max_without_consent": "0", "approve_first": "false"}
+    bank = institute(max_rows="500", max_without_consent="0.2", approve_first="true", orders={"R1": own, "R2": {}})
+    for order, limits in (("R1", (0, 0, False)), ("R2", (500, 0.2, True)), ("R3", (500, 0.2, True))):
+        assert (bank.row_limit(order), bank.consent_limit(order), bank.asks_first(order)) == limits
+    usual = institute()
+    assert (usual.row_limit("R1"), usual.consent_limit("R1"), usual.asks_first("R1")) == (10_000, 0.5, False)
+
+
 def test_sending_ends_at_eight_and_has_no_limit_unless_the_bank_says_so() -> None:
     bank = institute()
     assert (bank.control_address, bank.send_until) == (None, time(20))

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from reku.mailing.canary import CanaryFault
 from reku.mailing.dispatch import dispatch
 from reku.settings import settings
-from reku.store.tables import DeliveryState, FileVerdict, MessageState, audit, deliveries, files, rejects
+from reku.store.tables import DeliveryState, FileVerdict, MessageState, audit, deliveries, files, rejects, releases
 from tests import banks, smtp, world
 from tests.cli.conftest import Reku
 
@@ -166,3 +166,63 @@ def test_retry_for_a_bank_that_is_gone(reku: Reku, database: sa.Engine, tmp_path
     done = reku("deliveries", "retry", delivery)
     assert done.exit_code == 1
     assert f"Restore institutes/{world.BLZ}.yaml" in done.stderr
+
+
+def test_report_is_made_anew_and_named(reku: Reku, database: sa.Engine) -> None:
+    delivery = world.delivery(database, world.order(database), 17, state=DeliveryState.VALIDATED, rows=10)
+    _reject(database, delivery)
+    file = settings().reports() / world.BLZ / str(delivery) / "index.html"
+    assert reku("deliveries", "report", delivery).stdout.split() == [str(file)]
+    assert "R0004711-000017-00003" in file.read_text(encoding="utf-8")
+    file.unlink()
+    assert json.loads(reku("deliveries", "report", delivery, "--json").stdout) == {
+        "delivery": delivery,
+        "report": str(file),
+    }
+    assert file.exists()
+    unknown = reku("deliveries", "report", 4711)
+    assert unknown.exit_code == 1
+    assert "There is no delivery 4711" in unknown.stderr
+
+
+def _asked(database: sa.Engine) -> int:
+    """A delivery of two people that a person is asked about."""
+    delivery = world.delivery(database, world.order(database), state=DeliveryState.VALIDATED)
+    world.rows(database, delivery, [world.reku_fields(number) for number in (1, 2)])
+    with database.begin() as connection:
+        connection.execute(sa.insert(releases).values(delivery_id=delivery, institute=world.BLZ, asked_at=NOW))
+    return delivery
+
+
+def test_who_waits_for_release_is_listed_until_somebody_approves(reku: Reku, database: sa.Engine) -> None:
+    delivery = _asked(database)
+
+    def asked() -> str | None:
+        (row,) = json.loads(reku("deliveries", "list", "--json").stdout)
+        return row["asked"]
+
+    assert (asked() or "").startswith("2026-11-22")
+    done = reku("deliveries", "approve", delivery, "--note", "sender confirms")
+    assert "Clear its `release` task" in done.stdout
+    assert asked() is None
+    found = json.loads(reku("deliveries", "show", delivery, "--json").stdout)
+    assert (found["state"], found["decision"]) == ("RELEASED", "APPROVED")
+    assert found["decided_by"]
+    late = reku("deliveries", "decline", delivery, "--note", "too late")
+    assert late.exit_code == 1
+    assert "reku stop order" in late.stderr
+
+
+def test_declining_withholds_every_row_once(reku: Reku, database: sa.Engine) -> None:
+    delivery = _asked(database)
+    told = json.loads(reku("deliveries", "decline", delivery, "--note", "wrong people", "--json").stdout)
+    assert told == {"delivery": delivery, "decision": "DECLINED", "withheld": 2}
+    assert "declined before" in reku("deliveries", "decline", delivery, "--note", "again").stdout
+    found = json.loads(reku("deliveries", "show", delivery, "--json").stdout)
+    assert found["state"] == "DECLINED"
+    assert found["messages"] == [{"state": "WITHHELD", "reason": "FREIGABE_VERWEIGERT", "count": 2}]
+    late = reku("deliveries", "approve", delivery, "--note", "no, yes")
+    assert late.exit_code == 1
+    assert "new delivery number" in late.stderr
+    with database.connect() as connection:
+        assert connection.scalars(sa.select(audit.c.action)).all() == ["delivery declined"]

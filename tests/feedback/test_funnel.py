@@ -53,6 +53,19 @@ def test_each_state_has_its_place(database: sa.Engine) -> None:
     assert row.adds_up
 
 
+def test_a_declined_delivery_is_in_the_ledger(database: sa.Engine) -> None:
+    order = world.order(database)
+    declined = world.delivery(database, order, 17, state=DeliveryState.DECLINED)
+    one, two = world.rows(database, declined, [world.reku_fields(n) for n in (1, 2)])
+    world.message(database, one, state=MessageState.WITHHELD, reason="FREIGABE_VERWEIGERT")
+    (row,) = funnel(database)
+    assert (row.rows, row.accepted, row.not_loaded, row.adds_up) == (2, 2, 0, False)
+    world.message(database, two, state=MessageState.WITHHELD, reason="FREIGABE_VERWEIGERT")
+    (row,) = funnel(database)
+    assert row.reasons == {"FREIGABE_VERWEIGERT": 2}
+    assert row.adds_up
+
+
 def test_responses_are_counted_by_people(database: sa.Engine) -> None:
     one, two = _delivery(database, world.order(database), 17, [MessageState.SENT] * 2)
     with database.begin() as connection:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from reku.mailing import stops
 from reku.orchestration.report import sum_up, unclaimed
 from reku.orchestration.work import handed_over_by
-from reku.store.tables import messages
+from reku.store.tables import messages, releases
 from tests import banks, world
 
 DAY = date(2026, 11, 24)
@@ -154,3 +154,31 @@ def test_messages_in_doubt_are_red_with_what_their_policy_advises(
     assert f"{world.BLZ}, order {world.ORDER}: 1 messages in doubt." in problem
     assert "`reku messages resolve`" in problem
     assert ("Clear `dispatch` first" in problem) is clears
+
+
+@pytest.mark.parametrize(
+    ("state", "asked", "told"),
+    [
+        ("VALIDATED", False, "not loaded, it is VALIDATED"),
+        ("VALIDATED", True, "nobody has approved or declined it yet"),
+        ("DECLINED", True, "declined by a person"),
+    ],
+)
+def test_what_waits_for_a_person_or_was_declined_is_named_with_advice(
+    database: sa.Engine, state: str, asked: bool, told: str
+) -> None:
+    order = world.order(database)
+    delivery = world.delivery(database, order, state=state)
+    (row,) = world.rows(database, delivery, [world.reku_fields(1)])
+    if asked:
+        decision = "DECLINED" if state == "DECLINED" else None
+        with database.begin() as connection:
+            connection.execute(
+                sa.insert(releases).values(delivery_id=delivery, institute=world.BLZ, asked_at=NOON, decision=decision)
+            )
+    items = [{"order": order, "delivery": delivery, "label": "Bank"}]
+    if state == "DECLINED":
+        assert any("do not add up" in problem for problem in _problems(database, items))
+        world.message(database, row, state="WITHHELD", reason="FREIGABE_VERWEIGERT")
+    (problem,) = _problems(database, items)
+    assert told in problem

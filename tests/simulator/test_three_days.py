@@ -22,7 +22,7 @@ from reku.intake.intake import take_in_all
 from reku.mailing.dispatch import dispatch
 from reku.orchestration import work
 from reku.quality.gate import validate
-from reku.quality.release import release
+from reku.quality.release import judge_release
 from reku.responses.bounces import collect
 from reku.responses.tracker import app
 from reku.settings import settings
@@ -78,7 +78,7 @@ class Demo:
         found = [item.delivery for item in self._items(day) if item.delivery is not None]
         for delivery in found:
             if not validate(self.engine, delivery).refused:
-                release(self.engine, delivery)
+                judge_release(self.engine, delivery)
                 load(self.engine, delivery)
         self.move(clock.at(day, 11))
         for delivery in found:

@@ -110,6 +110,7 @@ MailAddress = Annotated[str, AfterValidator(_mail_address)]
 RecipientDomain = Annotated[str, AfterValidator(_recipient_domain)]
 Rate = Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+RowCount = Annotated[int, Field(ge=0)]
 ResponseCode = Literal["VERS", "ZUGE", "OEFF", "KLIC", "ABME", "BESC", "HBOU", "SBOU", "UBOU", "ZRUE", "NVER"]
 
 

@@ -25,6 +25,7 @@ from reku.catalogue.fields import (
     Rate,
     RecipientDomain,
     ResponseCode,
+    RowCount,
     Share,
     Text,
     no_repeats,
@@ -81,6 +82,9 @@ class OrderSettings(Model):
     """What one order of a bank has different from the others."""
 
     max_reject_share: Share | None = Field(None, description="own limit of rejected rows; none: the institute's")
+    max_rows: RowCount | None = Field(None, description="own limit of rows; none: the institute's")
+    max_without_consent: Share | None = Field(None, description="own limit of this share; none: the institute's")
+    approve_first: bool | None = Field(None, description="a person approves the first delivery; none: as the institute")
 
 
 class ResponseFile(Model):
@@ -127,6 +131,11 @@ class Institute(Model):
         None, description="a file without .ok marker is taken when unchanged so long; none: the setting"
     )
     max_reject_share: Share = Field(0.05, description="share of rejected rows above which a delivery is refused")
+    max_rows: RowCount = Field(10_000, description="rows of a delivery above which a person has to approve it")
+    max_without_consent: Share = Field(
+        0.5, description="share of people without consent to mails above which a person has to approve a delivery"
+    )
+    approve_first: bool = Field(False, description="whether a person has to approve the first delivery of each order")
     orders: dict[OrderNumber, OrderSettings] = Field(
         default_factory=dict, description="order number → what it has different"
     )
@@ -162,8 +171,26 @@ class Institute(Model):
 
     def reject_limit(self, order: str) -> float:
         """The share of rejected rows above which a delivery of this order is refused."""
-        own = self.orders.get(order)
-        return self.max_reject_share if own is None or own.max_reject_share is None else own.max_reject_share
+        own = self._own(order).max_reject_share
+        return self.max_reject_share if own is None else own
+
+    def row_limit(self, order: str) -> int:
+        """The rows above which a person has to approve a delivery of this order."""
+        own = self._own(order).max_rows
+        return self.max_rows if own is None else own
+
+    def consent_limit(self, order: str) -> float:
+        """The share of people without consent above which a person has to approve a delivery of this order."""
+        own = self._own(order).max_without_consent
+        return self.max_without_consent if own is None else own
+
+    def asks_first(self, order: str) -> bool:
+        """Whether a person has to approve the first delivery of this order."""
+        own = self._own(order).approve_first
+        return self.approve_first if own is None else own
+
+    def _own(self, order: str) -> OrderSettings:
+        return self.orders.get(order, OrderSettings())
 
 
 def _outside_send_window(campaigns: tuple[Campaign, ...], send_until: time) -> Iterator[InitErrorDetails]:

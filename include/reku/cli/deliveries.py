@@ -1,4 +1,4 @@
-"""`reku deliveries`: the numbered files of people, how far each has come, and reading a refused one again."""
+"""`reku deliveries`: the numbered files of people, how far each has come, and what a person may do about one."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")]
 Id = Annotated[int, typer.Argument(metavar="ID", help="Its id, first column of the list.")]
 
 
@@ -40,7 +41,8 @@ def list_deliveries(
 ) -> None:
     """List the deliveries, newest first.
 
-    `code` is the Fehler_Code of a refused or parked one.
+    `code` is the Fehler_Code of a refused or parked one. `asked` is since when a person is asked whether one may go
+    out: see `approve` and `decline`.
     """
     import sqlalchemy as sa
 
@@ -59,7 +61,10 @@ def list_deliveries(
         of.accepted,
         of.rejected,
         of.code,
-    ).order_by(of.id.desc())
+        tables.releases.c.asked_at.label("asked"),
+    )
+    waiting = (tables.releases.c.delivery_id == of.id) & tables.releases.c.decision.is_(None)
+    wanted = wanted.outerjoin(tables.releases, waiting).order_by(of.id.desc())
     if institute:
         wanted = wanted.where(of.institute == institute)
     if order:
@@ -82,6 +87,28 @@ def show_delivery(delivery: Id, as_json: Json = False) -> None:
         found["messages"] = _messages(connection, delivery)
         found["rejected_rows"] = _rejects(connection, delivery)
     show_one(found, as_json=as_json)
+
+
+@app.command("report")
+def report_delivery(
+    delivery: Id,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser of this machine.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make a delivery's report anew and print where it lies.
+
+    One page with what the gate found, the figures and the rejected rows; it needs no network and shows nobody. It is
+    what the button at the tasks `validate` and `release` opens in Airflow.
+    """
+    from reku.quality.report import write_report
+
+    file = write_report(database(), delivery)
+    if as_json:
+        print_json({"delivery": delivery, "report": str(file)})
+    else:
+        typer.echo(str(file))
+    if open_it:
+        typer.launch(file.resolve().as_uri())
 
 
 app.command("watch")(watch)
@@ -109,10 +136,45 @@ def retry_delivery(delivery: Id, as_json: Json = False) -> None:
         raise typer.Exit(FAULT)
 
 
+@app.command("approve")
+def approve_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
+    """Let an unusual delivery go out.
+
+    The same as Approve in Airflow (Browse, Required Actions). Nothing is sent by that alone: a `release` task that
+    waits for an answer does not notice, so clear it, and it goes on. The first answer holds, wherever it was given.
+    """
+    from reku.quality.release import approve
+
+    decision = approve(database(), delivery, actor=actor(), note=note)
+    if as_json:
+        print_json({"delivery": delivery, "decision": decision})
+    else:
+        typer.echo(f"Delivery {delivery} may go out ({decision}). Clear its `release` task.")
+
+
+@app.command("decline")
+def decline_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
+    """Keep an unusual delivery back for good.
+
+    The same as Decline in Airflow (Browse, Required Actions). All its rows are withheld with FREIGABE_VERWEIGERT, and
+    the daily feedback reports them. It cannot be undone: if these people shall be written to after all, the sender
+    delivers them again with a new delivery number. A `release` task that waits for an answer does not notice; clear it,
+    and it ends.
+    """
+    from reku.orchestration.decline import decline
+
+    rows = decline(database(), delivery, actor=actor(), note=note)
+    if as_json:
+        print_json({"delivery": delivery, "decision": "DECLINED", "withheld": rows})
+    else:
+        what = f"its {rows} rows are withheld" if rows else "it had been declined before"
+        typer.echo(f"Delivery {delivery} is declined, {what}. Clear its `release` task if it still waits.")
+
+
 @app.command("go-on")
 def go_on(
     delivery: Id,
-    note: Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")],
+    note: Note,
     as_json: Json = False,
 ) -> None:
     """Let the others follow that a canary holds back.
@@ -135,7 +197,7 @@ def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
 
     from reku.errors import StageError
     from reku.store.tables import deliveries as of
-    from reku.store.tables import files, lists
+    from reku.store.tables import files, lists, releases
 
     row = (
         connection.execute(
@@ -159,6 +221,10 @@ def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
                 of.c.rows,
                 of.c.accepted,
                 of.c.rejected,
+                releases.c.asked_at,
+                releases.c.decision,
+                releases.c.decided_at,
+                releases.c.actor.label("decided_by"),
                 of.c.released_at,
                 of.c.loaded_at,
                 of.c.control_copy_at,
@@ -169,6 +235,7 @@ def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
             )
             .join(files, files.c.id == of.c.file_id)
             .outerjoin(lists, lists.c.id == of.c.list_id)
+            .outerjoin(releases, releases.c.delivery_id == of.c.id)
             .where(of.c.id == delivery)
         )
         .mappings()

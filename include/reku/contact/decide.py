@@ -35,7 +35,7 @@ def reasons(connection: sa.Connection, institute: str, ids: Sequence[int], day: 
             Reason.ADRESSE_UNGUELTIG: not row.mailable,
             Reason.DUBLETTE: row.written_to,
         }
-        first = next((reason for reason in Reason if holds[reason]), None)
+        first = next((reason for reason in Reason if holds.get(reason)), None)  # a declined delivery is not asked about
         if first:
             decided[row.id] = first
     return decided

@@ -14,6 +14,7 @@ class Reason(StrEnum):
     and last what only concerns this one mail.
     """
 
+    FREIGABE_VERWEIGERT = "FREIGABE_VERWEIGERT"  # a person declined the delivery as a whole, before anything was sent
     AUFTRAG_BEENDET = "AUFTRAG_BEENDET"  # the order was ended by its control file or has run out
     ABGELAUFEN = "ABGELAUFEN"  # past the last day on which the mail makes sense
     KEINE_EINWILLIGUNG = "KEINE_EINWILLIGUNG"  # no consent to advertising by mail in this delivery

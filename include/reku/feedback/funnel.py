@@ -28,9 +28,9 @@ class FunnelRow:
     """One order of an institute; all counts are of rows, that is of people.
 
     `not_loaded`: rows of deliveries that are parked, refused or still on their way; `rows`, `rejected` and `accepted`
-    are of the loaded ones. `states`: messages by state. `reasons`: withheld ones by reason. `responses`: messages to
-    which at least one response of the kind came. `adds_up`: in every loaded delivery rows = accepted + rejected, and
-    accepted = the sum of its messages' states.
+    are of those in the ledger, loaded or declined. `states`: messages by state. `reasons`: withheld ones by reason.
+    `responses`: messages to which at least one response of the kind came. `adds_up`: in every delivery of the ledger
+    rows = accepted + rejected, and accepted = the sum of its messages' states.
     """
 
     institute: str
@@ -130,6 +130,9 @@ def funnel_table(rows: Sequence[FunnelRow]) -> Table:
     return shown
 
 
+_IN_LEDGER = (DeliveryState.LOADED, DeliveryState.DECLINED)
+"""States of deliveries whose every accepted row has a message; those of a declined one are withheld."""
+
 _ROWS = ("rows", "accepted", "rejected", "not_loaded")
 _MESSAGES = ("sent", "open", "rejected_by_server", "not_in_time", "in_doubt")
 _RESPONSES = ("opened", "clicked", "unsubscribed", "hard", "soft")
@@ -153,7 +156,7 @@ def _deliveries() -> sa.Select[Any]:
         deliveries.c.institute,
         deliveries.c.order_number,
         deliveries.c.occasion,
-        (deliveries.c.state == DeliveryState.LOADED).label("loaded"),
+        deliveries.c.state.in_(_IN_LEDGER).label("in_ledger"),
         sa.func.coalesce(deliveries.c.rows, 0).label("rows"),
         deliveries.c.rejected,
         deliveries.c.accepted,
@@ -161,7 +164,7 @@ def _deliveries() -> sa.Select[Any]:
             deliveries.c.rows == deliveries.c.accepted + deliveries.c.rejected, deliveries.c.accepted == opened
         ).label("adds_up"),
     ).subquery()
-    loaded = each.c.loaded
+    in_ledger = each.c.in_ledger
 
     def total(column: sa.ColumnElement[Any], which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
         return sa.cast(sa.func.coalesce(sa.func.sum(column).filter(which), 0), sa.Integer)
@@ -172,11 +175,11 @@ def _deliveries() -> sa.Select[Any]:
             each.c.order_number,
             sa.func.coalesce(sa.func.max(orders.c.name), "").label("name"),
             sa.func.coalesce(sa.func.max(orders.c.occasion), sa.func.max(each.c.occasion)).label("occasion"),
-            total(each.c.rows, ~loaded).label("not_loaded"),
-            total(each.c.rows, loaded).label("rows"),
-            total(each.c.rejected, loaded).label("rejected"),
-            total(each.c.accepted, loaded).label("accepted"),
-            sa.func.coalesce(sa.func.bool_and(sa.func.coalesce(each.c.adds_up, False)).filter(loaded), True).label(
+            total(each.c.rows, ~in_ledger).label("not_loaded"),
+            total(each.c.rows, in_ledger).label("rows"),
+            total(each.c.rejected, in_ledger).label("rejected"),
+            total(each.c.accepted, in_ledger).label("accepted"),
+            sa.func.coalesce(sa.func.bool_and(sa.func.coalesce(each.c.adds_up, False)).filter(in_ledger), True).label(
                 "adds_up"
             ),
         )

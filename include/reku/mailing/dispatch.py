@@ -53,6 +53,8 @@ def check(engine: sa.Engine, delivery: int) -> Route:
         ).one_or_none()
         if row is None:
             raise StageError(f"There is no delivery {delivery}.")
+        if row.state == DeliveryState.DECLINED:
+            raise StageError(f"Delivery {delivery} was declined by a person: it is not mailed, now or later.")
         if row.state != DeliveryState.LOADED or row.released_at is None:
             raise StageError(
                 f"Delivery {delivery} is {row.state} and {'not ' if row.released_at is None else ''}released: it is "

@@ -12,6 +12,7 @@ from reku import clock
 from reku.catalogue.occasion import Occasion
 from reku.errors import ConfigError
 from reku.orchestration import operators as op
+from reku.orchestration.approval import Release
 from reku.orchestration.docs import broken_doc, occasion_doc
 from reku.orchestration.names import dag_id, start_minute
 
@@ -66,7 +67,7 @@ def occasion_dag(occasion: Occasion) -> DAG:
             awaited = op.AwaitDelivery(task_id="await_delivery", item=item)
             taken = awaited.output
             validate = op.Validate(task_id="validate", delivery=taken)
-            release = op.Release(task_id="release", delivery=taken)
+            release = Release(task_id="release", delivery=taken)
             upsert = op.UpsertSubscribers(task_id="upsert_subscribers", delivery=taken)
             dispatch = op.Dispatch(task_id="dispatch", delivery=taken)
             collect = op.CollectResponses(task_id="collect_responses", delivery=taken, window=occasion.response_window)

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from reku import clock
 from reku.errors import PassingError, RekuError
+from reku.orchestration.reports import ReportLink, write_report_or_warn
 from reku.orchestration.triggers import LookTrigger, UntilTrigger
 
 if TYPE_CHECKING:
@@ -228,7 +229,9 @@ class Stage(OwnedDelivery):
 
 
 class Validate(Stage):
-    """The quality gate; writes the receipt for rejected rows or for a refused file."""
+    """The quality gate; writes the receipt for rejected rows or for a refused file, and the delivery's report."""
+
+    operator_extra_links = (ReportLink(),)
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
         from reku.intake.rejected import receipt_for_rejects
@@ -236,21 +239,13 @@ class Validate(Stage):
 
         result = validate(engine, delivery)
         receipt_for_rejects(engine, delivery)
+        write_report_or_warn(engine, delivery)
         if result.refused:
             raise AirflowFailException(
                 f"{self.delivery['label']}: refused as a whole ({result.code}: {result.advice}). The receipt names "
                 "each bad row. Ask the sender for a corrected file with the same number."
             )
         return {"rows": result.rows, "accepted": result.accepted, "rejected": result.rejected}
-
-
-class Release(Stage):
-    """Lets a normal delivery through and records it in our table, which is what dispatch goes by."""
-
-    def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
-        from reku.quality.release import release
-
-        return {"state": str(release(engine, delivery))}
 
 
 class UpsertSubscribers(Stage):

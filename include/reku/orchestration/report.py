@@ -18,7 +18,7 @@ from reku.mailing.lock import StillRunning, delivery_lock
 from reku.mailing.recovery import StillLeased, recover
 from reku.orchestration import work
 from reku.settings import settings
-from reku.store.tables import UNFINISHED, DeliveryState, MessageState, deliveries, messages, orders
+from reku.store.tables import UNFINISHED, DeliveryState, MessageState, deliveries, messages, orders, releases
 
 BAD = ("failed", "upstream_failed")
 
@@ -114,11 +114,16 @@ def _delivery(
         # Whoever loads a delivery hands over what is due by then as well, and its own report answers for it.
         found.lines.append(f"{label}: in the hands of run {row.owner_run}")
         return
-    if row.state != DeliveryState.LOADED:
+    if row.state not in (DeliveryState.LOADED, DeliveryState.DECLINED):
         if row.state == DeliveryState.REFUSED and _is_corrected(connection, row):
             found.lines.append(f"{label}: refused {row.code}, a corrected file has taken its place")
-        elif row.state in (DeliveryState.REFUSED, DeliveryState.DECLINED):
-            found.problems.append(f"{label}: {row.state.lower()} {row.code}".rstrip())
+        elif row.state == DeliveryState.REFUSED:
+            found.problems.append(f"{label}: refused {row.code}".rstrip())
+        elif _is_asked(connection, row.id):
+            found.problems.append(
+                f"{label}: nobody has approved or declined it yet, so nothing of it is mailed. Clear `release` to be"
+                f" asked again, or use `reku deliveries approve` or `decline {row.id} --note …` and clear it then"
+            )
         else:
             found.problems.append(f"{label}: not loaded, it is {row.state}")
         return
@@ -127,11 +132,23 @@ def _delivery(
             f"{label}: the numbers do not add up: {row.rows} rows, {row.accepted} accepted, {row.rejected} rejected, "
             f"{sum(states.values())} messages"
         )
+    if row.state == DeliveryState.DECLINED:
+        found.problems.append(
+            f"{label}: declined by a person, nothing of it is mailed; its rows go back as FREIGABE_VERWEIGERT. If "
+            "these people shall be written to after all, ask the sender for a delivery with a new number"
+        )
+        return
     until, exactly = work.handed_over_by(day, clock.today(), row.loaded_at)
     open_due = _open_due(connection, row.id, until, exactly)
     if open_due:
         stopped = "".join(f"; {stop}" for stop in stops.of_order(connection, row.institute, row.order_number))
         found.problems.append(f"{label}: {open_due} messages due by {until:%d.%m.%Y} are still open{stopped}")
+
+
+def _is_asked(connection: sa.Connection, delivery: int) -> bool:
+    """Whether a person was asked about the delivery and has not decided."""
+    undecided = sa.exists().where(releases.c.delivery_id == delivery, releases.c.decision.is_(None))
+    return bool(connection.scalar(sa.select(undecided)))
 
 
 def _is_corrected(connection: sa.Connection, refused: sa.Row[*tuple[Any, ...]]) -> bool:

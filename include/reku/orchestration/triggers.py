@@ -14,21 +14,21 @@ from reku.settings import settings
 
 
 class UntilTrigger(BaseTrigger):
-    """Fires `{"reached": <moment>}` when our clock has reached `until` (ISO, with zone)."""
+    """Fires `{"reached": <moment>}` when our clock has reached `until` (ISO, with zone), with what it was to keep."""
 
-    def __init__(self, until: str) -> None:
+    def __init__(self, until: str, keep: dict[str, Any] | None = None) -> None:
         super().__init__()
-        self.until = until
+        self.until, self.keep = until, keep or {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return "reku.orchestration.triggers.UntilTrigger", {"until": self.until}
+        return "reku.orchestration.triggers.UntilTrigger", {"until": self.until, "keep": self.keep}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         moment = datetime.fromisoformat(self.until)
         while (left := (moment - clock.now()).total_seconds()) > 0:
             # a moved clock may jump, so never sleep to the end in one go
             await asyncio.sleep(min(left, settings().poke_seconds))
-        yield TriggerEvent({"reached": self.until})
+        yield TriggerEvent(self.keep | {"reached": self.until})
 
 
 class LookTrigger(BaseTrigger):

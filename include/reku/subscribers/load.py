@@ -105,14 +105,7 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
         list_id = _locked_list(connection, order, delivery)
         now = clock.now()
         people = fill_list(connection, delivery, list_id, now)
-        _open_messages(connection, delivery, order, now)
-        opened = _message_count(connection, delivery_id)
-        if opened != delivery.accepted:
-            raise StageError(
-                f"Delivery {delivery_id} has {delivery.accepted} accepted rows but {opened} messages: rows with the"
-                " same Referenz stand in the ledger under this delivery number already. Nothing was loaded. See"
-                f" `reku messages list --order {order.order_number}`."
-            )
+        opened = _open_all(connection, delivery, order, now)
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery_id)
@@ -120,6 +113,39 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
         )
     logger.info("delivery %d: list %d, %d people, %d messages", delivery_id, list_id, people, opened)
     return LoadResult(delivery_id, list_id, people, opened)
+
+
+def open_without_list(connection: sa.Connection, delivery_id: int) -> list[int]:
+    """Open the messages of a delivery that is never loaded, so that the ledger can record what becomes of its rows.
+
+    Nobody is put on a list. Works in the caller's transaction, who ends the messages in it. Returns their ids. Raises
+    StageError if the ledger knows rows of this delivery number already; ConfigError as `load` does.
+    """
+    order = _locked_order(connection, delivery_id)
+    delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id).with_for_update()).one()
+    _open_all(connection, delivery, order, clock.now())
+    return list(connection.scalars(sa.select(messages.c.id).where(messages.c.delivery_id == delivery_id)))
+
+
+def lock_order(connection: sa.Connection, delivery_id: int) -> None:
+    """Keep the delivery's order as it is. To be called before the delivery itself is locked, as intake does.
+
+    Raises StageError if there is no such delivery, or it belongs to no order yet.
+    """
+    _locked_order(connection, delivery_id)
+
+
+def _open_all(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> int:
+    """Open one message per accepted row and return how many; raises StageError if it could not be all of them."""
+    _open_messages(connection, delivery, order, now)
+    opened = _message_count(connection, delivery.id)
+    if opened != delivery.accepted:
+        raise StageError(
+            f"Delivery {delivery.id} has {delivery.accepted} accepted rows but {opened} messages: rows with the"
+            " same Referenz stand in the ledger under this delivery number already. Nothing was loaded. See"
+            f" `reku messages list --order {order.order_number}`."
+        )
+    return opened
 
 
 def _locked_order(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:

@@ -1,0 +1,329 @@
+"""An unusual delivery in the DAG of its occasion: a person is asked, in Airflow's own tables, and the answer counts."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from reku import clock
+from reku.errors import StageError
+from reku.feedback.export import export
+from reku.feedback.funnel import funnel
+from reku.feedback.why import fates
+from reku.intake.intake import take_in_all
+from reku.mailing.dispatch import dispatch
+from reku.orchestration.approval import APPROVE, DECLINE, answer_by
+from reku.orchestration.decline import decline
+from reku.quality.gate import validate
+from reku.quality.release import approve
+from reku.settings import INCLUDE
+from reku.store.tables import Decision, DeliveryState, deliveries, messages, releases, responses, subscribers
+from tests import banks, smtp
+from tests.orchestration.test_chain import (
+    BANK,
+    DAG,
+    NOON,
+    OTHER,
+    Move,
+    Run,
+    deliver,
+    order,
+    people,
+    reported,
+    states_of,
+)
+
+pytestmark = pytest.mark.airflow
+
+DAY = "2026-11-24"
+WAITING = "delivery.release[0]"
+
+
+@pytest.fixture
+def one_bank_asks_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The shipped banks; the first one wants to see each order's first delivery."""
+    folder = banks.configure(monkeypatch, tmp_path / "config")
+    for bank, more in ((BANK, "approve_first: true\n"), (OTHER, "")):
+        shipped = (INCLUDE / "institutes" / f"{bank}.yaml").read_text(encoding="utf-8")
+        (folder / "institutes" / f"{bank}.yaml").write_text(f"{shipped}\n{more}", encoding="utf-8")
+
+
+class Person(threading.Thread):
+    """Waits until Airflow asks and answers as its pages do; without `answer`, time runs out."""
+
+    def __init__(self, answer: str | None) -> None:
+        super().__init__(daemon=True)
+        self._answer = answer
+        self._asked: dict[object, tuple[str, str, timedelta]] = {}  # dag.test may write a task's old state once more
+        self._over = threading.Event()
+        self._metadata = sa.create_engine(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            self._look()
+            time.sleep(0.1)
+
+    @property
+    def questions(self) -> list[tuple[str, str, timedelta]]:
+        """Headline and text of each question, and how long it may be answered."""
+        return list(self._asked.values())
+
+    def stop(self) -> None:
+        self._over.set()
+        self.join(30)
+        self._metadata.dispose()
+
+    def _look(self) -> None:
+        from airflow.models.hitl import HITLDetail, HITLUser
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.models.trigger import handle_event_submit
+        from airflow.triggers.base import TriggerEvent
+
+        # a session of our own: while `dag.test` runs a task, Airflow's is taken away from this process
+        with Session(self._metadata) as session, session.begin():
+            waiting = session.scalars(
+                sa.select(TaskInstance).where(TaskInstance.state == "awaiting_input").with_for_update(of=TaskInstance)
+            ).all()
+            for ti in waiting:
+                detail = session.scalar(sa.select(HITLDetail).where(HITLDetail.ti_id == ti.id))
+                self._asked[ti.id] = detail.subject, detail.body, ti.trigger_timeout - datetime.now(UTC)
+                if self._answer is None:  # what the scheduler says when the time is over
+                    event: dict[str, Any] = {"error": "timeout", "error_type": "timeout"}
+                else:
+                    detail.responded_by = HITLUser(id="7", name="Anna Aufsicht")
+                    detail.responded_at = datetime.now(UTC)
+                    detail.chosen_options = [self._answer]
+                    event = detail.as_resume_event_payload()
+                handle_event_submit(TriggerEvent(event), task_instance=ti, session=session)
+
+
+@contextmanager
+def person(answer: str | None) -> Iterator[Person]:
+    someone = Person(answer)
+    someone.start()
+    yield someone
+    someone.stop()
+
+
+@pytest.fixture
+def two_deliveries(database: sa.Engine, relay: smtp.Sink, clock_at: Move, one_bank_asks_first: None) -> int:
+    """The first bank's delivery of three people, which is asked about, and the other bank's of two. Returns its id."""
+    clock_at(NOON)
+    for bank, size in ((BANK, 3), (OTHER, 2)):
+        order(bank)
+        deliver(1, people(size), bank)
+    take_in_all(database)
+    with database.connect() as connection:
+        return int(connection.scalar(sa.select(deliveries.c.id).where(deliveries.c.institute == BANK)))
+
+
+def _row(engine: sa.Engine, table: sa.Table, delivery: int) -> Any:
+    key = table.c.id if table is deliveries else table.c.delivery_id
+    with engine.connect() as connection:
+        return connection.execute(sa.select(table).where(key == delivery)).one()
+
+
+def _xcoms(run: Any) -> str:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        return str(session.scalars(sa.select(XComModel.value).where(XComModel.run_id == run.run_id)).all())
+
+
+def test_an_approved_delivery_is_mailed_and_never_asked_about_again(
+    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
+) -> None:
+    with person(APPROVE) as anna:
+        run = run_dag(DAG, day=DAY)
+        assert run.state == "success"
+        assert len(relay.recipients) == 5
+        assert run_dag(DAG, day=DAY).state == "success"
+    ((subject, body, time_left),) = anna.questions
+    assert subject == "Freigabe / Release: Sparkasse Musterstadt · Geburtstag_rund · 000001"
+    assert "- Zeilen: 3" in body
+    assert f"/reku/reports/{two_deliveries})" in body
+    assert "person1@" not in body
+    assert timedelta(hours=19) < time_left < timedelta(hours=20)  # from noon to 08:00
+    kept = _row(database, releases, two_deliveries)
+    assert (kept.decision, kept.actor) == (Decision.APPROVED, "Anna Aufsicht")
+    assert "Anna" not in _xcoms(run)
+    assert "Approve" not in _xcoms(run)
+
+
+def test_a_declined_delivery_is_never_mailed_and_goes_back_row_by_row(
+    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
+) -> None:
+    with person(DECLINE) as anna:
+        run = run_dag(DAG, day=DAY)
+        states = states_of(run)
+        assert run.state == "failed"
+        assert states[WAITING] == "failed"
+        late = ("upsert_subscribers", "dispatch", "collect_responses", "export_feedback")
+        assert {states[f"delivery.{task}[0]"] for task in late} == {"upstream_failed"}
+        assert {states[f"delivery.{task}[1]"] for task in late} == {"success"}
+        assert len(relay.recipients) == 2  # the other bank's
+        # the next run leaves it alone, and forcing it does not help
+        assert run_dag(DAG, day=DAY).state == "success"
+        with pytest.raises(StageError, match="declined by a person: it is not mailed"):
+            dispatch(database, two_deliveries, day=clock.today())
+    assert len(anna.questions) == 1
+    assert len(relay.recipients) == 2
+    assert _row(database, deliveries, two_deliveries).state == DeliveryState.DECLINED
+    with database.connect() as connection:
+        assert (
+            connection.scalars(sa.select(messages.c.state).where(messages.c.delivery_id == two_deliveries)).all()
+            == ["WITHHELD"] * 3
+        )
+        assert connection.scalars(sa.select(subscribers.c.institute).distinct()).all() == [OTHER]
+    export(database, BANK)
+    assert reported() == {("NVER", "FREIGABE_VERWEIGERT"): 3}
+    (told,) = (row for row in funnel(database) if row.institute == BANK)
+    assert (told.rows, told.accepted, told.not_loaded, told.adds_up) == (3, 3, 0, True)
+    assert told.reasons == {"FREIGABE_VERWEIGERT": 3}
+    (fate,) = fates(database, people(1)[0]["Referenz"], BANK)
+    assert (fate.delivery_state, fate.state, fate.reason) == ("DECLINED", "WITHHELD", "FREIGABE_VERWEIGERT")
+    assert [event["reason"] for event in fate.events] == ["FREIGABE_VERWEIGERT"]
+
+
+def test_after_a_refusal_the_sender_may_deliver_the_same_people_under_a_new_number(
+    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
+) -> None:
+    validate(database, two_deliveries)
+    decline(database, two_deliveries, actor="ben", note="wrong day")
+    deliver(2, people(3, 2))
+    take_in_all(database)
+    with person(APPROVE) as anna:
+        assert run_dag(DAG, day=DAY).state == "success"
+    assert len(anna.questions) == 1  # still the first one to go out
+    assert len(relay.recipients) == 5
+
+
+def test_without_an_answer_nothing_is_sent_and_clearing_asks_again(
+    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
+) -> None:
+    with person(None) as nobody:
+        run = run_dag(DAG, day=DAY)
+        assert states_of(run)[WAITING] == "failed"
+        assert len(relay.recipients) == 2
+        kept = _row(database, releases, two_deliveries)
+        assert (kept.decision, _row(database, deliveries, two_deliveries).state) == (None, "VALIDATED")
+    assert len(nobody.questions) == 1
+    with person(APPROVE) as anna:
+        assert run_dag(DAG, day=DAY).state == "success"
+    assert len(anna.questions) == 1
+    assert len(relay.recipients) == 5
+
+
+def test_what_was_decided_on_the_command_line_holds_when_the_time_is_over(
+    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
+) -> None:
+    class Elsewhere(Person):
+        def _look(self) -> None:
+            with database.connect() as connection:
+                asked = connection.scalar(sa.select(sa.func.count()).select_from(releases)) == 2
+            if asked:
+                approve(database, two_deliveries, actor="ben", note="by telephone")
+                super()._look()
+
+    someone = Elsewhere(None)
+    someone.start()
+    assert run_dag(DAG, day=DAY).state == "success"
+    someone.stop()
+    assert len(someone.questions) == 1
+    assert len(relay.recipients) == 5
+
+
+def test_of_two_answers_the_first_holds(
+    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
+) -> None:
+    """Declined on the command line while the task waits; the approval in Airflow comes too late."""
+
+    class Both(Person):
+        def _look(self) -> None:
+            with database.connect() as connection:
+                asked = connection.scalar(sa.select(sa.func.count()).select_from(releases)) == 2
+            if asked:
+                decline(database, two_deliveries, actor="ben", note="wrong people")
+                super()._look()
+
+    someone = Both(APPROVE)
+    someone.start()
+    run = run_dag(DAG, day=DAY)
+    someone.stop()
+    assert states_of(run)[WAITING] == "failed"
+    assert len(relay.recipients) == 2
+    assert _row(database, releases, two_deliveries).actor == "ben"
+
+
+def test_an_answer_outlives_a_database_that_is_away(
+    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A retry would begin anew and ask again, and the answer would be lost."""
+    monkeypatch.setattr("reku.orchestration.approval.DATABASE_AWAY", timedelta())
+    with database.begin() as connection:
+        connection.execute(
+            sa.text(
+                "CREATE FUNCTION reku.away() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " IF NEW.decision = 'APPROVED' AND nextval('reku.tries') < 3 THEN RAISE 'away'; END IF;"
+                " RETURN NEW; END $$"
+            )
+        )
+        connection.execute(sa.text("CREATE SEQUENCE reku.tries"))
+        connection.execute(
+            sa.text("CREATE TRIGGER away BEFORE UPDATE ON reku.releases FOR EACH ROW EXECUTE FUNCTION reku.away()")
+        )
+    try:
+        with person(APPROVE) as anna:
+            assert run_dag(DAG, day=DAY).state == "success"
+    finally:
+        with database.begin() as connection:
+            tried = connection.scalar(sa.text("SELECT last_value FROM reku.tries"))
+            connection.execute(sa.text("DROP FUNCTION reku.away CASCADE"))
+            connection.execute(sa.text("DROP SEQUENCE reku.tries"))
+    assert tried == 3
+    assert len(anna.questions) == 1
+    assert len(relay.recipients) == 5
+
+
+def test_a_decline_is_recorded_as_a_whole_or_not_at_all(
+    database: sa.Engine, two_deliveries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validate(database, two_deliveries)
+    monkeypatch.setattr("reku.orchestration.decline.AT_ONCE", 2)
+    monkeypatch.setattr("reku.mailing.ledger.record", lambda *_: (_ for _ in ()).throw(StageError("cut off")))
+    with pytest.raises(StageError, match="cut off"):
+        decline(database, two_deliveries, actor="ben", note="")
+    assert _row(database, deliveries, two_deliveries).state == DeliveryState.VALIDATED
+    monkeypatch.undo()
+
+
+def test_a_decline_in_batches_reaches_everybody_once(database: sa.Engine, two_deliveries: int) -> None:
+    validate(database, two_deliveries)
+    assert decline(database, two_deliveries, actor="ben", note="") == 3
+    assert decline(database, two_deliveries, actor="ben", note="") == 0
+    with database.connect() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(responses)) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "until"),
+    [
+        ((2026, 11, 24, 2, 15), (2026, 11, 25, 7, 0)),  # at night
+        ((2026, 11, 24, 23, 30), (2026, 11, 26, 7, 0)),  # 00:30 of the 25th in Berlin
+        ((2026, 3, 28, 11, 0), (2026, 3, 29, 6, 0)),  # summer time begins
+    ],
+)
+def test_a_person_may_answer_until_the_next_morning(asked: tuple[int, ...], until: tuple[int, ...]) -> None:
+    year, month, day, hour, minute = until
+    assert answer_by(datetime(*asked, tzinfo=UTC)) == datetime(year, month, day, hour, minute, tzinfo=UTC)
