@@ -119,6 +119,16 @@ def test_what_went_wrong_is_said_without_the_values_of_a_database(
     assert "Traceback" not in caplog.text
 
 
+def test_the_log_has_the_link(
+    database: sa.Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.bank.example/orchestration/")
+    delivery = world.delivery(database, world.order(database), state=DeliveryState.VALIDATED)
+    with caplog.at_level(logging.INFO):
+        write_report_or_warn(database, delivery)
+    assert f"https://airflow.bank.example/orchestration/reku/reports/{delivery}" in caplog.text
+
+
 def test_the_address_stands_below_airflows_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.bank.example/orchestration/")
     assert address(17) == "/orchestration/reku/reports/17"

@@ -210,6 +210,21 @@ def test_a_delivery_that_never_reached_the_gate_has_a_report_too(database: sa.En
     assert "Data Docs" not in page
 
 
+def test_a_delivery_without_rows_has_a_report_too(database: sa.Engine) -> None:
+    of = world.order(database, institute=BANK)
+    empty = world.delivery(database, of, state=DeliveryState.VALIDATED, rows=0, accepted=0, rejected=0)
+    insert(
+        database,
+        tables.rule_counts,
+        *(rule(empty, n, "EMail", 0, 0, check=c) for n, c in ((1, "required"), (2, "address"))),
+    )
+    page = read(write_report(database, empty))
+    assert "0 Zeilen rows" in page
+    assert "– Anteil abgelehnt" in page
+    assert "alle Zeilen halten alle 2 Regeln ein" in page
+    assert "Exception" not in page
+
+
 def test_an_unknown_delivery_is_an_error(database: sa.Engine) -> None:
     with pytest.raises(StageError, match="There is no delivery 4711"):
         write_report(database, 4711)
@@ -350,7 +365,7 @@ def test_plot_shows_the_order_over_time_and_marks_this_delivery(database: sa.Eng
     assert "239" in texts  # the marked delivery has its number beside it
     assert {"31.12.26", "000039"} <= set(texts)
     assert svg.count("#c2410c") >= 1
-    assert svg.count("#cfe3f4") == MOST_HISTORY  # the range of each
+    assert svg.count("fill: #cfe3f4") == MOST_HISTORY  # the range of each
 
 
 def test_a_limit_far_above_does_not_press_the_plot_flat(database: sa.Engine) -> None:

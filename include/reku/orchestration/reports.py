@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
@@ -18,7 +18,7 @@ MOUNTED_AT = "/reku"
 
 
 class ReportLink(BaseOperatorLink):
-    """The button on a task of one delivery that opens its report.
+    """The button under "Details" of a task of one delivery that opens its report; its log has the same link.
 
     Airflow asks for it at the end of each try, however it ends, and when a task begins to wait.
     """
@@ -32,14 +32,21 @@ class ReportLink(BaseOperatorLink):
 
 def address(delivery: int) -> str:
     """Where a browser finds the report: a path on the server that the page with the link came from."""
+    return f"{urlsplit(_airflow()).path.rstrip('/')}{MOUNTED_AT}/reports/{delivery}"
+
+
+def _airflow() -> str:
+    """Airflow's public address as it is configured, or empty."""
     from airflow.configuration import conf
 
-    below = urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/")
-    return f"{below}{MOUNTED_AT}/reports/{delivery}"
+    return str(conf.get("api", "base_url", fallback=""))
 
 
 def write_report_or_warn(engine: sa.Engine, delivery: int) -> None:
-    """Make the report of a delivery. Whatever goes wrong with it is logged and stops nothing: it is only shown."""
+    """Make the report of a delivery and log its address, which Airflow's pages show as a link.
+
+    Whatever goes wrong with it is logged and stops nothing: it is only shown.
+    """
     from sqlalchemy.exc import DBAPIError
 
     from reku.errors import RekuError
@@ -47,6 +54,7 @@ def write_report_or_warn(engine: sa.Engine, delivery: int) -> None:
 
     try:
         write_report(engine, delivery)
+        log.info("Prüfbericht / quality report: %s", urljoin(_airflow(), address(delivery)))
     except Exception as error:  # two libraries draw it, and no delivery shall wait for a picture
         said = isinstance(error, RekuError)
         log.warning(

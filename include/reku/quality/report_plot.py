@@ -51,7 +51,7 @@ def _draw(axes: Axes, history: Sequence[Past], present: int) -> None:
         if past.low is not None or past.high is not None:
             low = past.low or 0
             high = min(past.high if past.high is not None else top, top)
-            axes.bar(place, max(high - low, 0), bottom=low, width=1, color=_BAND, zorder=1)
+            axes.bar(place, max(high - low, 0), bottom=low, width=1, color=_BAND, edgecolor=_BAND, zorder=1)
     taken = [(place, past.rows) for place, past in zip(places, history, strict=True) if not past.refused]
     axes.plot([x for x, _ in taken], [y for _, y in taken], color=_LINE, linewidth=1, zorder=2)
     for place, past in zip(places, history, strict=True):
