@@ -404,3 +404,8 @@ def test_a_damaged_file_is_never_taken_for_a_whole_one(place: int, inserted: byt
         file = None
     if file is not None:  # a byte order mark before V or another line end after N, and nothing else, is no loss
         assert data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n") == REKU.rstrip(b"\r\n")
+
+
+def test_the_name_of_an_unknown_column_is_cut_to_what_a_receipt_holds() -> None:
+    file = read(reku(), changed(b";Berater_Unterschrift", b";" + b"x" * 500), environment="T")
+    assert [warning.field for warning in file.warnings] == ["x" * 60]

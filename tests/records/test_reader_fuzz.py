@@ -30,12 +30,26 @@ from reku.records import (
 EXAMPLES = sorted((Path(__file__).parent / "examples").iterdir())
 ENCODINGS = ("utf-8", "iso-8859-15", "cp1252")
 
+LONGEST_FIELD = 60
+"""Characters of a field's name in a receipt (9.15)."""
+
 PIECES = [
     *(b";", b'"', b'""', b'";"', b"|", b",", b"\t", b"\r", b"\n", b"\r\n", b"\r\r\n", b" ", b"\x00", b"\x1a", b"\x7f"),
     *(b"\xef\xbb\xbf", b"\xff", b"\xc3", b"\xc3\xa4", b"\xe4", b"\xc2\x85", b"\x80", b"\x81", "\u2028".encode()),
     *("\U0001f600".encode(), b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x1f\x8b", b"PK\x03\x04"),
     *(b"V;", b"K;", b"D;", b"N;", b"\nN;", b"\nN\n", b'\n"N";', b"\nD;x\n", b"\nV;REKU;1\n", b"\nK;Referenz\n"),
-    *(b"31.02.2026", b"00.00.0000 99:99:99", b"99950001", b"REKU", b"T", b"P", b"-1", b"9" * 30, "٣".encode()),
+    *(
+        b"31.02.2026",
+        b"00.00.0000 99:99:99",
+        b"01.01.0001 00:00:00",
+        b"99950001",
+        b"REKU",
+        b"T",
+        b"P",
+        b"-1",
+        b"9" * 30,
+        "٣".encode(),
+    ),
 ]
 """What cuts, quotes, ends or misleads."""
 
@@ -89,6 +103,15 @@ def _repeat_line(place: float, _: int, times: int) -> Mutation:
     return mutate
 
 
+def _replace_cell(place: float, byte: int, times: int) -> Mutation:
+    def mutate(data: bytes) -> bytes:
+        cells = re.split(rb"([;|\t\n])", data)
+        at = int(place * len(cells)) // 2 * 2
+        return b"".join([*cells[:at], PIECES[byte % len(PIECES)] * times, *cells[at + 1 :]])
+
+    return mutate
+
+
 def _truncate(place: float, _: int, __: int) -> Mutation:
     return lambda data: data[: int(place * len(data))]
 
@@ -101,7 +124,20 @@ def _seal(_: float, __: int, ___: int) -> Mutation:
     return _sealed
 
 
-KINDS = (_flip, _delete, _insert, _insert, _insert, _repeat, _repeat_line, _truncate, _swap_halves, _seal, _seal)
+KINDS = (
+    _flip,
+    _delete,
+    _insert,
+    _insert,
+    _replace_cell,
+    _replace_cell,
+    _repeat,
+    _repeat_line,
+    _truncate,
+    _swap_halves,
+    _seal,
+    _seal,
+)
 MUTATIONS = st.lists(
     st.builds(
         lambda kind, place, byte, times: kind(place, byte, times),
@@ -158,6 +194,8 @@ def _answer(contract: Contract, data: bytes, name: str | None, encoding: str | N
     assert len(file.rows) == len(file.lines)
     assert {len(row) for row in file.rows} <= {len(file.columns)}
     assert len(list(file.as_dicts())) == len(file.rows)
+    for warning in file.warnings:
+        assert len(warning.field) <= LONGEST_FIELD
     for fault in row_faults(contract, file):
         assert fault.line in file.lines
         assert fault.advice
@@ -166,11 +204,12 @@ def _answer(contract: Contract, data: bytes, name: str | None, encoding: str | N
 
 def _check_refusal(refused: FileRefused) -> None:
     """Every fault has a code, a place that can be and advice; and its receipt can be written and read."""
+    assert len(refused.faults) <= 20
     for fault in refused.faults:
         assert isinstance(fault.code, FaultCode)
         assert fault.line is None or fault.line >= 1
         assert 0 < len(fault.advice) <= 200
-        assert len(fault.field) <= 60
+        assert len(fault.field) <= LONGEST_FIELD
     receipts = contracts()[KIND]
     columns = tuple(column.name for column in receipts.columns)
     rows = [[line.cells()[column] for column in columns] for line in refusal(refused.faults)]
