@@ -17,6 +17,8 @@ class Stage(StrEnum):
     """Stages that have a benchmark."""
 
     PARSE = "parse"
+    READ = "read"
+    GATE = "gate"
     RENDER = "render"
     HANDOVER = "handover"
     DISPATCH = "dispatch"
@@ -31,8 +33,8 @@ def bench(
         str,
         typer.Argument(
             metavar="[STAGE]",
-            help="`parse`, `render`, `handover`, `dispatch`; none: all of them. `kill`: no race, but dispatchers "
-            "killed with SIGKILL, and what became of every mail.",
+            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`; none: all of them. "
+            "`kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
             show_default=False,
         ),
     ] = "",
@@ -68,10 +70,12 @@ def bench(
 
 
 def _measure(stage: Stage) -> Callable[[int], Figures]:
-    from reku.bench import dispatch, handover, parse, render
+    from reku.bench import dispatch, gate, handover, parse, read, render
 
     measures: dict[Stage, Callable[[int], Figures]] = {
         Stage.PARSE: lambda rounds: [parse.measure(rounds)],
+        Stage.READ: lambda rounds: [read.measure(rounds)],
+        Stage.GATE: gate.measure,
         Stage.RENDER: lambda rounds: [render.measure(rounds)],
         Stage.HANDOVER: lambda rounds: [handover.measure(rounds), *handover.peers(rounds)],
         Stage.DISPATCH: dispatch.measure,

@@ -112,7 +112,7 @@ def _judge_piece(piece: _Piece, lines: Sequence[int], by: Sequence[Rule], expect
         ),
     )
     asset = context.data_sources.add_pandas("delivery").add_dataframe_asset("rows")
-    frame = pd.DataFrame(watched, index=list(lines))
+    frame = pd.DataFrame(watched, index=lines)
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     outcome = batch.validate(gx.ExpectationSuite("gate", expectations=expectations), result_format=_COMPLETE)
     broken: dict[int, list[int]] = {}
