@@ -6,6 +6,7 @@ The files of one test lie in the inbox at once, each of an order of its own; one
 from __future__ import annotations
 
 import hashlib
+import random
 import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,7 +24,10 @@ from tests.intake.broken import (
     delivery_name,
     judge,
     outcome,
+    packed,
+    receipt_of,
     refused,
+    sealed,
 )
 from tests.intake.conftest import MOST_BYTES, NOW, OTHER_BLZ, Bank
 
@@ -106,3 +110,40 @@ def test_a_receipt_written_again_is_the_same_byte_for_byte(inbox: Bank, clock_at
     clock_at(NOW + timedelta(days=1))
     inbox.scan()
     assert receipt.read_bytes() == first
+
+
+def _battered(data: bytes, chance: random.Random) -> bytes:
+    """The file with a few bytes lost, doubled, or replaced; sealed again every other time."""
+    for _ in range(chance.randint(0, 2)):
+        place, length = chance.randrange(len(data) + 1), chance.choice([0, 1, 1, 20, 300])
+        put = chance.choice([b"", b";", b'"', b"\r", b"\n", b"\0", b"\xff", b"\xc3", b"D;", b"\r\nN;1;x", data[:place]])
+        data = data[:place] + put + data[place + length :]
+    return sealed(data[: data.rfind(b"\nN;") + 1]) if chance.random() < 0.5 else data
+
+
+def test_whatever_arrives_the_scan_goes_on_and_everything_is_answered(inbox: Bank) -> None:
+    chance = random.Random(20261122)  # noqa: S311 # the same files each time, nothing secret
+    arrived = {}
+    for number in range(1, 81):
+        order = f"R{number:07d}"
+        if number % 4:
+            world.order(inbox.engine, order)
+            name, data = delivery_name(order), delivery(order)
+        else:
+            name = f"vreku_{inbox.blz}_{order}_20261105213000.csv"
+            data = inbox.control_bytes(Auftrags_Nr=order)
+        data = _battered(data, chance)
+        if number % 5 == 0 and number % 4:
+            name, data = f"{name}.gz", packed(data)[: chance.choice([None, -3, 40])]
+        arrived[inbox.put(name, data)] = data
+    good = inbox.put(delivery_name("R0000001", 18), delivery("R0000001", number=18))
+    inbox.scan()
+    assert inbox.names("eingang") == inbox.names("in_arbeit") == []
+    found = {row.file_name: row for row in inbox.rows(tables.files)}
+    assert found.pop(good).verdict == "REGISTERED"
+    assert set(found) == set(arrived)
+    for name, file in found.items():
+        assert (inbox.root / file.stored_as).read_bytes() == arrived[name]
+        assert bool(receipt_of(inbox, name)) is (file.verdict != "REGISTERED")
+    assert {row.verdict for row in found.values()} >= {"REFUSED", "REGISTERED"}
+    assert len({row.code for row in found.values()}) > 10, "they are damaged in many ways"
