@@ -15,9 +15,11 @@ from reku.intake.intake import take_in_all
 from reku.orchestration.reports import ReportLink, address, write_report_or_warn
 from reku.quality.report import find_report, write_report
 from reku.settings import settings
-from reku.store.tables import DeliveryState
+from reku.store.tables import DeliveryState, releases
 from tests import smtp, world
 from tests.orchestration import test_chain as chain
+from tests.orchestration import test_release as release
+from tests.orchestration.test_release import one_bank_asks_first, two_deliveries  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.airflow
 
@@ -80,6 +82,55 @@ def test_a_refused_delivery_has_its_report_too(
     assert "Als Ganzes abgelehnt" in page
     assert "gültige Mailadresse angeben" in page
     assert "no address" not in page
+
+
+class Onlooker(release.Person):
+    """A person who answers only once the button is there: while the task waits for the answer."""
+
+    PATIENCE = 300
+    """Looks; then the answer comes all the same and the test fails."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(answer)
+        self.link, self._looks = "", 0
+
+    def _look(self) -> None:
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.models.xcom import XComModel
+
+        with self._metadata.connect() as connection:
+            found = connection.scalar(
+                sa.select(XComModel.value)
+                .join(
+                    TaskInstance,
+                    (TaskInstance.run_id == XComModel.run_id) & (TaskInstance.task_id == XComModel.task_id),
+                )
+                .where(TaskInstance.state == "awaiting_input", XComModel.map_index == TaskInstance.map_index)
+                .where(XComModel.key == ReportLink().xcom_key)
+            )
+            waits = connection.scalar(sa.select(sa.exists().where(TaskInstance.state == "awaiting_input")))
+        self._looks += bool(waits)
+        self.link = self.link or found or ""
+        if self.link or self._looks > self.PATIENCE:
+            super()._look()
+
+
+@pytest.mark.usefixtures("two_deliveries")
+def test_whoever_is_asked_has_the_link_and_whoever_looks_later_sees_the_answer(
+    database: sa.Engine, run_dag: Run, api: Any
+) -> None:
+    someone = Onlooker(release.DECLINE)
+    someone.start()
+    run = run_dag(chain.DAG, day="2026-11-24")
+    someone.stop()
+    with database.connect() as connection:
+        asked_about = connection.scalar(sa.select(releases.c.delivery_id).where(releases.c.decision == "DECLINED"))
+    assert someone.link == f"/reku/reports/{asked_about}"
+    assert f"]({someone.link})" in someone.questions[0][1]
+    assert link_of(api, run, "release") == someone.link
+    page = api.get(someone.link).text
+    assert "Freigabe verweigert" in page
+    assert "Anna Aufsicht" not in page
 
 
 def test_a_report_that_cannot_be_made_holds_nothing_up(
