@@ -7,11 +7,11 @@ has a message for each of its rows; `_CATCH_UP` takes it from there when an olde
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -33,31 +33,49 @@ _OUTDONE = sa.text("""
 """)
 """Rows behind which the same person comes once more."""
 
+_LATER = sa.text("""
+    SELECT id FROM reku.deliveries
+    WHERE order_id = :order_id AND list_id = :list_id AND delivery_number > :delivery_number
+""")
+"""Deliveries of a higher number that were loaded into this list already."""
+
 _CATCH_UP = sa.text("""
     UPDATE reku.subscribers AS known SET delivery_number = later.delivery_number
     FROM (
-        SELECT messages.person_number, max(messages.delivery_number) AS delivery_number
-        FROM reku.deliveries JOIN reku.messages ON messages.delivery_id = deliveries.id
-        WHERE deliveries.list_id = :list_id AND deliveries.delivery_number > :delivery_number
-        GROUP BY messages.person_number
+        SELECT person_number, max(delivery_number) AS delivery_number
+        FROM reku.messages WHERE delivery_id = ANY(CAST(:later AS bigint[])) GROUP BY person_number
     ) AS later
     WHERE known.list_id = :list_id AND known.person_number = later.person_number
         AND known.delivery_number < later.delivery_number
 """)
-"""Of the people whom a later delivery brought without a change, write down that it did."""
+"""Of the people whom later deliveries brought without a change, write down that they did."""
 
-# An outer join, whose sides PostgreSQL does not swap: with statistics from before the delivery it might otherwise look
-# through the whole delivery for each person of the list.
-_DIFFERENT = sa.text("""
-    SELECT brought.person_number, brought.address, brought.fields,
-        known.address AS known_address, known.fields AS known_fields
-    FROM reku.delivery_rows AS brought LEFT JOIN reku.subscribers AS known
-        ON known.list_id = :list_id AND known.person_number = brought.person_number
-    WHERE brought.delivery_id = :delivery_id AND brought.id <> ALL(CAST(:outdone AS bigint[]))
-        AND coalesce(known.delivery_number <= :delivery_number, false)
-        AND (known.address <> brought.address OR NOT known.fields @> (brought.fields - CAST(:row_name AS text)))
+# The statistics are from before the delivery, and planned by them a join might look through the whole list for each
+# row; LATERAL with OFFSET 0 is always a look-up by the key. As a table of its own, because people who are just being
+# added would otherwise be looked through as well.
+_NEWS = sa.text("""
+    CREATE TEMPORARY TABLE news ON COMMIT DROP AS
+    SELECT brought.id, known.address AS known_address, known.fields AS known_fields
+    FROM reku.delivery_rows AS brought LEFT JOIN LATERAL (
+        SELECT address, fields, delivery_number FROM reku.subscribers
+        WHERE list_id = :list_id AND person_number = brought.person_number OFFSET 0
+    ) AS known ON true
+    WHERE brought.delivery_id = :delivery_id AND brought.id <> ALL(CAST(:outdone AS bigint[])) AND (
+        known.delivery_number IS NULL OR known.delivery_number <= :delivery_number AND (
+            known.address <> brought.address OR NOT known.fields @> (brought.fields - CAST(:row_name AS text))
+        )
+    )
 """)
-"""People of the list of whom the delivery says something else, be it that it leaves out what is known."""
+"""Rows whose person is not on the list yet, or of whom they say something else than what is stored.
+
+Something else is also an empty value where there is a stored one.
+"""
+
+_DIFFERENT = sa.text("""
+    SELECT brought.person_number, brought.address, brought.fields, news.known_address, news.known_fields
+    FROM news JOIN reku.delivery_rows AS brought USING (id)
+    WHERE news.known_address IS NOT NULL
+""")
 
 _CHANGES = sa.Table(
     "changes",
@@ -82,11 +100,8 @@ _CHANGE = sa.text("""
 _ADD = sa.text("""
     INSERT INTO reku.subscribers (institute, list_id, person_number, address, fields, delivery_number, updated_at)
     SELECT institute, :list_id, person_number, address, fields, :delivery_number, :now
-    FROM reku.delivery_rows AS brought
-    WHERE delivery_id = :delivery_id AND id <> ALL(CAST(:outdone AS bigint[])) AND NOT EXISTS (
-        SELECT FROM reku.subscribers AS known
-        WHERE known.list_id = :list_id AND known.person_number = brought.person_number
-    )
+    FROM news JOIN reku.delivery_rows AS brought USING (id)
+    WHERE news.known_address IS NULL
 """)
 
 
@@ -100,6 +115,7 @@ def fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, no
     outdone = list(connection.scalars(_OUTDONE, {"delivery_id": delivery.id}))
     given = {
         "institute": delivery.institute,
+        "order_id": delivery.order_id,
         "list_id": list_id,
         "delivery_id": delivery.id,
         "delivery_number": delivery.delivery_number,
@@ -107,7 +123,10 @@ def fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, no
         "row_name": ROW_NAME,
         "now": now,
     }
-    connection.execute(_CATCH_UP, given)
+    if later := list(connection.scalars(_LATER, given)):
+        connection.execute(_CATCH_UP, given | {"later": later})
+    connection.execute(_NEWS, given)
+    connection.execute(sa.text("ANALYZE news"))
     changed = _change(connection, given)
     return changed + connection.execute(_ADD, given).rowcount
 
@@ -118,7 +137,7 @@ def _change(connection: sa.Connection, given: Mapping[str, Any]) -> int:
     _CHANGES.create(connection)
     names = [column.name for column in _CHANGES.columns]
     written = 0
-    with connection.execute(_DIFFERENT, given, execution_options={"yield_per": _BATCH}) as different:
+    with connection.execute(_DIFFERENT, execution_options={"yield_per": _BATCH}) as different:
         for batch in different.partitions():
             written += copy_rows(connection, _CHANGES, names, _merged(batch, overwrite_empty))
     connection.execute(_CHANGE, given)
@@ -131,4 +150,4 @@ def _merged(rows: Iterable[sa.Row[Any]], overwrite_empty: Collection[str]) -> It
         told = {name: value for name, value in row.fields.items() if value or name in overwrite_empty}
         is_new = any(row.known_fields.get(name) != value for name, value in told.items() if name != ROW_NAME)
         if is_new or row.address != row.known_address:
-            yield row.person_number, row.address, json.dumps(row.known_fields | told, ensure_ascii=False)
+            yield row.person_number, row.address, msgspec.json.encode(row.known_fields | told).decode()
