@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -291,6 +292,21 @@ def test_rules_1_to_4_step_by_step_with_every_receipt(inbox: Bank) -> None:
             )
         ),
     )
+
+
+@pytest.mark.parametrize("faulty", [False, True])
+def test_a_control_file_from_the_future_does_not_outdo_later_ones(
+    inbox: Bank, clock_at: Callable[[datetime], None], faulty: bool
+) -> None:
+    ahead = datetime(2062, 11, 5, 21, tzinfo=UTC)
+    early = inbox.control(created_at=ahead, Auftrags_Bezeichnung="für" if faulty else "Anfang")
+    inbox.scan()
+    assert inbox.verdict(early)[:2] == (("ABGELEHNT", "NAME_UMLAUT") if faulty else ("OK", ""))
+    clock_at(NOW + timedelta(days=1))
+    later = inbox.control(Ereignis="AENDERUNG", created_at=NOW + timedelta(hours=20), Auftrags_Bezeichnung="Weiter")
+    inbox.scan()
+    assert inbox.verdict(later) == ("OK", "", "")
+    assert inbox.order().name == "Weiter"
 
 
 def test_one_number_for_two_interfaces_is_refused(inbox: Bank) -> None:

@@ -55,7 +55,8 @@ def read_control_file(
         file = read(contract, arrived.data, environment=settings().environment, file_name=arrived.name)
     except FileRefused as refused:
         return replace(control, faults=refused.faults)
-    control = replace(control, created_at=file.head.created_at)
+    # A moment to come, by a wrong clock or a slip in the year, would outdo every later control file of the order.
+    control = replace(control, created_at=min(file.head.created_at, arrived.received_at))
     faults = [_told_exactly(fault, file) for fault in row_faults(contract, file)]
     faults += _interface_faults(institute, file.head.created_at)
     if not file.rows:
