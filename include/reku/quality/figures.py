@@ -76,14 +76,17 @@ def measure(connection: sa.Connection, delivery_id: int) -> None:
 
 def _shares(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) -> dict[str, float]:
     of = delivery_rows.c
-    anrede, consent = of.fields["Anrede"].astext, of.fields["Einwilligung_EMail"].astext
-    counted = connection.execute(
-        sa.select(
-            sa.func.count().filter(consent.is_distinct_from("J")).label(WITHOUT_CONSENT),
-            *(sa.func.count().filter(anrede == value).label(salutation(value)) for value in SALUTATIONS),
-        ).where(of.delivery_id == delivery.id)
-    ).one()
-    counts = dict(counted._mapping)
+    anrede, consent = (
+        of.fields["Anrede"].astext.label("anrede"),
+        of.fields["Einwilligung_EMail"].astext.label("consent"),
+    )
+    rows = connection.execute(
+        sa.select(anrede, consent, sa.func.count().label("rows"))
+        .where(of.delivery_id == delivery.id)
+        .group_by(anrede, consent)
+    ).all()
+    counts = {salutation(value): sum(row.rows for row in rows if row.anrede == value) for value in SALUTATIONS}
+    counts[WITHOUT_CONSENT] = sum(row.rows for row in rows if row.consent != "J")
     arguments = {"delivery": delivery.id, "institute": delivery.institute}
     counts[UNKNOWN_DOMAINS] = connection.scalar(_DOMAINS, arguments)
     previous = _previous(connection, delivery)
