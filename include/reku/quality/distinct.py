@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from reku.quality.predicates import Expected, verdicts
 from reku.quality.rules import Rule
+from reku.records.columns import Columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,6 +77,42 @@ class Field:
         return pd.Categorical.from_codes(places[self.codes], self.different.to_pylist())
 
 
+class Piece:
+    """Some rows of a delivery, field by field; a field that the delivery has no column for is empty in all of them."""
+
+    def __init__(self, place: Mapping[str, int], rows: Columns, repeated: Mapping[str, NDArray[np.bool_]]) -> None:
+        self._place, self._rows, self._repeated = place, rows, repeated
+        self._fields: dict[str, Field] = {}
+
+    def __getitem__(self, name: str) -> Field:
+        if name not in self._fields:
+            place = self._place.get(name)
+            self._fields[name] = Field.empty(len(self._rows)) if place is None else Field.of(self._rows.column(place))
+        return self._fields[name]
+
+    def repeats(self, name: str) -> NDArray[np.bool_]:
+        """Whether an earlier row of the delivery, in this piece or before, has the same value in a unique field."""
+        return self._repeated.get(name, np.zeros(len(self._rows), bool))
+
+
+def pieces(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], unique: Iterable[str], at_once: int
+) -> Iterator[tuple[int, Piece]]:
+    """Pieces of so many rows, each with the number of its first row; in `unique` fields repeated values are sought."""
+    place = {name: number for number, name in enumerate(columns)}
+    kept = Columns.of(rows, len(columns))
+    repeated = {name: _repeats(kept.column(place[name])) for name in unique if name in place}
+    for start in range(0, len(kept), at_once):
+        yield (
+            start,
+            Piece(
+                place,
+                kept.piece(start, at_once),
+                {name: found[start : start + at_once] for name, found in repeated.items()},
+            ),
+        )
+
+
 def holds(rule: Rule, fields: Sequence[Field], expected: Expected) -> NDArray[np.bool_]:
     """Whether a rule holds in each row, worked out once for each combination of values of the fields it looks at."""
     first, *others = fields
@@ -89,7 +126,7 @@ def holds(rule: Rule, fields: Sequence[Field], expected: Expected) -> NDArray[np
     return verdict[combined]
 
 
-def repeats(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+def _repeats(column: pa.ChunkedArray) -> NDArray[np.bool_]:
     """Whether an earlier row of the column has the same value; a blank one repeats nothing."""
     import pandas as pd
 

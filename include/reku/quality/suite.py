@@ -8,19 +8,20 @@ a column of booleans that is expected to be true, worked out beforehand for each
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from reku.errors import StageError
 from reku.quality import checks
-from reku.quality.distinct import Field, holds, repeats
+from reku.quality.distinct import Piece, holds, pieces
 from reku.quality.predicates import Expected
 from reku.quality.rules import Rule, Severity
-from reku.records.columns import Columns
 
-_AT_ONCE = 250_000
+_AT_ONCE = 200_000
 """Rows that GX is given at a time, so that a delivery of any size takes bounded memory."""
 
 _ON_EMPTY = (checks.Required, checks.MediumChoice)
@@ -61,42 +62,20 @@ def judge(
     """
     if not rows or not by:
         return [Finding(rule, (), 0) for rule in by]
-    cells = Columns.of(rows, len(columns))
-    broken: list[list[int]] = [[] for _ in by]
-    looked_at = [0] * len(by)
-    for start, piece in _pieces(columns, cells, by):
-        found = _judge_piece(piece, lines[start : start + _AT_ONCE], by, expected)
-        for number, rule in enumerate(by):
-            broken[number] += found[number]
-            field = piece.fields[rule.field]
-            looked_at[number] += field.rows if isinstance(rule.check, _ON_EMPTY) else field.filled_rows
-    return [Finding(rule, tuple(broken[number]), looked_at[number]) for number, rule in enumerate(by)]
+    unique = [rule.field for rule in by if isinstance(rule.check, checks.Unique)]
+    parts: list[list[Finding]] = []
+    for start, piece in pieces(columns, rows, unique, _AT_ONCE):
+        if parts:
+            gc.collect()  # GX leaves each frame in a circle of references
+        parts.append(_judge_piece(piece, lines[start : start + _AT_ONCE], by, expected))
+    return [
+        Finding(rule, tuple(chain.from_iterable(part.lines for part in found)), sum(part.looked_at for part in found))
+        for rule, *found in zip(by, *parts, strict=True)
+    ]
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """Rows that GX is given at a time: the fields that rules look at, and which rows repeat an earlier one's value."""
-
-    fields: Mapping[str, Field]
-    repeats: Mapping[str, Any]
-
-
-def _pieces(columns: Sequence[str], cells: Columns, by: Sequence[Rule]) -> Iterator[tuple[int, _Piece]]:
-    """Each piece with the number of its first row."""
-    place = {name: number for number, name in enumerate(columns)}
-    names = dict.fromkeys(field for rule in by for field in rule.fields)
-    unique = [rule.field for rule in by if isinstance(rule.check, checks.Unique) and rule.field in place]
-    repeated = {name: repeats(cells.column(place[name])) for name in unique}
-    for start in range(0, len(cells), _AT_ONCE):
-        piece = cells.piece(start, _AT_ONCE)
-        fields = {
-            name: Field.of(piece.column(place[name])) if name in place else Field.empty(len(piece)) for name in names
-        }
-        yield start, _Piece(fields, {name: rows[start : start + _AT_ONCE] for name, rows in repeated.items()})
-
-
-def _judge_piece(piece: _Piece, lines: Sequence[int], by: Sequence[Rule], expected: Expected) -> list[list[int]]:
-    """For each rule the lines that break it. Raises StageError if GX did not carry out every rule."""
+def _judge_piece(piece: Piece, lines: Sequence[int], by: Sequence[Rule], expected: Expected) -> list[Finding]:
+    """What each rule finds in some rows. Raises StageError if GX did not carry out every rule."""
     gx, gxe, types, pd = _libraries()
     watched: dict[str, Any] = {}
     expectations = [
@@ -115,7 +94,7 @@ def _judge_piece(piece: _Piece, lines: Sequence[int], by: Sequence[Rule], expect
     frame = pd.DataFrame(watched, index=lines)
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
     outcome = batch.validate(gx.ExpectationSuite("gate", expectations=expectations), result_format=_COMPLETE)
-    broken: dict[int, list[int]] = {}
+    broken: dict[int, tuple[int, ...]] = {}
     for result in outcome.results:
         number = result.expectation_config.meta["rule"]
         broken[number] = _lines(result, by[number])
@@ -123,7 +102,12 @@ def _judge_piece(piece: _Piece, lines: Sequence[int], by: Sequence[Rule], expect
         raise StageError(
             f"The gate carried out {len(broken)} of {len(by)} rules, so nothing was written. Clear the task."
         )
-    return [broken[number] for number in range(len(by))]
+    return [
+        Finding(
+            rule, broken[number], len(lines) if isinstance(rule.check, _ON_EMPTY) else piece[rule.field].filled_rows
+        )
+        for number, rule in enumerate(by)
+    ]
 
 
 def _libraries() -> tuple[Any, Any, Any, Any]:
@@ -138,11 +122,11 @@ def _libraries() -> tuple[Any, Any, Any, Any]:
 
 
 def _expectation(
-    gxe: Any, watched: dict[str, Any], piece: _Piece, rule: Rule, expected: Expected, meta: dict[str, int]
+    gxe: Any, watched: dict[str, Any], piece: Piece, rule: Rule, expected: Expected, meta: dict[str, int]
 ) -> Any:
     """The GX expectation of a rule; puts the column that it looks at into `watched`. GX leaves out what is null."""
     shared = {"meta": meta, "severity": _GX_SEVERITY[rule.severity]}
-    field = piece.fields[rule.field]
+    field = piece[rule.field]
     length, holding = f"{rule.field} length", f"{rule.name} holds"
     match rule.check:
         case checks.Required(when=when) if not when:
@@ -159,13 +143,13 @@ def _expectation(
             return gxe.ExpectColumnValuesToBeInSet(column=rule.field, value_set=[getattr(expected, of)], **shared)
         case checks.Unique():
             # GX's own expectation of uniqueness condemns the first of the rows as well.
-            watched[holding] = ~piece.repeats[rule.field] if rule.field in piece.repeats else True
+            watched[holding] = ~piece.repeats(rule.field)
         case _:
-            watched[holding] = holds(rule, [piece.fields[name] for name in rule.fields], expected)
+            watched[holding] = holds(rule, [piece[name] for name in rule.fields], expected)
     return gxe.ExpectColumnValuesToBeInSet(column=holding, value_set=[True], **shared)
 
 
-def _lines(result: Any, rule: Rule) -> list[int]:
+def _lines(result: Any, rule: Rule) -> tuple[int, ...]:
     """Every line that breaks the rule. Raises StageError if GX failed at it or does not list all."""
     listed = result.result.get("unexpected_index_list")
     if listed is None or len(listed) != result.result.get("unexpected_count"):
@@ -173,4 +157,4 @@ def _lines(result: Any, rule: Rule) -> list[int]:
             f"Great Expectations could not carry out the rule {rule.name!r} of the gate, so the delivery was not judged"
             " and nothing was written. Check the rule in include/expectations or the contract, then clear the task."
         )
-    return sorted(int(line) for line in listed)
+    return tuple(sorted(int(line) for line in listed))
