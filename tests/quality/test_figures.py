@@ -103,8 +103,8 @@ def test_previous_is_the_last_that_brought_people_and_went_on(database: sa.Engin
     if between == "empty":
         _deliver(database, order, 2, [], DeliveryState.LOADED)
     else:
-        _deliver(database, order, 2, [_person(3), _person(4)], between)
-    _deliver(database, order, 4, [_person(3), _person(4)], DeliveryState.LOADED)  # comes after it
+        _deliver(database, order, 2, [_person(2), _person(3)], between)
+    _deliver(database, order, 4, [_person(8), _person(9)], DeliveryState.LOADED)  # comes after it
     delivery = _deliver(database, order, 3, [_person(2), _person(3)])
     assert _measured(database, delivery)["in_previous"] == 0.5
 
