@@ -17,6 +17,7 @@ HEAVY = (
     "matplotlib.backends.backend_svg",
     "matplotlib.figure",
     "pandas",
+    "pyarrow.csv",
     "sqlalchemy.dialects.postgresql",
     "psycopg",
     "jinja2",
