@@ -207,7 +207,9 @@ class Bank:
     def rows(self, table: sa.Table, *where: Any) -> list[sa.Row[Any]]:
         with self.engine.connect() as connection:
             return list(
-                connection.execute(sa.select(table).where(table.c.institute == self.blz, *where).order_by(table.c.id))
+                connection.execute(
+                    sa.select(table).where(table.c.institute == self.blz, *where).order_by(*table.primary_key)
+                )
             )
 
     def order(self, number: str = ORDER) -> sa.Row[Any]:
