@@ -79,7 +79,7 @@ def loaded(engine: sa.Engine, rows: Sequence[dict[str, str]], number: int = 17, 
             "person_number": row["Personennummer"],
             "address": row["EMail"],
             "occasion_date": DAY,
-            "fields": row,
+            "fields": {name: value for name, value in row.items() if name != "Referenz"},
         }
         for line, row in enumerate(rows, start=3)
     ]

@@ -237,7 +237,7 @@ def row(engine: sa.Engine, delivery_id: int, fields: dict[str, str], line: int =
             "person_number": fields["Personennummer"],
             "address": fields["EMail"],
             "occasion_date": datetime.strptime(fields["Anlass_Datum"], "%d.%m.%Y").date(),  # noqa: DTZ007 # a day
-            "fields": fields,
+            "fields": {name: value for name, value in fields.items() if name != "Referenz"},
         }
         | values,
     )

@@ -58,6 +58,13 @@ def _doubt(engine: sa.Engine, batch: Batch) -> None:
         ledger.close(connection, 1, [batch.fence])
 
 
+def test_a_mail_is_filled_from_all_fields_of_its_row(database: sa.Engine, journals: Path) -> None:
+    (fields,) = people(1)
+    batch = _taken(database, loaded(database, [fields]), journals)
+    ((_, message),) = batch.mails
+    assert message.fields == fields | {"Referenz": message.reference}
+
+
 def test_several_at_once_never_claim_the_same(database: sa.Engine, journals: Path) -> None:
     delivery = loaded(database, people(100))
 

@@ -51,7 +51,7 @@ def test_good_rows_go_on_with_all_their_fields_as_text(bank: sa.Engine) -> None:
         "0000000042",
     )
     assert (row.address, row.occasion_date) == ("person1@kunde.example", date(2026, 11, 24))
-    assert row.fields == fields
+    assert row.fields == {name: value for name, value in fields.items() if name != "Referenz"}
     after = _delivery(bank, delivery)
     assert (after.state, after.rows, after.accepted, after.rejected) == (DeliveryState.VALIDATED, 1, 1, 0)
 

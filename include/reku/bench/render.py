@@ -66,7 +66,7 @@ def measure(rounds: int) -> dict[str, Any]:
 
 def configuration(folder: Path) -> Path:
     """Write the project's configuration into `folder`, its birthday mail with three more links, and return its path."""
-    shutil.copytree(INCLUDE, folder, ignore=shutil.ignore_patterns("reku*", "__pycache__"))
+    shutil.copytree(INCLUDE, folder, ignore=shutil.ignore_patterns("reku", "*.egg-info", "__pycache__"))
     medium = folder / "templates" / "scom" / "geburtstag"
     links = "".join(f'  - name: {name}\n    url: "https://www.{{domain}}/{name}"\n' for name in _MORE_LINKS)
     anchors = "".join(f'<a href="{{{{ link_{name} }}}}">Mehr zum {name.title()}</a><br />\n' for name in _MORE_LINKS)

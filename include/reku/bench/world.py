@@ -64,7 +64,7 @@ _ROWS = sa.text("""
     INSERT INTO reku.delivery_rows
         (institute, delivery_id, line, reference, person_number, address, occasion_date, fields)
     SELECT :blz, :delivery, number + 2, reference, lpad(CAST(number AS text), 10, '0'), address, :day,
-        CAST(:fields AS jsonb) || jsonb_build_object('Referenz', reference, 'EMail', address,
+        CAST(:fields AS jsonb) || jsonb_build_object('EMail', address,
             'Personennummer', lpad(CAST(number AS text), 10, '0'))
     FROM (
         SELECT number, :order_number || '-' || lpad(CAST(:delivery_number AS text), 6, '0') || '-' ||

@@ -313,11 +313,12 @@ def _accepted(
 ) -> Iterator[tuple[Any, ...]]:
     for fields, line in zip(file.as_dicts(), file.lines, strict=True):
         if line not in faults:
+            reference = fields.pop("Referenz")
             yield (
                 delivery.institute,
                 delivery.id,
                 line,
-                fields["Referenz"],
+                reference,
                 fields["Personennummer"],
                 fields["EMail"].strip(),
                 parse_date(fields["Anlass_Datum"]),

@@ -284,7 +284,7 @@ delivery_rows = sa.Table(
     sa.Column("person_number", sa.Text, nullable=False),
     sa.Column("address", sa.Text, nullable=False, comment="as delivered; used for sending"),
     sa.Column("occasion_date", sa.Date, nullable=False),
-    sa.Column("fields", JSONB, nullable=False, comment="all delivered fields by their German names, strings"),
+    sa.Column("fields", JSONB, nullable=False, comment="delivered fields but Referenz by German name, strings"),
     sa.UniqueConstraint("delivery_id", "reference"),
     sa.UniqueConstraint("delivery_id", "line"),
     comment="Accepted rows as delivered: what a mail is filled from",

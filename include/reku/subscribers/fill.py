@@ -18,9 +18,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 from reku.catalogue import institutes
 from reku.store.bulk import copy_rows
 
-ROW_NAME = "Referenz"
-"""The field that names a row and not its person: it differs in every delivery, and alone is no change."""
-
 _BATCH = 5_000
 
 _OUTDONE = sa.text("""
@@ -62,13 +59,13 @@ _NEWS = sa.text("""
     ) AS known ON true
     WHERE brought.delivery_id = :delivery_id AND brought.id <> ALL(CAST(:outdone AS bigint[])) AND (
         known.delivery_number IS NULL OR known.delivery_number <= :delivery_number AND (
-            known.address <> brought.address OR NOT known.fields @> (brought.fields - CAST(:row_name AS text))
+            known.address <> brought.address OR known.fields <> brought.fields
         )
     )
 """)
 """Rows whose person is not on the list yet, or of whom they say something else than what is stored.
 
-Something else is also an empty value where there is a stored one.
+Something else is also an empty value where another is stored.
 """
 
 _DIFFERENT = sa.text("""
@@ -120,7 +117,6 @@ def fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, no
         "delivery_id": delivery.id,
         "delivery_number": delivery.delivery_number,
         "outdone": outdone,
-        "row_name": ROW_NAME,
         "now": now,
     }
     if later := list(connection.scalars(_LATER, given)):
@@ -148,6 +144,6 @@ def _merged(rows: Iterable[sa.Row[Any]], overwrite_empty: Collection[str]) -> It
     """What is to be stored of each person; those of whom nothing changes after all are left out."""
     for row in rows:
         told = {name: value for name, value in row.fields.items() if value or name in overwrite_empty}
-        is_new = any(row.known_fields.get(name) != value for name, value in told.items() if name != ROW_NAME)
+        is_new = any(row.known_fields.get(name) != value for name, value in told.items())
         if is_new or row.address != row.known_address:
             yield row.person_number, row.address, msgspec.json.encode(row.known_fields | told).decode()
