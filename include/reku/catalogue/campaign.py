@@ -78,6 +78,9 @@ class Campaign(Model):
     active: bool = Field(description="whether it sends at all")
     blocks: tuple[Block, ...] = Field(description="start → wait → send")
     send_days: tuple[Weekday, ...] = Field(tuple(Weekday), min_length=1, description="permitted weekdays")
+    mandatory: bool = Field(
+        False, description="Pflichtkampagne: goes out in spite of blocking periods, other campaigns, caps, appointments"
+    )
     canary: Canary = Field(Canary(), description="mails that go out first and decide on the others")
 
     _days_once = field_validator("send_days")(no_repeats)
