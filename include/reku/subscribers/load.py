@@ -20,6 +20,7 @@ from reku.catalogue.window import DueWindow, due_window
 from reku.errors import StageError
 from reku.store.bulk import copy_rows
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
+from reku.subscribers.households import mark_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +128,9 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
         now = clock.now()
         people = _fill_list(connection, delivery, list_id, now)
         _open_messages(connection, delivery, order, now)
+        bank = institutes().get(delivery.institute)
+        if bank is not None:
+            mark_seconds(connection, delivery_id, bank.contact)
         opened = _message_count(connection, delivery_id)
         if opened != delivery.accepted:
             raise StageError(
