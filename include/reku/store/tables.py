@@ -573,6 +573,17 @@ barred_domains = sa.Table(
     comment="Mail domains that a person has blacklisted",
 )
 
+reactivations = sa.Table(
+    "reactivations",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    _moment("at", nullable=False),
+    sa.Index("ix_reactivations_address", "institute", "address_hmac"),
+    comment="Addresses that a person has let be written to again: their bounce series begins anew",
+)
+
 feedback_counters = sa.Table(
     "feedback_counters",
     metadata,

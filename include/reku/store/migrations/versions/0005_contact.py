@@ -88,6 +88,17 @@ def upgrade() -> None:
         schema="reku",
         comment="Mail domains that a person has blacklisted",
     )
+    op.create_table(
+        "reactivations",
+        _id(),
+        _institute(),
+        sa.Column("address_hmac", sa.CHAR(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reactivations")),
+        schema="reku",
+        comment="Addresses that a person has let be written to again: their bounce series begins anew",
+    )
+    op.create_index("ix_reactivations_address", "reactivations", ["institute", "address_hmac"], schema="reku")
 
 
 def _id() -> sa.Column[int]:
@@ -99,7 +110,7 @@ def _institute() -> sa.Column[str]:
 
 
 def downgrade() -> None:
-    for table in ("barred_domains", "appointments", "contacts"):
+    for table in ("reactivations", "barred_domains", "appointments", "contacts"):
         op.drop_table(table, schema="reku")
     op.drop_index("ix_messages_open_person", "messages", schema="reku")
     op.drop_column("messages", "reasons", schema="reku")
