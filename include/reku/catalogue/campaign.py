@@ -109,6 +109,11 @@ class Campaign(Model):
         return next((block.media for block in self.blocks if isinstance(block, SendBlock)), ())
 
     @property
+    def is_complete(self) -> bool:
+        """Whether it sends at all: switched on, and no block misses what an operator has to put there."""
+        return bool(self.active and self.start_list and self.play_out_time is not None and self.send_media)
+
+    @property
     def permitted_weekdays(self) -> frozenset[int]:
         """The permitted weekdays as numbers, Monday as 0."""
         return frozenset(number for number, day in enumerate(Weekday) if day in self.send_days)

@@ -22,8 +22,7 @@ class Policy:
     @classmethod
     def of(cls, bank: Institute) -> Policy:
         """The policy that a bank's file holds."""
-        sending = tuple(campaign for campaign in bank.campaigns if campaign.active and campaign.send_media)
-        return cls(bank.blz, bank.contact, sending)
+        return cls(bank.blz, bank.contact, tuple(campaign for campaign in bank.campaigns if campaign.is_complete))
 
     def campaign_arrays(self) -> dict[str, list[Any]]:
         """Order number, first medium and mandatory of each campaign, as parallel arrays for a statement."""

@@ -14,6 +14,9 @@ EVERY_INSTITUTE = "00000000"
 BOUNCED = "?"
 """Not a reason: the address has had a hard bounce, so its series has to be counted."""
 
+FOREIGN = "@"
+"""Not a reason: the domain is spelt with other letters than mail servers use, so it cannot be compared in SQL."""
+
 _PEOPLE = """
     people AS MATERIALIZED (
         SELECT m.id, m.institute, m.order_id, m.delivery_id, m.delivery_number, m.person_number, m.address_hmac,
@@ -21,7 +24,7 @@ _PEOPLE = """
             o.ended OR coalesce(o.valid_until < :day, false) AS ended,
             coalesce(c.mandatory, false) AS mandatory,
             coalesce(nullif(r.fields ->> 'Content_Schluessel', ''), c.medium) = ANY(CAST(:active AS text[])) AS active,
-            lower(substring(r.address, '@([^@]*)$')) AS domain,
+            lower(split_part(r.address, '@', -1)) AS domain,
             EXISTS (
                 SELECT FROM unnest(CAST(:estate_fields AS text[]), CAST(:estate_values AS text[])) AS f(name, value)
                 WHERE r.fields ->> f.name = f.value
@@ -45,19 +48,27 @@ _BY_ADDRESS = """
     FROM people p JOIN reku.suppressions s ON s.institute = p.institute AND s.address_hmac = p.address_hmac
     WHERE s.order_id IS NULL OR s.order_id = p.order_id OR :every_order AND s.kind = 'UNSUBSCRIBED'
 """
-# Whoever changed the address after unsubscribing is still the same person: the number bars as well.
+# Whoever changed the address after unsubscribing or complaining is still the same person: the number bars as well.
 _BY_PERSON = """
-    SELECT p.id, 'ABGEMELDET'
+    SELECT p.id, CASE s.kind WHEN 'UNSUBSCRIBED' THEN 'ABGEMELDET' ELSE 'BESCHWERDELISTE' END
     FROM people p JOIN reku.suppressions s ON s.institute = p.institute AND s.person_number = p.person_number
-    WHERE s.kind = 'UNSUBSCRIBED' AND s.person_number <> ''
-        AND (s.order_id IS NULL OR s.order_id = p.order_id OR :every_order)
+    WHERE s.kind IN ('UNSUBSCRIBED', 'COMPLAINED') AND s.person_number <> ''
+        AND (s.order_id IS NULL OR s.order_id = p.order_id OR :every_order AND s.kind = 'UNSUBSCRIBED')
 """
 _BY_DOMAIN = """
     SELECT p.id, 'BLACKLIST'
     FROM people p JOIN reku.barred_domains b ON b.domain = p.domain
     WHERE b.institute = p.institute OR b.institute = :everywhere
 """
-_BARRED = (_BY_ADDRESS, _BY_PERSON, _BY_DOMAIN)
+_BY_FOREIGN_DOMAIN = """
+    SELECT p.id, '@'
+    FROM people p
+    WHERE octet_length(p.domain) <> length(p.domain) AND EXISTS (
+        SELECT FROM reku.barred_domains b
+        WHERE b.institute = p.institute OR b.institute = :everywhere
+    )
+"""
+_BARRED = (_BY_ADDRESS, _BY_PERSON, _BY_DOMAIN, _BY_FOREIGN_DOMAIN)
 
 _OWN = """
     SELECT p.id, own.reason
