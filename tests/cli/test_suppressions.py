@@ -82,6 +82,28 @@ def test_somebody_who_phones_is_unsubscribed_at_once_and_reported(
     assert event.scope == ("ALLE" if order is None else "LISTE")
 
 
+def test_who_unsubscribed_under_an_earlier_address_is_found_by_number(
+    reku: Reku, database: sa.Engine, message: int
+) -> None:
+    with database.begin() as connection:
+        connection.execute(
+            sa.insert(suppressions).values(
+                institute=world.BLZ,
+                kind=SuppressionKind.UNSUBSCRIBED,
+                address_hmac="f" * 64,
+                person_number=f"{1:010d}",
+                source="LINK",
+                since=NOW,
+            )
+        )
+    assert _against(database, message) == (Reason.ABGEMELDET,)
+    person = ("--person", f"{1:010d}")
+    assert "UNSUBSCRIBED" in reku("suppressions", "show", world.BLZ, *person).output
+    assert reku("suppressions", "lift", world.BLZ, *person, *NOTE).exit_code == 0
+    assert _against(database, message) == ()
+    assert reku("suppressions", "lift", world.BLZ, *person, *NOTE).exit_code == 1
+
+
 def test_unsubscribing_needs_a_known_order(reku: Reku, message: int) -> None:
     said = reku("suppressions", "unsubscribe", world.BLZ, "--order", "R0000001", *NOTE, typed=ADDRESS)
     assert (said.exit_code, "has no order R0000001" in said.output) == (1, True)

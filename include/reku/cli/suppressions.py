@@ -90,6 +90,15 @@ def _done(values: Mapping[str, Any], sentence: str, as_json: bool) -> None:
 
 Blz = Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")]
 Bank = Annotated[str, typer.Argument(metavar="BLZ", callback=_bank, help="The institute, or `everywhere`.")]
+Person = Annotated[
+    str,
+    typer.Option(
+        "--person",
+        metavar="NUMBER",
+        help="Instead of an address: a person who unsubscribed, whatever the address was then.",
+        show_default=False,
+    ),
+]
 Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")]
 
 
@@ -105,13 +114,12 @@ def counts(institute: Institute = "", as_json: Json = False) -> None:
 
 
 @app.command("show")
-def show_bars(institute: Blz, as_json: Json = False) -> None:
+def show_bars(institute: Blz, person: Person = "", as_json: Json = False) -> None:
     """What bars one address, asked for or read from standard input."""
-    from reku.contact.suppressions import bars
+    from reku.contact.suppressions import bars, bars_of_person
 
-    address = _address()
-    found = bars(database(), institute, address)
-    show(map(asdict, found), as_json=as_json, nothing="Nothing bars this address.")
+    found = bars_of_person(database(), institute, person) if person else bars(database(), institute, _address())
+    show(map(asdict, found), as_json=as_json, nothing="Nothing bars this address or person.")
 
 
 @app.command("bar")
@@ -169,16 +177,18 @@ def unsubscribe_one(
 
 
 @app.command("lift")
-def lift_one(institute: Blz, note: Note, as_json: Json = False) -> None:
+def lift_one(institute: Blz, note: Note, person: Person = "", as_json: Json = False) -> None:
     """Let an address be written to again.
 
     Ends unsubscribes, blacklist entries and the bounce series, for somebody who asked for it or after a check. A
     complaint is for good.
     """
-    from reku.contact.suppressions import lift
+    from reku.contact.suppressions import lift, lift_person
 
-    address = _address()
-    lifted = lift(database(), institute, address, actor=actor(), note=note)
+    if person:
+        lifted = lift_person(database(), institute, person, actor=actor(), note=note)
+    else:
+        lifted = lift(database(), institute, _address(), actor=actor(), note=note)
     show(map(asdict, lifted), as_json=as_json, nothing="Nothing was lifted.")
 
 

@@ -15,14 +15,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from reku import addresses, clock
 from reku.catalogue import institutes
-from reku.contact.statement import EVERY_INSTITUTE
 from reku.errors import StageError
+from reku.store.audit import EVERY_INSTITUTE, put_on_record
 from reku.store.bounce_series import RETAINED_AT, series
 from reku.store.events import Event, record
 from reku.store.tables import (
     ResponseKind,
     SuppressionKind,
-    audit,
     barred_domains,
     messages,
     orders,
@@ -58,7 +57,7 @@ def bar(engine: sa.Engine, institute: str | None, entries: Iterable[str], *, act
             added = _bar_addresses(connection, blz, people)
             new += added if blz == banks[0] else 0
         subject = f"blacklist: {len(people)} addresses, {len(hosts)} domains"
-        _audit(connection, institute or EVERY_INSTITUTE, actor, "blacklist", subject, note)
+        put_on_record(connection, institute, actor=actor, action="blacklist", subject=subject, note=note)
     return new
 
 
@@ -93,16 +92,38 @@ def unsubscribe(engine: sa.Engine, institute: str, address: str, *, order: str |
         if newest is not None:
             scope = "ALLE" if order_id is None else "LISTE"
             record(connection, [Event(newest, ResponseKind.ABME, moment, BY_HAND, scope)])
-        _audit(connection, institute, actor, "unsubscribe", f"order {order}" if order else "everything", note)
+        subject = f"order {order}" if order else "everything"
+        put_on_record(connection, institute, actor=actor, action="unsubscribe", subject=subject, note=note)
     return newest is not None
+
+
+def lift_person(engine: sa.Engine, institute: str, person: str, *, actor: str, note: str) -> list[Bar]:
+    """Let somebody be written to again who unsubscribed, whatever the address was then. Returns what ended.
+
+    Raises StageError if the person (number) has not unsubscribed.
+    """
+    with engine.begin() as connection:
+        found = _suppressed(connection, institute, _unsubscribed_person(person))
+        if not found:
+            raise StageError(f"Nobody with this person number has unsubscribed at institute {institute}.")
+        connection.execute(
+            sa.delete(suppressions).where(suppressions.c.institute == institute, _unsubscribed_person(person))
+        )
+        put_on_record(connection, institute, actor=actor, action="lift", subject="unsubscribes of a person", note=note)
+    return found
+
+
+def bars_of_person(engine: sa.Engine, institute: str, person: str) -> list[Bar]:
+    """The unsubscribes of a person (number), whatever the address was then."""
+    with engine.connect() as connection:
+        return _suppressed(connection, institute, _unsubscribed_person(person))
 
 
 def lift(engine: sa.Engine, institute: str, address: str, *, actor: str, note: str) -> list[Bar]:
     """Let an address be written to again: unsubscribes, blacklist entries and the bounce series end. Returns them.
 
     Only for somebody who asked for it, or an address that was checked. Raises StageError for an invalid address, where
-    nothing bars it, where a complaint does (for good), or where its domain or an entry for all
-    institutes does, which has to be lifted where it was made.
+    nothing bars it, where a complaint does (for good), or where only its domain does.
     """
     with engine.begin() as connection:
         found = _bars(connection, institute, address)
@@ -121,7 +142,8 @@ def lift(engine: sa.Engine, institute: str, address: str, *, actor: str, note: s
         )
         connection.execute(sa.insert(reactivations).values(institute=institute, address_hmac=hashed, at=clock.now()))
         lifted = [one for one in found if one.kind != "DOMAIN"]
-        _audit(connection, institute, actor, "lift", ", ".join(sorted({one.kind for one in lifted})), note)
+        subject = ", ".join(sorted({one.kind for one in lifted}))
+        put_on_record(connection, institute, actor=actor, action="lift", subject=subject, note=note)
     return lifted
 
 
@@ -137,7 +159,7 @@ def open_domain(engine: sa.Engine, institute: str | None, domain: str, *, actor:
         if not gone.rowcount:
             where = f"of institute {institute}" if institute else "of all institutes"
             raise StageError(f"The domain {domain} does not stand on the blacklist {where}.")
-        _audit(connection, institute or EVERY_INSTITUTE, actor, "open domain", domain, note)
+        put_on_record(connection, institute, actor=actor, action="open domain", subject=domain, note=note)
 
 
 def bars(engine: sa.Engine, institute: str, address: str) -> list[Bar]:
@@ -164,15 +186,7 @@ def counts(engine: sa.Engine, institute: str = "") -> list[dict[str, Any]]:
 def _bars(connection: sa.Connection, institute: str, address: str) -> list[Bar]:
     normal = _normal(address)
     hashed = addresses.keyed(institute, normal)
-    found = [
-        Bar(row.kind, row.order_number, row.source, row.since)
-        for row in connection.execute(
-            sa.select(suppressions.c.kind, orders.c.order_number, suppressions.c.source, suppressions.c.since)
-            .outerjoin(orders, orders.c.id == suppressions.c.order_id)
-            .where(suppressions.c.institute == institute, suppressions.c.address_hmac == hashed)
-            .order_by(suppressions.c.since)
-        )
-    ]
+    found = _suppressed(connection, institute, suppressions.c.address_hmac == hashed)
     since = connection.scalar(
         sa.select(sa.func.min(barred_domains.c.since)).where(
             barred_domains.c.institute.in_([institute, EVERY_INSTITUTE]),
@@ -184,6 +198,23 @@ def _bars(connection: sa.Connection, institute: str, address: str) -> list[Bar]:
     if series(connection, institute, [hashed]).get(hashed, 0) >= RETAINED_AT:
         found.append(Bar("RETAINED", None, "BOUNCE", None))
     return found
+
+
+def _suppressed(connection: sa.Connection, institute: str, whom: sa.ColumnElement[bool]) -> list[Bar]:
+    return [
+        Bar(row.kind, row.order_number, row.source, row.since)
+        for row in connection.execute(
+            sa.select(suppressions.c.kind, orders.c.order_number, suppressions.c.source, suppressions.c.since)
+            .outerjoin(orders, orders.c.id == suppressions.c.order_id)
+            .where(suppressions.c.institute == institute, whom)
+            .order_by(suppressions.c.since, suppressions.c.id)
+        )
+    ]
+
+
+def _unsubscribed_person(person: str) -> sa.ColumnElement[bool]:
+    kind = suppressions.c.kind == SuppressionKind.UNSUBSCRIBED
+    return (suppressions.c.person_number == person) & (suppressions.c.person_number != "") & kind
 
 
 def _sorted_out(entries: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -257,11 +288,3 @@ def _order_id(connection: sa.Connection, institute: str, order: str | None) -> i
             f"{institute} has no order {order}; nothing is changed. `reku orders --institute {institute}` lists them."
         )
     return found
-
-
-def _audit(connection: sa.Connection, institute: str, actor: str, action: str, subject: str, note: str) -> None:
-    connection.execute(
-        sa.insert(audit).values(
-            institute=institute, at=clock.now(), actor=actor, action=action, subject=subject, note=note
-        )
-    )
