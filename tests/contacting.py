@@ -15,13 +15,14 @@ import pytest
 import sqlalchemy as sa
 
 from reku import clock
+from reku.addresses import address_hmac
 from reku.contact.decide import reasons
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.mailing.campaign import route
 from reku.mailing.claim import Batch, claim
 from reku.mailing.ledger import Due
-from reku.store.tables import DeliveryState, MessageState, contacts, messages
+from reku.store.tables import DeliveryState, MessageState, contacts, delivery_rows, messages
 from tests import banks, world
 
 DAY = date(2026, 11, 24)
@@ -101,6 +102,36 @@ class Bank:
         row = world.reku_fields(person, self._number, order, Anlass_Datum=f"{date_of:%d.%m.%Y}") | (fields or {})
         into = self.delivery(order) if delivery is None else delivery
         return world.message(self.engine, world.row(self.engine, into, row, line=self._number), **values)
+
+    def messages(self, order: str, people: Iterable[int], **values: Any) -> int:
+        """A further delivery with an open message to each of these people, in this order. Returns the delivery's id."""
+        delivery, number = self.delivery(order), self._number
+        of_delivery = {"institute": self.blz, "delivery_id": delivery, "occasion_date": DAY}
+        rows = [
+            of_delivery
+            | {
+                "line": line,
+                "reference": f"{order}-{number}-{person}",
+                "person_number": f"{person:010d}",
+                "address": f"person{person}@kunde.example",
+                "fields": world.reku_fields(person, number, order),
+            }
+            for line, person in enumerate(people, 3)
+        ]
+        of_order = {"order_id": self.order(order), "delivery_number": number, "consent": True, "tracking": False}
+        told = of_delivery | of_order | {"due_at": NOW - timedelta(hours=1), "last_day": date(2026, 12, 31)} | values
+        with self.engine.begin() as connection:
+            ids = connection.scalars(
+                sa.insert(delivery_rows).returning(delivery_rows.c.id, sort_by_parameter_order=True), rows
+            )
+            opened = [
+                told
+                | {name: row[name] for name in ("reference", "person_number")}
+                | {"row_id": row_id, "address_hmac": address_hmac(self.blz, row["address"])}
+                for row_id, row in zip(ids, rows, strict=True)
+            ]
+            connection.execute(sa.insert(messages), opened)
+        return delivery
 
     def contact(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from reku.bench.noting_sink import running
 from tests import contacting
 from tests.contacting import Bank
+from tests.dispatching import Sink, change_settings
 
 Rules = Callable[..., None]
 
@@ -20,6 +22,15 @@ Rules = Callable[..., None]
 def bank(database: sa.Engine, clock_at: Callable[[datetime], None]) -> Bank:
     clock_at(contacting.NOW)
     return Bank(database)
+
+
+@pytest.fixture
+def sink(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sink]:
+    """A relay that our settings point to."""
+    sink = Sink()
+    with running(sink):
+        change_settings(monkeypatch, smtp_port=sink.port)
+        yield sink
 
 
 @pytest.fixture
