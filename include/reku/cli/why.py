@@ -47,12 +47,7 @@ def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
 
     told = asdict(fate)
     events, message = told.pop("events"), told.pop("message")
-    meanings = [f"{code}: {Reason(code).meaning}" for code in fate.reasons]
-    return told | {
-        "reasons": "; ".join(meanings),
-        "next": "" if message is None else outlook(engine, message),
-        "events": events,
-    }
+    return told | {"next": "" if message is None else outlook(engine, message), "events": events}
 
 
 def _in_words(reasons: Sequence[str]) -> str:
