@@ -25,9 +25,9 @@ def why(
 ) -> None:
     """Say what became of one row.
 
-    File and line, the gate's verdict, when it is due, state, all reasons for not sending it, tries and the mail server's last answer, what
-    an unfinished one waits for (`next`), its events and the response files that tell them. Rows that share a Referenz
-    are all shown. Exits with 1 if no row has it.
+    File and line, the gate's verdict, when it is due, state, all reasons for not sending it, tries and the mail
+    server's last answer, what an unfinished one waits for (`next`), its events and the response files that tell them.
+    Rows that share a Referenz are all shown. Exits with 1 if no row has it.
     """
     from reku.feedback.why import fates
 
