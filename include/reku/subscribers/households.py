@@ -1,7 +1,7 @@
 """The household rule: one mail for each address in a household (domain.md 2.2 U4, 6; the FAQ of the Marketingfabrik).
 
 Decided when the delivery is loaded, by its own rows: the contact person gets the mail, else the lowest person number;
-of those who may be written to at all. Different Anlass_Daten are different mails: nobody misses a birthday of their own.
+of those who may be written to at all. Different Anlass_Daten are different mails: nobody misses a birthday.
 """
 
 from __future__ import annotations
