@@ -70,14 +70,10 @@ class ContactRules(Model):
             raise ValueError("contact_person needs household: the field with the household's id")
         if self.at_most and not self.blocking_days:
             raise ValueError("at_most counts contacts with active media: name these under blocking_days")
-        wrong = {key: days for key, days in self.blocking_days.items() if not 0 <= days <= 366}
-        if wrong:
-            raise ValueError(
-                f"blocking_days must lie from 0 to 366: {', '.join(f'{k}: {v}' for k, v in wrong.items())}"
-            )
         return self
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """All fields of deliveries that the rules look at."""
-        return (*self.refusal, *self.estate, *filter(None, (self.household, self.contact_person)))
+    def fields(self) -> list[tuple[tuple[str, ...], str]]:
+        """All fields of deliveries that the rules look at, each with its place below `contact` in the file."""
+        flags = [((kind, name), name) for kind in ("refusal", "estate") for name in getattr(self, kind)]
+        named = [((kind,), getattr(self, kind)) for kind in ("household", "contact_person") if getattr(self, kind)]
+        return [*flags, *named]
