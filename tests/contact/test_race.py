@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from reku.bench.forker import Forker
+from reku.contact.contacts import hold
+from reku.contact.policy import policy_of
 from reku.store.tables import MessageState, claims, contacts, messages, responses
 from tests import hostile
 from tests.contact.conftest import Rules
@@ -24,9 +27,9 @@ PEOPLE = 90
 
 @pytest.fixture
 def forker(rules: Rules, monkeypatch: pytest.MonkeyPatch, sink: Sink) -> Iterator[Forker]:
-    """Starts dispatchers as processes of their own, which claim many small batches."""
+    """Starts dispatchers as processes of their own, which claim batch after batch."""
     rules(blocking_days={MEDIUM: 14})
-    change_settings(monkeypatch, dispatch_batch=6, smtp_connections=1)
+    change_settings(monkeypatch, dispatch_batch=30, smtp_connections=1)
     with Forker(environment()) as process:
         yield process
 
@@ -96,3 +99,27 @@ def test_of_what_is_due_on_different_days_whoever_comes_first_goes(bank: Bank, s
     _check(bank, sink, deliveries)
     sending = {deliveries[delivery] for delivery, state, _ in _outcomes(bank) if state == MessageState.SENT}
     assert sending == {ACCOUNT, BIRTHDAY, LOAN}
+
+
+def test_claims_of_the_same_people_wait_for_each_other_in_one_order(bank: Bank, rules: Rules) -> None:
+    """Whatever the order in which they have them: two that wait for one another would end each other's claim."""
+    rules(blocking_days={MEDIUM: 14})
+    policy, persons = policy_of(bank.blz), ["0000000001", "0000000002", "0000000003"]
+
+    def holds(people: list[str]) -> None:
+        with bank.engine.begin() as connection:
+            hold(connection, policy, people)
+
+    with ThreadPoolExecutor(2) as pool:
+        with bank.engine.begin() as connection:
+            hold(connection, policy, persons[1:2])
+            waiting = [pool.submit(holds, people) for people in (persons, persons[::-1])]
+            hostile.until(lambda: _waiting_for_people(bank) == 2)
+        for one in waiting:
+            one.result(timeout=30)
+
+
+def _waiting_for_people(bank: Bank) -> int:
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with bank.engine.connect() as connection:
+        return connection.scalar(sa.text(waiting)) or 0
