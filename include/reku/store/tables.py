@@ -357,7 +357,8 @@ messages = sa.Table(
     sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
     sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
     sa.Column("delivery_number", sa.Integer, nullable=False),
-    sa.Column("row_id", sa.ForeignKey(delivery_rows.c.id, ondelete="SET NULL"), comment="null after retention"),
+    # no foreign key: rows leave long before their messages, and each would be looked for in the whole ledger
+    sa.Column("row_id", sa.BigInteger, comment="of a row that leaves by retention"),
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("person_number", sa.Text, nullable=False),
     sa.Column(
