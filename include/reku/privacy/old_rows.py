@@ -68,7 +68,7 @@ def sent_rows(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     )
     counted: Counter[str] = Counter()
     with engine.connect() as connection:
-        left = connection.scalars(sa.select(delivery_rows.c.delivery_id.distinct())).all()
+        left = connection.scalars(sa.select(delivery_rows.c.delivery_id).distinct()).all()
     for delivery in left:
         of_delivery = delivery_rows.c.delivery_id == delivery
         told = sa.exists().where(
