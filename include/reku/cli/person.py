@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from reku.cli.database import database
 from reku.cli.options import actor, blz
 from reku.cli.output import Json, print_json, show
 from reku.errors import StageError
+
+if TYPE_CHECKING:
+    from reku.privacy.erase import Receipt
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,9 +40,10 @@ def show_person(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Where something is kept of a person, and how much: every table, every file.
+    """Show where something is kept of a person.
 
-    Only places and counts are shown; the contents go into a file. Exits with 1 if nothing is kept.
+    Every table and every file is searched. Only places and counts are shown; the contents go into a file. Exits with 1
+    if nothing is kept.
     """
     from reku.privacy.person import look_up, write_private
 
@@ -69,11 +73,11 @@ def erase_person(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Erase a person: from lists, delivered rows, contacts, appointments and kept originals.
+    """Erase a person.
 
-    Open mails are stopped. The ledger keeps its rows under a pseudonym, objections stay in force as keyed hashes.
-    Refused, with nothing done, while a file or delivery with the person is on its way, a mail is being dispatched or in
-    doubt, or an event is not reported yet.
+    From lists, delivered rows, contacts, appointments and kept originals. Open mails are stopped. The ledger keeps its
+    rows under a pseudonym, objections stay in force as keyed hashes. Refused, with nothing done, while a file or
+    delivery with the person is on its way, a mail is being dispatched or in doubt, or an event is not reported yet.
     """
     from reku.privacy.erase import erase
     from reku.privacy.person import write_private
@@ -81,12 +85,18 @@ def erase_person(
     if receipt is not None and receipt.exists():
         raise StageError(f"{receipt} exists already and is not overwritten. Name another file. Nothing is erased.")
     done = erase(database(), institute, number, actor=actor(), note=note)
-    if receipt is not None:
-        write_private(receipt, done.as_dict())
     if as_json:
         print_json(done.as_dict())
-        return
-    typer.echo(f"Erased at institute {institute}: {done.person} (pseudonym). {done.stopped} open mails were stopped.")
+    else:
+        _show_receipt(done)
+    if receipt is not None:  # last: what is done is told, whether the file can be written or not
+        write_private(receipt, done.as_dict())
+
+
+def _show_receipt(done: Receipt) -> None:
+    typer.echo(
+        f"Erased at institute {done.institute}: {done.person} (pseudonym). {done.stopped} open mails were stopped."
+    )
     typer.echo("\nRemoved:")
     show(done.removed, as_json=False, nothing="nothing; it was removed before")
     typer.echo("\nKept:")

@@ -15,6 +15,7 @@ import re
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from reku.records import contracts
 
@@ -31,10 +32,16 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Text:
-    """A file's lines with their ends, one character for each byte."""
+    """An unpacked file."""
 
-    lines: list[str]
+    data: bytes
     packed: bool
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Its lines with their ends, one character for each byte."""
+        *whole, rest = self.data.decode(_BYTES).split("\n")
+        return [f"{line}\n" for line in whole] + [rest] * bool(rest)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class _Frame:
 
 
 def unpack(data: bytes) -> Text:
-    """A file's lines. Raises Unreadable for a broken archive, or one that grows beyond what any contract allows."""
+    """A file, unpacked. Raises Unreadable for a broken archive, or one that grows beyond what any contract allows."""
     packed = data.startswith(b"\x1f\x8b")
     if packed:
         most = max(contract.max_bytes for contract in contracts().values())
@@ -76,17 +83,15 @@ def unpack(data: bytes) -> Text:
             raise Unreadable from None
         if len(data) > most:
             raise Unreadable
-    *whole, rest = data.decode(_BYTES).split("\n")
-    return Text([f"{line}\n" for line in whole] + [rest] * bool(rest), packed)
+    return Text(data, packed)
 
 
 def find(text: Text, number: str, references: Collection[str] = ()) -> list[Row]:
     """The person's rows: by Personennummer, or by these Referenzen in a file that has no such column."""
     people = _spellings([number])
     others = _spellings(references)
-    joined = "".join(text.lines)
-    if not any('"' in word or word in joined for word in people | others):
-        return []
+    if not any('"' in word or word.encode(_BYTES) in text.data for word in people | others):
+        return []  # most files: none of them has to be taken apart
     words = re.compile("|".join(rf"(?<![0-9A-Za-z]){re.escape(word)}(?![0-9A-Za-z])" for word in people))
     frame = _frame(text)
     if frame is not None:
