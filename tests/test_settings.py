@@ -25,7 +25,7 @@ def _read_anew() -> Iterator[None]:
         ("dispatch_processes", "1", "16"),
         ("dispatch_large", "1", "100000000"),
         ("dispatch_batch", "1", "1000"),
-        ("reports_keep_days", "1", "36500"),
+        ("keep_reports_days", "1", "36500"),
         ("lease_seconds", "0.1", "86400"),
     ],
 )

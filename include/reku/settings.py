@@ -70,7 +70,23 @@ class Settings(BaseSettings):
         None,
         description="folder of the delivery reports, shared by workers and api-server; empty: `reports` in `REKU_HOME`",
     )
-    reports_keep_days: int = Field(90, ge=1, description="days that a delivery report is kept")
+    keep_reports_days: int = Field(90, ge=1, description="days that a delivery report is kept")
+    keep_sent_hours: float = Field(
+        1.0, ge=0, description="how long a delivered row (name, address) is kept after its mail has ended"
+    )
+    keep_files_days: int = Field(30, ge=1, description="how long originals and rejected rows are kept")
+    keep_outbox_days: int = Field(30, ge=1, description="how long receipts and response files are kept")
+    keep_bounce_mails_days: int = Field(30, ge=1, description="how long mails of the return mailbox are kept")
+    keep_logs_days: int = Field(30, ge=1, description="how long logs, and journals of finished batches, are kept")
+    keep_messages_days: int = Field(
+        396, ge=100, description="how long deliveries are kept with their messages, responses and contacts: 13 months"
+    )
+    keep_subscribers_days: int | None = Field(
+        None,
+        ge=1,
+        description="how long people stay on a list who are neither updated nor written to; empty: for good",
+    )
+    keep_audit_days: int = Field(1461, ge=1, description="how long is kept what people did by hand: 4 years")
     ui_port: int = Field(8080, ge=1, le=65535, description="port of Airflow's pages in the embedded set-up")
     tracker_port: int = Field(8091, ge=1, le=65535, description="port of the tracker in the embedded set-up")
 
@@ -79,7 +95,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
 
-    @field_validator("journal_dir", "reports_dir", mode="before")
+    @field_validator("journal_dir", "reports_dir", "keep_subscribers_days", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

@@ -14,10 +14,10 @@ Reku = Callable[..., Result]
 
 @pytest.fixture
 def reku(monkeypatch: pytest.MonkeyPatch) -> Reku:
-    """Run a command. What it raises and does not turn into a sentence is raised here too."""
+    """Run a command, with `typed` on standard input. What it raises and does not turn into a sentence is raised."""
     monkeypatch.setenv("COLUMNS", "200")
 
-    def run(*arguments: object) -> Result:
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    def run(*arguments: object, typed: str | None = None) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], input=typed, catch_exceptions=False)
 
     return run

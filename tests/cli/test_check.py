@@ -60,6 +60,42 @@ def test_a_whole_configuration(reku: Reku, config: Path) -> None:
         (
             "institutes/99990001.yaml",
             "state: NW",
+            "state: NW\ncontact: {estate: {Nachlass_KZ: [J]}}",
+            ["99990001.yaml:6", "contact, estate: no delivery has the field 'Nachlass_KZ'", "never hold"],
+        ),
+        (
+            "institutes/99990001.yaml",
+            "state: NW",
+            "state: NW\ncontact:\n  household: Haushalt\n",
+            ["99990001.yaml:7", "contact, household: no delivery has the field 'Haushalt'"],
+        ),
+        (
+            "institutes/99990001.yaml",
+            "state: NW",
+            "state: NW\ncontact:\n  blocking_days: {SCOM_GEBURTSTAGE: 14}\n",
+            ["99990001.yaml:7", "SCOM_GEBURTSTAGE", "Did you mean 'SCOM_GEBURTSTAG'"],
+        ),
+        (
+            "institutes/99990001.yaml",
+            "state: NW",
+            "state: NW\ncontact: {contact_person: Anrede}",
+            ["99990001.yaml:6", "contact_person needs household"],
+        ),
+        (
+            "institutes/99990001.yaml",
+            "state: NW",
+            "state: NW\ncontact: {unsubscribes: liste}",
+            ["99990001.yaml:6", "Did you mean 'list'"],
+        ),
+        (
+            "institutes/99990001.yaml",
+            "state: NW",
+            "state: NW\ncontact: {blocking_days: {SCOM_GEBURTSTAG: -1}}",
+            ["99990001.yaml:6", "greater than or equal to 0"],
+        ),
+        (
+            "institutes/99990001.yaml",
+            "state: NW",
             "state: NRW",
             ["99990001.yaml:5:", "Did you mean 'NW'", "Valid: BB, BE"],
         ),

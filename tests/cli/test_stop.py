@@ -20,6 +20,7 @@ from reku.mailing import ledger
 from reku.mailing.dispatch import dispatch
 from reku.mailing.stops import Stopped
 from reku.settings import settings
+from reku.store.audit import EVERY_INSTITUTE
 from reku.store.tables import DeliveryState, audit
 from tests import smtp, world
 from tests.cli.conftest import Reku
@@ -135,9 +136,9 @@ def test_stops_are_listed_lifted_once_and_audited(reku: Reku, database: sa.Engin
     assert [(row.action, row.subject, row.institute.strip()) for row in noted] == [
         ("stop", f"stops:{ids[0]}", BANK),
         ("stop", f"stops:{ids[1]}", BANK),
-        ("stop", f"stops:{ids[2]}", ""),
+        ("stop", f"stops:{ids[2]}", EVERY_INSTITUTE),
         ("lift stop", f"stops:{ids[1]}", BANK),
-        ("lift stop", f"stops:{ids[2]}", ""),
+        ("lift stop", f"stops:{ids[2]}", EVERY_INSTITUTE),
     ]
     assert {row.actor for row in noted} != {""}
     assert noted[3].note == "prices are right"

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.contact.decide import reasons
+from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, SuppressionKind, messages, orders, suppressions
@@ -27,7 +28,7 @@ def open_message(database: sa.Engine, clock_at: Callable[[datetime], None]) -> i
 
 def _reason(engine: sa.Engine, message: int, day: date = DAY) -> Reason | None:
     with engine.connect() as connection:
-        return reasons(connection, world.BLZ, [message], day).get(message)
+        return next(iter(reasons(connection, policy_of(world.BLZ), [message], day).get(message, ())), None)
 
 
 def _change(engine: sa.Engine, **values: Any) -> None:

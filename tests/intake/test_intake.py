@@ -19,9 +19,9 @@ from reku.errors import SetupError, StageError
 from reku.intake import deliveries, filing
 from reku.intake.folders import Folders
 from reku.intake.intake import IntakeReport, take_in, take_in_all
-from reku.intake.lock import locked
 from reku.settings import settings
 from reku.store import tables
+from reku.store.institute_lock import locked
 from tests.intake.conftest import BLZ, NOW, OTHER_BLZ, Bank
 
 

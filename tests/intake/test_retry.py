@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from reku.errors import StageError
 from reku.intake import retry as retrying
 from reku.intake.folders import Folders
-from reku.intake.lock import locked
 from reku.intake.retry import retry
 from reku.settings import settings
 from reku.store import tables
+from reku.store.institute_lock import locked
 from tests.intake.conftest import NOW, Bank, original
 
 

@@ -413,7 +413,7 @@ def test_old_reports_go_and_young_ones_stay(
     assert young.exists()
     assert find_report(1) is None
 
-    monkeypatch.setenv("REKU_REPORTS_KEEP_DAYS", "30")
+    monkeypatch.setenv("REKU_KEEP_REPORTS_DAYS", "30")
     settings.cache_clear()
     assert remove_old(clock.now()) == 1
     assert list(settings().reports().iterdir()) == []

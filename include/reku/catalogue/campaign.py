@@ -78,6 +78,9 @@ class Campaign(Model):
     active: bool = Field(description="whether it sends at all")
     blocks: tuple[Block, ...] = Field(description="start → wait → send")
     send_days: tuple[Weekday, ...] = Field(tuple(Weekday), min_length=1, description="permitted weekdays")
+    mandatory: bool = Field(
+        False, description="Pflichtkampagne: goes out in spite of blocking periods, other campaigns, caps, appointments"
+    )
     canary: Canary = Field(Canary(), description="mails that go out first and decide on the others")
 
     _days_once = field_validator("send_days")(no_repeats)
@@ -104,6 +107,11 @@ class Campaign(Model):
     def send_media(self) -> tuple[str, ...]:
         """Media keys of the send block, empty where block or media are missing."""
         return next((block.media for block in self.blocks if isinstance(block, SendBlock)), ())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it sends at all: switched on, and no block misses what an operator has to put there."""
+        return bool(self.active and self.start_list and self.play_out_time is not None and self.send_media)
 
     @property
     def permitted_weekdays(self) -> frozenset[int]:

@@ -41,6 +41,7 @@ def check(config_dir: Path) -> list[ConfigError]:
     faults += _occasions_against_media(config_dir, occasions, media)
     faults += _media_against_occasions(config_dir, occasions, media)
     faults += _campaigns_against_media(config_dir, institutes, media)
+    faults += _blocking_against_media(config_dir, institutes, media)
     faults += _plain_yaml(config_dir)
     return sorted(faults, key=lambda fault: (str(fault.file), fault.line or 0))
 
@@ -134,6 +135,17 @@ def _campaigns_against_media(
                         file=file,
                         line=line,
                     )
+
+
+def _blocking_against_media(
+    config_dir: Path, institutes: Entries[Institute], media: Entries[Medium]
+) -> Iterator[ConfigError]:
+    for institute in institutes.whole.values():
+        file = config_dir / "institutes" / f"{institute.blz}.yaml"
+        for key in institute.contact.blocking_days:
+            if key not in media:
+                line = yaml_source.line_of(file, ("contact", "blocking_days", key))
+                yield _unknown_medium("contact, blocking_days", key, media, file, line)
 
 
 def _sent(campaign: Campaign) -> list[tuple[int, str]]:

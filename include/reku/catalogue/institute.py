@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reku.catalogue.campaign import Campaign, WaitBlock
+from reku.catalogue.contact import ContactRules
 from reku.catalogue.fields import (
     OTHER_DOMAINS,
     BerlinMoment,
@@ -143,6 +144,7 @@ class Institute(Model):
         (), description="fields of deliveries whose empty value erases a subscriber's stored one"
     )
     unsubscribe_scope: UnsubscribeScope = Field(UnsubscribeScope.ORDER, description="how far an unsubscribe reaches")
+    contact: ContactRules = Field(ContactRules(), description="whom it does not write to, and how often it writes")
     response: ResponseFile = Field(ResponseFile(), description="wishes for the response file")
     send_until: ClockTime = Field(
         time(20, 0), description="end of the day's send window, Europe/Berlin; it begins with the play-out time"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import typer
@@ -13,6 +13,8 @@ from reku.errors import ConfigError
 
 _EXCHANGED = ("VREKU", "REKU", "VIAM", "IAMW", "RESPONSE", "QUITTUNG")
 """Kinds of files that the stages ask for by name."""
+_DELIVERED = ("REKU", "IAMW")
+"""Those that bring people."""
 
 
 def check(as_json: Json = False) -> None:
@@ -61,6 +63,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     if not broken:
         found += _tried(lambda: check_rule_files(folder / "expectations", contracts))
         found += _tried(lambda: check_occasion_rules(folder))
+        found += _tried(lambda: _unknown_flags(folder, contracts))
     own_bounces = folder / bounce_rules.FILE
     if own_bounces.exists():  # a configuration without one takes the shipped rules
         found += load_all(own_bounces, bounce_rules.BounceRules)[1]
@@ -76,6 +79,23 @@ def _missing_contracts(folder: Path) -> list[ConfigError]:
         for kind in _EXCHANGED
         if kind not in load_contracts(folder)
     ]
+
+
+def _unknown_flags(folder: Path, contracts: Path) -> Iterator[ConfigError]:
+    """Fields that a bank's contact rules look at and no delivery has: the rule would never hold, silently."""
+    from reku.catalogue import institutes
+    from reku.records import load_contracts
+    from reku.yaml_source import line_of
+
+    known = load_contracts(contracts)
+    fields = {column.name for kind in _DELIVERED if kind in known for column in known[kind].columns}
+    for blz, bank in institutes(folder).whole.items():
+        file = folder / "institutes" / f"{blz}.yaml"
+        for place, field in bank.contact.fields():
+            if field not in fields:
+                problem = f"contact, {place[0]}: no delivery has the field {field!r}, so this rule would never hold."
+                line = line_of(file, ("contact", *place))
+                yield ConfigError(problem, file=file, line=line, value=field, valid=sorted(fields))
 
 
 def _tried(look: Callable[[], Iterable[ConfigError]]) -> list[ConfigError]:

@@ -191,6 +191,26 @@ def go_on(
         typer.echo(f"Delivery {delivery} goes on past its canary. Clear its `dispatch` task.")
 
 
+@app.command("close")
+def close(
+    delivery: Id,
+    note: Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")],
+    as_json: Json = False,
+) -> None:
+    """Close a delivery for good.
+
+    Nothing of it that has not gone out ever will: every open message is withheld with GESTOPPT, which the next response file reports. For mails that turned out to be
+    wrong; `reku stop` only holds them back. A running dispatch has to be stopped first.
+    """
+    from reku.mailing.closing import close as close_delivery
+
+    closed = close_delivery(database(), delivery, actor=actor(), note=note)
+    if as_json:
+        print_json({"delivery": delivery, "closed": closed})
+    else:
+        typer.echo(f"{closed} messages of delivery {delivery} are closed and will not be sent.")
+
+
 def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
     """What is known of a delivery as a whole. Raises StageError if there is none with this id."""
     import sqlalchemy as sa

@@ -14,9 +14,11 @@ from reku.cli import (
     messages,
     occasions,
     orders,
+    person,
     preview,
     run,
     stop,
+    suppressions,
     why,
 )
 from reku.cli.group import Commands
@@ -44,6 +46,8 @@ app.add_typer(deliveries.app, name="deliveries")
 app.command("files")(files.files)
 app.add_typer(messages.app, name="messages")
 app.add_typer(stop.app, name="stop")
+app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(person.app, name="person")
 app.command("why")(why.why)
 app.command("funnel")(funnel.funnel)
 app.add_typer(feedback.app, name="feedback")

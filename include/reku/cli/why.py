@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,9 +25,9 @@ def why(
 ) -> None:
     """Say what became of one row.
 
-    File and line, the gate's verdict, when it is due, state and reason, tries and the mail server's last answer, what
-    an unfinished one waits for (`next`), its events and the response files that tell them. Rows that share a Referenz
-    are all shown. Exits with 1 if no row has it.
+    File and line, the gate's verdict, when it is due, state, all reasons for not sending it, tries and the mail
+    server's last answer, what an unfinished one waits for (`next`), its events and the response files that tell them.
+    Rows that share a Referenz are all shown. Exits with 1 if no row has it.
     """
     from reku.feedback.why import fates
 
@@ -38,7 +39,7 @@ def why(
     for number, fate in enumerate(found):
         if number:
             typer.echo("")
-        show_one(fate, as_json=False)
+        show_one(fate | {"reasons": _in_words(fate["reasons"])}, as_json=False)
 
 
 def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
@@ -47,3 +48,9 @@ def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
     told = asdict(fate)
     events, message = told.pop("events"), told.pop("message")
     return told | {"next": "" if message is None else outlook(engine, message), "events": events}
+
+
+def _in_words(reasons: Sequence[str]) -> str:
+    from reku.contact.reasons import Reason
+
+    return "; ".join(f"{code} ({Reason(code).meaning})" for code in reasons)

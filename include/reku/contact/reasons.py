@@ -8,22 +8,39 @@ from reku.store.tables import ResponseKind
 
 
 class Reason(StrEnum):
-    """Why a message is withheld. The first that holds, from top to bottom, is the one that is reported.
+    """Why a message is withheld. The first that holds, from top to bottom, is reported; all are kept for the record.
 
-    What ends the matter for everybody stands first, then what the person has said, then what is known of the address,
-    and last what only concerns this one mail.
+    What people have decided about the order or the delivery stands first and ends the matter for everybody, then what
+    the person has said, then what is known of the address, and last what only concerns this one mail. `meaning` is one
+    line for people.
     """
 
-    FREIGABE_VERWEIGERT = "FREIGABE_VERWEIGERT"  # a person declined the delivery as a whole, before anything was sent
-    AUFTRAG_BEENDET = "AUFTRAG_BEENDET"  # the order was ended by its control file or has run out
-    ABGELAUFEN = "ABGELAUFEN"  # past the last day on which the mail makes sense
-    KEINE_EINWILLIGUNG = "KEINE_EINWILLIGUNG"  # no consent to advertising by mail in this delivery
-    ABGEMELDET = "ABGEMELDET"  # unsubscribed from this order or from everything of the institute
-    BESCHWERDELISTE = "BESCHWERDELISTE"  # complained once: barred for good
-    BLACKLIST = "BLACKLIST"  # barred by the institute
-    ZURUECKGEHALTEN = "ZURUECKGEHALTEN"  # three hard bounces in a row; reported as ZRUE, not as NVER
-    ADRESSE_UNGUELTIG = "ADRESSE_UNGUELTIG"  # written correctly, but no mail can get there
-    DUBLETTE = "DUBLETTE"  # this person was already written to for this Anlass_Datum, or in this delivery
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str = "") -> Reason:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    AUFTRAG_BEENDET = "AUFTRAG_BEENDET", "the order was ended by its control file or has run out"
+    FREIGABE_VERWEIGERT = "FREIGABE_VERWEIGERT", "a person declined to release the delivery"
+    GESTOPPT = "GESTOPPT", "a person closed the delivery before this mail went out"
+    UNGEKLAERT = "UNGEKLAERT", "begun and never answered; a person closed it as not sent"
+    ABGELAUFEN = "ABGELAUFEN", "past the last day on which the mail makes sense"
+    NACHLASS = "NACHLASS", "the person has died; which flags say so is set by the bank"
+    WERBEVERWEIGERER = "WERBEVERWEIGERER", "refuses advertising; which flags say so is set by the bank"
+    KEINE_EINWILLIGUNG = "KEINE_EINWILLIGUNG", "no consent to advertising by mail in this delivery"
+    ABGEMELDET = "ABGEMELDET", "unsubscribed; which orders that concerns is set by the bank"
+    BESCHWERDELISTE = "BESCHWERDELISTE", "complained once: barred for good"
+    BLACKLIST = "BLACKLIST", "the address or its domain was barred by a person"
+    ZURUECKGEHALTEN = "ZURUECKGEHALTEN", "three hard bounces in a row; reported as ZRUE, not as NVER"
+    ADRESSE_UNGUELTIG = "ADRESSE_UNGUELTIG", "written correctly, but no mail can get there"
+    DUBLETTE = "DUBLETTE", "this Anlass_Datum was written to already, or somebody else gets the household's mail"
+    SPERRZEIT = "SPERRZEIT", "within the blocking period of an earlier active contact"
+    ANDERE_KAMPAGNE = "ANDERE_KAMPAGNE", "another campaign of higher priority writes to the person on the same day"
+    OBERGRENZE = "OBERGRENZE", "has had as many active contacts as the bank allows in that time"
+    TERMIN = "TERMIN", "has an appointment with the bank within the next days"
 
     @property
     def response(self) -> ResponseKind:
@@ -34,3 +51,8 @@ class Reason(StrEnum):
     def code(self) -> str:
         """Grund_Code of that event; ZRUE needs none."""
         return "" if self is Reason.ZURUECKGEHALTEN else self.value
+
+
+def in_order(found: set[str]) -> tuple[Reason, ...]:
+    """Reasons by their names, in the order of precedence."""
+    return tuple(reason for reason in Reason if reason.value in found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from reku.feedback.osplus import Osplus
 from reku.feedback.outbox import put
 from reku.feedback.strategy import Stamp, Strategy, Told
 from reku.store import bounce_series
+from reku.store.reporting import unreported
 from reku.store.tables import (
     ResponseKind,
     feedback_counters,
@@ -36,15 +37,6 @@ from reku.store.tables import (
 log = logging.getLogger(__name__)
 
 STRATEGIES: dict[CoreSystem, Strategy] = {CoreSystem.OSPLUS: Osplus()}
-
-ALWAYS = (ResponseKind.ABME, ResponseKind.BESC, ResponseKind.HBOU, ResponseKind.ZRUE, ResponseKind.NVER)
-"""Kinds reported whatever the order's Response_Umfang says (domain.md 9.6; NVER stands in its example the same way)."""
-
-NOT_BY_DEFAULT = (ResponseKind.ZUGE,)
-"""Kinds left out where the order names no Response_Umfang."""
-
-LATE = timedelta(days=90)
-"""After sending; later events are not reported any more, except the kinds in ALWAYS: an unsubscribe is never lost."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +95,7 @@ def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
     """The bytes of response file `number`, made again from its rows.
 
     Raises StageError if there is no such file, or if the bytes would not be those that were written: then the codes,
-    the encoding or the contract were changed since, or rows have left by retention.
+    the encoding or the contract were changed since, a person of it was erased, or rows have left by retention.
     """
     bank, strategy = _of(institute)
     with engine.connect() as connection:
@@ -118,7 +110,8 @@ def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
     if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
         raise StageError(
             f"{file.file_name} would not come out as it was written: the institute's codes or encoding or the contract "
-            "of the response file, were changed since, or its rows have left by retention. Take the archived original."
+            "of the response file, were changed since, a person of it was erased, or its rows have left by retention. "
+            "Take the archived original."
         )
     return data
 
@@ -164,32 +157,13 @@ def _assign(
     file_id: int = connection.execute(new).scalar_one()
     # Gathered into an array before the first row is inserted: otherwise the select may scan what the insert is adding,
     # row by row (seen: 343 s for 100,000 events where the table's statistics said it was empty).
-    gathered = sa.select(sa.func.array_agg(_unreported(institute, order_id).subquery().c.id).label("ids")).subquery()
-    unreported = sa.select(sa.func.unnest(gathered.c.ids), sa.literal(file_id), sa.literal(institute))
-    assigned = sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], unreported)
+    gathered = sa.select(sa.func.array_agg(unreported(institute, order_id).subquery().c.id).label("ids")).subquery()
+    wanted = sa.select(sa.func.unnest(gathered.c.ids), sa.literal(file_id), sa.literal(institute))
+    assigned = sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], wanted)
     rows = connection.execute(assigned, execution_options={"preserve_rowcount": True}).rowcount
     connection.execute(sa.update(feedback_files).where(feedback_files.c.id == file_id).values(rows=rows))
     _fill_series(connection, file_id)
     return FeedbackFile(id=file_id, rows=rows, **values)  # type: ignore[arg-type]  # the values are the table's
-
-
-def _unreported(institute: str, order_id: int | None) -> sa.Select[tuple[int]]:
-    """Ids of the events to be reported now: those out of the order's scope are left where they are."""
-    scope = orders.c.response_scope
-    in_scope = sa.case(
-        (scope == "", responses.c.kind.not_in(NOT_BY_DEFAULT)),
-        else_=responses.c.kind == sa.any_(sa.func.string_to_array(scope, "+")),
-    )
-    sent_at = sa.func.coalesce(messages.c.begun_at, messages.c.ended_at, responses.c.at)
-    wanted = (
-        sa.select(responses.c.id)
-        .join(orders, orders.c.id == responses.c.order_id)
-        .join(messages, messages.c.id == responses.c.message_id)
-        .where(responses.c.institute == institute)
-        .where(~sa.exists().where(feedback_rows.c.response_id == responses.c.id))
-        .where(responses.c.kind.in_(ALWAYS) | (in_scope & (responses.c.at <= sent_at + LATE)))
-    )
-    return wanted if order_id is None else wanted.where(responses.c.order_id == order_id)
 
 
 def _fill_series(connection: sa.Connection, file_id: int) -> None:

@@ -26,9 +26,9 @@ class Fate:
     """One row. `gate` is "accepted" or "rejected"; the rest below it is empty where the row did not get so far.
 
     `code`, `field`, `advice`: the fault of a rejected row. `line` is None for an accepted row that has left by
-    retention. `message`: its id in the ledger. `attempts`: how often the relay was tried; `answer`: what it said last.
-    `retry_at`: until then it is put off. `events`: kind, at, reason, link_number, response_file (its number, None while
-    unreported), file_name.
+    retention. `reason`: the one reported; `reasons`: all that held when it was withheld. `message`: its id in the
+    ledger. `attempts`: how often the relay was tried; `answer`: what it said last. `retry_at`: until then it is put
+    off. `events`: kind, at, reason, link_number, response_file (its number, None while unreported), file_name.
     """
 
     institute: str
@@ -48,6 +48,7 @@ class Fate:
     last_day: date | None
     state: str
     reason: str
+    reasons: tuple[str, ...]
     medium: str
     attempts: int | None
     message_id: str
@@ -112,6 +113,7 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
             messages.c.last_day,
             messages.c.state,
             messages.c.reason,
+            messages.c.reasons,
             messages.c.medium,
             messages.c.attempts,
             messages.c.message_id,
@@ -153,6 +155,7 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
         last_day=row.last_day,
         state=row.state or "",
         reason=row.reason or "",
+        reasons=tuple(row.reasons or ()),
         medium=row.medium or "",
         attempts=row.attempts,
         message_id=row.message_id or "",

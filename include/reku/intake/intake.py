@@ -20,10 +20,10 @@ from reku.intake import control_files, deliveries, filing
 from reku.intake import folders as places
 from reku.intake.filing import Ruling
 from reku.intake.folders import Folders
-from reku.intake.lock import locked
 from reku.intake.receipts import KIND, Line, receipt_name, refusal
 from reku.records import Contract, Fault, FaultCode, contracts, match_name
 from reku.settings import settings
+from reku.store.institute_lock import locked
 from reku.store.tables import FileVerdict
 
 logger = logging.getLogger(__name__)

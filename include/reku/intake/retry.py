@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from reku import clock
 from reku.catalogue import institutes
 from reku.errors import StageError
 from reku.intake import deliveries as registering
 from reku.intake import filing
 from reku.intake.folders import Folders
 from reku.intake.judging import Key
-from reku.intake.lock import locked
 from reku.records import contracts
-from reku.store.tables import DeliveryState, audit, deliveries, delivery_rows, files, rejects
+from reku.store.audit import put_on_record
+from reku.store.institute_lock import locked
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, rejects
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +38,8 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
     """Read a refused delivery's original again and judge it anew; `actor` stands in the audit.
 
     Raises StageError if there is no such delivery, if it is not refused, if another delivery holds its number by now,
-    if its institute is not in the configuration, if its original is gone, or if a scan holds the institute for more
-    than a minute.
+    if its institute is not in the configuration, if its original is gone or changed, or if a scan holds the institute
+    for more than a minute.
     """
     with engine.connect() as connection:
         institute = connection.execute(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery_id)).scalar()
@@ -81,6 +82,11 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
         raise StageError(
             f"The original of delivery {delivery_id} is no longer at {file.stored_as}. Ask the sender to deliver again."
         ) from None
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise StageError(
+            f"The original of delivery {delivery_id} is no longer what arrived: it was changed by hand, or a person "
+            "was erased from it. Ask the sender to deliver again."
+        )
     read, judgement = registering.read_and_judge(connection, contracts()[key.kind], key, file.file_name, data)
     created_at = read.head.created_at if read else delivery.created_at
     # What the gate wrote about the refused file goes, since the gate will read it anew.
@@ -101,14 +107,12 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
         )
         .values(registering.standing(bank, judgement, created_at))
     )
-    connection.execute(
-        sa.insert(audit).values(
-            institute=institute,
-            at=clock.now(),
-            actor=actor,
-            action="deliveries retry",
-            subject=f"deliveries:{delivery_id}",
-            note=f"{delivery.state} {delivery.code} -> {judgement.state} {judgement.code}".rstrip(),
-        )
+    put_on_record(
+        connection,
+        institute,
+        actor=actor,
+        action="deliveries retry",
+        subject=f"deliveries:{delivery_id}",
+        note=f"{delivery.state} {delivery.code} -> {judgement.state} {judgement.code}".rstrip(),
     )
     return Retried(delivery_id, judgement.state, judgement.code, judgement.advice), file.id

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from reku import clock
 from reku.errors import StageError
 from reku.mailing.campaign import Route
-from reku.store.tables import MessageState, ResponseKind, audit, deliveries, messages, responses
+from reku.store.audit import put_on_record
+from reku.store.tables import MessageState, ResponseKind, deliveries, messages, responses
 
 _BOUNCES = (ResponseKind.HBOU, ResponseKind.SBOU, ResponseKind.UBOU)
 _TRIED = (MessageState.SENT, MessageState.REJECTED, MessageState.IN_DOUBT)
@@ -55,22 +56,13 @@ def leave(engine: sa.Engine, way: Route, delivery: int) -> Leave:
 
 def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
     """Let the others follow whatever became of the first; audited. Raises StageError if there is no such delivery."""
-    moment = clock.now()
     with engine.begin() as connection:
         institute = connection.scalar(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery))
         if institute is None:
             raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
-        _set(connection, delivery, canary_passed_at=moment)
-        connection.execute(
-            sa.insert(audit).values(
-                institute=institute,
-                at=moment,
-                actor=actor,
-                action="go on after canary",
-                subject=f"deliveries:{delivery}",
-                note=note,
-            )
-        )
+        _set(connection, delivery, canary_passed_at=clock.now())
+        subject = f"deliveries:{delivery}"
+        put_on_record(connection, institute, actor=actor, action="go on after canary", subject=subject, note=note)
 
 
 def _judge(connection: sa.Connection, way: Route, delivery: int, tried: int) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from reku import clock
-from reku.contact.decide import reasons
+from reku.contact.contacts import hold, reserve
+from reku.contact.decide import Against, reasons
+from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
 from reku.errors import StageError
 from reku.mailing import pace
@@ -88,7 +90,8 @@ def claim(
     order claim one after the other, so that the same person in two of its deliveries is seen. `after`: look at higher
     ids first, and at all of them only if there is none.
     """
-    moment, blz = clock.now(), way.institute.blz
+    moment, blz, policy = clock.now(), way.institute.blz, Policy.of(way.institute)
+    day = clock.berlin(moment).date()
     with engine.connect() as connection, connection.begin() as transaction:
         connection.execute(_DURABLE)
         fence: int = connection.execute(_FENCE, {"order_lock": _ORDER_LOCK, "order": way.order}).one()[0]
@@ -97,13 +100,16 @@ def claim(
         if not people:
             transaction.rollback()
             return None
-        against = _against(connection, way, people, moment)
+        hold(connection, policy, {row.person_number for row in people})
+        against = _against(connection, policy, people, day)
         withheld = withhold(connection, against, moment)
         free = [row for row in people if row.id not in against]
         _check_rows(due.delivery, free)
         slots = pace.reserve(connection, way.institute, [row.address for row in free])
         waits = {row.id: wait for row, wait in zip(free, slots, strict=True) if wait is not None}
         rows = _take(connection, list(waits), fence, moment)
+        media = {row.id: way.medium_for(row.fields).key for row in rows} if policy.rules.blocking_days else {}
+        reserve(connection, policy, media, day, mandatory=way.campaign.mandatory)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
         slowed = pace.slowed(connection, blz)
         journal = Journal.create(journals, due.delivery, fence)
@@ -124,16 +130,14 @@ def _candidates(
     return found if found or not after else connection.execute(_CANDIDATES, given | {"after": 0}).all()
 
 
-def _against(
-    connection: sa.Connection, way: Route, people: Sequence[sa.Row[Any]], moment: datetime
-) -> dict[int, Reason]:
+def _against(connection: sa.Connection, policy: Policy, people: Sequence[sa.Row[Any]], day: date) -> Against:
     """What speaks against each of them; a second row of one person in this batch is a duplicate of the first."""
-    against = reasons(connection, way.institute.blz, [row.id for row in people], clock.berlin(moment).date())
+    against = reasons(connection, policy, [row.id for row in people], day)
     seen: set[tuple[str, str]] = set()
     for row in people:
         person = (row.person_number, row.address_hmac)
         if row.id not in against and person in seen:
-            against[row.id] = Reason.DUBLETTE
+            against[row.id] = (Reason.DUBLETTE,)
         elif row.id not in against:
             seen.add(person)
     return against
@@ -151,4 +155,4 @@ def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
 def _take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
     """Take in hand those that are still open: somebody may have ended one since it was looked at."""
     rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment})
-    return sorted(Claimed(*row[:-1], row.fields | {"Referenz": row.reference}) for row in rows)
+    return sorted(Claimed(*row)._replace(fields=row.fields | {"Referenz": row.reference}) for row in rows)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from reku import clock
 from reku.catalogue import occasions
 from reku.catalogue.occasion import InDoubt
+from reku.contact.reasons import Reason
 from reku.errors import StageError
 from reku.mailing.campaign import Route
 from reku.store.events import Event, record
@@ -24,7 +25,7 @@ from reku.store.tables import MessageState, ResponseKind, audit, messages, order
 
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 
-UNRESOLVED_CODE = "UNGEKLAERT"
+UNRESOLVED_CODE = Reason.UNGEKLAERT.code
 """Grund_Code of NVER for a message in doubt that was closed as not sent (domain.md 9.6)."""
 
 MOST_TRIES = 5
@@ -185,7 +186,12 @@ def _close(connection: sa.Connection, institute: str, found: _Rows, *, sent: boo
         change = {"state": MessageState.SENT, "ended_at": messages.c.begun_at}
         events = [Event(row.id, ResponseKind.VERS, row.begun_at) for row in found]
     else:
-        change = {"state": MessageState.WITHHELD, "reason": UNRESOLVED_CODE, "ended_at": moment}
+        change = {
+            "state": MessageState.WITHHELD,
+            "reason": UNRESOLVED_CODE,
+            "reasons": [UNRESOLVED_CODE],
+            "ended_at": moment,
+        }
         events = [Event(row.id, ResponseKind.NVER, moment, UNRESOLVED_CODE) for row in found]
     connection.execute(sa.update(messages).where(messages.c.id.in_([row.id for row in found])).values(**change))
     record(connection, events)

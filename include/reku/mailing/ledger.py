@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from reku import clock
-from reku.contact.decide import is_barred, reasons
+from reku.contact.decide import Against, reasons
+from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.mailing import pace
 from reku.mailing.journal import Ended
@@ -79,6 +80,7 @@ _NOTE = sa.text("""
         state = told.state, answer = coalesce(nullif(told.answer, ''), m.answer),
         attempts = m.attempts + CAST(told.begun_at IS NOT NULL AS integer),
         reason = CASE told.state WHEN 'WITHHELD' THEN told.reason ELSE '' END,
+        reasons = CASE told.state WHEN 'WITHHELD' THEN ARRAY[told.reason] ELSE '{}' END,
         message_id = told.message_id, medium = coalesce(nullif(told.medium, ''), m.medium),
         begun_at = coalesce(told.begun_at, m.begun_at),
         ended_at = CASE WHEN told.state NOT IN ('OPEN', 'IN_DOUBT') THEN told.ended_at END,
@@ -164,11 +166,6 @@ def held(connection: sa.Connection, delivery: int, fence: int) -> list[int]:
     return list(connection.scalars(wanted))
 
 
-def barred_among(connection: sa.Connection, ids: Collection[int]) -> set[int]:
-    """Those of the messages whose person has unsubscribed, complained or been barred by now."""
-    return set(connection.scalars(sa.select(messages.c.id).where(_one_of(ids), is_barred())))
-
-
 def _withhold_barred(connection: sa.Connection, barred: Collection[tuple[int, int]]) -> None:
     moment = clock.now()
     rows = connection.execute(
@@ -177,7 +174,8 @@ def _withhold_barred(connection: sa.Connection, barred: Collection[tuple[int, in
         .with_for_update()
     ).all()
     if rows:
-        against = reasons(connection, rows[0].institute, [row.id for row in rows], clock.berlin(moment).date())
+        policy = policy_of(rows[0].institute)
+        against = reasons(connection, policy, [row.id for row in rows], clock.berlin(moment).date())
         withhold(connection, against, moment)
         for row in rows:  # those whose bar was lifted meanwhile
             if row.id not in against:
@@ -194,35 +192,39 @@ def withhold_ended(engine: sa.Engine, delivery: int) -> int:
             .order_by(messages.c.id)
             .with_for_update(skip_locked=True)
         ).all()
-        found: dict[int, Reason] = {}
-        for start in range(0, len(open_ones), 1000):
-            batch = open_ones[start : start + 1000]
-            found |= reasons(connection, batch[0].institute, [row.id for row in batch], clock.berlin(moment).date())
-        return withhold(connection, {id_: reason for id_, reason in found.items() if reason in _ENDED}, moment)
+        if not open_ones:
+            return 0
+        against = reasons(
+            connection, policy_of(open_ones[0].institute), [row.id for row in open_ones], clock.berlin(moment).date()
+        )
+        return withhold(connection, {id_: found for id_, found in against.items() if found[0] in _ENDED}, moment)
 
 
 _WITHHOLD = sa.text("""
     UPDATE reku.messages m SET
         state = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN 'UNDELIVERED' ELSE 'WITHHELD' END,
         reason = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN '' ELSE told.reason END,
-        ended_at = :moment
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:reasons AS text[])) AS told(id, reason)
+        reasons = string_to_array(told.reasons, ' '), ended_at = :moment
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:first AS text[]), CAST(:all AS text[])) AS told(id, reason, reasons)
     WHERE m.id = told.id AND m.state IN ('OPEN', 'CLAIMED')
     RETURNING m.id, m.state, told.reason
 """)
 
 
-def withhold(connection: sa.Connection, against: Mapping[int, Reason], moment: datetime) -> int:
-    """End messages as withheld, with their events. Returns how many.
+def withhold(connection: sa.Connection, against: Against, moment: datetime) -> int:
+    """End messages as withheld, with their events; the first reason is reported, all are kept. Returns how many.
 
     One that a server kept putting off until its window ended was not delivered in time. A message that another
     dispatcher has ended meanwhile is left alone.
     """
     if not against:
         return 0
-    rows = connection.execute(
-        _WITHHOLD, {"ids": list(against), "reasons": [str(reason) for reason in against.values()], "moment": moment}
-    ).all()
+    told = {
+        "ids": list(against),
+        "first": [found[0].value for found in against.values()],
+        "all": [" ".join(reason.value for reason in found) for found in against.values()],
+    }
+    rows = connection.execute(_WITHHOLD, told | {"moment": moment}).all()
     events = []
     for row in rows:
         reason = Reason(row.reason)

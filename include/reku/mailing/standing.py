@@ -10,6 +10,8 @@ from types import TracebackType
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from reku.contact.decide import barred_among
+from reku.contact.policy import Policy
 from reku.mailing import ledger, stops
 from reku.mailing.campaign import Route
 from reku.mailing.lock import HOLDS, LOCK_CLASS, LockLost
@@ -53,7 +55,7 @@ class Standing:
             if not self._connection.scalar(HOLDS, asked):
                 raise LockLost(self._delivery, "its session has ended")
             stops.check(self._connection, self._way.institute.blz, self._way.order_number)
-            barred = ledger.barred_among(self._connection, claimed) if claimed else set()
+            barred = barred_among(self._connection, Policy.of(self._way.institute), claimed) if claimed else set()
             if begun - self._renewed > self._lease.total_seconds() / 4:
                 ledger.renew(self._connection, self._delivery, fences, self._lease)
                 self._renewed = begun

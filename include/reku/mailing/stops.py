@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from reku import clock
 from reku.errors import StageError, suggest
-from reku.store.tables import audit, orders, stops
+from reku.store.audit import put_on_record
+from reku.store.tables import orders, stops
 
 
 class Stopped(StageError):
@@ -54,7 +55,7 @@ def throw(engine: sa.Engine, *, institute: str | None, order: str | None, actor:
             .values(institute=institute, order_number=order, since=clock.now(), actor=actor, note=note)
             .returning(stops.c.id)
         ).scalar_one()
-        _audit(connection, institute, actor, "stop", new, note)
+        put_on_record(connection, institute, actor=actor, action="stop", subject=f"stops:{new}", note=note)
     return new
 
 
@@ -86,7 +87,7 @@ def lift(engine: sa.Engine, stop: int, *, actor: str, note: str) -> None:
         ).one_or_none()
         if lifted is None:
             raise StageError(f"There is no stop {stop} in force. `reku stop list` shows those there are.")
-        _audit(connection, lifted.institute, actor, "lift stop", stop, note)
+        put_on_record(connection, lifted.institute, actor=actor, action="lift stop", subject=f"stops:{stop}", note=note)
 
 
 def in_force(connection: sa.Connection) -> list[Stop]:
@@ -128,16 +129,3 @@ def check(connection: sa.Connection, institute: str, order: str) -> None:
             f"{'; '.join(map(str, found))}. Everything not handed over is still open. To go on, `reku stop lift "
             f"{found[0].id} --note …`{' and the others' if found[1:] else ''}, then clear `dispatch`."
         )
-
-
-def _audit(connection: sa.Connection, institute: str | None, actor: str, action: str, stop: int, note: str) -> None:
-    connection.execute(
-        sa.insert(audit).values(
-            institute=institute or "",
-            at=clock.now(),
-            actor=actor,
-            action=action,
-            subject=f"stops:{stop}",
-            note=note,
-        )
-    )

@@ -32,6 +32,6 @@ def decline(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
         ids = load.open_without_list(connection, delivery)
         for start in range(0, len(ids), AT_ONCE):
             batch = ids[start : start + AT_ONCE]
-            ledger.withhold(connection, dict.fromkeys(batch, Reason.FREIGABE_VERWEIGERT), moment)
+            ledger.withhold(connection, dict.fromkeys(batch, (Reason.FREIGABE_VERWEIGERT,)), moment)
     log.info("delivery %d was declined: %d rows are withheld", delivery, len(ids))
     return len(ids)

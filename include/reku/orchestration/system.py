@@ -95,7 +95,7 @@ class RemoveOld(BaseOperator):
     doc: ClassVar[str] = """\
 ### Housekeeping
 
-**What it does.** At 04:30 Berlin time it removes delivery reports that were made more than `REKU_REPORTS_KEEP_DAYS` days ago.
+**What it does.** At 04:30 Berlin time it removes delivery reports that were made more than `REKU_KEEP_REPORTS_DAYS` days ago.
 
 **Is it safe to clear?** Yes. A removed report can be made again with `reku deliveries report ID`.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from reku.store.tables import DeliveryState, deliveries, delivery_rows, figures
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, figures, messages
 
 ROWS = "rows"
 WITHOUT_CONSENT = "without_consent"
@@ -43,11 +43,20 @@ _DOMAINS = sa.text("""
     ) AS domains
 """)
 
+# Of the previous delivery both are looked at: its rows leave by retention right after sending, and before it is loaded
+# it has no messages.
 _RETURNING = sa.text("""
     SELECT coalesce(sum(here) FILTER (WHERE before), 0)
     FROM (
-        SELECT count(*) FILTER (WHERE delivery_id = :delivery) AS here, bool_or(delivery_id = :previous) AS before
-        FROM reku.delivery_rows WHERE delivery_id IN (:delivery, :previous)
+        SELECT sum(here) AS here, bool_or(before) AS before
+        FROM (
+            SELECT person_number, count(*) AS here, false AS before
+            FROM reku.delivery_rows WHERE delivery_id = :delivery GROUP BY 1
+            UNION ALL
+            SELECT person_number, 0, true FROM reku.delivery_rows WHERE delivery_id = :previous
+            UNION ALL
+            SELECT person_number, 0, true FROM reku.messages WHERE delivery_id = :previous
+        ) AS both_deliveries
         GROUP BY person_number
     ) AS persons
 """)
@@ -96,7 +105,7 @@ def _shares(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) ->
 
 
 def _previous(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) -> int | None:
-    """The order's last delivery before this one that brought people and was not declined, if its rows are still there.
+    """The order's last delivery before this one that brought people and was not declined, if they are still known.
 
     A declined one is left out: what comes in its place brings the same people.
     """
@@ -110,5 +119,6 @@ def _previous(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) 
     )
     if found is None:
         return None
-    is_there = sa.select(sa.exists().where(delivery_rows.c.delivery_id == found))
-    return found if connection.scalar(is_there) else None
+    rows = sa.exists().where(delivery_rows.c.delivery_id == found)
+    mails = sa.exists().where(messages.c.delivery_id == found)
+    return found if connection.scalar(sa.select(rows | mails)) else None

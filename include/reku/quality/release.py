@@ -18,7 +18,8 @@ from reku import clock
 from reku.catalogue import institutes
 from reku.errors import StageError
 from reku.quality.plausibility import MOST_HISTORY, Judged, Limits, Past, judge
-from reku.store.tables import Decision, DeliveryState, audit, deliveries, figures, releases
+from reku.store.audit import put_on_record
+from reku.store.tables import Decision, DeliveryState, deliveries, figures, releases
 
 _WENT_THROUGH = (DeliveryState.RELEASED, DeliveryState.LOADED)
 
@@ -212,18 +213,9 @@ def _keep_ranges(connection: sa.Connection, delivery_id: int, judged: Sequence[J
 
 
 def _decide(connection: sa.Connection, delivery: sa.Row[Any], decision: Decision, actor: str, note: str) -> None:
-    moment = clock.now()
-    _put(connection, delivery, decision=decision, decided_at=moment, actor=actor, note=note)
-    connection.execute(
-        sa.insert(audit).values(
-            institute=delivery.institute,
-            at=moment,
-            actor=actor,
-            action=f"delivery {decision.lower()}",
-            subject=f"deliveries:{delivery.id}",
-            note=note,
-        )
-    )
+    _put(connection, delivery, decision=decision, decided_at=clock.now(), actor=actor, note=note)
+    action, subject = f"delivery {decision.lower()}", f"deliveries:{delivery.id}"
+    put_on_record(connection, delivery.institute, actor=actor, action=action, subject=subject, note=note)
 
 
 def _put(connection: sa.Connection, delivery: sa.Row[Any], **values: Any) -> None:

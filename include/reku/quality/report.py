@@ -52,11 +52,11 @@ def find_report(delivery_id: int) -> Path | None:
 
 
 def remove_old(now: datetime) -> int:
-    """Remove the reports that were made more than `REKU_REPORTS_KEEP_DAYS` days before `now`; returns how many.
+    """Remove the reports that were made more than `REKU_KEEP_REPORTS_DAYS` days before `now`; returns how many.
 
     Raises SetupError if one cannot be removed.
     """
-    oldest = (now - timedelta(days=settings().reports_keep_days)).timestamp()
+    oldest = (now - timedelta(days=settings().keep_reports_days)).timestamp()
     removed = 0
     for file in settings().reports().glob("*/*/*"):
         with _plain_errors(file.parent), suppress(FileNotFoundError):  # somebody else was faster

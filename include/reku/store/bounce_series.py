@@ -2,18 +2,20 @@
 
 Nothing is counted up anywhere: the series is read from the outcomes in order of sending, per institute and address
 HMAC, so that a late or repeated report cannot distort it. A hard bounce counts one, at most once per delivery; an open,
-a click or a mail without bounce within the grace sets the series back; soft, blocked and unknown bounces leave it.
+a click or a mail without bounce within the grace sets the series back, and so does a person who lets the address be
+written to again; soft, blocked and unknown bounces leave it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
 from reku import clock
-from reku.store.tables import MessageState, ResponseKind, messages, responses
+from reku.store.tables import MessageState, ResponseKind, messages, reactivations, responses
 
 RETAINED_AT = 3
 """Length of the series at which an address is withheld."""
@@ -60,6 +62,7 @@ def length_at(message: sa.FromClause) -> sa.ScalarSelect[int]:
     return (
         sa.select(sa.func.count(hard.c.delivery_id.distinct()))
         .where(_same_address(hard, message), _hard(hard), _position(hard) <= _position(message), ~reset)
+        .where(~_forgiven(hard, before=_moment(message)).correlate(hard, message))
         .correlate(message)
         .scalar_subquery()
     )
@@ -76,7 +79,7 @@ def _series(which: sa.ColumnElement[bool], institute: str, moment: datetime) -> 
             _hard(messages).label("hard"),
             resets_since.label("resets_since"),
         )
-        .where(messages.c.institute == institute, messages.c.begun_at.is_not(None), which)
+        .where(messages.c.institute == institute, messages.c.begun_at.is_not(None), which, ~_forgiven(messages))
         .subquery()
     )
     return (
@@ -88,11 +91,25 @@ def _series(which: sa.ColumnElement[bool], institute: str, moment: datetime) -> 
 
 def _position(message: sa.FromClause) -> sa.Tuple:
     """The place of a message in the order of sending; one never begun stands where it was withheld."""
-    return sa.tuple_(sa.func.coalesce(message.c.begun_at, message.c.ended_at), message.c.id)
+    return sa.tuple_(_moment(message), message.c.id)
+
+
+def _moment(message: sa.FromClause) -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(message.c.begun_at, message.c.ended_at)
 
 
 def _same_address(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
     return (one.c.institute == other.c.institute) & (one.c.address_hmac == other.c.address_hmac)
+
+
+def _forgiven(message: sa.FromClause, before: sa.ColumnElement[Any] | None = None) -> sa.Exists:
+    """Whether a person has let the address be written to again after this mail (and before that moment)."""
+    found = sa.exists().where(
+        reactivations.c.institute == message.c.institute,
+        reactivations.c.address_hmac == message.c.address_hmac,
+        reactivations.c.at >= message.c.begun_at,
+    )
+    return found.correlate(message) if before is None else found.where(reactivations.c.at < before)
 
 
 def _has(message: sa.FromClause, kinds: Collection[ResponseKind]) -> sa.ColumnElement[bool]:

@@ -361,7 +361,8 @@ messages = sa.Table(
     sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
     sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
     sa.Column("delivery_number", sa.Integer, nullable=False),
-    sa.Column("row_id", sa.ForeignKey(delivery_rows.c.id, ondelete="SET NULL"), comment="null after retention"),
+    # no foreign key: rows leave long before their messages, and each would be looked for in the whole ledger
+    sa.Column("row_id", sa.BigInteger, comment="of a row that leaves by retention"),
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("person_number", sa.Text, nullable=False),
     sa.Column(
@@ -377,7 +378,21 @@ messages = sa.Table(
     _moment("due_at", nullable=False),
     sa.Column("last_day", sa.Date, nullable=False, comment="last Berlin day on which it may be sent"),
     sa.Column("state", sa.Text, nullable=False, server_default="OPEN"),
+    sa.Column(
+        "second",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="somebody else of the delivery gets the mail for this address",
+    ),
     sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code, for WITHHELD"),
+    sa.Column(
+        "reasons",
+        sa.ARRAY(sa.Text),
+        nullable=False,
+        server_default="{}",
+        comment="all reasons that held when it was withheld, first one first",
+    ),
     sa.Column("medium", sa.Text, nullable=False, server_default=""),
     sa.Column("fence", sa.BigInteger),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
@@ -398,6 +413,7 @@ messages = sa.Table(
     sa.UniqueConstraint("delivery_id", "reference"),
     sa.Index("ix_messages_open", "delivery_id", "id", postgresql_where=sa.text("state = 'OPEN'")),
     sa.Index("ix_messages_address", "institute", "address_hmac"),
+    sa.Index("ix_messages_open_person", "institute", "person_number", postgresql_where=sa.text("state = 'OPEN'")),
     # Rule 1 of DESIGN section 6, kept by the database itself: whatever a dispatcher does, a second hand-over fails.
     sa.Index(
         "uq_messages_one_per_occasion_date",
@@ -418,6 +434,37 @@ messages = sa.Table(
         postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
     ),
     comment="The ledger: one mail to one person for one delivery",
+)
+
+contacts = sa.Table(
+    "contacts",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column(
+        "message_id",
+        sa.ForeignKey(messages.c.id, ondelete="CASCADE"),
+        comment="its state says whether the contact is reserved, confirmed or void; null: not by mail",
+    ),
+    sa.Column("medium", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False, comment="Berlin day of the contact"),
+    sa.Column("blocked_until", sa.Date, nullable=False, comment="last day of its blocking period"),
+    sa.Column("mandatory", sa.Boolean, nullable=False, comment="by a Pflichtkampagne, in spite of blocking periods"),
+    sa.UniqueConstraint("message_id"),
+    sa.Index("ix_contacts_person", "institute", "person_number", "blocked_until"),
+    comment="Contacts with active media: blocking periods and caps hang on them (domain.md 6)",
+)
+
+appointments = sa.Table(
+    "appointments",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.UniqueConstraint("institute", "person_number", "day"),
+    comment="Days on which people have an appointment with the bank; before it no mail goes out",
 )
 
 fences = sa.Sequence("fences", metadata=metadata, schema=SCHEMA)
@@ -520,6 +567,26 @@ suppressions = sa.Table(
     sa.Index("ix_suppressions_address", "institute", "address_hmac"),
     sa.Index("ix_suppressions_person", "institute", "person_number"),
     comment="Addresses barred by their HMAC; a later consent flag never lifts one",
+)
+
+barred_domains = sa.Table(
+    "barred_domains",
+    metadata,
+    sa.Column("institute", sa.CHAR(8), primary_key=True, comment="BLZ; 00000000: every institute"),
+    sa.Column("domain", sa.Text, primary_key=True, comment="as mail servers write it, lower case"),
+    _moment("since", nullable=False),
+    comment="Mail domains that a person has blacklisted",
+)
+
+reactivations = sa.Table(
+    "reactivations",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    _moment("at", nullable=False),
+    sa.Index("ix_reactivations_address", "institute", "address_hmac"),
+    comment="Addresses that a person has let be written to again: their bounce series begins anew",
 )
 
 feedback_counters = sa.Table(

@@ -21,6 +21,7 @@ from reku.errors import StageError
 from reku.store.bulk import copy_rows
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
 from reku.subscribers.fill import fill_list
+from reku.subscribers.households import mark_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,9 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
         now = clock.now()
         people = fill_list(connection, delivery, list_id, now)
         opened = _open_all(connection, delivery, order, now)
+        bank = institutes().get(delivery.institute)
+        if bank is not None:
+            mark_seconds(connection, delivery_id, bank.contact)
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery_id)

@@ -1,0 +1,39 @@
+"""What a bank's file says about contacting people, as the statements of this room take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from reku.catalogue import institutes
+from reku.catalogue.campaign import Campaign
+from reku.catalogue.contact import ContactRules
+from reku.catalogue.institute import Institute
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rules of one bank (BLZ), and its campaigns that can send."""
+
+    institute: str
+    rules: ContactRules = field(default_factory=ContactRules)
+    campaigns: tuple[Campaign, ...] = ()
+
+    @classmethod
+    def of(cls, bank: Institute) -> Policy:
+        """The policy that a bank's file holds."""
+        return cls(bank.blz, bank.contact, tuple(campaign for campaign in bank.campaigns if campaign.is_complete))
+
+    def campaign_arrays(self) -> dict[str, list[Any]]:
+        """Order number, first medium and mandatory of each campaign, as parallel arrays for a statement."""
+        return {
+            "orders": [campaign.order for campaign in self.campaigns],
+            "media": [campaign.send_media[0] for campaign in self.campaigns],
+            "mandatory": [campaign.mandatory for campaign in self.campaigns],
+        }
+
+
+def policy_of(institute: str) -> Policy:
+    """The policy of a BLZ; of a bank that has left the configuration only what the law demands is left."""
+    bank = institutes().get(institute)
+    return Policy(institute) if bank is None else Policy.of(bank)

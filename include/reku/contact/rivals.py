@@ -1,0 +1,96 @@
+"""Which of several campaigns writes to a person on a day: the most important one, else the one that is due first.
+
+Only active media compete (domain.md 6). A rival that was handed over already is no rival any more but a contact with a
+blocking period.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from reku.catalogue import occasions
+from reku.contact.policy import Policy
+
+
+class Rival(NamedTuple):
+    """An open message that competes for its person on its day. The fields' order is the order of precedence."""
+
+    priority: int
+    due: float  # seconds since 1970
+    id: int
+    order: int
+    mandatory: bool
+
+
+_CONTESTED = sa.text("""
+    WITH campaigns AS (
+        SELECT * FROM unnest(CAST(:orders AS text[]), CAST(:media AS text[]), CAST(:mandatory AS boolean[]))
+            AS c(order_number, medium, mandatory)
+    ), active AS (
+        SELECT m.id, m.person_number, m.order_id, o.occasion, m.due_at, c.mandatory,
+            CAST(timezone('Europe/Berlin', m.due_at) AS date) AS due_on
+        FROM reku.messages m
+        JOIN reku.orders o ON o.id = m.order_id
+        JOIN campaigns c ON c.order_number = o.order_number
+        LEFT JOIN reku.delivery_rows r ON r.id = m.row_id
+        WHERE m.institute = :institute AND m.state = 'OPEN'
+            AND m.person_number IN (
+                SELECT asked.person_number FROM reku.messages asked WHERE asked.id = ANY(CAST(:ids AS bigint[]))
+            )
+            AND coalesce(nullif(r.fields ->> 'Content_Schluessel', ''), c.medium) = ANY(CAST(:active AS text[]))
+            AND o.occasion = ANY(CAST(:occasions AS text[]))
+            AND NOT EXISTS (
+                SELECT FROM reku.stops s
+                WHERE s.lifted_at IS NULL AND coalesce(s.institute, m.institute) = m.institute
+                    AND coalesce(s.order_number, o.order_number) = o.order_number
+            )
+    )
+    SELECT * FROM (
+        SELECT *, min(order_id) OVER one_day <> max(order_id) OVER one_day AS contested
+        FROM active WINDOW one_day AS (PARTITION BY person_number, due_on)
+    ) AS a
+    WHERE contested ORDER BY person_number, due_on
+""")
+
+
+def contests(connection: sa.Connection, policy: Policy, ids: Sequence[int]) -> list[list[Rival]]:
+    """The open messages of several orders with active media that are due to one person on one Berlin day.
+
+    One list for each such person (of messages `ids`) and day, the most important message first. What cannot be sent
+    anyway is left out: campaigns that are switched off or not complete, stopped orders, occasions without a file.
+    """
+    known = occasions().whole
+    given = {
+        "ids": list(ids),
+        "institute": policy.institute,
+        "active": list(policy.rules.blocking_days),
+        "occasions": list(known),
+    }
+    rows = connection.execute(_CONTESTED, given | policy.campaign_arrays())
+    return [
+        sorted(
+            Rival(known[row.occasion].priority, row.due_at.timestamp(), row.id, row.order_id, row.mandatory)
+            for row in group
+        )
+        for _, group in groupby(rows, key=lambda row: (row.person_number, row.due_on))
+    ]
+
+
+def kept_back(contests: Sequence[Sequence[Rival]], barred: Collection[int]) -> set[int]:
+    """The messages before which another order's goes; `barred`: those that do not go out anyway.
+
+    Whoever does not go out keeps nobody back. Mandatory campaigns are never kept back.
+    """
+    kept: set[int] = set()
+    for contest in contests:
+        going: set[int] = set()
+        for one in contest:
+            if not one.mandatory and going - {one.order}:
+                kept.add(one.id)
+            elif one.id not in barred:
+                going.add(one.order)
+    return kept

@@ -1,0 +1,149 @@
+"""The one SQL statement that says what speaks against messages: one part per reason, joined to the people at hand.
+
+Every part is a set-based join of `people` (the messages asked about) with what bars them, so that a claim of two
+hundred finds its rows by index, and a hundred thousand are decided by hash joins. A new reason is a new part.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+EVERY_INSTITUTE = "00000000"
+"""Stands for all institutes where something is barred everywhere; no bank has this BLZ."""
+
+BOUNCED = "?"
+"""Not a reason: the address has had a hard bounce, so its series has to be counted."""
+
+FOREIGN = "@"
+"""Not a reason: the domain is spelt with other letters than mail servers use, so it cannot be compared in SQL."""
+
+_PEOPLE = """
+    people AS MATERIALIZED (
+        SELECT m.id, m.institute, m.order_id, m.delivery_id, m.delivery_number, m.person_number, m.address_hmac,
+            m.occasion_date, m.consent, m.mailable, m.second, m.last_day,
+            o.ended OR coalesce(o.valid_until < :day, false) AS ended,
+            coalesce(c.mandatory, false) AS mandatory,
+            coalesce(nullif(r.fields ->> 'Content_Schluessel', ''), c.medium) = ANY(CAST(:active AS text[])) AS active,
+            lower(split_part(r.address, '@', -1)) AS domain,
+            EXISTS (
+                SELECT FROM unnest(CAST(:estate_fields AS text[]), CAST(:estate_values AS text[])) AS f(name, value)
+                WHERE r.fields ->> f.name = f.value
+            ) AS estate,
+            EXISTS (
+                SELECT FROM unnest(CAST(:refusal_fields AS text[]), CAST(:refusal_values AS text[])) AS f(name, value)
+                WHERE r.fields ->> f.name = f.value
+            ) AS refusal
+        FROM reku.messages m
+        JOIN reku.orders o ON o.id = m.order_id
+        LEFT JOIN reku.delivery_rows r ON r.id = m.row_id
+        LEFT JOIN unnest(CAST(:orders AS text[]), CAST(:media AS text[]), CAST(:mandatory AS boolean[]))
+            AS c(order_number, medium, mandatory) ON c.order_number = o.order_number
+        WHERE m.id = ANY(CAST(:ids AS bigint[]))
+    )
+"""
+
+_BY_ADDRESS = """
+    SELECT p.id, CASE s.kind
+        WHEN 'UNSUBSCRIBED' THEN 'ABGEMELDET' WHEN 'COMPLAINED' THEN 'BESCHWERDELISTE' ELSE 'BLACKLIST' END AS reason
+    FROM people p JOIN reku.suppressions s ON s.institute = p.institute AND s.address_hmac = p.address_hmac
+    WHERE s.order_id IS NULL OR s.order_id = p.order_id OR :every_order AND s.kind = 'UNSUBSCRIBED'
+"""
+# Whoever changed the address after unsubscribing or complaining is still the same person: the number bars as well.
+_BY_PERSON = """
+    SELECT p.id, CASE s.kind WHEN 'UNSUBSCRIBED' THEN 'ABGEMELDET' ELSE 'BESCHWERDELISTE' END
+    FROM people p JOIN reku.suppressions s ON s.institute = p.institute AND s.person_number = p.person_number
+    WHERE s.kind IN ('UNSUBSCRIBED', 'COMPLAINED') AND s.person_number <> ''
+        AND (s.order_id IS NULL OR s.order_id = p.order_id OR :every_order AND s.kind = 'UNSUBSCRIBED')
+"""
+_BY_DOMAIN = """
+    SELECT p.id, 'BLACKLIST'
+    FROM people p JOIN reku.barred_domains b ON b.domain = p.domain
+    WHERE b.institute = p.institute OR b.institute = :everywhere
+"""
+_BY_FOREIGN_DOMAIN = """
+    SELECT p.id, '@'
+    FROM people p
+    WHERE octet_length(p.domain) <> length(p.domain) AND EXISTS (
+        SELECT FROM reku.barred_domains b
+        WHERE b.institute = p.institute OR b.institute = :everywhere
+    )
+"""
+_BARRED = (_BY_ADDRESS, _BY_PERSON, _BY_DOMAIN, _BY_FOREIGN_DOMAIN)
+
+_OWN = """
+    SELECT p.id, own.reason
+    FROM people p CROSS JOIN LATERAL (VALUES
+        (p.ended, 'AUFTRAG_BEENDET'), (p.last_day < :day, 'ABGELAUFEN'), (p.estate, 'NACHLASS'),
+        (p.refusal, 'WERBEVERWEIGERER'), (NOT p.consent, 'KEINE_EINWILLIGUNG'), (NOT p.mailable, 'ADRESSE_UNGUELTIG'),
+        (p.second, 'DUBLETTE')
+    ) AS own(holds, reason)
+    WHERE own.holds
+"""
+_HAS_BOUNCED = """
+    SELECT p.id, '?'
+    FROM people p
+    JOIN reku.messages other ON other.institute = p.institute AND other.address_hmac = p.address_hmac
+    JOIN reku.responses r ON r.message_id = other.id AND r.kind = 'HBOU'
+"""
+_SAME_DATE = """
+    SELECT p.id, 'DUBLETTE'
+    FROM people p JOIN reku.messages other ON other.order_id = p.order_id AND other.person_number = p.person_number
+        AND other.address_hmac = p.address_hmac AND other.occasion_date = p.occasion_date AND other.id <> p.id
+    WHERE other.state IN ('CLAIMED', 'SENT', 'IN_DOUBT')
+"""
+_SAME_DELIVERY = """
+    SELECT p.id, 'DUBLETTE'
+    FROM people p JOIN reku.messages other ON other.order_id = p.order_id AND other.person_number = p.person_number
+        AND other.address_hmac = p.address_hmac AND other.delivery_number = p.delivery_number AND other.id <> p.id
+    WHERE other.state IN ('CLAIMED', 'SENT', 'IN_DOUBT')
+"""
+
+_CONTACTS = """
+    people p
+    JOIN reku.contacts c ON c.institute = p.institute AND c.person_number = p.person_number
+    LEFT JOIN reku.messages cm ON cm.id = c.message_id
+    WHERE p.active AND NOT p.mandatory
+        AND (c.message_id IS NULL OR cm.state IN ('CLAIMED', 'SENT', 'IN_DOUBT') AND cm.delivery_id <> p.delivery_id)
+"""
+"""A contact counts as soon as its message is claimed, and no longer when that ended without a mail. Several addresses
+of one person in one delivery are one contact."""
+_BLOCKED = f"""
+    SELECT p.id, 'SPERRZEIT' FROM {_CONTACTS} AND :day BETWEEN c.day AND c.blocked_until
+"""  # noqa: S608 - put together from texts of this module only
+_CAPPED = f"""
+    SELECT p.id, 'OBERGRENZE' FROM {_CONTACTS} AND c.day > :day - CAST(:cap_days AS integer) AND c.day <= :day
+    GROUP BY p.id HAVING count(DISTINCT coalesce(cm.delivery_id, -c.id)) >= :cap_contacts
+"""  # noqa: S608 - put together from texts of this module only
+_APPOINTMENT = """
+    SELECT p.id, 'TERMIN'
+    FROM people p JOIN reku.appointments a ON a.institute = p.institute AND a.person_number = p.person_number
+    WHERE NOT p.mandatory AND a.day BETWEEN :day AND :day + CAST(:appointment_days AS integer)
+"""
+
+
+def _statement(parts: tuple[str, ...]) -> sa.TextClause:
+    joined = "\n    UNION ALL\n".join(parts)
+    return sa.text(
+        f"WITH {_PEOPLE}\n"
+        f"SELECT found.id, array_agg(DISTINCT found.reason) AS reasons FROM ({joined}) AS found GROUP BY found.id"
+    )
+
+
+_ALWAYS = (*_BARRED, _OWN, _HAS_BOUNCED, _SAME_DATE, _SAME_DELIVERY)
+BARRED = _statement(_BARRED)
+"""Who has been barred, by whatever and whomever: what may change while a dispatch runs."""
+
+
+def decisive(*, contacts: bool, cap: bool, appointments: bool) -> sa.TextClause:
+    """Everything that may speak against a message; what a bank has no rule for is not looked at."""
+    return _STATEMENTS[contacts, cap, appointments]
+
+
+_STATEMENTS = {
+    (contacts, cap, appointments): _statement(
+        _ALWAYS + (_BLOCKED,) * contacts + (_CAPPED,) * cap + (_APPOINTMENT,) * appointments
+    )
+    for contacts in (False, True)
+    for cap in (False, True)
+    for appointments in (False, True)
+}

@@ -1,0 +1,290 @@
+"""What people do by hand about addresses that may not be written to: bar, unsubscribe, import, look up, lift; audited.
+
+Addresses are kept as HMAC only. A complaint is for good (domain.md 2.1): it can be neither seen in lists nor lifted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from reku import addresses, clock
+from reku.catalogue import institutes
+from reku.errors import StageError
+from reku.store.audit import EVERY_INSTITUTE, put_on_record
+from reku.store.bounce_series import RETAINED_AT, series
+from reku.store.events import Event, record
+from reku.store.tables import (
+    ResponseKind,
+    SuppressionKind,
+    barred_domains,
+    messages,
+    orders,
+    reactivations,
+    suppressions,
+)
+
+BY_HAND = "SUPPORT"
+"""Source of what a person has entered; Grund_Code of its ABME (domain.md 9.6)."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One thing that bars an address: `order` None means everything of the institute."""
+
+    kind: str
+    order: str | None
+    source: str
+    since: datetime | None
+
+
+def bar(engine: sa.Engine, institute: str | None, entries: Iterable[str], *, actor: str, note: str) -> int:
+    """Blacklist addresses and domains of one institute, or everywhere (None). Returns how many were not barred before.
+
+    An entry with an @ before something is an address, anything else a domain (`kunde.example` or `@kunde.example`,
+    without its sub-domains). Raises StageError for an entry that is neither, without naming it; nothing is barred then.
+    """
+    hosts, people = _sorted_out(entries)
+    banks = [institute] if institute else [EVERY_INSTITUTE, *institutes()]
+    with engine.begin() as connection:
+        new = _bar_domains(connection, institute or EVERY_INSTITUTE, hosts)
+        for blz in banks:
+            added = _bar_addresses(connection, blz, people)
+            new += added if blz == banks[0] else 0
+        subject = f"blacklist: {len(people)} addresses, {len(hosts)} domains"
+        put_on_record(connection, institute, actor=actor, action="blacklist", subject=subject, note=note)
+    return new
+
+
+def unsubscribe(engine: sa.Engine, institute: str, address: str, *, order: str | None, actor: str, note: str) -> bool:
+    """Unsubscribe an address for somebody who asked by phone or letter: from one order, or from everything (None).
+
+    The core system is told by an ABME of the newest mail to the address, if there is one. Returns whether there was.
+    Raises StageError for an invalid address or an unknown order.
+    """
+    hashed, moment = addresses.keyed(institute, _normal(address)), clock.now()
+    with engine.begin() as connection:
+        order_id = _order_id(connection, institute, order)
+        connection.execute(
+            insert(suppressions)
+            .values(
+                institute=institute,
+                kind=SuppressionKind.UNSUBSCRIBED,
+                address_hmac=hashed,
+                order_id=order_id,
+                source=BY_HAND,
+                since=moment,
+            )
+            .on_conflict_do_nothing()
+        )
+        newest = connection.scalar(
+            sa.select(messages.c.id)
+            .where(messages.c.institute == institute, messages.c.address_hmac == hashed)
+            .where(messages.c.begun_at.is_not(None), sa.true() if order_id is None else messages.c.order_id == order_id)
+            .order_by(messages.c.begun_at.desc(), messages.c.id.desc())
+            .limit(1)
+        )
+        if newest is not None:
+            scope = "ALLE" if order_id is None else "LISTE"
+            record(connection, [Event(newest, ResponseKind.ABME, moment, BY_HAND, scope)])
+        subject = f"order {order}" if order else "everything"
+        put_on_record(connection, institute, actor=actor, action="unsubscribe", subject=subject, note=note)
+    return newest is not None
+
+
+def lift_person(engine: sa.Engine, institute: str, person: str, *, actor: str, note: str) -> list[Bar]:
+    """Let somebody be written to again who unsubscribed, whatever the address was then. Returns what ended.
+
+    Raises StageError if the person (number) has not unsubscribed.
+    """
+    with engine.begin() as connection:
+        found = _suppressed(connection, institute, _unsubscribed_person(person))
+        if not found:
+            raise StageError(f"Nobody with this person number has unsubscribed at institute {institute}.")
+        connection.execute(
+            sa.delete(suppressions).where(suppressions.c.institute == institute, _unsubscribed_person(person))
+        )
+        put_on_record(connection, institute, actor=actor, action="lift", subject="unsubscribes of a person", note=note)
+    return found
+
+
+def bars_of_person(engine: sa.Engine, institute: str, person: str) -> list[Bar]:
+    """The unsubscribes of a person (number), whatever the address was then."""
+    with engine.connect() as connection:
+        return _suppressed(connection, institute, _unsubscribed_person(person))
+
+
+def lift(engine: sa.Engine, institute: str, address: str, *, actor: str, note: str) -> list[Bar]:
+    """Let an address be written to again: unsubscribes, blacklist entries and the bounce series end. Returns them.
+
+    Only for somebody who asked for it, or an address that was checked. Raises StageError for an invalid address, where
+    nothing bars it, where a complaint does (for good), or where only its domain does.
+    """
+    with engine.begin() as connection:
+        found = _bars(connection, institute, address)
+        kinds = {one.kind for one in found}
+        if SuppressionKind.COMPLAINED in kinds:
+            raise StageError(
+                "Somebody complained about mail to this address: it is barred for good. Nothing is lifted."
+            )
+        if not found:
+            raise StageError(f"Nothing bars this address at institute {institute}; nothing is lifted.")
+        if kinds == {"DOMAIN"}:
+            raise StageError("The whole domain is barred, not this address. `reku suppressions open` lifts a domain.")
+        hashed = addresses.keyed(institute, _normal(address))
+        connection.execute(
+            sa.delete(suppressions).where(suppressions.c.institute == institute, suppressions.c.address_hmac == hashed)
+        )
+        connection.execute(sa.insert(reactivations).values(institute=institute, address_hmac=hashed, at=clock.now()))
+        lifted = [one for one in found if one.kind != "DOMAIN"]
+        subject = ", ".join(sorted({one.kind for one in lifted}))
+        put_on_record(connection, institute, actor=actor, action="lift", subject=subject, note=note)
+    return lifted
+
+
+def open_domain(engine: sa.Engine, institute: str | None, domain: str, *, actor: str, note: str) -> None:
+    """Take a domain off the blacklist. Raises StageError if it does not stand there."""
+    hosts, _ = _sorted_out([domain.lstrip("@")])
+    with engine.begin() as connection:
+        gone = connection.execute(
+            sa.delete(barred_domains).where(
+                barred_domains.c.institute == (institute or EVERY_INSTITUTE), barred_domains.c.domain.in_(hosts)
+            )
+        )
+        if not gone.rowcount:
+            where = f"of institute {institute}" if institute else "of all institutes"
+            raise StageError(f"The domain {domain} does not stand on the blacklist {where}.")
+        put_on_record(connection, institute, actor=actor, action="open domain", subject=domain, note=note)
+
+
+def bars(engine: sa.Engine, institute: str, address: str) -> list[Bar]:
+    """Everything that bars an address at an institute. Raises StageError for an invalid one."""
+    with engine.connect() as connection:
+        return _bars(connection, institute, address)
+
+
+def counts(engine: sa.Engine, institute: str = "") -> list[dict[str, Any]]:
+    """How many entries of each kind there are: institute, kind, source, entries. Nobody can be told from it."""
+    by = (suppressions.c.institute, suppressions.c.kind, suppressions.c.source)
+    people = sa.select(*by, sa.func.count().label("entries")).group_by(*by)
+    hosts = sa.select(barred_domains.c.institute, sa.literal("DOMAIN"), sa.literal(BY_HAND), sa.func.count()).group_by(
+        barred_domains.c.institute
+    )
+    both = sa.union_all(people, hosts).subquery()
+    wanted = sa.select(both).order_by(both.c.institute, both.c.kind, both.c.source)
+    if institute:
+        wanted = wanted.where(both.c.institute.in_([institute, EVERY_INSTITUTE]))
+    with engine.connect() as connection:
+        return [dict(row._mapping) for row in connection.execute(wanted)]
+
+
+def _bars(connection: sa.Connection, institute: str, address: str) -> list[Bar]:
+    normal = _normal(address)
+    hashed = addresses.keyed(institute, normal)
+    found = _suppressed(connection, institute, suppressions.c.address_hmac == hashed)
+    since = connection.scalar(
+        sa.select(sa.func.min(barred_domains.c.since)).where(
+            barred_domains.c.institute.in_([institute, EVERY_INSTITUTE]),
+            barred_domains.c.domain == normal.partition("@")[2],
+        )
+    )
+    if since is not None:
+        found.append(Bar("DOMAIN", None, BY_HAND, since))
+    if series(connection, institute, [hashed]).get(hashed, 0) >= RETAINED_AT:
+        found.append(Bar("RETAINED", None, "BOUNCE", None))
+    return found
+
+
+def _suppressed(connection: sa.Connection, institute: str, whom: sa.ColumnElement[bool]) -> list[Bar]:
+    return [
+        Bar(row.kind, row.order_number, row.source, row.since)
+        for row in connection.execute(
+            sa.select(suppressions.c.kind, orders.c.order_number, suppressions.c.source, suppressions.c.since)
+            .outerjoin(orders, orders.c.id == suppressions.c.order_id)
+            .where(suppressions.c.institute == institute, whom)
+            .order_by(suppressions.c.since, suppressions.c.id)
+        )
+    ]
+
+
+def _unsubscribed_person(person: str) -> sa.ColumnElement[bool]:
+    kind = suppressions.c.kind == SuppressionKind.UNSUBSCRIBED
+    return (suppressions.c.person_number == person) & (suppressions.c.person_number != "") & kind
+
+
+def _sorted_out(entries: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Domains and addresses, both in their normal form. Raises StageError for the rest."""
+    hosts: set[str] = set()
+    people: set[str] = set()
+    for entry in entries:
+        local, at, domain = entry.strip().rpartition("@")
+        normal = _normal(entry if at and local else f"x@{domain}")
+        host = normal.partition("@")[2]
+        if at and local:
+            people.add(normal)
+        else:
+            hosts.add(host)
+    return sorted(hosts), sorted(people)
+
+
+def is_entry(text: str) -> bool:
+    """Whether this is an address or a domain that could be barred."""
+    try:
+        _sorted_out([text])
+    except StageError:
+        return False
+    return True
+
+
+def _normal(address: str) -> str:
+    try:
+        return addresses.normalise(address)
+    except ValueError:
+        raise StageError(
+            "This is no valid mail address or domain; write it like name@kunde.example or kunde.example. Nothing is "
+            "changed."
+        ) from None
+
+
+def _bar_domains(connection: sa.Connection, institute: str, hosts: Sequence[str]) -> int:
+    if not hosts:
+        return 0
+    rows = [{"institute": institute, "domain": host, "since": clock.now()} for host in hosts]
+    new = insert(barred_domains).values(rows).on_conflict_do_nothing().returning(barred_domains.c.domain)
+    return len(connection.scalars(new).all())
+
+
+def _bar_addresses(connection: sa.Connection, institute: str, people: Sequence[str]) -> int:
+    new = 0
+    for start in range(0, len(people), 5000):
+        rows = [
+            {
+                "institute": institute,
+                "kind": SuppressionKind.BLACKLISTED,
+                "address_hmac": addresses.keyed(institute, person),
+                "source": BY_HAND,
+                "since": clock.now(),
+            }
+            for person in people[start : start + 5000]
+        ]
+        added = insert(suppressions).values(rows).on_conflict_do_nothing().returning(suppressions.c.id)
+        new += len(connection.scalars(added).all())
+    return new
+
+
+def _order_id(connection: sa.Connection, institute: str, order: str | None) -> int | None:
+    if order is None:
+        return None
+    found: int | None = connection.scalar(
+        sa.select(orders.c.id).where(orders.c.institute == institute, orders.c.order_number == order)
+    )
+    if found is None:
+        raise StageError(
+            f"{institute} has no order {order}; nothing is changed. `reku orders --institute {institute}` lists them."
+        )
+    return found

@@ -1,0 +1,179 @@
+"""Files whose time is over: originals, receipts, response files, mails of the return mailbox, journals, logs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from reku.privacy.places import ARCHIVE, FAULTY, OUTBOX, STILL_NEEDED, Kept, Places
+from reku.settings import Settings
+from reku.store.institute_lock import locked
+from reku.store.tables import DeliveryState, FileVerdict, claims, deliveries, feedback_files, files
+
+Done = tuple[Counter[str], list[str]]
+
+MAIL_FOLDERS = (".gesehen", ".ungeklaert")
+"""Folders of the return mailbox (Maildir) with mails that were taken in; what lies in its `new` is not."""
+
+RECEIPT = "quittung_"
+WAIT_SECONDS = 60.0
+_DAY = 86_400.0
+_ON_ITS_WAY = (DeliveryState.PARKED, DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)
+_JOURNAL = re.compile(r"(\d+)-(\d+)\.journal")
+
+
+def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Originals in `archiv/` and `fehler/` that are judged and whose delivery goes nowhere any more."""
+    places, limit = Places(), now - timedelta(days=s.keep_files_days)
+    done, problems = Counter[str](), list[str]()
+    for institute in places.institutes():
+        # The lock keeps intake from moving what is looked at.
+        with locked(engine, institute, wait_seconds=WAIT_SECONDS) as connection:
+            if connection is None:
+                problems.append(f"institute {institute}: a scan was at work, its originals were left")
+                continue
+            with connection.begin():
+                known = _originals(connection, institute, limit)
+            for kept in places.of(institute, ARCHIVE, FAULTY):
+                over = known.get(kept.path)
+                if over or (over is None and _is_left_over(places, kept, s.keep_files_days)):
+                    _remove(places, kept, "originals", done, problems)
+            for kept in places.of(institute, *STILL_NEEDED[1:]):
+                if kept.is_draft and _is_left_over(places, kept, s.keep_files_days):
+                    _remove(places, kept, "drafts", done, problems)
+    return done, problems
+
+
+def _originals(connection: sa.Connection, institute: str, limit: datetime) -> dict[str, bool]:
+    """Where originals lie, and whether their time is over."""
+    needed = sa.exists().where(deliveries.c.file_id == files.c.id, deliveries.c.state.in_(_ON_ITS_WAY))
+    over = sa.and_(
+        files.c.received_at < limit,
+        files.c.moving_from.is_(None),
+        files.c.verdict != FileVerdict.PARKED,
+        ~needed,
+    )
+    found = sa.select(files.c.stored_as, over.label("over")).where(files.c.institute == institute)
+    return {row.stored_as: row.over for row in connection.execute(found)}
+
+
+def outbox(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Receipts and response files in `ausgang/`, and what a crash left of one that was being written."""
+    places, limit = Places(), now - timedelta(days=s.keep_outbox_days)
+    done, problems = Counter[str](), list[str]()
+    for institute in places.institutes():
+        with engine.connect() as connection:
+            known = _in_outbox(connection, institute, limit)
+        for kept in places.of(institute, OUTBOX):
+            over = known.get(kept.path.rpartition("/")[2])
+            if over or (over is None and _is_left_over(places, kept, s.keep_outbox_days)):
+                _remove(places, kept, "drafts" if kept.is_draft else "outbox_files", done, problems)
+    return done, problems
+
+
+def _in_outbox(connection: sa.Connection, institute: str, limit: datetime) -> dict[str, bool]:
+    """Names of receipts and response files, and whether their time is over."""
+    told = connection.execute(
+        sa.select(feedback_files.c.file_name, feedback_files.c.written_at).where(
+            feedback_files.c.institute == institute
+        )
+    )
+    known = {row.file_name: row.written_at is not None and row.written_at < limit for row in told}
+    receipts = connection.execute(
+        sa.select(files.c.file_name, sa.func.max(files.c.receipt_at).label("at"), sa.func.bool_or(_unsettled()))
+        .where(files.c.institute == institute, files.c.receipt_at.is_not(None))
+        .group_by(files.c.file_name)
+    )
+    return known | {f"{RECEIPT}{name}": at < limit and not unsettled for name, at, unsettled in receipts}
+
+
+def _unsettled() -> sa.ColumnElement[bool]:
+    return files.c.moving_from.is_not(None)
+
+
+def _is_left_over(places: Places, kept: Kept, days: int) -> bool:
+    """Whether nobody knows the file, and it is old: a draft, after a day, or what was put there by hand."""
+    with suppress(FileNotFoundError):
+        return places.modified(kept.path) < time.time() - _DAY * (1 if kept.is_draft else days)
+    return False
+
+
+def _remove(places: Places, kept: Kept, name: str, done: Counter[str], problems: list[str]) -> None:
+    try:
+        places.remove(kept.path)
+        done[name] += 1
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        # names of unknown files may hold anything
+        shown = f"a file in {kept.path.split('/')[0]}/{FAULTY}" if kept.folder == FAULTY else kept.path
+        problems.append(f"{shown}: {error.strerror or type(error).__name__}")
+
+
+def bounce_mails(_engine: sa.Engine, _now: datetime, s: Settings) -> Done:
+    """Mails of the return mailbox that were taken in, unclear ones too."""
+    if s.bounce_maildir is None:
+        return Counter(), []
+    folders = [s.bounce_maildir / name / part for name in MAIL_FOLDERS for part in ("new", "cur", "tmp")]
+    return _remove_old("bounce_mails", folders, s.keep_bounce_mails_days)
+
+
+def logs(_engine: sa.Engine, _now: datetime, s: Settings) -> Done:
+    """Logs of the embedded set-up and of Airflow's tasks."""
+    airflow = os.environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER") or s.home / "airflow" / "logs"
+    return _remove_old("logs", [s.home / "logs", Path(airflow)], s.keep_logs_days)
+
+
+def journals(engine: sa.Engine, _now: datetime, s: Settings) -> Done:
+    """Journals on this machine whose batch is closed and which nobody holds."""
+    with engine.connect() as connection:
+        held = {tuple(row) for row in connection.execute(sa.select(claims.c.delivery_id, claims.c.fence))}
+    done, problems = Counter[str](), list[str]()
+    for file in _old([s.journals()], s.keep_logs_days):
+        name = _JOURNAL.fullmatch(file.name)
+        if name is None or (int(name[1]), int(name[2])) in held:
+            continue
+        try:
+            with file.open("rb") as journal:
+                fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                file.unlink()
+            done["journals"] += 1
+        except (FileNotFoundError, BlockingIOError):
+            continue
+        except OSError as error:
+            problems.append(f"{file}: {error.strerror}")
+    return done, problems
+
+
+def _remove_old(name: str, folders: list[Path], days: int) -> Done:
+    done, problems = Counter[str](), list[str]()
+    for file in _old(folders, days):
+        try:
+            file.unlink()
+            done[name] += 1
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problems.append(f"{file}: {error.strerror}")
+    return done, problems
+
+
+def _old(folders: list[Path], days: int) -> Iterator[Path]:
+    """Plain files below the folders that nobody has changed for so long; links are not followed."""
+    limit = time.time() - days * _DAY
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            for name in names:
+                file = Path(parent, name)
+                with suppress(FileNotFoundError):
+                    if not file.is_symlink() and file.stat().st_mtime < limit:
+                        yield file

@@ -1,0 +1,242 @@
+"""Rows whose time is over. A delivery leaves as a whole, in one transaction, so that its numbers add up to the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from reku import clock
+from reku.settings import Settings
+from reku.store.bounce_series import RETAINED_AT, series
+from reku.store.reporting import waiting
+from reku.store.tables import (
+    DeliveryState,
+    MessageState,
+    ResponseKind,
+    SuppressionKind,
+    appointments,
+    audit,
+    claims,
+    contacts,
+    control_files,
+    deliveries,
+    delivery_rows,
+    feedback_files,
+    feedback_rows,
+    figures,
+    files,
+    messages,
+    paces,
+    reactivations,
+    rejects,
+    releases,
+    response_counts,
+    responses,
+    rule_counts,
+    stops,
+    subscribers,
+    suppressions,
+)
+
+Done = tuple[Counter[str], list[str]]
+
+_ENDED = (MessageState.SENT, MessageState.WITHHELD, MessageState.REJECTED, MessageState.UNDELIVERED)
+FINISHED = (DeliveryState.LOADED, DeliveryState.DECLINED, DeliveryState.REFUSED)
+"""A delivery in one of these states goes nowhere any more; its messages may still be open."""
+
+BATCH = 5_000
+"""Rows that go in one transaction, where they do not belong together."""
+
+
+def sent_rows(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Delivered rows (names, addresses) of messages that have ended; those never loaded go with the originals.
+
+    A message in doubt may be sent again until its last day; then its row goes too.
+    """
+    limit, old = now - timedelta(hours=s.keep_sent_hours), clock.berlin(now).date()
+    ended = sa.or_(
+        messages.c.state.in_(_ENDED) & (messages.c.ended_at < limit),
+        (messages.c.state == MessageState.IN_DOUBT) & (messages.c.begun_at < limit) & (messages.c.last_day < old),
+    )
+    never_loaded = deliveries.c.state.in_((DeliveryState.DECLINED, DeliveryState.REFUSED)) & (
+        deliveries.c.day < old - timedelta(days=s.keep_files_days)
+    )
+    counted: Counter[str] = Counter()
+    with engine.connect() as connection:
+        left = connection.scalars(sa.select(delivery_rows.c.delivery_id).distinct()).all()
+    for delivery in left:
+        of_delivery = delivery_rows.c.delivery_id == delivery
+        told = sa.exists().where(
+            messages.c.delivery_id == delivery, messages.c.reference == delivery_rows.c.reference, ended
+        )
+        over = sa.exists().where(deliveries.c.id == delivery, never_loaded)
+        unopened = ~sa.exists().where(messages.c.delivery_id == delivery)
+        with engine.begin() as connection:
+            for condition in (told, over & unopened):
+                counted["delivered_rows"] += _delete(connection, delivery_rows, of_delivery, condition)
+    return counted, []
+
+
+def rejected_rows(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Rows that the gate kept out, and the rows of receipts, which say the same."""
+    day = clock.berlin(now).date() - timedelta(days=s.keep_files_days)
+    over = sa.select(deliveries.c.id).where(deliveries.c.state.in_(FINISHED), deliveries.c.day < day)
+    counted = Counter({"rejected_rows": _in_batches(engine, rejects, rejects.c.delivery_id.in_(over))})
+    with engine.begin() as connection:
+        connection.execute(
+            sa.update(files)
+            .where(files.c.receipt_at < now - timedelta(days=s.keep_outbox_days))
+            .where(files.c.receipt.is_not(None), files.c.moving_from.is_(None))
+            .values(receipt=sa.null())
+        )
+    return counted, []
+
+
+def whole_deliveries(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Deliveries whose last message ended so long ago, with everything that hangs on them."""
+    limit = now - timedelta(days=s.keep_messages_days)
+    with engine.connect() as connection:
+        old = connection.scalars(
+            sa.select(deliveries.c.id)
+            .where(deliveries.c.state.in_(FINISHED), deliveries.c.day < clock.berlin(limit).date())
+            .order_by(deliveries.c.id)
+        ).all()
+    counted: Counter[str] = Counter()
+    for delivery in old:
+        with engine.begin() as connection:
+            connection.execute(sa.select(deliveries.c.id).where(deliveries.c.id == delivery).with_for_update())
+            if not _is_needed(connection, delivery, limit, clock.berlin(now).date()):
+                counted += _remove(connection, delivery)
+    return counted, []
+
+
+def _is_needed(connection: sa.Connection, delivery: int, limit: datetime, today: date) -> bool:
+    own = messages.c.delivery_id == delivery
+    young = messages.c.state.not_in(_ENDED) | (messages.c.ended_at >= limit)
+    blocking = sa.select(contacts.c.id).join(messages, messages.c.id == contacts.c.message_id)
+    needs = (
+        sa.select(messages.c.id).where(own, young),
+        blocking.where(own, contacts.c.blocked_until >= today),
+        waiting(own),
+        sa.select(claims.c.fence).where(claims.c.delivery_id == delivery),
+    )
+    return any(connection.execute(one.limit(1)).first() is not None for one in needs)
+
+
+def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
+    """Remove a delivery. Who is retained by bounces of it stays barred: the series is derived from what goes here."""
+    _bar_retained(connection, delivery)
+    own = sa.select(messages.c.id).where(messages.c.delivery_id == delivery)
+    events = sa.select(responses.c.id).where(responses.c.message_id.in_(own))
+    counted = Counter({"deliveries": 1})
+    _delete(connection, feedback_rows, feedback_rows.c.response_id.in_(events))
+    counted["responses"] = _delete(connection, responses, responses.c.message_id.in_(own))
+    counted["contacts"] = _delete(connection, contacts, contacts.c.message_id.in_(own))
+    counted["messages"] = _delete(connection, messages, messages.c.delivery_id == delivery)
+    for table in (delivery_rows, rejects, rule_counts, figures, releases, response_counts):
+        _delete(connection, table, table.c.delivery_id == delivery)
+    _delete(connection, deliveries, deliveries.c.id == delivery)
+    return counted
+
+
+def _bar_retained(connection: sa.Connection, delivery: int) -> None:
+    bounced = connection.execute(
+        sa.select(messages.c.institute, messages.c.address_hmac)
+        .join(responses, responses.c.message_id == messages.c.id)
+        .where(messages.c.delivery_id == delivery, responses.c.kind == ResponseKind.HBOU)
+    ).all()
+    if not bounced:
+        return
+    institute = bounced[0].institute
+    lengths = series(connection, institute, {row.address_hmac for row in bounced})
+    rows = [
+        {
+            "institute": institute,
+            "kind": SuppressionKind.BLACKLISTED,
+            "address_hmac": address,
+            "source": "BOUNCE",
+            "since": clock.now(),
+        }
+        for address, length in lengths.items()
+        if length >= RETAINED_AT
+    ]
+    if rows:
+        connection.execute(insert(suppressions).values(rows).on_conflict_do_nothing())
+
+
+def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Everything that is over by itself: contacts, appointments, people of lists, records of what was done by hand."""
+    today, limit = clock.berlin(now).date(), now - timedelta(days=s.keep_messages_days)
+    audited = now - timedelta(days=s.keep_audit_days)
+    files_in_use = sa.union(sa.select(deliveries.c.file_id), sa.select(control_files.c.file_id))
+    due: dict[str, tuple[sa.Table, Sequence[sa.ColumnElement[bool]]]] = {
+        "contacts": (
+            contacts,
+            (
+                contacts.c.message_id.is_(None),
+                contacts.c.day < clock.berlin(limit).date(),
+                contacts.c.blocked_until < today,
+            ),
+        ),
+        "appointments": (appointments, (appointments.c.day < today,)),
+        "reactivations": (reactivations, (reactivations.c.at < limit, ~_has_mail_before(reactivations))),
+        "files": (
+            files,
+            (files.c.received_at < limit, files.c.moving_from.is_(None), files.c.id.not_in(files_in_use)),
+        ),
+        "response_files": (
+            feedback_files,
+            (
+                feedback_files.c.written_at < limit,
+                ~sa.exists().where(feedback_rows.c.file_id == feedback_files.c.id),
+            ),
+        ),
+        "audit": (audit, (audit.c.at < audited,)),
+        "stops": (stops, (stops.c.lifted_at < audited,)),
+        # by the database's own clock, as they are written; a domain may name its owner
+        "paces": (paces, (paces.c.next_at < sa.func.clock_timestamp() - timedelta(days=1), paces.c.domain != "")),
+    }
+    if s.keep_subscribers_days is not None:
+        due["subscribers"] = (subscribers, (_forgotten(now - timedelta(days=s.keep_subscribers_days)),))
+    return Counter({name: _in_batches(engine, table, *which) for name, (table, which) in due.items()}), []
+
+
+def _has_mail_before(reactivation: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether the ledger still has a mail that the reactivation forgives."""
+    return sa.exists().where(
+        messages.c.institute == reactivation.c.institute,
+        messages.c.address_hmac == reactivation.c.address_hmac,
+        messages.c.begun_at <= reactivation.c.at,
+    )
+
+
+def _forgotten(limit: datetime) -> sa.ColumnElement[bool]:
+    """People of a list whom no delivery has updated, and nobody has written to or wants to, since then."""
+    written_to = sa.exists().where(
+        messages.c.institute == subscribers.c.institute,
+        messages.c.person_number == subscribers.c.person_number,
+        sa.or_(messages.c.state.not_in(_ENDED), messages.c.ended_at >= limit),
+    )
+    return (subscribers.c.updated_at < limit) & ~written_to
+
+
+def _in_batches(engine: sa.Engine, table: sa.Table, *which: sa.ColumnElement[bool]) -> int:
+    place: sa.ColumnElement[Any] = sa.literal_column("ctid")
+    total = 0
+    while True:
+        some = sa.select(place).select_from(table).where(*which).limit(BATCH).with_for_update(skip_locked=True)
+        with engine.begin() as connection:
+            gone = _delete(connection, table, place.in_(some))
+        total += gone
+        if gone < BATCH:
+            return total
+
+
+def _delete(connection: sa.Connection, table: sa.Table, *which: sa.ColumnElement[bool]) -> int:
+    done: sa.CursorResult[Any] = connection.execute(sa.delete(table).where(*which))
+    return done.rowcount

@@ -1,0 +1,192 @@
+"""Everything that is kept of a person at an institute: every table, every file (Art. 15 GDPR; domain.md 7)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku import addresses, clock
+from reku.errors import StageError
+from reku.privacy import rows as of_file
+from reku.privacy.places import Kept, Places
+from reku.privacy.rows import Row, Unreadable
+from reku.store.tables import (
+    appointments,
+    contacts,
+    deliveries,
+    delivery_rows,
+    feedback_files,
+    feedback_rows,
+    files,
+    messages,
+    reactivations,
+    rejects,
+    responses,
+    subscribers,
+    suppressions,
+)
+
+RECEIPT = "quittung_"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file with rows of the person."""
+
+    kept: Kept
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Person:
+    """What was found: rows by table, files, and paths of files that nobody can look into (broken archives)."""
+
+    institute: str
+    tables: Mapping[str, list[dict[str, Any]]]
+    files: tuple[Found, ...]
+    unreadable: tuple[str, ...]
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was found."""
+        return bool(self.files) or any(self.tables.values())
+
+    def places(self) -> list[dict[str, Any]]:
+        """Where something is kept and how much: what may be shown to anybody."""
+        listed: list[dict[str, Any]] = [
+            {"place": f"table {name}", "rows": len(found)} for name, found in self.tables.items() if found
+        ]
+        return listed + [{"place": f"file {one.kept.path}", "rows": len(one.rows)} for one in self.files]
+
+    def contents(self) -> dict[str, Any]:
+        """All of it, for the person."""
+        return {
+            "institute": self.institute,
+            "made_at": clock.now(),
+            "tables": {name: found for name, found in self.tables.items() if found},
+            "files": [{"path": one.kept.path, "rows": [row.cells for row in one.rows]} for one in self.files],
+        }
+
+
+def look_up(engine: sa.Engine, institute: str, number: str) -> Person:
+    """Everything of the person with this number. Raises StageError if nothing is kept of such a person."""
+    with engine.connect() as connection:
+        person = everything(connection, institute, number)
+    if not person.is_known:
+        raise StageError(
+            f"Nothing is kept of a person with this number at institute {institute}. Numbers count with their leading "
+            "zeros, as the bank delivers them."
+        )
+    return person
+
+
+def everything(connection: sa.Connection, institute: str, number: str) -> Person:
+    """What is kept of the person, whether it is anything or not. `number` as delivered, leading zeros kept."""
+    tables = in_tables(connection, institute, number)
+    references = {row["reference"] for name in ("delivery_rows", "messages") for row in tables[name]}
+    found, unreadable = in_files(institute, number, references)
+    rejected = [row for one in found for row in _rejected(connection, institute, one)]
+    return Person(institute, tables | {"rejects": rejected}, tuple(found), tuple(unreadable))
+
+
+def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[str, list[dict[str, Any]]]:
+    """The person's rows by table: by the number itself, and by the keyed hashes of all addresses known of it."""
+
+    def select(table: sa.Table, condition: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
+        found = connection.execute(sa.select(table).where(table.c.institute == institute, condition))
+        return [dict(row) for row in found.mappings()]
+
+    tables = {
+        table.name: select(table, table.c.person_number == number)
+        for table in (subscribers, delivery_rows, messages, contacts, appointments)
+    }
+    ids = [row["id"] for row in tables["messages"]]
+    hashes = {row["address_hmac"] for row in tables["messages"]}
+    for row in (*tables["delivery_rows"], *tables["subscribers"]):
+        with suppress(ValueError):
+            hashes.add(addresses.address_hmac(institute, row["address"]))
+    tables["responses"] = select(responses, responses.c.message_id.in_(ids))
+    tables["feedback_rows"] = [
+        dict(row)
+        for row in connection.execute(
+            sa.select(feedback_rows, feedback_files.c.file_name)
+            .join(feedback_files, feedback_files.c.id == feedback_rows.c.file_id)
+            .where(feedback_rows.c.response_id.in_([row["id"] for row in tables["responses"]]))
+        ).mappings()
+    ]
+    by_number = (suppressions.c.person_number == number) & (suppressions.c.person_number != "")
+    tables["suppressions"] = select(suppressions, by_number | suppressions.c.address_hmac.in_(hashes))
+    tables["reactivations"] = select(reactivations, reactivations.c.address_hmac.in_(hashes))
+    return tables
+
+
+def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[list[Found], list[str]]:
+    """The files with rows of the person, and the paths of those that cannot be looked into.
+
+    In receipts, which have no person numbers, a Referenz finds them: those of `references` and of rows found elsewhere.
+    """
+    places, known = Places(), set(references)
+    found: dict[str, Found] = {}
+    unreadable: list[str] = []
+    receipts: list[Kept] = []
+    for kept in places.of(institute):
+        if kept.path.rpartition("/")[2].startswith(RECEIPT):
+            receipts.append(kept)
+            continue
+        try:
+            rows = of_file.find(of_file.unpack(places.read(kept.path)), number)
+        except FileNotFoundError:  # moved on meanwhile
+            continue
+        except Unreadable:
+            unreadable.append(kept.path)
+            continue
+        if rows:
+            found[kept.path] = Found(kept, tuple(rows))
+            known |= {row.reference for row in rows}
+    for kept in receipts:
+        with suppress(FileNotFoundError):
+            if rows := of_file.find(of_file.unpack(places.read(kept.path)), number, known):
+                found[kept.path] = Found(kept, tuple(rows))
+    return [found[path] for path in sorted(found)], unreadable
+
+
+def _rejected(connection: sa.Connection, institute: str, file: Found) -> list[dict[str, Any]]:
+    """The rejects that the gate made of these rows of a delivery."""
+    lines = [row.first for row in file.rows]
+    wanted = (
+        sa.select(rejects)
+        .join(deliveries, deliveries.c.id == rejects.c.delivery_id)
+        .join(files, files.c.id == deliveries.c.file_id)
+        .where(rejects.c.institute == institute, files.c.stored_as == file.kept.path, rejects.c.line.in_(lines))
+    )
+    return [dict(row) for row in connection.execute(wanted).mappings()]
+
+
+def write_private(path: Path, contents: Mapping[str, Any]) -> None:
+    """Write contents as JSON into a new file that only its owner may read.
+
+    Raises StageError if there is a file already, OSError if it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise StageError(f"{path} exists already and is not overwritten. Name another file.") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(contents, file, ensure_ascii=False, indent=1, default=_plain)
+        file.write("\n")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"not for JSON: {type(value).__name__}")

@@ -1,0 +1,432 @@
+"""What has had its time leaves, and nothing before: a moved clock, and a search of every table and file (rule 22)."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import re
+from collections import Counter
+from datetime import date, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from reku import clock
+from reku.errors import StageError
+from reku.feedback.funnel import funnel
+from reku.intake import folders
+from reku.privacy import old_files, places
+from reku.privacy.places import Places
+from reku.privacy.retention import STEPS, apply
+from reku.records import Head, contracts, write
+from reku.responses import bounces, reactions
+from reku.responses.reactions import By
+from reku.settings import settings
+from reku.store.bounce_series import retained_addresses
+from reku.store.events import Event, record
+from reku.store.tables import (
+    MessageState,
+    ResponseKind,
+    appointments,
+    audit,
+    claims,
+    contacts,
+    deliveries,
+    feedback_files,
+    files,
+    messages,
+    paces,
+    reactivations,
+    responses,
+    subscribers,
+    suppressions,
+)
+from tests import world
+from tests.dispatching import BANK, ORDER, change_settings
+from tests.privacy.conftest import NOON, Chain, person
+from tests.privacy.searching import files as all_files
+from tests.privacy.searching import in_files, in_tables
+
+SENT, WITHHELD, LATER, REJECTED, UNSUBSCRIBED, PARKED, REFUSED, BOUNCED = range(1, 9)
+FOR_EVER = 10_000
+
+
+def _number(who: int) -> str:
+    return f"{who:010d}"
+
+
+def _words(who: int) -> tuple[str, str, str]:
+    """What nobody else is called: name, address, person number."""
+    return f"Nachname{who}x", f"adresse{who}x@", _number(who)
+
+
+def _mail(box: str, text: str) -> Path:
+    """A mail in the return mailbox."""
+    mail = EmailMessage()
+    mail["Subject"] = "Undelivered"
+    mail.set_content(text)
+    maildir = settings().bounce_maildir
+    assert maildir is not None
+    file = maildir / box / "1700000000.M1P1.mailhost"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(mail.as_bytes())
+    return file
+
+
+def _age(days: float) -> None:
+    """Let the times of all files be so many days further back, as if those days had passed."""
+    for file in all_files():
+        changed = file.stat().st_mtime - days * 86_400
+        os.utime(file, (changed, changed))
+
+
+def _kind(file: Path) -> str:
+    """What a file is, by its place."""
+    parts = file.parts
+    for folder in ("archiv", "fehler", "geparkt", "ausgang", ".gesehen", ".ungeklaert", "mailbox"):
+        if folder in parts:
+            return folder
+    return file.name
+
+
+def _found(chain: Chain, who: int) -> dict[str, set[str]]:
+    """Word → tables and kinds of files in which it stands."""
+    words = _words(who)
+    tables, kept = in_tables(chain.engine, words), in_files(words)
+    return {word: tables[word] | {_kind(file) for file in kept[word]} for word in words}
+
+
+def _world(chain: Chain) -> None:
+    """One day: somebody for each way that a row can take."""
+    people = [
+        person(SENT),
+        person(WITHHELD, Einwilligung_EMail="N"),
+        person(LATER, Anlass_Datum="27.11.2026"),
+        person(REJECTED, Anlass_Datum="31.02.2026"),
+        person(UNSUBSCRIBED),
+        person(BOUNCED),
+        *(person(n) for n in range(100, 120)),  # so that one rejected row is not too many
+    ]
+    chain.whole_day(1, people)
+    chain.put("unbekannt.txt", b"Nachname4x")
+    chain.put(f"reku_{BANK}_R0009999_000001_20261124120000.csv", _of("R0009999", PARKED))
+    chain.put(
+        f"reku_{BANK}_{ORDER}_000002_20261124120000.csv",
+        _of(ORDER, REFUSED, 2).replace(b"Nachname7x", b"\xffachname7x", 1),
+    )
+    chain.take_in()
+    (mail,) = (row for row in chain.rows(messages) if row.person_number == _number(UNSUBSCRIBED))
+    known = reactions.find(chain.engine, mail.id)
+    assert known is not None
+    reactions.unsubscribe(chain.engine, known, By.LINK, reactions.UnsubscribeScope.INSTITUTE)
+    chain.report()
+    _mail(f"{bounces.SEEN}/cur", "adresse8x@kunde.example does not exist")
+    logs = settings().home / "logs"
+    logs.mkdir(parents=True)
+    (logs / "tracker.log").write_text("served")
+    assert Counter(row.state for row in chain.rows(deliveries)) == {"LOADED": 1, "PARKED": 1, "REFUSED": 1}
+
+
+def _of(order: str, who: int, number: int = 1) -> bytes:
+    head = Head("REKU", "1", BANK, order, f"{number:06d}", clock.now(), "FI", "EMMA", "T")
+    row = person(who) | {"Referenz": f"{order}-{number}-{who}"}
+    return write(contracts()["REKU"], head, world.REKU_COLUMNS, [list(row.values())])
+
+
+NAMES = {
+    # who → place → the first day on which name and address are gone from there
+    SENT: {"delivery_rows": 1, "archiv": 30, "subscribers": 60},
+    WITHHELD: {"delivery_rows": 1, "archiv": 30, "subscribers": 60},
+    LATER: {"delivery_rows": 4, "archiv": 30, "subscribers": 63},
+    REJECTED: {"archiv": 30},
+    UNSUBSCRIBED: {"delivery_rows": 1, "archiv": 30, "subscribers": 60},
+    PARKED: {"geparkt": FOR_EVER},
+    REFUSED: {"fehler": 30},
+    BOUNCED: {"delivery_rows": 1, "archiv": 30, "subscribers": 60},
+}
+NUMBERS = {
+    # the same for the person number, besides the places of the name
+    SENT: {"messages": 399, "ausgang": 30},
+    WITHHELD: {"messages": 399, "ausgang": 30},
+    LATER: {"messages": 399, "ausgang": 33},
+    UNSUBSCRIBED: {"messages": 399, "ausgang": 30, "suppressions": FOR_EVER},
+    BOUNCED: {"messages": 399, "ausgang": 30},
+}
+DAYS = (1, 2, 3, 4, 5, 28, 29, 30, 31, 32, 33, 34, 59, 60, 61, 62, 63, 64, 395, 396, 397, 398, 399, 400)
+
+
+def _expected(who: int, day: int) -> dict[str, set[str]]:
+    name, address, number = _words(who)
+    names = {place for place, gone in NAMES[who].items() if day < gone}
+    told: dict[str, set[str]] = {name: set(names), address: set(names), number: names}
+    told[number] = names | {place for place, gone in NUMBERS.get(who, {}).items() if day < gone}
+    if who == BOUNCED and day < 30:
+        told[address].add(".gesehen")
+    if who == REJECTED and day < 30:
+        told[name].add("fehler")
+    if who == LATER and day < 3:
+        told[number].remove("ausgang")
+    if who == REFUSED:
+        told[name] = set()  # its first letter is what the file was refused for
+    return told
+
+
+def test_day_by_day(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_settings(monkeypatch, keep_subscribers_days=60)
+    _world(chain)
+    chain.move(NOON + timedelta(minutes=30))
+    assert apply(chain.engine, clock.now()) == {}, "within the grace nothing goes"
+    last = 0
+    for day in (0, *DAYS):
+        _age(day - last)
+        if day == 3:
+            chain.move(NOON + timedelta(days=day))
+            chain.send()
+            chain.report()
+            assert "adresse3x@kunde.example" in chain.sink.recipients, "what is needed was kept"
+        chain.move(NOON + timedelta(days=day, minutes=30))
+        if day:
+            # the mail of the day went out a moment ago: within the grace
+            apply(chain.engine, clock.now())
+        for who in NAMES:
+            assert _found(chain, who) == _expected(who, day), f"person {who} on day {day}"
+        assert all(row.adds_up for row in funnel(chain.engine)), day
+        last = day
+    left = {row.state for row in chain.rows(deliveries)}
+    assert left == {"PARKED"}
+    assert chain.rows(responses) == []
+    assert [row.verdict for row in chain.rows(files)] == ["PROCESSED", "PARKED"], "orders and what waits are kept"
+    assert not (settings().home / "logs" / "tracker.log").exists()
+    assert apply(chain.engine, clock.now()) == {}, "again there is nothing to do"
+
+
+def test_by_default_people_stay_on_their_lists(chain: Chain) -> None:
+    chain.whole_day(1, [person(1)])
+    chain.move(NOON + timedelta(days=4000))
+    apply(chain.engine, clock.now())
+    assert [row.person_number for row in chain.rows(subscribers)] == [_number(1)]
+    assert chain.rows(messages) == []
+
+
+@pytest.fixture
+def old(chain: Chain) -> Chain:
+    """A delivery of one person whose mail was sent and reported, a day before its time is over."""
+    chain.whole_day(1, [person(1)])
+    chain.move(NOON + timedelta(days=396))
+    assert apply(chain.engine, clock.now()).get("deliveries") is None
+    assert len(chain.rows(messages)) == 1
+    chain.move(NOON + timedelta(days=398))
+    return chain
+
+
+def _change(chain: Chain, **values: object) -> None:
+    with chain.engine.begin() as connection:
+        connection.execute(sa.update(messages).values(**values))
+
+
+@pytest.mark.parametrize("state", [MessageState.OPEN, MessageState.CLAIMED, MessageState.IN_DOUBT])
+def test_what_has_not_ended_is_kept(old: Chain, state: MessageState) -> None:
+    _change(old, state=state)
+    assert "messages" not in apply(old.engine, clock.now())
+    _change(old, state=MessageState.SENT)
+    assert apply(old.engine, clock.now())["messages"] == 1
+
+
+def test_what_is_not_reported_is_kept(old: Chain) -> None:
+    message = old.rows(messages)[0].id
+    with old.engine.begin() as connection:
+        record(connection, [Event(message, ResponseKind.KLIC, clock.now(), link_number=1)])
+        record(connection, [Event(message, ResponseKind.ABME, clock.now(), "LINK", "ALLE")])
+    assert "messages" not in apply(old.engine, clock.now())
+    old.report()
+    assert apply(old.engine, clock.now())["responses"] == 3, "a click that late is never reported"
+
+
+def test_a_response_file_begun_and_not_written_is_kept(old: Chain) -> None:
+    with old.engine.begin() as connection:
+        connection.execute(sa.update(feedback_files).values(written_at=None))
+    assert "messages" not in apply(old.engine, clock.now())
+
+
+@pytest.mark.parametrize(("until", "kept"), [(date(2029, 1, 1), True), (date(2027, 1, 1), False)])
+def test_a_blocking_period_outlasts_its_message(old: Chain, until: date, kept: bool) -> None:
+    values = {"institute": BANK, "person_number": _number(1), "medium": "X", "day": date(2026, 11, 24)}
+    values |= {"blocked_until": until, "mandatory": False}
+    with old.engine.begin() as connection:
+        for message in (None, old.rows(messages)[0].id):
+            connection.execute(sa.insert(contacts).values(values | {"message_id": message}))
+    apply(old.engine, clock.now())
+    assert len(old.rows(contacts)) == 2 * kept
+    assert len(old.rows(messages)) == kept
+
+
+def test_who_was_retained_stays_barred(chain: Chain) -> None:
+    """The series of hard bounces is derived from messages that leave: only a person lets the address be written to."""
+    for day in range(3):
+        chain.move(NOON + timedelta(days=day))
+        chain.whole_day(day + 1, [person(1, day + 1, Anlass_Datum=f"{24 + day}.11.2026")])
+        with chain.engine.begin() as connection:
+            newest = connection.scalar(sa.select(sa.func.max(messages.c.id)))
+            assert newest is not None
+            record(connection, [Event(newest, ResponseKind.HBOU, clock.now(), "5.1.1")])
+        chain.report()
+    chain.move(NOON + timedelta(days=450))
+    with chain.engine.connect() as connection:
+        assert len(connection.scalars(retained_addresses(BANK)).all()) == 1
+    assert apply(chain.engine, clock.now())["deliveries"] == 3
+    (bar,) = chain.rows(suppressions)
+    assert (bar.kind, bar.source, bar.person_number) == ("BLACKLISTED", "BOUNCE", "")
+    chain.whole_day(4, [person(1, 4, Anlass_Datum=f"{clock.today():%d.%m.%Y}")])
+    assert [row.reason for row in chain.rows(messages)] == ["BLACKLIST"]
+
+
+@pytest.mark.parametrize("state", ["REGISTERED", "VALIDATED", "RELEASED", "PARKED"])
+def test_an_original_still_needed_is_kept(chain: Chain, state: str) -> None:
+    chain.deliver(1, [person(1)])
+    chain.take_in()
+    with chain.engine.begin() as connection:
+        connection.execute(sa.update(deliveries).values(state=state))
+    chain.move(NOON + timedelta(days=500))
+    apply(chain.engine, clock.now())
+    assert list(chain.originals().values()) == [[_number(1)]]
+    assert len(chain.rows(deliveries)) == 1
+
+
+def test_what_is_over_by_itself(chain: Chain) -> None:
+    chain.order()
+    chain.take_in()
+    past = NOON - timedelta(days=1500)
+    with chain.engine.begin() as connection:
+        row = {"institute": BANK, "person_number": _number(1)}
+        for day in (clock.today() - timedelta(days=1), clock.today()):
+            connection.execute(sa.insert(appointments).values(row | {"day": day}))
+        entry = {"institute": BANK, "actor": "a", "action": "b", "subject": "c"}
+        for at in (past, NOON):
+            connection.execute(sa.insert(audit).values(entry | {"at": at}))
+            connection.execute(sa.insert(reactivations).values(institute=BANK, address_hmac="a" * 64, at=at))
+        old, new = (sa.func.clock_timestamp() - timedelta(days=days) for days in (2, 0))
+        for domain, at in (("familie.example", old), ("busy.example", new), ("", old)):
+            connection.execute(sa.insert(paces).values(institute=BANK, domain=domain, next_at=at))
+    removed = apply(chain.engine, clock.now())
+    assert removed == {"appointments": 1, "audit": 1, "reactivations": 1, "paces": 1}
+    assert {row.domain for row in chain.rows(paces)} == {"busy.example", ""}
+    assert [row.day for row in chain.rows(appointments)] == [clock.today()]
+
+
+def test_mails_and_journals_and_logs(chain: Chain, tmp_path: Path) -> None:
+    chain.whole_day(1, [person(1)])
+    delivery, journal = chain.rows(deliveries)[0].id, settings().journals()
+    journal.mkdir(exist_ok=True)
+    with chain.engine.begin() as connection:
+        held = {"delivery_id": delivery, "fence": 8, "institute": BANK, "lease_until": NOON}
+        connection.execute(sa.insert(claims).values(held))
+    for name in (f"{delivery}-7", f"{delivery}-8", f"{delivery}-9"):
+        (journal / f"{name}.journal").write_bytes(b"[]\n")
+    waiting = _mail("new", "not taken in")
+    seen, unclear = _mail(f"{bounces.SEEN}/cur", "seen"), _mail(f"{bounces.UNCLEAR}/new", "unclear")
+    task_log = settings().home / "airflow" / "logs" / "dag_id=x" / "attempt=1.log"
+    task_log.parent.mkdir(parents=True)
+    task_log.write_text("said")
+    link = task_log.with_name("latest")
+    link.symlink_to(tmp_path / "elsewhere")
+    _age(29)
+    assert not {"bounce_mails", "logs", "journals"} & apply(chain.engine, clock.now()).keys()
+    _age(1.1)
+    fresh = task_log.with_name("attempt=2.log")
+    fresh.write_text("said")
+    with (journal / f"{delivery}-9.journal").open("rb") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        removed = apply(chain.engine, clock.now())
+    assert {name: removed[name] for name in ("bounce_mails", "logs", "journals")} == {
+        "bounce_mails": 2,
+        "logs": 1,
+        "journals": 1,
+    }
+    assert waiting.exists()
+    assert fresh.exists()
+    assert link.is_symlink()
+    assert not seen.exists()
+    assert not unclear.exists()
+    assert sorted(file.name for file in journal.iterdir()) == [f"{delivery}-8.journal", f"{delivery}-9.journal"]
+
+
+def test_drafts_of_what_died_are_removed_after_a_day(chain: Chain) -> None:
+    chain.whole_day(1, [person(1)])
+    (archived,) = chain.root.glob(f"{BANK}/archiv/*/*/reku_*")
+    drafts = [archived.with_name("x.csv.abc.tmp"), chain.root / BANK / "ausgang" / "response.csv.abc.tmp"]
+    arriving = chain.root / BANK / "eingang" / "reku.csv.tmp"
+    for file in (*drafts, arriving):
+        file.write_bytes(b"half")
+    apply(chain.engine, clock.now())
+    assert all(file.exists() for file in drafts)
+    _age(2)
+    apply(chain.engine, clock.now())
+    assert not any(file.exists() for file in drafts)
+    assert arriving.exists(), "what arrives is the bank's"
+    assert archived.exists()
+
+
+def test_a_file_that_cannot_be_removed_is_named_and_the_rest_goes(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    chain.put("Nachname1x.txt", b"of nobody")
+    chain.whole_day(1, [person(1)])
+    chain.move(NOON + timedelta(days=31))
+    remove = Places.remove
+
+    def only_some(self: Places, path: str) -> None:
+        if "/fehler/" in path or "/reku_" in path:
+            raise PermissionError(13, "Permission denied")
+        remove(self, path)
+
+    monkeypatch.setattr(Places, "remove", only_some)
+    with caplog.at_level(logging.INFO), pytest.raises(StageError, match="2 things could not be removed") as told:
+        apply(chain.engine, clock.now())
+    assert re.search(r"archiv/2026/11/reku_\d+_\w+\.csv: Permission denied", str(told.value))
+    assert "Nachname1x" not in str(told.value) + caplog.text, "names of unknown files may hold anything"
+    assert "2 outbox files removed" in caplog.text
+    assert "1 delivered rows removed" in caplog.text
+    assert [row.levelname for row in caplog.records].count("WARNING") == 2
+    monkeypatch.setattr(Places, "remove", remove)
+    assert apply(chain.engine, clock.now()) == {"originals": 2}
+
+
+def test_a_step_that_fails_does_not_keep_the_others(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any step, the next run does the rest; an error of the database is told without its values."""
+    chain.whole_day(1, [person(1)])
+    chain.move(NOON + timedelta(days=400))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    done: Counter[str] = Counter()
+    for at in range(len(STEPS)):
+        broken = list(STEPS)
+        broken[at] = killed  # type: ignore[call-overload]
+        monkeypatch.setattr("reku.privacy.retention.STEPS", tuple(broken))
+        with pytest.raises(KeyboardInterrupt):
+            apply(chain.engine, clock.now())
+    monkeypatch.setattr("reku.privacy.retention.STEPS", STEPS)
+    done += apply(chain.engine, clock.now())
+    assert chain.rows(messages) == []
+    assert chain.rows(deliveries) == []
+    assert list(chain.root.glob(f"{BANK}/archiv/*/*/*")) == []
+
+    def fails(engine: sa.Engine, *_: object) -> None:
+        with engine.connect() as connection:
+            connection.execute(sa.text("SELECT CAST('Nachname1x' AS integer)"))
+
+    monkeypatch.setattr("reku.privacy.retention.STEPS", (fails, *STEPS))
+    with pytest.raises(StageError, match="InvalidTextRepresentation") as told:
+        apply(chain.engine, clock.now())
+    assert "Nachname1x" not in str(told.value)
+
+
+def test_names_shared_with_other_rooms() -> None:
+    """Rooms may not use one another; what they agree on is held together here."""
+    assert set(places.ALL) == set(folders.ALL)
+    assert places.DRAFT == folders.DRAFT
+    assert old_files.MAIL_FOLDERS == (bounces.SEEN, bounces.UNCLEAR)
