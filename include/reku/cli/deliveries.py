@@ -199,8 +199,9 @@ def close(
 ) -> None:
     """Close a delivery for good.
 
-    Nothing of it that has not gone out ever will: every open message is withheld with GESTOPPT, which the next response file reports. For mails that turned out to be
-    wrong; `reku stop` only holds them back. A running dispatch has to be stopped first.
+    Nothing of it that has not gone out ever will: every open message is withheld with GESTOPPT, which the next response
+    file reports. For mails that turned out to be wrong; `reku stop` only holds them back. A running dispatch has to be
+    stopped first.
     """
     from reku.mailing.closing import close as close_delivery
 

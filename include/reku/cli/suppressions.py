@@ -147,7 +147,8 @@ def import_list(
 ) -> None:
     """Blacklist all addresses and domains of a file.
 
-    One in each line; empty lines and lines with # are left out. All or nothing: with one line that is neither, nothing is barred, and the lines are named by their numbers.
+    One in each line; empty lines and lines with # are left out. All or nothing: with one line that is neither, nothing
+    is barred, and the lines are named by their numbers.
     """
     from reku.contact.suppressions import bar
 
