@@ -1,17 +1,17 @@
-"""Housekeeping: what is kept for a time only is removed once a day."""
+"""Housekeeping: what is kept for a time only is removed every hour."""
 
 from datetime import timedelta
 
 from airflow.sdk import DAG
 
 from reku.orchestration.factory import DEFAULT_ARGS, START, system_schedule
-from reku.orchestration.system import RemoveOld
+from reku.orchestration.system import HOUSEKEEPING, ApplyRetention, RemoveReports
 
 with DAG(
     "reku_housekeeping",
     dag_display_name="Housekeeping",
-    doc_md=RemoveOld.doc,
-    schedule=system_schedule("30 4 * * *"),
+    doc_md=HOUSEKEEPING,
+    schedule=system_schedule("30 * * * *"),
     start_date=START,
     catchup=False,
     max_active_runs=1,
@@ -20,4 +20,5 @@ with DAG(
     tags=["reku", "kind:system"],
     is_paused_upon_creation=False,
 ):
-    RemoveOld(task_id="remove_old")
+    RemoveReports(task_id="remove_reports")
+    ApplyRetention(task_id="apply_retention")

@@ -173,7 +173,8 @@ def unsubscribe_one(
 ) -> None:
     """Unsubscribe an address for somebody who phoned.
 
-    Or wrote. At once, also within a running dispatch. The core system is told by an ABME of the newest mail to the address.
+    Or wrote. At once, also within a running dispatch. The core system is told by an ABME of the newest mail to the
+    address.
     """
     from reku.contact.suppressions import unsubscribe
 

@@ -89,18 +89,22 @@ is written again with the same bytes, and no event is reported twice.
         return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
 
 
-class RemoveOld(BaseOperator):
-    """Removes what has been kept for its time."""
-
-    doc: ClassVar[str] = """\
+HOUSEKEEPING = """\
 ### Housekeeping
 
-**What it does.** At 04:30 Berlin time it removes delivery reports that were made more than `REKU_KEEP_REPORTS_DAYS` days ago.
+**What it does.** Every hour it removes what has been kept for its time: delivered rows soon after sending, files, rejects, raw
+bounce mails, logs, and in the end whole deliveries. The periods are the settings `REKU_KEEP_…`; docs/privacy.md says what
+is kept where, how long and why. Nothing goes that is still needed.
 
-**Is it safe to clear?** Yes. A removed report can be made again with `reku deliveries report ID`.
+**Is it safe to clear?** Yes, any time.
 
-**When it fails.** The folder that the message names cannot be written to. Allow it and clear the task, or leave it to the next day.
+**When it fails.** The message names what could not be removed; all else is removed. Mend it and clear the task, or leave it
+to the next hour.
 """
+
+
+class RemoveReports(BaseOperator):
+    """Removes delivery reports that have been kept for their time; each can be made again from the tables."""
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
         from reku import clock
@@ -110,3 +114,15 @@ class RemoveOld(BaseOperator):
             removed = remove_old(clock.now())
         self.log.info("%d delivery reports removed", removed)
         return {"reports": removed}
+
+
+class ApplyRetention(BaseOperator):
+    """Removes files and rows whose period is over."""
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from reku import clock
+        from reku.privacy.retention import apply
+        from reku.store.engine import engine
+
+        with plain_errors():
+            return dict(apply(engine(), clock.now()))

@@ -6,7 +6,7 @@ One transaction: either the delivery is LOADED with all its people and messages,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cache
@@ -20,6 +20,7 @@ from reku.catalogue.window import DueWindow, due_window
 from reku.errors import StageError
 from reku.store.bulk import copy_rows
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
+from reku.subscribers.everywhere import bar_here_too
 from reku.subscribers.fill import fill_list
 from reku.subscribers.households import mark_seconds
 
@@ -228,7 +229,9 @@ def _open_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.R
     names = [column.name for column in _DERIVED.columns]
     window = _window(order, now)
     for batch in _batches(connection, delivery.id):
-        copy_rows(connection, _DERIVED, names, _derived(batch, delivery.institute, window))
+        normal = addresses.normalised(row.address for row in batch)
+        copy_rows(connection, _DERIVED, names, _derived(batch, normal, delivery.institute, window))
+        bar_here_too(connection, delivery.institute, set(normal.values()))
     connection.execute(_OPEN_MESSAGES, {"order_id": order.id, "delivery_number": delivery.delivery_number})
 
 
@@ -248,12 +251,12 @@ def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[list[sa.Ro
 
 
 def _derived(
-    rows: list[sa.Row[Any]], institute: str, window: Callable[[date, str], DueWindow]
+    rows: list[sa.Row[Any]], normal: Mapping[str, str], institute: str, window: Callable[[date, str], DueWindow]
 ) -> Iterator[tuple[int, str, bool, datetime, date]]:
     public: dict[str, bool] = {}  # by domain, which alone decides for a valid address
     for row in rows:
         due = window(row.occasion_date, row.valid_until or "")
-        hmac = addresses.address_hmac(institute, row.address)
+        hmac = addresses.keyed(institute, normal[row.address])
         domain = row.address.rpartition("@")[2].lower()
         if domain not in public:
             public[domain] = addresses.is_public(row.address)
