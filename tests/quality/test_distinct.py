@@ -69,11 +69,17 @@ def test_a_rule_holds_for_the_rows_it_holds_for_one_by_one(rows: list[tuple[str,
     assert found == [row[0] in ("", "a", "A") for row in cells]
     found = holds(_rule(checks.Pattern(regex=r"\d")), fields[:1], EXPECTED).tolist()
     assert found == [row[0] in ("", "٢", "4") for row in cells]
-    when = {"g": ("a", "A"), "h": ("4",)}
-    found = holds(_rule(checks.Required(when=when)), fields, EXPECTED).tolist()
-    assert found == [bool(f) or not (g in ("a", "A") and h == "4") for f, g, h in cells]
     found = holds(_rule(checks.MediumChoice()), fields[:1], EXPECTED).tolist()
     assert found == [row[0] == "A" for row in cells]
+
+
+_FEW = st.sampled_from(["", " ", "a", "b", "c"])
+
+
+@given(st.lists(st.tuples(_FEW, _FEW, _FEW), min_size=10, max_size=40))
+def test_a_rule_for_several_fields_holds_for_each_combination_of_their_values(rows: list[tuple[str, str, str]]) -> None:
+    found = holds(_rule(checks.Required(when={"g": ("a", "b"), "h": ("c",)})), _fields(rows), EXPECTED).tolist()
+    assert found == [bool(f.strip()) or not (g in ("a", "b") and h == "c") for f, g, h in rows]
 
 
 def test_a_field_that_the_file_does_not_have_is_empty_everywhere() -> None:

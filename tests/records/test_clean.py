@@ -11,7 +11,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reku.records import Contract, Fault, FileRefused, Head, RecordFile, clean, contracts, read, reader, write
+from reku.records import (
+    Contract,
+    Fault,
+    FileRefused,
+    Head,
+    RecordFile,
+    clean,
+    contracts,
+    parsing,
+    read,
+    reader,
+    write,
+)
 from reku.records.columns import Columns
 
 ENCODINGS = ("utf-8", "iso-8859-15", "cp1252")
@@ -103,8 +115,23 @@ def test_a_damaged_file_gets_the_same_answer(rows: list[list[str]], encoding: st
     removed = data.draw(st.integers(0, 2))
     lines[line] = lines[line][:place] + data.draw(_ODD) + lines[line][place + removed :]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "LONGEST_LINE", 200)
+        for module in (reader, parsing):
+            patch.setattr(module, "LONGEST_LINE", 200)
         _same(_sealed(lines), encoding)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_oddity_in_every_place_gets_the_same_answer(encoding: str) -> None:
+    lines = write(reku(), HEAD, COLUMNS, [["x", "", *"y" * (len(COLUMNS) - 3), "ü"]] * 2, encoding=encoding)
+    head, names, first, second, _ = lines.splitlines(keepends=True)
+    oddities = [*_CONTROL, *_FRAME, b'"a"', b'"a"b', b'"a', b'a"b"', b"\x81", b"\xff", b"\xc3\xbc", b"a" * 201]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (reader, parsing):
+            patch.setattr(module, "LONGEST_LINE", 200)
+        for odd in oddities:
+            for place in (0, 1, 2, 3, first.index(b";;") + 1, len(first) - 3, len(first) - 2, len(first)):
+                body = head + names + first[:place] + odd + first[place:] + second
+                _same(body + b"N;2;%s\r\n" % hashlib.sha256(body).hexdigest().encode(), encoding)
 
 
 @given(_ROWS, st.integers(0), st.binary(max_size=3), st.integers(0, 3))
