@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
 
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from email_validator.rfc_constants import DOT_ATOM_TEXT, LOCAL_PART_MAX_LENGTH
@@ -38,20 +38,18 @@ def normalised(addresses: Iterable[str]) -> dict[str, str]:
     pattern needs no further look. Every other address takes the whole way.
     """
     found: dict[str, str] = {}
-    domains: dict[str, str | None] = {}
     for address in addresses:
         local, _, domain = address.strip().partition("@")
-        if len(local) <= LOCAL_PART_MAX_LENGTH and DOT_ATOM_TEXT.match(local):
-            if domain not in domains:
-                domains[domain] = _ascii_domain(domain)
-            if (host := domains[domain]) is not None:
-                found[address] = f"{local}@{host}".lower()
-                continue
+        plain = len(local) <= LOCAL_PART_MAX_LENGTH and DOT_ATOM_TEXT.match(local)
+        if plain and (host := _ascii_domain(domain)) is not None:
+            found[address] = f"{local}@{host}".lower()
+            continue
         with suppress(ValueError):
             found[address] = normalise(address)
     return found
 
 
+@lru_cache(maxsize=10_000)
 def _ascii_domain(domain: str) -> str | None:
     """The domain's A-label form; None if it is invalid, or so long that it depends on the local part's length."""
     try:
@@ -89,4 +87,4 @@ def address_hmac(institute: str, address: str) -> str:
 def keyed(institute: str, normalised: str) -> str:
     """HMAC of an already normalised address, see `address_hmac`."""
     key = required("secret_key").encode()
-    return hmac.new(key, f"{institute}|{normalised}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, f"{institute}|{normalised}".encode(), "sha256").hex()

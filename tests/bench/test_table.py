@@ -19,6 +19,12 @@ def test_measuring_a_stage_again_replaces_its_rows_and_leaves_the_others(tmp_pat
     assert rows[2:] == [["| dispatch", "x", "y", "0.7"], ["| parse", "x", "y", "0.6"]]
 
 
+def test_a_figure_without_a_limit_shows_none(tmp_path: Path) -> None:
+    page = tmp_path / "benchmarks.md"
+    table.write([_figure("upsert", 0.6) | {"at_least": None}], page)
+    assert "| upsert | x | y | 0.6 | – | 5 | 10 |" in page.read_text(encoding="utf-8")
+
+
 def test_the_page_in_docs_is_written_by_this_table() -> None:
     head, *_ = table.PAGE.read_text(encoding="utf-8").partition("| stage")
     assert head == table._HEAD

@@ -17,7 +17,7 @@ from reku import settings as settings_module
 from reku.bench.noting_sink import running
 from reku.feedback.export import export
 from reku.intake.intake import take_in_all
-from reku.intake.receipts import receipt_for_rejects
+from reku.intake.rejected import receipt_for_rejects
 from reku.mailing.dispatch import dispatch
 from reku.quality.gate import validate
 from reku.records import Head, contracts, read, write

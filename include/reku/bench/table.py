@@ -43,5 +43,10 @@ def _rows(page: Path) -> list[str]:
 
 
 def _row(figure: Mapping[str, Any], where: str) -> str:
-    values = (figure[name] if isinstance(figure[name], str) else json.dumps(figure[name]) for name in _COLUMNS)
-    return "| " + " | ".join((*values, where)) + " |"
+    return "| " + " | ".join((*(_shown(figure[name]) for name in _COLUMNS), where)) + " |"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value)

@@ -22,6 +22,7 @@ class Stage(StrEnum):
     RENDER = "render"
     HANDOVER = "handover"
     DISPATCH = "dispatch"
+    UPSERT = "upsert"
 
 
 KILL = "kill"
@@ -33,8 +34,8 @@ def bench(
         str,
         typer.Argument(
             metavar="[STAGE]",
-            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`; none: all of them. "
-            "`kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
+            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`; none: all "
+            "of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
             show_default=False,
         ),
     ] = "",
@@ -70,7 +71,7 @@ def bench(
 
 
 def _measure(stage: Stage) -> Callable[[int], Figures]:
-    from reku.bench import dispatch, gate, handover, parse, read, render
+    from reku.bench import dispatch, gate, handover, parse, read, render, upsert
 
     measures: dict[Stage, Callable[[int], Figures]] = {
         Stage.PARSE: lambda rounds: [parse.measure(rounds)],
@@ -79,6 +80,7 @@ def _measure(stage: Stage) -> Callable[[int], Figures]:
         Stage.RENDER: lambda rounds: [render.measure(rounds)],
         Stage.HANDOVER: lambda rounds: [handover.measure(rounds), *handover.peers(rounds)],
         Stage.DISPATCH: dispatch.measure,
+        Stage.UPSERT: upsert.measure,
     }
     return measures[stage]
 

@@ -155,4 +155,5 @@ def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
 def _take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
     """Take in hand those that are still open: somebody may have ended one since it was looked at."""
     rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment})
-    return sorted(Claimed(*row)._replace(fields=row.fields | {"Referenz": row.reference}) for row in rows)
+    claimed = (Claimed(*row) for row in rows)
+    return sorted(one._replace(fields=one.fields | {"Referenz": one.reference}) for one in claimed)

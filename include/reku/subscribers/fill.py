@@ -20,11 +20,16 @@ from reku.store.bulk import copy_rows
 
 _BATCH = 5_000
 
+_TWICE = sa.text("""
+    SELECT person_number FROM reku.delivery_rows WHERE delivery_id = :delivery_id
+    GROUP BY person_number HAVING count(*) > 1
+""")
+
 _OUTDONE = sa.text("""
     SELECT id
     FROM (
         SELECT id, lead(id) OVER (PARTITION BY person_number ORDER BY line) AS next
-        FROM reku.delivery_rows WHERE delivery_id = :delivery_id
+        FROM reku.delivery_rows WHERE delivery_id = :delivery_id AND person_number = ANY(:twice)
     ) AS rows_of_a_person
     WHERE next IS NOT NULL
 """)
@@ -47,32 +52,32 @@ _CATCH_UP = sa.text("""
 """)
 """Of the people whom later deliveries brought without a change, write down that they did."""
 
-# The statistics are from before the delivery, and planned by them a join might look through the whole list for each
-# row; LATERAL with OFFSET 0 is always a look-up by the key. As a table of its own, because people who are just being
-# added would otherwise be looked through as well.
-_NEWS = sa.text("""
-    CREATE TEMPORARY TABLE news ON COMMIT DROP AS
-    SELECT brought.id, known.address AS known_address, known.fields AS known_fields
-    FROM reku.delivery_rows AS brought LEFT JOIN LATERAL (
-        SELECT address, fields, delivery_number FROM reku.subscribers
-        WHERE list_id = :list_id AND person_number = brought.person_number OFFSET 0
-    ) AS known ON true
-    WHERE brought.delivery_id = :delivery_id AND brought.id <> ALL(CAST(:outdone AS bigint[])) AND (
-        known.delivery_number IS NULL OR known.delivery_number <= :delivery_number AND (
-            known.address <> brought.address OR known.fields <> brought.fields
-        )
-    )
+_WHOLE = sa.text("""
+    SELECT set_config('enable_nestloop', 'off', true), set_config('enable_mergejoin', 'off', true),
+        set_config('work_mem', '64MB', true)
 """)
-"""Rows whose person is not on the list yet, or of whom they say something else than what is stored.
+"""A whole delivery meets a whole list, which is work for a hash join.
 
-Something else is also an empty value where another is stored.
+Left to itself PostgreSQL plans by statistics from before the delivery, and may look through the list for each row,
+those included that are just being added.
 """
 
-_DIFFERENT = sa.text("""
-    SELECT brought.person_number, brought.address, brought.fields, news.known_address, news.known_fields
-    FROM news JOIN reku.delivery_rows AS brought USING (id)
-    WHERE news.known_address IS NOT NULL
+_AS_BEFORE = sa.text("""
+    SELECT set_config('enable_nestloop', NULL, true), set_config('enable_mergejoin', NULL, true),
+        set_config('work_mem', NULL, true)
 """)
+
+# Bytes are compared, not values: JSONB takes a multiple of the time for the same answer.
+_DIFFERENT = sa.text("""
+    SELECT brought.person_number, brought.address, brought.fields,
+        known.address AS known_address, known.fields AS known_fields
+    FROM reku.delivery_rows AS brought JOIN reku.subscribers AS known
+        ON known.list_id = :list_id AND known.person_number = brought.person_number
+    WHERE brought.delivery_id = :delivery_id AND brought.id <> ALL(CAST(:outdone AS bigint[]))
+        AND known.delivery_number <= :delivery_number
+        AND record_image_ne(ROW(known.address, known.fields), ROW(brought.address, brought.fields))
+""")
+"""People of the list of whom the delivery says something else, be it an empty value where another is stored."""
 
 _CHANGES = sa.Table(
     "changes",
@@ -97,8 +102,11 @@ _CHANGE = sa.text("""
 _ADD = sa.text("""
     INSERT INTO reku.subscribers (institute, list_id, person_number, address, fields, delivery_number, updated_at)
     SELECT institute, :list_id, person_number, address, fields, :delivery_number, :now
-    FROM news JOIN reku.delivery_rows AS brought USING (id)
-    WHERE news.known_address IS NULL
+    FROM reku.delivery_rows AS brought
+    WHERE delivery_id = :delivery_id AND id <> ALL(CAST(:outdone AS bigint[])) AND NOT EXISTS (
+        SELECT FROM reku.subscribers AS known
+        WHERE known.list_id = :list_id AND known.person_number = brought.person_number
+    )
 """)
 
 
@@ -109,22 +117,27 @@ def fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, no
     last one that brought a person changes it. An empty value leaves a stored one alone, unless the institute lists the
     field in `overwrite_empty`. The caller has locked the list: nobody else fills it meanwhile.
     """
-    outdone = list(connection.scalars(_OUTDONE, {"delivery_id": delivery.id}))
+    connection.execute(_WHOLE)
     given = {
         "institute": delivery.institute,
         "order_id": delivery.order_id,
         "list_id": list_id,
         "delivery_id": delivery.id,
         "delivery_number": delivery.delivery_number,
-        "outdone": outdone,
+        "outdone": _outdone(connection, delivery.id),
         "now": now,
     }
     if later := list(connection.scalars(_LATER, given)):
         connection.execute(_CATCH_UP, given | {"later": later})
-    connection.execute(_NEWS, given)
-    connection.execute(sa.text("ANALYZE news"))
     changed = _change(connection, given)
-    return changed + connection.execute(_ADD, given).rowcount
+    added = connection.execute(_ADD, given).rowcount
+    connection.execute(_AS_BEFORE)
+    return changed + added
+
+
+def _outdone(connection: sa.Connection, delivery_id: int) -> list[int]:
+    twice = list(connection.scalars(_TWICE, {"delivery_id": delivery_id}))
+    return list(connection.scalars(_OUTDONE, {"delivery_id": delivery_id, "twice": twice})) if twice else []
 
 
 def _change(connection: sa.Connection, given: Mapping[str, Any]) -> int:
@@ -133,7 +146,7 @@ def _change(connection: sa.Connection, given: Mapping[str, Any]) -> int:
     _CHANGES.create(connection)
     names = [column.name for column in _CHANGES.columns]
     written = 0
-    with connection.execute(_DIFFERENT, execution_options={"yield_per": _BATCH}) as different:
+    with connection.execute(_DIFFERENT, given, execution_options={"yield_per": _BATCH}) as different:
         for batch in different.partitions():
             written += copy_rows(connection, _CHANGES, names, _merged(batch, overwrite_empty))
     connection.execute(_CHANGE, given)
@@ -144,6 +157,5 @@ def _merged(rows: Iterable[sa.Row[Any]], overwrite_empty: Collection[str]) -> It
     """What is to be stored of each person; those of whom nothing changes after all are left out."""
     for row in rows:
         told = {name: value for name, value in row.fields.items() if value or name in overwrite_empty}
-        is_new = any(row.known_fields.get(name) != value for name, value in told.items())
-        if is_new or row.address != row.known_address:
+        if row.address != row.known_address or not told.items() <= row.known_fields.items():
             yield row.person_number, row.address, msgspec.json.encode(row.known_fields | told).decode()

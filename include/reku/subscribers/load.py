@@ -6,60 +6,21 @@ One transaction: either the delivery is LOADED with all its people and messages,
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
-from functools import cache
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from reku import addresses, clock
-from reku.catalogue import Occasion, institutes, occasions
-from reku.catalogue.window import DueWindow, due_window
+from reku import clock
+from reku.catalogue import institutes
 from reku.errors import StageError
-from reku.store.bulk import copy_rows
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
-from reku.subscribers.everywhere import bar_here_too
 from reku.subscribers.fill import fill_list
 from reku.subscribers.households import mark_seconds
+from reku.subscribers.opening import open_messages
 
 logger = logging.getLogger(__name__)
-
-PLAY_OUT = time(9)
-"""Berlin time at which mails become due where no campaign names one; `dispatch` complains about such a campaign."""
-
-_OPEN_MESSAGES = sa.text("""
-    INSERT INTO reku.messages
-        (institute, order_id, delivery_id, delivery_number, row_id, reference, person_number, address_hmac,
-         occasion_date, consent, mailable, tracking, due_at, last_day)
-    SELECT
-        accepted.institute, :order_id, accepted.delivery_id, :delivery_number, accepted.id, accepted.reference,
-        accepted.person_number, derived.address_hmac, accepted.occasion_date,
-        coalesce(accepted.fields ->> 'Einwilligung_EMail' = 'J', false), derived.mailable,
-        coalesce(accepted.fields ->> 'Tracking_Einwilligung' = 'J', false), derived.due_at, derived.last_day
-    FROM derived JOIN reku.delivery_rows AS accepted ON accepted.id = derived.row_id
-    WHERE accepted.reference NOT IN (
-        SELECT known.reference
-        FROM reku.deliveries AS other JOIN reku.messages AS known ON known.delivery_id = other.id
-        WHERE other.order_id = :order_id AND other.delivery_number = :delivery_number
-    )
-    ORDER BY accepted.line
-""")
-"""A row whose Referenz the ledger knows already under this order and number is left out, which stops the load."""
-
-_DERIVED = sa.Table(
-    "derived",
-    sa.MetaData(),
-    sa.Column("row_id", sa.BigInteger, primary_key=True),
-    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
-    sa.Column("mailable", sa.Boolean, nullable=False),
-    sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
-    sa.Column("last_day", sa.Date, nullable=False),
-    prefixes=["TEMPORARY"],
-    postgresql_on_commit="DROP",
-)
-"""What SQL cannot work out about a row of the delivery."""
 
 
 @dataclass(frozen=True)
@@ -142,8 +103,7 @@ def lock_order(connection: sa.Connection, delivery_id: int) -> None:
 
 def _open_all(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> int:
     """Open one message per accepted row and return how many; raises StageError if it could not be all of them."""
-    _open_messages(connection, delivery, order, now)
-    opened = _message_count(connection, delivery.id)
+    opened = open_messages(connection, delivery, order, now)
     if opened != delivery.accepted:
         raise StageError(
             f"Delivery {delivery.id} has {delivery.accepted} accepted rows but {opened} messages: rows with the"
@@ -222,75 +182,6 @@ def _locked_list(connection: sa.Connection, order: sa.Row[Any], delivery: sa.Row
     if found.created_at is None:
         connection.execute(sa.update(lists).where(lists.c.id == found.id).values(created_at=clock.now()))
     return int(found.id)
-
-
-def _open_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> None:
-    _DERIVED.create(connection)
-    names = [column.name for column in _DERIVED.columns]
-    window = _window(order, now)
-    for batch in _batches(connection, delivery.id):
-        normal = addresses.normalised(row.address for row in batch)
-        copy_rows(connection, _DERIVED, names, _derived(batch, normal, delivery.institute, window))
-        bar_here_too(connection, delivery.institute, set(normal.values()))
-    connection.execute(_OPEN_MESSAGES, {"order_id": order.id, "delivery_number": delivery.delivery_number})
-
-
-def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[list[sa.Row[Any]]]:
-    """The delivery's rows in the order of their ids, 10,000 at a time: a delivery of any size fits into memory."""
-    last = 0
-    valid_until = delivery_rows.c.fields["Gueltig_bis"].astext.label("valid_until")
-    query = (
-        sa.select(delivery_rows.c.id, delivery_rows.c.address, delivery_rows.c.occasion_date, valid_until)
-        .where(delivery_rows.c.delivery_id == delivery_id)
-        .order_by(delivery_rows.c.id)
-        .limit(10_000)
-    )
-    while batch := list(connection.execute(query.where(delivery_rows.c.id > last))):
-        yield batch
-        last = batch[-1].id
-
-
-def _derived(
-    rows: list[sa.Row[Any]], normal: Mapping[str, str], institute: str, window: Callable[[date, str], DueWindow]
-) -> Iterator[tuple[int, str, bool, datetime, date]]:
-    public: dict[str, bool] = {}  # by domain, which alone decides for a valid address
-    for row in rows:
-        due = window(row.occasion_date, row.valid_until or "")
-        hmac = addresses.keyed(institute, normal[row.address])
-        domain = row.address.rpartition("@")[2].lower()
-        if domain not in public:
-            public[domain] = addresses.is_public(row.address)
-        yield row.id, hmac, public[domain], due.due_at, due.last_day
-
-
-def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, str], DueWindow]:
-    """When a message is due by its Anlass_Datum and its own Gueltig_bis (TT.MM.JJJJ or empty)."""
-    occasion = _occasion(order)
-    institute = institutes().get(order.institute)
-    campaign = None if institute is None else institute.campaign(order.order_number)
-    play_out = PLAY_OUT if campaign is None or campaign.play_out_time is None else campaign.play_out_time
-    weekdays = None if campaign is None else campaign.permitted_weekdays
-    first, last = occasion.window.first_day, occasion.window.last_day
-
-    @cache
-    def window(occasion_date: date, valid_until: str) -> DueWindow:
-        end = last
-        if valid_until.strip():
-            own = datetime.strptime(valid_until, "%d.%m.%Y").date()  # noqa: DTZ007 # a day has no zone
-            end = min(last, (own - occasion_date).days)
-        return due_window(occasion_date, first, end, play_out, weekdays, now)
-
-    return window
-
-
-def _occasion(order: sa.Row[Any]) -> Occasion:
-    known = occasions()
-    if order.occasion not in known:
-        raise StageError(
-            f"Order {order.order_number} of institute {order.institute} is for the occasion {order.occasion}, which has"
-            f" no file. Add include/occasions/{order.occasion}.yaml, then clear the task."
-        )
-    return known[order.occasion]
 
 
 def _message_count(connection: sa.Connection, delivery_id: int) -> int:
