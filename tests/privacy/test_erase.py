@@ -295,7 +295,7 @@ def test_a_refused_original_is_cut_too_and_cannot_be_retried(chain: Chain) -> No
     assert refused.state == "REFUSED"
     found = look_up(chain.engine, BANK, NUMBER)
     assert len(found.tables["rejects"]) == 1
-    assert {one.kept.folder for one in found.files} == {"archiv", "ausgang"}, "receipts are found by the Referenz"
+    assert {one.kept.folder for one in found.files} == {"fehler", "ausgang"}, "receipts are found by the Referenz"
     _erase(chain)
     assert places_with(chain, OWN) == []
     with pytest.raises(StageError, match="no longer what arrived"):
