@@ -316,7 +316,8 @@ def test_what_is_over_by_itself(chain: Chain) -> None:
     assert [row.day for row in chain.rows(appointments)] == [clock.today()]
 
 
-def test_mails_and_journals_and_logs(chain: Chain, tmp_path: Path) -> None:
+def test_mails_and_journals_and_logs(chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AIRFLOW__LOGGING__BASE_LOG_FOLDER", raising=False)  # other tests have an Airflow of their own
     chain.whole_day(1, [person(1)])
     delivery, journal = chain.rows(deliveries)[0].id, settings().journals()
     journal.mkdir(exist_ok=True)
