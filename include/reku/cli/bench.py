@@ -20,6 +20,7 @@ class Stage(StrEnum):
     RENDER = "render"
     HANDOVER = "handover"
     DISPATCH = "dispatch"
+    CONTACT = "contact"
 
 
 KILL = "kill"
@@ -31,8 +32,8 @@ def bench(
         str,
         typer.Argument(
             metavar="[STAGE]",
-            help="`parse`, `render`, `handover`, `dispatch`; none: all of them. `kill`: no race, but dispatchers "
-            "killed with SIGKILL, and what became of every mail.",
+            help="`parse`, `render`, `handover`, `dispatch`, `contact`; none: all of them. `kill`: no race, but "
+            "dispatchers killed with SIGKILL, and what became of every mail.",
             show_default=False,
         ),
     ] = "",
@@ -68,13 +69,14 @@ def bench(
 
 
 def _measure(stage: Stage) -> Callable[[int], Figures]:
-    from reku.bench import dispatch, handover, parse, render
+    from reku.bench import contact, dispatch, handover, parse, render
 
     measures: dict[Stage, Callable[[int], Figures]] = {
         Stage.PARSE: lambda rounds: [parse.measure(rounds)],
         Stage.RENDER: lambda rounds: [render.measure(rounds)],
         Stage.HANDOVER: lambda rounds: [handover.measure(rounds), *handover.peers(rounds)],
         Stage.DISPATCH: dispatch.measure,
+        Stage.CONTACT: lambda rounds: [contact.measure(rounds)],
     }
     return measures[stage]
 
