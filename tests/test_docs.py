@@ -11,8 +11,10 @@ from typing import Any, get_args
 
 import pytest
 import typer
+import yaml
 
 from reku.catalogue import occasions
+from reku.catalogue.contact import ContactRules
 from reku.cli import app
 from reku.contact.reasons import Reason
 from reku.orchestration import handbook
@@ -23,7 +25,9 @@ from tests.conftest import PROJECT
 
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md"), *(PROJECT / "plugins").glob("*.md")])
 TEXTS = {str(page.relative_to(PROJECT)): page.read_text(encoding="utf-8") for page in PAGES}
-README, ARCHITECTURE, OPERATIONS = (TEXTS[name] for name in ("README.md", "docs/architecture.md", "docs/operations.md"))
+README, ARCHITECTURE, OPERATIONS, CONTACT = (
+    TEXTS[name] for name in ("README.md", "docs/architecture.md", "docs/operations.md", "docs/contact.md")
+)
 SOURCES = sorted((PROJECT / "include" / "reku").rglob("*.py"))
 
 _LINK = re.compile(r"\[[^\]\n]*\]\(([^)\s]+)\)")
@@ -88,6 +92,12 @@ def _rows(page: str, heading: str) -> dict[str, list[str]]:
         if line.startswith("| `"):
             rows[_INLINE.findall(cells[0])[0]] = [word for cell in cells[1:] for word in _INLINE.findall(cell)]
     return rows
+
+
+def _told(page: str, heading: str) -> dict[str, str]:
+    """First code word of each table row below a heading → the text of the second cell."""
+    section = page.partition(f"\n{heading}\n")[2].split("\n## ")[0]
+    return dict(re.findall(r"^\| `([^`]+)` \| (.*) \|$", section, re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -160,8 +170,22 @@ def test_architecture_names_every_table_and_state() -> None:
     ]
     for heading, words in vocabularies:
         assert set(_rows(ARCHITECTURE, heading)) == set(words), heading
-    message = list(_rows(ARCHITECTURE, "## The life of a message"))
-    assert message == [*MessageState, *Reason], "states, then reasons in their order of precedence"
+    assert list(_rows(ARCHITECTURE, "## The life of a message")) == list(MessageState)
+
+
+def test_contact_page_has_every_reason_and_every_rule_in_the_words_of_the_code() -> None:
+    """Reasons in their order of precedence."""
+    assert _told(CONTACT, "## Reasons") == {reason.value: reason.meaning for reason in Reason}
+    assert list(_told(CONTACT, "## Reasons")) == list(Reason)
+    fields = ContactRules.model_fields
+    assert _told(CONTACT, "## A bank's rules") == {name: field.description for name, field in fields.items()}
+
+
+def test_the_example_on_the_contact_page_is_valid_and_names_every_rule() -> None:
+    (example,) = (block for block in _BLOCK.findall(CONTACT) if block.startswith("contact:"))
+    rules = yaml.safe_load(example)["contact"]
+    assert list(rules) == list(ContactRules.model_fields)
+    ContactRules.model_validate(rules)
 
 
 def test_every_task_that_may_be_red_is_explained() -> None:

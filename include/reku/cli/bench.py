@@ -23,6 +23,7 @@ class Stage(StrEnum):
     HANDOVER = "handover"
     DISPATCH = "dispatch"
     UPSERT = "upsert"
+    CONTACT = "contact"
 
 
 KILL = "kill"
@@ -34,7 +35,7 @@ def bench(
         str,
         typer.Argument(
             metavar="[STAGE]",
-            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`; none: all "
+            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`; none: all "
             "of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
             show_default=False,
         ),
@@ -71,7 +72,7 @@ def bench(
 
 
 def _measure(stage: Stage) -> Callable[[int], Figures]:
-    from reku.bench import dispatch, gate, handover, parse, read, render, upsert
+    from reku.bench import contact, dispatch, gate, handover, parse, read, render, upsert
 
     measures: dict[Stage, Callable[[int], Figures]] = {
         Stage.PARSE: lambda rounds: [parse.measure(rounds)],
@@ -81,6 +82,7 @@ def _measure(stage: Stage) -> Callable[[int], Figures]:
         Stage.HANDOVER: lambda rounds: [handover.measure(rounds), *handover.peers(rounds)],
         Stage.DISPATCH: dispatch.measure,
         Stage.UPSERT: upsert.measure,
+        Stage.CONTACT: lambda rounds: [contact.measure(rounds)],
     }
     return measures[stage]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from reku.addresses import normalised
-from reku.catalogue.contact import Comparison, ContactRules, Flags
+from reku.catalogue.contact import Comparison, Flags
 from reku.contact import statement
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason, in_order
@@ -25,22 +26,20 @@ Found = dict[int, set[str]]
 """Message → names of what speaks against it."""
 
 
-def reasons(connection: sa.Connection, policy: Policy, ids: Sequence[int], day: date) -> Against:
+def reasons(connection: sa.Connection, policy: Policy, ids: Collection[int], day: date) -> Against:
     """Everything that speaks against messages `ids` of one bank on that Berlin day.
 
     Runs in the caller's transaction, so that nothing comes between the decision and the claim. The one thing it
     cannot see, a second row for the same person in the same batch, is caught by the ledger's unique indexes.
     """
-    if not ids:
-        return {}
-    found = _own_reasons(connection, policy, ids, day)
-    if policy.rules.blocking_days:
-        met = contests(connection, policy, ids)
-        rivals = {one.id for contest in met for one in contest} - set(ids)
-        barred = found.keys() | _own_reasons(connection, policy, sorted(rivals), day).keys()
-        for id_ in kept_back(met, barred) - rivals:
+    found, contested = _own_reasons(connection, policy, ids, day)
+    if contested:
+        met = contests(connection, policy, contested)
+        others = {one.id for contest in met for one in contest} - set(ids)
+        barred = found.keys() | _own_reasons(connection, policy, others, day)[0].keys()
+        for id_ in kept_back(met, barred).intersection(contested):
             found.setdefault(id_, set()).add(Reason.ANDERE_KAMPAGNE.value)
-    return {id_: in_order(names) for id_, names in found.items()}
+    return {id_: in_order(frozenset(names)) for id_, names in found.items()}
 
 
 def barred_among(connection: sa.Connection, policy: Policy, ids: Collection[int]) -> set[int]:
@@ -48,19 +47,17 @@ def barred_among(connection: sa.Connection, policy: Policy, ids: Collection[int]
     return set(_found(connection, policy, statement.BARRED, ids, date.min))
 
 
-def _own_reasons(connection: sa.Connection, policy: Policy, ids: Collection[int], day: date) -> Found:
-    """What speaks against each message by itself, whoever else is about to write to the person."""
+def _own_reasons(connection: sa.Connection, policy: Policy, ids: Collection[int], day: date) -> tuple[Found, set[int]]:
+    """What speaks against each message by itself, and which messages somebody else's may have to go before."""
     rules = policy.rules
-    asked = statement.decisive(
-        contacts=bool(rules.blocking_days),
-        cap=rules.at_most is not None,
-        appointments=rules.appointment_days is not None,
-    )
-    return _found(connection, policy, asked, ids, day)
+    asked = statement.decisive(contacts=bool(rules.blocking_days), appointments=rules.appointment_days is not None)
+    found = _found(connection, policy, asked, ids, day)
+    contested = _take(found, statement.CONTESTED)
+    return {id_: names for id_, names in found.items() if names}, contested
 
 
 def _found(connection: sa.Connection, policy: Policy, asked: sa.TextClause, ids: Collection[int], day: date) -> Found:
-    """What a statement of this room finds, its questions answered."""
+    """What a statement of this room finds; what it could only ask about addresses is answered."""
     if not ids:
         return {}
     found = {row.id: set(row.reasons) for row in connection.execute(asked, _parameters(policy, ids, day))}
@@ -68,13 +65,18 @@ def _found(connection: sa.Connection, policy: Policy, asked: sa.TextClause, ids:
         (statement.BOUNCED, _retained, Reason.ZURUECKGEHALTEN),
         (statement.FOREIGN, _in_barred_domain, Reason.BLACKLIST),
     ):
-        about = [id_ for id_, names in found.items() if question in names]
-        confirmed = holds(connection, policy.institute, about) if about else set()
-        for id_ in about:
-            found[id_].discard(question)
-            if id_ in confirmed:
-                found[id_].add(reason.value)
+        about = _take(found, question)
+        for id_ in holds(connection, policy.institute, about) if about else ():
+            found[id_].add(reason.value)
     return {id_: names for id_, names in found.items() if names}
+
+
+def _take(found: Found, question: str) -> set[int]:
+    """Take a question out of what was found; returns the messages that it is about."""
+    about = {id_ for id_, names in found.items() if question in names}
+    for id_ in about:
+        found[id_].remove(question)
+    return about
 
 
 def _retained(connection: sa.Connection, institute: str, ids: Collection[int]) -> set[int]:
@@ -108,31 +110,21 @@ def _one_of(ids: Collection[int]) -> sa.ColumnElement[bool]:
 
 def _parameters(policy: Policy, ids: Collection[int], day: date) -> dict[str, Any]:
     rules = policy.rules
-    estate, refusal = _pairs(rules.estate), _pairs(rules.refusal)
     return {
         "ids": list(ids),
         "day": day,
         "everywhere": statement.EVERY_INSTITUTE,
         "every_order": rules.unsubscribes is Comparison.GLOBAL,
         "active": list(rules.blocking_days),
-        "estate_fields": estate[0],
-        "estate_values": estate[1],
-        "refusal_fields": refusal[0],
-        "refusal_values": refusal[1],
+        "estate": _pairs(rules.estate),
+        "refusal": _pairs(rules.refusal),
+        "cap_contacts": rules.at_most and rules.at_most.contacts,
+        "cap_days": rules.at_most and rules.at_most.days,
+        "appointment_days": rules.appointment_days,
         **policy.campaign_arrays(),
-        **_limits(rules),
     }
 
 
-def _limits(rules: ContactRules) -> dict[str, int]:
-    limits: dict[str, int] = {}
-    if rules.at_most is not None:
-        limits |= {"cap_contacts": rules.at_most.contacts, "cap_days": rules.at_most.days}
-    if rules.appointment_days is not None:
-        limits |= {"appointment_days": rules.appointment_days}
-    return limits
-
-
-def _pairs(flags: Flags) -> tuple[list[str], list[str]]:
-    pairs = [(field, value) for field, values in flags.items() for value in values]
-    return [field for field, _ in pairs], [value for _, value in pairs]
+def _pairs(flags: Flags) -> list[str]:
+    """Each field with each of its values, as JSON that the fields of a row may contain."""
+    return [json.dumps({name: value}) for name, values in flags.items() for value in values]

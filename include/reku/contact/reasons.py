@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 
 from reku.store.tables import ResponseKind
 
@@ -53,6 +54,7 @@ class Reason(StrEnum):
         return "" if self is Reason.ZURUECKGEHALTEN else self.value
 
 
-def in_order(found: set[str]) -> tuple[Reason, ...]:
+@cache
+def in_order(found: frozenset[str]) -> tuple[Reason, ...]:
     """Reasons by their names, in the order of precedence."""
     return tuple(reason for reason in Reason if reason.value in found)

@@ -57,7 +57,7 @@ _CONTESTED = sa.text("""
 """)
 
 
-def contests(connection: sa.Connection, policy: Policy, ids: Sequence[int]) -> list[list[Rival]]:
+def contests(connection: sa.Connection, policy: Policy, ids: Collection[int]) -> list[list[Rival]]:
     """The open messages of several orders with active media that are due to one person on one Berlin day.
 
     One list for each such person (of messages `ids`) and day, the most important message first. What cannot be sent
