@@ -13,6 +13,7 @@ from reku.contact.decide import barred_among
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.contact.statement import EVERY_INSTITUTE
+from reku.contact.suppressions import bar
 from reku.mailing import ledger
 from reku.store.tables import (
     MessageState,
@@ -198,6 +199,9 @@ def test_cap(bank: Bank, rules: Rules) -> None:
         for day in days:
             bank.contact(day, ago(1), person=person)
     assert each(bank, len(cases)) == [expected for _, expected in cases]
+    bank.contact(ago(7), DAY, person=9)  # too long ago to be counted, though it still blocks
+    bank.contact(ago(1), ago(1), person=9)
+    assert bank.reasons(bank.message(person=9)) == BLOCKED
 
 
 def test_cap_counts_deliveries_and_contacts_by_other_ways(bank: Bank, rules: Rules) -> None:
@@ -329,6 +333,14 @@ def test_barred_domains(bank: Bank, rules: Rules) -> None:
     with bank.engine.connect() as connection:
         asked = barred_among(connection, policy_of(bank.blz), list(ids))
     assert {ids[id_] for id_ in asked} == {to for to, bars in spelt.items() if bars}, "in a running dispatch as well"
+
+
+def test_a_domain_that_a_person_bars_is_barred_in_every_spelling(bank: Bank, rules: Rules) -> None:
+    rules()
+    assert bar(bank.engine, bank.blz, ["straße.example", "@MÜLLER.example"], actor="anna", note="") == 2
+    spelt = ["person@straße.example", "person@müller.example", "person@xn--mller-kva.example", "person@strasse.example"]
+    ids = {bank.message(person=person, fields={"EMail": to}): to for person, to in enumerate(spelt, 1)}
+    assert [ids[id_] for id_ in sorted(bank.against(*ids))] == spelt[:3]
 
 
 def test_domains_are_barred_for_one_bank_or_everywhere(bank: Bank, rules: Rules) -> None:
