@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,7 @@ def test_a_claim_reserves_the_contact_and_blocks_the_next_occasion(bank: Bank, r
 
 @pytest.mark.parametrize("days", [0, 3])
 def test_a_blocking_period_ends_with_its_last_day(
-    bank: Bank, rules: Rules, tmp_path: Path, clock_at: Any, days: int
+    bank: Bank, rules: Rules, tmp_path: Path, clock_at: Callable[[datetime], None], days: int
 ) -> None:
     """Sperrtage 0: the same day only. Days are Berlin's: at 23:30 UTC the next one has begun."""
     rules(blocking_days={MEDIUM: days})
@@ -127,7 +128,9 @@ def test_a_blocking_period_ends_with_its_last_day(
     assert bank.reasons(other, DAY + timedelta(days + 1)) == ()
 
 
-def test_what_is_opened_again_frees_its_contact_and_is_reserved_anew(bank: Bank, rules: Rules, tmp_path: Path) -> None:
+def test_what_is_opened_again_frees_its_contact_and_is_reserved_anew(
+    bank: Bank, rules: Rules, tmp_path: Path, clock_at: Callable[[datetime], None]
+) -> None:
     rules(blocking_days=ACTIVE)
     first = bank.delivery()
     mail = bank.message(delivery=first)
@@ -138,9 +141,11 @@ def test_what_is_opened_again_frees_its_contact_and_is_reserved_anew(bank: Bank,
     with bank.engine.begin() as connection:
         ledger.reopen(connection, {batch.fence: [mail]})
     assert bank.reasons(other) == ()
+    clock_at(NOW + timedelta(days=1))
     bank.claim(first, tmp_path)
-    assert bank.reasons(other) == BLOCKED
-    assert len(bank.contacts()) == 1
+    tomorrow = DAY + timedelta(days=1)
+    assert bank.reasons(other, tomorrow) == BLOCKED
+    assert bank.contacts() == [(mail, MEDIUM, tomorrow, tomorrow + timedelta(days=14), False)]
 
 
 def test_a_mandatory_campaign_goes_out_and_starts_a_new_period(bank: Bank, rules: Rules, tmp_path: Path) -> None:
