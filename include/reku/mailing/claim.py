@@ -56,8 +56,12 @@ class Batch:
     slowed: Sequence[str] = ()
 
 
-_DURABLE = sa.text("SET LOCAL synchronous_commit = on")
-"""A claim that a crash of the database forgets would be mails sent twice, whatever the server's own setting is."""
+_DURABLE = sa.text("""
+    SELECT set_config('synchronous_commit', 'on', true),
+        set_config('idle_in_transaction_session_timeout', CAST(:silence AS text), true)
+""")
+"""A claim that a crash of the database forgets would be mails sent twice, whatever the server's own setting is. And a
+dispatcher that freezes in its claim must not hold the order's lock for ever: after a lease (ms) the server ends it."""
 _FENCE = sa.text("SELECT nextval('reku.fences'), pg_advisory_xact_lock(:order_lock, CAST(:order AS integer))")
 """From a sequence: a number is never used twice, not after a rollback either, and neither is a journal's name."""
 _CANDIDATES = sa.text("""
@@ -93,7 +97,7 @@ def claim(
     moment, blz, policy = clock.now(), way.institute.blz, Policy.of(way.institute)
     day = clock.berlin(moment).date()
     with engine.connect() as connection, connection.begin() as transaction:
-        connection.execute(_DURABLE)
+        connection.execute(_DURABLE, {"silence": max(1000, round(lease.total_seconds() * 1000))})
         fence: int = connection.execute(_FENCE, {"order_lock": _ORDER_LOCK, "order": way.order}).one()[0]
         wanted = {"limit": pace.batch(way.institute.limits, limit), "waiting": pace.waiting(connection, blz)}
         people = _candidates(connection, due, moment, after, wanted)
