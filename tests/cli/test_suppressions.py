@@ -15,6 +15,7 @@ from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, SuppressionKind, audit, responses, suppressions
+from reku.subscribers.everywhere import bar_here_too
 from tests import world
 from tests.cli.conftest import Reku
 
@@ -65,6 +66,21 @@ def test_an_address_is_barred_and_lifted(reku: Reku, database: sa.Engine, messag
         entries = connection.execute(sa.select(audit).order_by(audit.c.id)).all()
     assert [row.action for row in entries] == ["blacklist", "blacklist", "lift"]
     assert all(ADDRESS not in str(row).lower() and row.note == "asked by phone" and row.actor for row in entries)
+
+
+def test_what_is_barred_everywhere_is_lifted_everywhere(reku: Reku, database: sa.Engine, message: int) -> None:
+    """Lifted at one bank only, the next delivery would bar it there again."""
+    assert reku("suppressions", "bar", "everywhere", *NOTE, typed=ADDRESS).exit_code == 0
+    with database.begin() as connection:
+        bar_here_too(connection, world.BLZ, [ADDRESS])
+    assert _against(database, message) == (Reason.BLACKLIST,)
+    refused = reku("suppressions", "lift", world.BLZ, *NOTE, typed=ADDRESS)
+    assert (refused.exit_code, "lift everywhere" in refused.output) == (1, True)
+    assert reku("suppressions", "lift", "everywhere", *NOTE, typed=ADDRESS).exit_code == 0
+    with database.begin() as connection:
+        assert bar_here_too(connection, world.BLZ, [ADDRESS]) == 0
+    assert _against(database, message) == ()
+    assert reku("suppressions", "lift", "everywhere", *NOTE, typed=ADDRESS).exit_code == 1
 
 
 @pytest.mark.parametrize("order", [None, world.ORDER])

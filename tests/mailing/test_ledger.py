@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from reku import clock
 from reku.contact.decide import barred_among
 from reku.contact.policy import policy_of
 from reku.errors import StageError
+from reku.mailing import claim as claim_module
 from reku.mailing import ledger
 from reku.mailing.claim import Batch, claim
 from reku.mailing.doubt import resolve
@@ -100,6 +102,38 @@ def test_a_person_in_two_deliveries_is_claimed_once_though_both_are_at_it(databa
     with database.connect() as connection:
         mine = sa.select(messages.c.person_number).where(messages.c.state == MessageState.CLAIMED)
         assert len(set(connection.scalars(mine))) == 40
+
+
+def test_a_dispatcher_that_freezes_in_its_claim_holds_up_its_order_for_a_lease_only(
+    database: sa.Engine, journals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = loaded(database, people(2), number=17), loaded(database, people(2, first=10), number=18)
+    frozen, awake = threading.Event(), threading.Event()
+    decide = claim_module.reasons
+
+    def freeze(*given: Any) -> Any:
+        if not frozen.is_set():
+            frozen.set()
+            awake.wait(60)
+        return decide(*given)
+
+    def take(delivery: int) -> Batch | None:
+        due, lease = Due(delivery, DAY), timedelta(seconds=1)
+        return claim(database, way(database, delivery), due, limit=5, journals=journals, lease=lease)
+
+    monkeypatch.setattr(claim_module, "reasons", freeze)
+    with ThreadPoolExecutor(2) as pool:
+        stuck = pool.submit(take, first)
+        try:
+            assert frozen.wait(60)
+            batch = pool.submit(take, second).result(timeout=60)
+        finally:
+            awake.set()
+        with pytest.raises(sa.exc.DBAPIError):
+            stuck.result(timeout=60)
+    assert batch is not None
+    batch.journal.close()
+    assert states(database) == {"OPEN": 2, "CLAIMED": 2}
 
 
 def test_a_claim_takes_what_is_due_and_was_not_put_off(

@@ -185,14 +185,20 @@ def unsubscribe_one(
 
 
 @app.command("lift")
-def lift_one(institute: Blz, note: Note, person: Person = "", as_json: Json = False) -> None:
+def lift_one(institute: Bank, note: Note, person: Person = "", as_json: Json = False) -> None:
     """Let an address be written to again.
 
-    Ends unsubscribes, blacklist entries and the bounce series, for somebody who asked for it or after a check. A
-    complaint is for good.
+    Ends unsubscribes, blacklist entries and the bounce series, for somebody who asked for it or after a check;
+    `everywhere` ends what barred it at every bank. A complaint is for good.
     """
-    from reku.contact.suppressions import lift, lift_person
+    from reku.contact.suppressions import lift, lift_everywhere, lift_person
 
+    if institute == EVERYWHERE:
+        if person:
+            raise typer.BadParameter("a person is known to one institute only", param_hint="'--person'")
+        lift_everywhere(database(), _address(), actor=actor(), note=note)
+        _done({"lifted": EVERYWHERE}, "It is off the blacklist of every bank.", as_json)
+        return
     if person:
         lifted = lift_person(database(), institute, person, actor=actor(), note=note)
     else:

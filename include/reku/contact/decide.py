@@ -17,7 +17,7 @@ from reku.contact.policy import Policy
 from reku.contact.reasons import Reason, in_order
 from reku.contact.rivals import contests, kept_back
 from reku.store.bounce_series import RETAINED_AT, series
-from reku.store.tables import barred_domains, delivery_rows, messages
+from reku.store.tables import EVERY_INSTITUTE, barred_domains, delivery_rows, messages
 
 Against = dict[int, tuple[Reason, ...]]
 """Message → what speaks against it, in order of precedence. A message that may go out is not among them."""
@@ -95,9 +95,7 @@ def _in_barred_domain(connection: sa.Connection, institute: str, ids: Collection
     ).all()
     barred = set(
         connection.scalars(
-            sa.select(barred_domains.c.domain).where(
-                barred_domains.c.institute.in_((institute, statement.EVERY_INSTITUTE))
-            )
+            sa.select(barred_domains.c.domain).where(barred_domains.c.institute.in_((institute, EVERY_INSTITUTE)))
         )
     )
     normal = normalised(row.address for row in rows)
@@ -113,7 +111,7 @@ def _parameters(policy: Policy, ids: Collection[int], day: date) -> dict[str, An
     return {
         "ids": list(ids),
         "day": day,
-        "everywhere": statement.EVERY_INSTITUTE,
+        "everywhere": EVERY_INSTITUTE,
         "every_order": rules.unsubscribes is Comparison.GLOBAL,
         "active": list(rules.blocking_days),
         "estate": _pairs(rules.estate),

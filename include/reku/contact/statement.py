@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-EVERY_INSTITUTE = "00000000"
-"""Stands for all institutes where something is barred everywhere; no bank has this BLZ."""
-
 BOUNCED = "?"
 """Not a reason: the address has had a hard bounce, so its series has to be counted."""
 

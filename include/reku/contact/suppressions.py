@@ -16,10 +16,11 @@ from sqlalchemy.dialects.postgresql import insert
 from reku import addresses, clock
 from reku.catalogue import institutes
 from reku.errors import StageError
-from reku.store.audit import EVERY_INSTITUTE, put_on_record
+from reku.store.audit import put_on_record
 from reku.store.bounce_series import RETAINED_AT, series
 from reku.store.events import Event, record
 from reku.store.tables import (
+    EVERY_INSTITUTE,
     ResponseKind,
     SuppressionKind,
     barred_domains,
@@ -134,6 +135,10 @@ def lift(engine: sa.Engine, institute: str, address: str, *, actor: str, note: s
             )
         if not found:
             raise StageError(f"Nothing bars this address at institute {institute}; nothing is lifted.")
+        if _is_barred_everywhere(connection, address):
+            raise StageError(
+                "This address is barred at every bank: `reku suppressions lift everywhere` ends that. Nothing is lifted."
+            )
         if kinds == {"DOMAIN"}:
             raise StageError("The whole domain is barred, not this address. `reku suppressions open` lifts a domain.")
         hashed = addresses.keyed(institute, _normal(address))
@@ -145,6 +150,31 @@ def lift(engine: sa.Engine, institute: str, address: str, *, actor: str, note: s
         subject = ", ".join(sorted({one.kind for one in lifted}))
         put_on_record(connection, institute, actor=actor, action="lift", subject=subject, note=note)
     return lifted
+
+
+def lift_everywhere(engine: sa.Engine, address: str, *, actor: str, note: str) -> None:
+    """Take an address off the blacklist of all institutes, and off those of the single ones that it was put on by that.
+
+    What else bars it somewhere stays. Raises StageError for an invalid address, or one that is not barred everywhere.
+    """
+    normal = _normal(address)
+    with engine.begin() as connection:
+        if not _is_barred_everywhere(connection, address):
+            raise StageError("This address is not barred at every bank; nothing is lifted.")
+        banks = [EVERY_INSTITUTE, *connection.scalars(sa.select(suppressions.c.institute).distinct())]
+        connection.execute(
+            sa.delete(suppressions).where(
+                suppressions.c.kind == SuppressionKind.BLACKLISTED,
+                suppressions.c.address_hmac.in_([addresses.keyed(bank, normal) for bank in banks]),
+            )
+        )
+        put_on_record(connection, None, actor=actor, action="lift", subject="blacklist: 1 address", note=note)
+
+
+def _is_barred_everywhere(connection: sa.Connection, address: str) -> bool:
+    hashed = addresses.keyed(EVERY_INSTITUTE, _normal(address))
+    found = sa.exists().where(suppressions.c.institute == EVERY_INSTITUTE, suppressions.c.address_hmac == hashed)
+    return bool(connection.scalar(sa.select(found)))
 
 
 def open_domain(engine: sa.Engine, institute: str | None, domain: str, *, actor: str, note: str) -> None:

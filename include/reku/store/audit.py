@@ -5,10 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from reku import clock
-from reku.store.tables import audit
-
-EVERY_INSTITUTE = "00000000"
-"""Stands for all institutes in tables and records; no bank has this BLZ."""
+from reku.store.tables import EVERY_INSTITUTE, audit
 
 
 def put_on_record(

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 SCHEMA = "reku"
+EVERY_INSTITUTE = "00000000"
+"""Stands for all institutes where a table needs one; no bank has this BLZ."""
 metadata = sa.MetaData(
     schema=SCHEMA,
     naming_convention={

@@ -8,8 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from reku import addresses
-from reku.store.audit import EVERY_INSTITUTE
-from reku.store.tables import suppressions
+from reku.store.tables import EVERY_INSTITUTE, suppressions
 
 
 def bar_here_too(connection: sa.Connection, institute: str, normal: Collection[str]) -> int:
