@@ -136,9 +136,7 @@ def lift(engine: sa.Engine, institute: str, address: str, *, actor: str, note: s
         if not found:
             raise StageError(f"Nothing bars this address at institute {institute}; nothing is lifted.")
         if _is_barred_everywhere(connection, address):
-            raise StageError(
-                "This address is barred at every bank: `reku suppressions lift everywhere` ends that. Nothing is lifted."
-            )
+            raise StageError("This address is barred at every bank: use `reku suppressions lift everywhere`.")
         if kinds == {"DOMAIN"}:
             raise StageError("The whole domain is barred, not this address. `reku suppressions open` lifts a domain.")
         hashed = addresses.keyed(institute, _normal(address))

@@ -41,6 +41,23 @@ def system_schedule(cron: str) -> CronTriggerTimetable | None:
     return None if clock.is_moved() else CronTriggerTimetable(cron, timezone=ZONE)
 
 
+def system_dag(name: str, *, title: str, doc: str, cron: str, longest: timedelta) -> DAG:
+    """A system DAG to be filled with its tasks: one run at a time by Berlin time, ended after `longest`."""
+    return DAG(
+        name,
+        dag_display_name=title,
+        doc_md=doc,
+        schedule=system_schedule(cron),
+        start_date=START,
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=longest,
+        default_args=DEFAULT_ARGS,
+        tags=["reku", "kind:system"],
+        is_paused_upon_creation=False,
+    )
+
+
 def occasion_dag(occasion: Occasion) -> DAG:
     """The DAG of one occasion: control file → due work → one mapped group per delivery → report."""
     code = occasion.code
