@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from reku.contact.decide import barred_among
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
-from reku.contact.statement import EVERY_INSTITUTE
 from reku.contact.suppressions import bar
 from reku.mailing import ledger
 from reku.store.tables import (
+    EVERY_INSTITUTE,
     MessageState,
     SuppressionKind,
     appointments,

@@ -21,12 +21,12 @@ from reku.catalogue.institute import Institute
 from reku.contact.decide import reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
-from reku.contact.statement import EVERY_INSTITUTE
 from reku.mailing.campaign import Route
 from reku.mailing.claim import claim
 from reku.mailing.ledger import Due
 from reku.store.events import Event, record
 from reku.store.tables import (
+    EVERY_INSTITUTE,
     MessageState,
     ResponseKind,
     SuppressionKind,

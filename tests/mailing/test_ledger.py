@@ -114,7 +114,7 @@ def test_a_dispatcher_that_freezes_in_its_claim_holds_up_its_order_for_a_lease_o
     def freeze(*given: Any) -> Any:
         if not frozen.is_set():
             frozen.set()
-            awake.wait(60)
+            awake.wait()
         return decide(*given)
 
     def take(delivery: int) -> Batch | None:
