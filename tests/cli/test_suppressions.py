@@ -141,6 +141,8 @@ def test_only_a_person_lets_a_retained_address_be_written_to_again(
     for days in (40, 30, 20):
         _bounce(database, _sent(database, NOW - timedelta(days=days)))
     assert _against(database, message) == (Reason.ZURUECKGEHALTEN,)
+    (counted,) = json.loads(reku("suppressions", "counts", "--institute", world.BLZ, "--json").output)
+    assert counted == {"institute": world.BLZ, "kind": "RETAINED", "source": "BOUNCE", "entries": 1}
     assert "RETAINED" in reku("suppressions", "lift", world.BLZ, *NOTE, typed=ADDRESS).output
     assert _against(database, message) == ()
 
@@ -155,6 +157,17 @@ def test_a_list_is_imported_whole(reku: Reku, database: sa.Engine, message: int,
     assert _against(database, message) == (Reason.BLACKLIST,)
     again = reku("suppressions", "import", world.BLZ, file, *NOTE, "--json")
     assert json.loads(again.output) == {"read": 3, "barred": 0}
+
+
+def test_a_list_may_be_longer_than_a_statement_has_parameters(
+    reku: Reku, database: sa.Engine, message: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.txt"
+    hosts = [f"host{number}.example\n" for number in range(25_000)]
+    file.write_text("".join([*hosts, f"{ADDRESS}\n"]))
+    done = reku("suppressions", "import", world.BLZ, file, *NOTE, "--json")
+    assert json.loads(done.output) == {"read": 25_001, "barred": 25_001}
+    assert _against(database, message) == (Reason.BLACKLIST,)
 
 
 @pytest.mark.parametrize(

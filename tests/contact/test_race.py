@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,11 +14,11 @@ import sqlalchemy as sa
 
 from reku.bench.forker import Forker
 from reku.contact.contacts import hold
-from reku.contact.policy import policy_of
+from reku.contact.policy import Policy, policy_of
 from reku.store.tables import MessageState, claims, contacts, messages, responses
 from tests import hostile
 from tests.contact.conftest import Rules
-from tests.contacting import ACCOUNT, BIRTHDAY, DAY, LOAN, MEDIUM, NOW, Bank
+from tests.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, Bank
 from tests.dispatching import Sink, change_settings, environment
 
 pytestmark = pytest.mark.processes
@@ -101,22 +102,22 @@ def test_of_what_is_due_on_different_days_whoever_comes_first_goes(bank: Bank, s
     assert sending == {ACCOUNT, BIRTHDAY, LOAN}
 
 
-def test_claims_of_the_same_people_wait_for_each_other_in_one_order(bank: Bank, rules: Rules) -> None:
-    """Whatever the order in which they have them: two that wait for one another would end each other's claim."""
+def test_claims_of_one_bank_wait_for_each_other_and_not_for_another_bank(bank: Bank, rules: Rules) -> None:
     rules(blocking_days={MEDIUM: 14})
-    policy, persons = policy_of(bank.blz), ["0000000001", "0000000002", "0000000003"]
+    policy = policy_of(bank.blz)
 
-    def holds(people: list[str]) -> None:
+    def holds(whose: Policy) -> None:
         with bank.engine.begin() as connection:
-            hold(connection, policy, people)
+            hold(connection, whose)
 
     with ThreadPoolExecutor(2) as pool:
         with bank.engine.begin() as connection:
-            hold(connection, policy, persons[1:2])
-            waiting = [pool.submit(holds, people) for people in (persons, persons[::-1])]
-            hostile.until(lambda: _waiting_for_people(bank) == 2)
-        for one in waiting:
-            one.result(timeout=30)
+            hold(connection, policy)
+            waiting = pool.submit(holds, policy)
+            hostile.until(lambda: _waiting_for_people(bank) == 1)
+            pool.submit(holds, replace(policy, institute=ELSEWHERE)).result(timeout=30)
+            assert not waiting.done()
+        waiting.result(timeout=30)
 
 
 def _waiting_for_people(bank: Bank) -> int:

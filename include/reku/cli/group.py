@@ -32,7 +32,7 @@ class Commands(TyperGroup):
             raise  # `reku … | head`: typer ends quietly
         except OSError as error:
             sentence = _of_machine(error)
-        except Exception as error:
+        except Exception as error:  # of the database's many kinds some are told in a sentence, the rest goes on
             if (told := _of_database(error)) is None:
                 raise
             sentence = told

@@ -106,7 +106,8 @@ Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No pe
 def counts(institute: Institute = "", as_json: Json = False) -> None:
     """Count barred addresses and domains by kind and source.
 
-    Kinds: UNSUBSCRIBED, COMPLAINED, BLACKLISTED, DOMAIN. 00000000 stands for all institutes.
+    Kinds: UNSUBSCRIBED, COMPLAINED, BLACKLISTED, DOMAIN, and RETAINED after three hard bounces in a row. 00000000
+    stands for all institutes.
     """
     from reku.contact.suppressions import counts as counted
 

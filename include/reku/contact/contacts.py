@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 import sqlalchemy as sa
 
 from reku.contact.policy import Policy
 
-_ONE_AT_A_TIME = sa.text("""
-    SELECT pg_advisory_xact_lock(person.key) FROM (
-        SELECT DISTINCT hashtextextended(CAST(:institute AS text) || '|' || number, 0) AS key
-        FROM unnest(CAST(:persons AS text[])) AS number ORDER BY 1
-    ) AS person
-""")
-"""In one order for all, so that two claims never wait for each other."""
+_ONE_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(:people, CAST(:institute AS integer))")
+_PEOPLE = 7_355_612  # any number; the same for everybody who decides about a bank's people, and nobody else's
 
 _RESERVE = sa.text("""
     INSERT INTO reku.contacts (institute, person_number, message_id, medium, day, blocked_until, mandatory)
@@ -29,14 +24,15 @@ _RESERVE = sa.text("""
 """)
 
 
-def hold(connection: sa.Connection, policy: Policy, persons: Collection[str]) -> None:
-    """Let nobody else decide about these people (person numbers) until this transaction ends.
+def hold(connection: sa.Connection, policy: Policy) -> None:
+    """Let nobody else decide about the bank's people until this transaction ends.
 
     Two occasions that want to write to one person at the same moment decide one after the other, and the second one
-    sees what the first has reserved. Does nothing for a bank without blocking periods.
+    sees what the first has reserved. One lock for the whole bank: a lock for each person would need thousands at once,
+    more than a server as installed can keep. Does nothing for a bank without blocking periods.
     """
-    if policy.rules.blocking_days and persons:
-        connection.execute(_ONE_AT_A_TIME, {"institute": policy.institute, "persons": list(persons)})
+    if policy.rules.blocking_days:
+        connection.execute(_ONE_AT_A_TIME, {"people": _PEOPLE, "institute": policy.institute})
 
 
 def reserve(connection: sa.Connection, policy: Policy, media: Mapping[int, str], day: date, *, mandatory: bool) -> None:

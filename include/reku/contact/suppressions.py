@@ -17,7 +17,7 @@ from reku import addresses, clock
 from reku.catalogue import institutes
 from reku.errors import StageError
 from reku.store.audit import put_on_record
-from reku.store.bounce_series import RETAINED_AT, series
+from reku.store.bounce_series import RETAINED_AT, retained_addresses, series
 from reku.store.events import Event, record
 from reku.store.tables import (
     EVERY_INSTITUTE,
@@ -197,7 +197,10 @@ def bars(engine: sa.Engine, institute: str, address: str) -> list[Bar]:
 
 
 def counts(engine: sa.Engine, institute: str = "") -> list[dict[str, Any]]:
-    """How many entries of each kind there are: institute, kind, source, entries. Nobody can be told from it."""
+    """How many are barred, by kind: institute, kind, source, entries. Nobody can be told from it.
+
+    RETAINED are addresses with three hard bounces in a row, which stand on no list: they are worked out.
+    """
     by = (suppressions.c.institute, suppressions.c.kind, suppressions.c.source)
     people = sa.select(*by, sa.func.count().label("entries")).group_by(*by)
     hosts = sa.select(barred_domains.c.institute, sa.literal("DOMAIN"), sa.literal(BY_HAND), sa.func.count()).group_by(
@@ -208,7 +211,21 @@ def counts(engine: sa.Engine, institute: str = "") -> list[dict[str, Any]]:
     if institute:
         wanted = wanted.where(both.c.institute.in_([institute, EVERY_INSTITUTE]))
     with engine.connect() as connection:
-        return [dict(row._mapping) for row in connection.execute(wanted)]
+        listed = [dict(row) for row in connection.execute(wanted).mappings()]
+        return listed + _retained(connection, institute)
+
+
+def _retained(connection: sa.Connection, institute: str) -> list[dict[str, Any]]:
+    banks = [institute] if institute else sorted(institutes())
+    numbers = {
+        blz: connection.scalar(sa.select(sa.func.count()).select_from(retained_addresses(blz).subquery()))
+        for blz in banks
+    }
+    return [
+        {"institute": blz, "kind": "RETAINED", "source": "BOUNCE", "entries": number}
+        for blz, number in numbers.items()
+        if number
+    ]
 
 
 def _bars(connection: sa.Connection, institute: str, address: str) -> list[Bar]:
@@ -280,29 +297,21 @@ def _normal(address: str) -> str:
 
 
 def _bar_domains(connection: sa.Connection, institute: str, hosts: Sequence[str]) -> int:
-    if not hosts:
-        return 0
+    new = insert(barred_domains).on_conflict_do_nothing().returning(barred_domains.c.domain)
     rows = [{"institute": institute, "domain": host, "since": clock.now()} for host in hosts]
-    new = insert(barred_domains).values(rows).on_conflict_do_nothing().returning(barred_domains.c.domain)
-    return len(connection.scalars(new).all())
+    return len(connection.scalars(new, rows).all()) if rows else 0
 
 
 def _bar_addresses(connection: sa.Connection, institute: str, people: Sequence[str]) -> int:
-    new = 0
-    for start in range(0, len(people), 5000):
-        rows = [
-            {
-                "institute": institute,
-                "kind": SuppressionKind.BLACKLISTED,
-                "address_hmac": addresses.keyed(institute, person),
-                "source": BY_HAND,
-                "since": clock.now(),
-            }
-            for person in people[start : start + 5000]
-        ]
-        added = insert(suppressions).values(rows).on_conflict_do_nothing().returning(suppressions.c.id)
-        new += len(connection.scalars(added).all())
-    return new
+    new = insert(suppressions).on_conflict_do_nothing().returning(suppressions.c.id)
+    barred = {
+        "institute": institute,
+        "kind": SuppressionKind.BLACKLISTED,
+        "source": BY_HAND,
+        "since": clock.now(),
+    }
+    rows = [barred | {"address_hmac": addresses.keyed(institute, person)} for person in people]
+    return len(connection.scalars(new, rows).all()) if rows else 0
 
 
 def _order_id(connection: sa.Connection, institute: str, order: str | None) -> int | None:

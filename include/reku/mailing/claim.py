@@ -104,7 +104,7 @@ def claim(
         if not people:
             transaction.rollback()
             return None
-        hold(connection, policy, {row.person_number for row in people})
+        hold(connection, policy)
         against = _against(connection, policy, people, day)
         withheld = withhold(connection, against, moment)
         free = [row for row in people if row.id not in against]

@@ -55,7 +55,7 @@ def hand_over(errand: Errand, relay: Relay, *, connections: int) -> None:
     run = _HandOver(errand, relay, connections)
     try:
         run.all()
-    except Exception as error:
+    except Exception as error:  # whatever it was, what was taken is accounted for before it goes on
         run.drain(error)
         raise
     finally:
