@@ -16,6 +16,7 @@ from reku import clock
 from reku.catalogue import institutes
 from reku.errors import StageError
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
+from reku.subscribers.consents import settle_contradictions
 from reku.subscribers.fill import fill_list
 from reku.subscribers.households import mark_seconds
 from reku.subscribers.opening import open_messages
@@ -69,6 +70,7 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
         now = clock.now()
         people = fill_list(connection, delivery, list_id, now)
         opened = _open_all(connection, delivery, order, now)
+        settle_contradictions(connection, delivery_id)
         bank = institutes().get(delivery.institute)
         if bank is not None:
             mark_seconds(connection, delivery_id, bank.contact)
