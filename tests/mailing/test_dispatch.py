@@ -382,7 +382,8 @@ def test_dispatcher_that_lost_its_lock_stops(
             with database.begin() as connection:
                 connection.execute(
                     sa.text(
-                        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = :c"
+                        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks"  # waits until it has ended
+                        " WHERE locktype = 'advisory' AND classid = :c"
                     ),
                     {"c": LOCK_CLASS},
                 )

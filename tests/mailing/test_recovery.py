@@ -222,7 +222,8 @@ def test_a_dispatcher_that_was_thought_lost_is_believed_when_it_answers(
 
 def _end_lock(engine: sa.Engine, delivery: int) -> None:
     ending = (
-        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = :c AND objid = :d"
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks"  # waits until it has ended
+        " WHERE locktype = 'advisory' AND classid = :c AND objid = :d"
     )
     with engine.begin() as connection:
         connection.execute(sa.text(ending), {"c": LOCK_CLASS, "d": delivery})
