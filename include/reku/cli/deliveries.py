@@ -8,7 +8,7 @@ import typer
 
 from reku.cli.database import database
 from reku.cli.group import FAULT
-from reku.cli.options import Institute, Order, actor, one_of
+from reku.cli.options import Institute, Note, Order, actor, one_of
 from reku.cli.output import Json, print_json, show, show_one
 from reku.cli.watch import watch
 
@@ -21,7 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")]
 Id = Annotated[int, typer.Argument(metavar="ID", help="Its id, first column of the list.")]
 
 
@@ -194,7 +193,7 @@ def go_on(
 @app.command("close")
 def close(
     delivery: Id,
-    note: Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")],
+    note: Note,
     as_json: Json = False,
 ) -> None:
     """Close a delivery for good.

@@ -26,6 +26,8 @@ Institute = Annotated[
     str, typer.Option("--institute", metavar="BLZ", callback=blz, help="Only this institute.", show_default=False)
 ]
 OneInstitute = Annotated[str, typer.Option("--institute", metavar="BLZ", callback=blz, help="The institute.")]
+Blz = Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")]
+Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")]
 Order = Annotated[str, typer.Option("--order", metavar="NUMBER", help="Only this order.", show_default=False)]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reku.cli.database import database
-from reku.cli.options import actor, blz
+from reku.cli.options import Blz, actor
 from reku.cli.output import Json, print_json, show
 from reku.errors import StageError
 
@@ -21,7 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Blz = Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")]
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="The person number as delivered, with leading zeros.")]
 
 

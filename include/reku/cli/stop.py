@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reku.cli.database import database
-from reku.cli.options import actor, blz
+from reku.cli.options import Blz, Note, actor
 from reku.cli.output import Json, print_json, show
 
 app = typer.Typer(
@@ -16,9 +16,6 @@ app = typer.Typer(
     help="Stop the dispatch of an order, an institute or everything.",
     rich_markup_mode=None,
 )
-
-Blz = Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")]
-Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")]
 
 
 @app.command("order")

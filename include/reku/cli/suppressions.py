@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from reku.cli.database import database
-from reku.cli.options import Institute, actor, blz
+from reku.cli.options import Blz, Institute, Note, actor, blz
 from reku.cli.output import Json, print_json, show
 from reku.errors import StageError
 
@@ -88,7 +88,6 @@ def _done(values: Mapping[str, Any], sentence: str, as_json: bool) -> None:
         typer.echo(sentence)
 
 
-Blz = Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")]
 Bank = Annotated[str, typer.Argument(metavar="BLZ", callback=_bank, help="The institute, or `everywhere`.")]
 Person = Annotated[
     str,
@@ -99,7 +98,6 @@ Person = Annotated[
         show_default=False,
     ),
 ]
-Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")]
 
 
 @app.command("counts")
