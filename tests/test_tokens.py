@@ -20,6 +20,18 @@ def test_tokens_are_signed_as_itsdangerous_signs_by_itself() -> None:
     assert read(Purpose.UNSUBSCRIBE, Signer("a newer key", salt="reku.c", sep=".").sign("1267").decode()) is None
 
 
+@pytest.mark.parametrize(
+    ("purpose", "target"),
+    [
+        *((purpose, Target(1)) for purpose in Purpose),
+        (Purpose.CLICK, Target(4711, 3)),
+        (Purpose.ANONYMOUS, Target(17, 2, "SCOM_NEUES_GIROKONTO")),
+    ],
+)
+def test_a_token_says_what_was_meant(purpose: Purpose, target: Target) -> None:
+    assert read(purpose, make(purpose, target)) == target
+
+
 @pytest.mark.parametrize("number", [1, 4711, 2**63 - 1])
 def test_a_return_path_may_come_back_in_any_case(number: int) -> None:
     token = make(Purpose.BOUNCE, Target(number))

@@ -1,6 +1,7 @@
 """Link tokens: signed, opaque, by id only (DESIGN section 5).
 
-A token says what it is for and which message (and link) is meant, nothing else. The salt separates the purposes, so
+A token says what it is for and which message (and link) is meant, nothing else; an anonymous one means a delivery and a
+link of its medium, the same for everybody who gets that mail. The salt separates the purposes, so
 that a click token never unsubscribes anybody. Tokens carry no time: an unsubscribe link works for ever. Old keys stay
 in `REKU_TOKEN_KEYS` and keep old links alive.
 """
@@ -31,6 +32,7 @@ class Purpose(StrEnum):
 
     OPEN = "o"
     CLICK = "c"
+    ANONYMOUS = "a"  # a click of somebody who has not consented to tracking
     UNSUBSCRIBE = "u"
     BOUNCE = "b"
 
@@ -39,10 +41,14 @@ _BOUNCE = Purpose.BOUNCE  # before Python 3.12 an enum is slow to find its membe
 
 
 class Target(NamedTuple):
-    """What a token means: a message of the ledger, or (anonymous) a delivery, and a link's number for clicks."""
+    """What a token means: a message of the ledger, and a link's number for clicks.
+
+    An anonymous one: a delivery, a link's number, and the medium (key) whose link it is.
+    """
 
     id: int
     link: int = 0
+    medium: str = ""
 
 
 @cache
@@ -76,8 +82,10 @@ def make(purpose: Purpose, target: Target) -> str:
 
     It is what itsdangerous' Signer would make. Raises SetupError if no key is set.
     """
-    number, link = target
+    number, link, medium = target
     text = f"{number:x}-{link:x}" if link else f"{number:x}"
+    if medium:
+        text = f"{text}-{medium}"
     inner_key, outer_key = _hashed_key(purpose)
     inner, outer = inner_key.copy(), outer_key.copy()
     inner.update(text.encode())
@@ -92,7 +100,8 @@ def read(purpose: Purpose, token: str) -> Target | None:
     try:
         signed = _from_caseless(token) if purpose is Purpose.BOUNCE else token.encode()
         text = _signer(purpose).unsign(signed).decode()
-        number, _, link = text.partition("-")
-        return Target(int(number, 16), int(link, 16) if link else 0)
+        number, _, rest = text.partition("-")
+        link, _, medium = rest.partition("-")
+        return Target(int(number, 16), int(link, 16) if link else 0, medium)
     except (BadSignature, ValueError):
         return None

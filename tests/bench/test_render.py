@@ -31,7 +31,11 @@ def _body(message: EmailMessage, kind: str) -> str:
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize("number", [0, 1, 199])
 def test_both_sides_make_the_same_mail(number: int) -> None:
-    compiled, person, links = render.compiled_medium(), render.person(number), links_for(number, tracking=True)
+    compiled, person, links = (
+        render.compiled_medium(),
+        render.person(number),
+        links_for(number, render.MAILING, tracking=True),
+    )
     mails = [side(compiled, person, links) for side in (render.by_us, render.by_email_message)]
     ours, theirs = (message_from_bytes(mail, policy=policy.default) for mail in mails)
     assert sorted(ours.keys()) == sorted(theirs.keys())

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.feedback.export import export
-from reku.mailing.media.links import links_for
+from reku.mailing.media.links import Mailing, links_for
 from reku.store.events import Event, record
 from reku.store.tables import DeliveryState, MessageState, ResponseKind, audit, messages, rejects, responses
 from tests import banks, world
@@ -175,7 +175,9 @@ def test_in_doubt_says_who_settles_it_and_what_to_look_for(
     (found,) = _asked(reku, "messages", "in-doubt")
     assert (found["order"], found["delivery"], found["message_id"]) == (world.ORDER, ledger, "")
     assert (found["policy"], found["settled_by"]) == (policy, settled_by)
-    assert links_for(message, tracking=False).reference.startswith(found["return_path"].removeprefix("b+"))
+    assert links_for(message, Mailing(1, "SCOM_GEBURTSTAG"), tracking=False).reference.startswith(
+        found["return_path"].removeprefix("b+")
+    )
     assert settled_by in reku("messages", "in-doubt").stdout
 
 

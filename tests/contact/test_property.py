@@ -286,7 +286,9 @@ class Worlds:
         known = media()
         keys = {key: known[key] for key in order.campaign.send_media}
         number, occasion = self.numbers[delivery], contacting.OCCASIONS[order.number]
-        way = Route(institute, order.campaign, self.bank.order(order.number), order.number, occasion, number, keys)
+        way = Route(
+            institute, order.campaign, delivery, self.bank.order(order.number), order.number, occasion, number, keys
+        )
         due, lease = Due(delivery, DAY), timedelta(minutes=5)
         batch = claim(self.bank.engine, way, due, limit=100, journals=self.journals, lease=lease)
         if batch is not None:

@@ -26,7 +26,7 @@ def _way(days: tuple[Any, ...] = WEEKDAYS, send_until: time = time(20)) -> Route
     institute = institutes()[BANK].model_copy(update={"send_until": send_until})
     campaign = institute.campaign(ORDER)
     assert campaign is not None
-    return Route(institute, campaign.model_copy(update={"send_days": days}), 1, ORDER, "MCAG002", 17, {})
+    return Route(institute, campaign.model_copy(update={"send_days": days}), 1, 1, ORDER, "MCAG002", 17, {})
 
 
 def _berlin(text: str) -> datetime:

@@ -30,7 +30,7 @@ from reku.mailing.errand import DispatchErrand
 from reku.mailing.journal import Begun, Ended, Journal
 from reku.mailing.ledger import Due
 from reku.mailing.lock import delivery_lock
-from reku.mailing.media.links import links_for
+from reku.mailing.media.links import Mailing, links_for
 from reku.mailing.progress import Dispatched
 from reku.mailing.relay.handover import Relay, hand_over
 from reku.mailing.serve import Work, compiled_media, serve
@@ -139,7 +139,7 @@ def _naive(there: World, port: int) -> float:
     """Seconds of the obvious way: EmailMessage, smtplib, one connection, a commit before and one after each mail."""
     delivery = there.delivery(NAIVE)
     compiled = next(iter(compiled_media(check(there.engine, delivery)).values()))
-    people = _people(there, delivery)
+    people, mailing = _people(there, delivery), Mailing(delivery, compiled.medium.key)
 
     def mark(id_: int, state: MessageState) -> None:
         with there.engine.begin() as connection:
@@ -149,7 +149,7 @@ def _naive(there: World, port: int) -> float:
         with smtplib.SMTP("127.0.0.1", port) as smtp:
             for one in people:
                 mark(one.id, MessageState.CLAIMED)
-                mail = render.by_email_message(compiled, one.fields, links_for(one.id, tracking=True))
+                mail = render.by_email_message(compiled, one.fields, links_for(one.id, mailing, tracking=True))
                 smtp.sendmail("bank@bank.example", [one.address], mail)
                 mark(one.id, MessageState.SENT)
 

@@ -27,7 +27,7 @@ from reku.catalogue import institutes, media
 from reku.errors import SetupError
 from reku.mailing.media.compile import CompiledMedium, compile_medium
 from reku.mailing.media.fill import fill
-from reku.mailing.media.links import Links, links_for
+from reku.mailing.media.links import Links, Mailing, links_for
 from reku.mailing.media.preview import sample_person
 from reku.settings import INCLUDE
 
@@ -36,6 +36,8 @@ TRACKER = "https://mail.sparkasse-musterstadt.example"
 MAILS = 200
 """Mails a round, on each side."""
 AT_LEAST = 10
+
+MAILING = Mailing(1, MEDIUM)
 
 _BLOCK = 20  # mails of one side before it is the other's turn
 _MORE_LINKS = ("feiern", "schenken", "vorsorgen")
@@ -131,7 +133,7 @@ def _ratio(compiled: CompiledMedium, people: list[dict[str, str]]) -> float:
         for side in sides:
             begun = time.perf_counter()
             for number, one in enumerate(people[start : start + _BLOCK], start):
-                side(compiled, one, links_for(number, tracking=True))
+                side(compiled, one, links_for(number, MAILING, tracking=True))
             times[side] += time.perf_counter() - begun
     return times[by_email_message] / times[by_us]
 
@@ -140,7 +142,7 @@ def main(rounds: int) -> None:
     """Measure and print one JSON object."""
     compiled = compiled_medium()
     people = [person(number) for number in range(MAILS)]
-    size = len(by_us(compiled, people[0], links_for(1, tracking=True)))
+    size = len(by_us(compiled, people[0], links_for(1, MAILING, tracking=True)))
     figure = {
         "stage": "render",
         "what": f"{size} bytes a mail, 6 signed links",

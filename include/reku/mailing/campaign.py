@@ -24,10 +24,11 @@ class CampaignFault(StageError):
 
 @dataclass(frozen=True)
 class Route:
-    """What a delivery's mails are made of, and how they go out. `order` is the order's id."""
+    """What a delivery's mails are made of, and how they go out. `delivery` and `order` are their ids."""
 
     institute: Institute
     campaign: Campaign
+    delivery: int
     order: int
     order_number: str
     occasion: str
@@ -79,6 +80,7 @@ def route(connection: sa.Connection, delivery: int) -> Route:
     return Route(
         institute,
         campaign,
+        delivery,
         row.order_id,
         row.order_number,
         row.occasion,

@@ -20,7 +20,7 @@ from reku.mailing.claim import Claimed
 from reku.mailing.journal import Begun, Ended
 from reku.mailing.media.compile import CompiledMedium
 from reku.mailing.media.fill import Mail, MailFault, fill
-from reku.mailing.media.links import links_for
+from reku.mailing.media.links import Mailing, links_for
 from reku.mailing.progress import Dispatched
 from reku.mailing.relay.handover import Answer, Handable, Outcome
 from reku.mailing.standing import Standing
@@ -86,6 +86,7 @@ class DispatchErrand:
     ) -> None:
         self._way, self._media, self._books, self._standing, self._until = way, media, books, standing, until
         self.done, self._show = done, show
+        self._mailings = {key: Mailing(way.delivery, key) for key in media}
         self._jobs: list[_Job] = []
         self._in_hand: dict[int, _Job] = {}
         self._barred: set[int] = set()
@@ -236,7 +237,7 @@ class DispatchErrand:
         job.mail = fill(
             self._media[medium.key],
             message.fields,
-            links_for(message.id, tracking=message.tracking),
+            links_for(message.id, self._mailings[medium.key], tracking=message.tracking),
             order_number=self._way.order_number,
             delivery_number=self._way.delivery_number,
             message_id=message.message_id,

@@ -159,7 +159,8 @@ class Customers:
         answer = self._http.get(href)
         if not answer.has_redirect_location:
             raise ActFailed(f"a link was answered with {answer.status_code}, not with a redirect")
-        return {"target": _without_query(answer.headers["Location"]), "counted": "yes"}
+        anonymous = urlsplit(href).path.startswith("/a/")
+        return {"target": _without_query(answer.headers["Location"]), "counted": "anonymously" if anonymous else "yes"}
 
     def _unsubscribe_by_page(self, taken: dict[str, Any]) -> dict[str, str]:
         """Follow the link that says so, and press the button of the page."""

@@ -23,7 +23,7 @@ from reku.catalogue.links import link_target
 from reku.mailing.media import headers
 from reku.mailing.media.compile import CompiledMedium, compile_medium
 from reku.mailing.media.fill import Mail, MailFault, fill
-from reku.mailing.media.links import Links, links_for
+from reku.mailing.media.links import Links, Mailing, links_for
 from reku.mailing.media.placeholders import DELIVERED_AS, OPTIONAL, person_values
 from reku.settings import INCLUDE
 
@@ -47,9 +47,13 @@ MEDIA = sorted(media(INCLUDE))
 pytestmark = pytest.mark.usefixtures("reku_settings")
 
 
+def our_links(*, tracking: bool) -> Links:
+    return links_for(4711, Mailing(17, "SCOM_GEBURTSTAG"), tracking=tracking)
+
+
 def mail_for(person: dict[str, str], *, tracking: bool = False, medium: str = "SCOM_GEBURTSTAG") -> Mail:
     compiled = compile_medium(media()[medium], institutes()[BLZ])
-    return fill(compiled, person, links_for(4711, tracking=tracking), order_number="R0004711", delivery_number=17)
+    return fill(compiled, person, our_links(tracking=tracking), order_number="R0004711", delivery_number=17)
 
 
 def read(mail: Mail) -> EmailMessage:
@@ -107,7 +111,7 @@ def test_a_mail_sent_again_keeps_its_message_id() -> None:
     mail = fill(
         compiled,
         PERSON,
-        links_for(4711, tracking=False),
+        our_links(tracking=False),
         order_number="R0004711",
         delivery_number=17,
         message_id="<abc@bank.example>",
@@ -120,7 +124,7 @@ def test_no_line_break_comes_in_by_our_own_values(field: str) -> None:
     compiled = compile_medium(media()["SCOM_GEBURTSTAG"], institutes()[BLZ])
     values = {"order_number": "R0004711", "message_id": "<a@b.example>"} | {field: "x\r\nBcc: y@z.example"}
     with pytest.raises(ValueError, match="control character"):
-        fill(compiled, PERSON, links_for(4711, tracking=False), delivery_number=17, **values)
+        fill(compiled, PERSON, our_links(tracking=False), delivery_number=17, **values)
 
 
 def test_the_same_mail_twice_has_the_same_message_id() -> None:
@@ -131,18 +135,32 @@ def test_tracking_only_with_consent() -> None:
     with_consent, without = read(mail_for(PERSON, tracking=True)), read(mail_for(PERSON))
     pixel = tokens.make(tokens.Purpose.OPEN, tokens.Target(4711))
     click = tokens.make(tokens.Purpose.CLICK, tokens.Target(4711, 1))
+    everybodys = tokens.make(tokens.Purpose.ANONYMOUS, tokens.Target(17, 1, "SCOM_GEBURTSTAG"))
     target = link_target("SCOM_GEBURTSTAG", 1, institutes()[BLZ])
     assert target == "https://www.sparkasse-musterstadt.example/geburtstag"
     assert f"/o/{pixel}.gif" in body(with_consent, "html")
     assert "<img" not in body(without, "html")
     for kind in ("html", "plain"):
         assert f"http://127.0.0.1:8091/c/{click}" in body(with_consent, kind)
-        assert target not in body(with_consent, kind)
-        assert target in body(without, kind)
+        assert f"http://127.0.0.1:8091/a/{everybodys}" in body(without, kind)
         assert "/c/" not in body(without, kind)
         assert "/o/" not in body(without, kind)
         for message in (with_consent, without):
+            assert target not in body(message, kind)
+        for message in (with_consent, without):
             assert message["List-Unsubscribe"].strip("<>") in body(message, kind)
+
+
+def test_without_consent_only_the_unsubscribe_link_and_the_head_tell_one_mail_from_another() -> None:
+    compiled = compile_medium(media()["SCOM_GEBURTSTAG"], institutes()[BLZ])
+    mailing = Mailing(17, "SCOM_GEBURTSTAG")
+    mails = [
+        read(fill(compiled, PERSON, links_for(id_, mailing, tracking=False), order_number="R1", delivery_number=17))
+        for id_ in (4711, 4712)
+    ]
+    for kind in ("html", "plain"):
+        one, other = (body(mail, kind).replace(mail["List-Unsubscribe"].strip("<>"), "") for mail in mails)
+        assert one == other
 
 
 @pytest.mark.parametrize(
@@ -324,7 +342,7 @@ def test_a_mail_is_what_the_standard_library_makes_of_the_same_values(
     person: dict[str, str], medium: str, tracking: bool
 ) -> None:
     compiled = compile_medium(media()[medium], institutes()[BLZ])
-    links = links_for(4711, tracking=tracking)
+    links = our_links(tracking=tracking)
     mail = fill(compiled, person, links, order_number="R0004711", delivery_number=17)
     expected, message = by_the_standard_library(compiled, person, links), read(mail)
     assert not [defect for part in message.walk() for defect in part.defects]
