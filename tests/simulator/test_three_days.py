@@ -39,15 +39,8 @@ from tests.simulator.conftest import DAY_1, SinkProcess
 @pytest.fixture
 def tracker() -> Iterator[str]:
     """The tracker on a free port, in a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with served(app) as address:
+        yield address
 
 
 @pytest.fixture

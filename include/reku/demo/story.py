@@ -133,6 +133,7 @@ class Story:
 
     def _feedback(self, number: int) -> None:
         self._until(lambda: self._customers.act().open == 0, "all customers have reacted")
+        self._until(lambda: take_in(engine()) == 0, "their opens and clicks are judged")
         self._airflow.trigger("reku_feedback", self._run(number))
         self._wait_for({("reku_feedback", self._run(number))})
         files = sorted(self._places.home.files.glob("*/ausgang/response_*.csv"))
