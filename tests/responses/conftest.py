@@ -68,7 +68,7 @@ Events = Callable[[], list[tuple[Any, ...]]]
 
 @pytest.fixture
 def events(database: sa.Engine) -> Events:
-    """All events as (message, kind, reason, scope), in order of recording; what a tracker has noted is taken in first."""
+    """All events as (message, kind, reason, scope), in order of recording; what a tracker noted is taken in first."""
 
     def read() -> list[tuple[Any, ...]]:
         c = responses.c

@@ -298,7 +298,9 @@ def test_every_answer_keeps_to_itself(web: httpx.Client, sent: Any) -> None:
         assert "set-cookie" not in answer.headers
 
 
-def test_the_pixel_needs_no_database(web: httpx.Client, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pixel_needs_no_database(
+    web: httpx.Client, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = link(Purpose.OPEN, sent())
     with monkeypatch.context() as away:
         away.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")

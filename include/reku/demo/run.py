@@ -49,7 +49,14 @@ class Places:
 
     def forget(self) -> None:
         """Remove everything of an earlier demo but its secrets, its logs and its database server."""
-        for folder in (self.home.files, self.home.mailbox, self.sink, self.journals, self.hits, self.home.airflow / "logs"):
+        for folder in (
+            self.home.files,
+            self.home.mailbox,
+            self.sink,
+            self.journals,
+            self.hits,
+            self.home.airflow / "logs",
+        ):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (self.state, self.clock, self.customers_truth):
             file.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from reku.demo.state import State, set_clock
 from reku.errors import RekuError
 from reku.mailing.doubt import in_doubt, resolve
 from reku.orchestration.names import dag_id
+from reku.responses.hits import take_in
 from reku.settings import settings
 from reku.simulator import core_bank
 from reku.simulator.customers import Customers, is_control_copy

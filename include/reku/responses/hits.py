@@ -98,7 +98,7 @@ def _event(row: Any) -> Event:
 
 
 def _target(row: Any) -> str:
-    """Link_Ziel; empty where the link, or the bank, has left the configuration meanwhile: the click counts all the same."""
+    """Link_Ziel; empty where the link or the bank has left the configuration: the click counts all the same."""
     try:
         return without_query(target_of(row.institute, row.medium, row.link_number) or "")
     except ConfigError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
@@ -43,15 +44,16 @@ class Unknown(LookupError):
 
 def mail(engine: sa.Engine, message: int) -> Mail:
     """The message with this id. Raises Unknown."""
-    return Mail(*_only(engine, sa.select(messages.c.institute, messages.c.medium).where(messages.c.id == message)))
+    row = _only(engine, sa.select(messages.c.institute, messages.c.medium).where(messages.c.id == message))
+    return Mail(row.institute, row.medium)
 
 
 def institute_of(engine: sa.Engine, delivery: int) -> str:
     """Whose the delivery with this id is. Raises Unknown."""
-    return str(_only(engine, sa.select(deliveries.c.institute).where(deliveries.c.id == delivery))[0])
+    return str(_only(engine, sa.select(deliveries.c.institute).where(deliveries.c.id == delivery)).institute)
 
 
-def _only(engine: sa.Engine, wanted: sa.Select[tuple[str, ...]]) -> sa.Row[tuple[str, ...]]:
+def _only(engine: sa.Engine, wanted: sa.Select[Any]) -> sa.Row[Any]:
     with engine.connect() as connection:
         row = connection.execute(wanted).one_or_none()
     if row is None:
@@ -66,7 +68,7 @@ def target_of(institute: str, medium: str, link: int) -> str | None:
 
 
 def without_query(target: str) -> str:
-    """Link_Ziel: scheme, host and path (domain.md 9.6), in ASCII, so that it fits every encoding of the response file."""
+    """Link_Ziel: scheme, host and path (domain.md 9.6), in ASCII, so that it fits every response file's encoding."""
     parts = urlsplit(target)
     return urlunsplit((parts.scheme, parts.netloc, quote(parts.path, safe="/%:@!$&'()*+,;=~"), "", ""))
 
@@ -105,6 +107,9 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, By]]) -> list[str
             connection.execute(_BAR, {"told": msgspec.json.encode(told).decode(), "since": moment})
         record(
             connection,
-            [Event(id_, ResponseKind.ABME, moment, by, _REPORTED_SCOPE[scopes[whose[id_]]]) for id_, by in first.items()],
+            [
+                Event(id_, ResponseKind.ABME, moment, by, _REPORTED_SCOPE[scopes[whose[id_]]])
+                for id_, by in first.items()
+            ],
         )
     return [whose.get(message) for message, _ in wishes]

@@ -8,8 +8,8 @@
 | `/u/<token>` | the unsubscribe page; changes nothing | unsubscribes: our button, or one-click (RFC 8058) |
 | `/health` | which instance this is, and what is wrong with it | – |
 
-HEAD is answered like GET and records nothing. Opens and clicks are in the journal before they are answered, unsubscribes
-in the database. No IP address is kept, no access log is written, no cookie is set.
+HEAD is answered like GET and records nothing. Opens and clicks are in the journal before they are answered,
+unsubscribes in the database. No IP address is kept, no access log is written, no cookie is set.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ def _meant_by_pixel(path: str) -> Target | None:
         return None
 
 
-def _note(
-    upkeep: Upkeep, client: str, kind: Literal["OEFF", "KLIC", "ANON"], meant: Target, agent: str = ""
-) -> None:
+def _note(upkeep: Upkeep, client: str, kind: Literal["OEFF", "KLIC", "ANON"], meant: Target, agent: str = "") -> None:
     if upkeep.limits.allow(client):
         upkeep.journal.note(kind, meant.id, meant.link, agent)
     else:
@@ -309,4 +307,6 @@ _pages = Starlette(
     exception_handlers={HTTPException: _refused, Exception: _broken},
     lifespan=_lifespan,
 )
-_pages.router.redirect_slashes = False  # a wrong path is a wrong link; the only redirects are those to links of a medium
+_pages.router.redirect_slashes = (
+    False  # a wrong path is a wrong link; the only redirects are those to links of a medium
+)

@@ -155,9 +155,7 @@ def tracker_service(here: Home, variables: Mapping[str, str]) -> Service:
     port = settings().tracker_port
     return Service(
         "tracker",
-        (
-            *(sys.executable, "-P", "-m", "reku.responses.serve", LOOPBACK, str(port)),
-        ),
+        (*(sys.executable, "-P", "-m", "reku.responses.serve", LOOPBACK, str(port)),),
         variables,
         ports=((port, "REKU_TRACKER_PORT"),),
         check=health.tracker(f"http://{LOOPBACK}:{port}", here.instance),
