@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -270,6 +271,52 @@ def test_unknown_paths_get_a_friendly_page(web: httpx.Client, path: str) -> None
     answer = web.get(path)
     assert answer.status_code == 404
     assert "Link ist nicht gültig" in answer.text
+
+
+def test_anonymous_links_count_for_the_delivery_and_lead_to_the_medium(
+    web: httpx.Client, sent: Any, events: Any, database: sa.Engine
+) -> None:
+    sent(tracking=False)
+    path = f"/a/{make(Purpose.ANONYMOUS, Target(1, 1, 'SCOM_GEBURTSTAG'))}"
+    for _ in range(2):
+        answer = web.get(path, headers={"User-Agent": "never to be kept"})
+        assert (answer.status_code, answer.headers["location"]) == (302, "https://www.sparkasse.example/geburtstag")
+    assert web.head(path).status_code == 302
+    assert events() == []
+    assert counted(database) == {("KLIC", 1): 2}
+    wrong = [
+        Target(4711, 1, "SCOM_GEBURTSTAG"),
+        Target(1, 99, "SCOM_GEBURTSTAG"),
+        Target(1, 1, "SCOM_NICHTS"),
+        Target(1, 1),
+    ]
+    for target in wrong:
+        assert web.get(f"/a/{make(Purpose.ANONYMOUS, target)}").status_code == 404
+    assert counted(database) == {("KLIC", 1): 2}
+
+
+@pytest.mark.parametrize("size", [8_000, 60_000, 100_000, 1_000_000])
+@pytest.mark.parametrize("purpose", [Purpose.OPEN, Purpose.CLICK, Purpose.UNSUBSCRIBE])
+def test_enormous_addresses(web: httpx.Client, sent: Any, purpose: Purpose, size: int) -> None:
+    """Up to 64 KiB whatever a mail program appends is passed over; from there on it is refused, not gathered."""
+    path = link(purpose, sent(), 1 if purpose is Purpose.CLICK else 0)
+    answers = []
+    for address in (f"{path}?q={'q' * size}", f"/{purpose}/{'a' * size}"):
+        try:
+            answers.append(raw(web, address))
+        except ConnectionError:  # hung up while we were still sending
+            answers.append(400)
+    good = 302 if purpose is Purpose.CLICK else 200
+    assert answers == ([good, 404] if size < 65_536 else [400, 400])
+    assert web.get("/health").status_code == 200
+
+
+def raw(web: httpx.Client, address: str) -> int:
+    """The status of a GET of an address that httpx would not send."""
+    line = socket.create_connection((web.base_url.host, web.base_url.port or 80), timeout=30)
+    with line:
+        line.sendall(f"GET {address} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return int(line.makefile("rb").readline().split()[1])
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])

@@ -46,5 +46,5 @@ def _network(address: str) -> str:
     except ValueError:
         return address
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is None:
-        return parsed.exploded[:19]
+        return f"{int(parsed) >> 64:x}::/64"
     return address

@@ -64,12 +64,17 @@ def config(app: Any, host: str, port: int) -> uvicorn.Config:
     )
 
 
-def main(arguments: list[str]) -> int:
-    """Serve until a signal. Returns the exit code."""
-    host, port = arguments or ("127.0.0.1", str(settings().tracker_port))
-    server = uvicorn.Server(config("reku.responses.tracker:app", host, int(port)))
+def serve(app: str, host: str, port: int) -> int:
+    """Serve an application (`module:name`) until a signal. Returns the exit code."""
+    server = uvicorn.Server(config(app, host, port))
     server.run()
     return 0 if server.started else 1
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the tracker until a signal. Returns the exit code."""
+    host, port = arguments or ("127.0.0.1", str(settings().tracker_port))
+    return serve("reku.responses.tracker:app", host, int(port))
 
 
 if __name__ == "__main__":
