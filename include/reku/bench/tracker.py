@@ -128,14 +128,15 @@ def _pixel(
 def _one_click(there: World, wrk: str, rounds: int, seconds: int, ours: str, ids: Sequence[int]) -> dict[str, Any]:
     script = _script(there, "one-click", _ONE_CLICK, [f"/u/{make(Purpose.UNSUBSCRIBE, Target(id_))}" for id_ in ids])
     pgbench = _prepared_pgbench(there)
-    posts, commits, total = [], [], 0
+    posts: list[int] = []
+    commits: list[float] = []
+    total = 0
     for number in range(rounds):
-        sides = [
-            lambda: posts.append(_unsubscribed(there, wrk, ours, script, seconds)),
-            lambda: commits.append(_commits(pgbench, seconds)),
-        ]
-        for side in sides if number % 2 else reversed(sides):
-            side()
+        if number % 2:
+            commits.append(_commits(pgbench, seconds))
+        posts.append(_unsubscribed(there, wrk, ours, script, seconds))
+        if not number % 2:
+            commits.append(_commits(pgbench, seconds))
         total += posts[-1]
     return {
         "what": f"one-click POSTs committed before the answer, {CLIENTS} at once",
