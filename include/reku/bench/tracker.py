@@ -134,7 +134,7 @@ def _one_click(there: World, wrk: str, rounds: int, seconds: int, ours: str, ids
     for number in range(rounds):
         if number % 2:
             commits.append(_commits(pgbench, seconds))
-        posts.append(_unsubscribed(there, wrk, ours, script, seconds))
+        posts.append(_unsubscribed(there, wrk, ours, script, seconds, len(ids)))
         if not number % 2:
             commits.append(_commits(pgbench, seconds))
         total += posts[-1]
@@ -147,13 +147,13 @@ def _one_click(there: World, wrk: str, rounds: int, seconds: int, ours: str, ids
     }
 
 
-def _unsubscribed(there: World, wrk: str, server: str, script: Path, seconds: int) -> int:
+def _unsubscribed(there: World, wrk: str, server: str, script: Path, seconds: int, people: int) -> int:
     """One round: how many were answered, everybody of them barred by then."""
     with there.engine.begin() as connection:
         connection.execute(sa.text("TRUNCATE reku.suppressions, reku.feedback_rows, reku.responses CASCADE"))
     answered = _wrk(wrk, server, script, seconds)
     barred = _count(there, suppressions)
-    if barred < min(answered, PEOPLE):
+    if barred < min(answered, people):
         raise SetupError(f"{answered} unsubscribes were answered, and {barred} are on record.")
     return answered
 

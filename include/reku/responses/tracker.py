@@ -32,7 +32,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from reku.errors import ConfigError, SetupError
-from reku.responses import pages, reactions
+from reku.responses import pages
 from reku.responses.reactions import By, Mail, Unknown
 from reku.responses.upkeep import Upkeep
 from reku.store.engine import engine
@@ -189,7 +189,7 @@ def _target(find: Callable[[Upkeep, Target], Mail], upkeep: Upkeep, meant: Targe
         mail = find(upkeep, meant)
     except Unknown:
         return None
-    return reactions.target_of(mail.institute, mail.medium, meant.link)
+    return upkeep.target(mail.institute, mail.medium, meant.link)
 
 
 async def ask(request: Request) -> Response:
@@ -203,7 +203,7 @@ async def ask(request: Request) -> Response:
             mail = None
         if mail is None:
             return _invalid(request)
-        bank = pages.bank_of(mail.institute)
+        bank = await run_in_threadpool(_upkeep(request).bank, mail.institute)
         return _page(pages.ASK[bank.scope], bank)
 
     return await _answered(work, pages.UNAVAILABLE)
@@ -222,7 +222,7 @@ async def unsubscribe(request: Request) -> Response:
         institute = await asyncio.wrap_future(_upkeep(request).unsubscribing.ask(meant.id, by))
         if institute is None:
             return _invalid(request)
-        bank = pages.bank_of(institute)
+        bank = _upkeep(request).bank(institute)
         return _page(pages.DONE[bank.scope], bank)
 
     return await _answered(work, pages.NOT_SAVED)

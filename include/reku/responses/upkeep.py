@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from reku.errors import RekuError
-from reku.responses import hits, reactions
+from reku.responses import hits, pages, reactions
 from reku.responses.hit_journal import HitJournal
 from reku.responses.limits import Limits
 from reku.responses.reactions import Mail
@@ -24,7 +24,7 @@ from reku.store.engine import engine
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 1.0
-_MAILS, _DELIVERIES = 50_000, 5_000
+_MAILS, _DELIVERIES, _BANKS, _TARGETS = 50_000, 5_000, 1_000, 10_000
 
 
 class Upkeep:
@@ -39,9 +39,12 @@ class Upkeep:
         self.journal = HitJournal(own.hit_journals())
         self.limits = Limits(own.tracker_rate, own.tracker_burst)
         self.unsubscribing = Unsubscribing()
-        # An unknown id raises and is not remembered.
+        # What does not change; an unknown id raises and is not remembered.
         self.mail = lru_cache(_MAILS)(_mail)
         self.institute_of = lru_cache(_DELIVERIES)(_institute_of)
+        # What stands in files, looked at again every second.
+        self.bank = lru_cache(_BANKS)(pages.bank_of)
+        self.target = lru_cache(_TARGETS)(reactions.target_of)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._keep_up())
@@ -64,6 +67,8 @@ class Upkeep:
 
     def _once(self) -> None:
         try:
+            self.bank.cache_clear()
+            self.target.cache_clear()
             self.journal.sync()
             hits.take_in(engine())
             self.behind = ""
