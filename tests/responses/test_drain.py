@@ -162,16 +162,20 @@ def test_what_nobody_can_understand_is_dropped_counted_and_told(
     journal.note("OEFF", 0)
     journal.close()
     (file,) = folder.iterdir()
+    good = f'{{"kind":"OEFF","id":{message},"link":0,"at":1,"agent":"x"}}'.encode()
     spoilt = [
         b"\0" * 300,
         b"[]",
-        b'["OEFF"]',
-        b'["OEFF",1,0,1e99,"x"]',
-        b'["VERS",1,0,1,"x"]',
-        b'["OEFF",1,0,1,"\xff"]',
+        b"{}",
+        good[:-1],
+        good + b"," + good,  # two lines in one would pass in an array
+        good.replace(b"OEFF", b"VERS"),
+        good.replace(b'"at":1', b'"at":1e99'),
+        good.replace(b'"x"', b'"\xff"'),
+        good.replace(b'"id":', b'"id":99999999999999999999'),
     ]
     with file.open("ab") as end:
-        end.write(b"\n".join([*spoilt, b"", b'["OEFF",1,0,1700']))  # killed in the midst of a line
+        end.write(b"\n".join([*spoilt, b"", good[:20]]))  # killed in the midst of a line
     done = drain(database, folder)
     assert (done["stored"], done["unknown"], done["unreadable"]) == (1, 2, 1 + len(spoilt))
     assert "2 opens and clicks were dropped: unknown" in caplog.text
@@ -183,7 +187,8 @@ def test_a_stretch_of_zeros_longer_than_a_batch_is_passed_over(
 ) -> None:
     monkeypatch.setattr(draining, "BATCH", 200)
     folder.mkdir(parents=True)
-    good = b'["OEFF",%d,0,%d,""]\n' % (sent(), int(clock.now().timestamp() * 1e6))
+    at = int(clock.now().timestamp() * 1e6)
+    good = b'{"kind":"OEFF","id":%d,"link":0,"at":%d,"agent":""}\n' % (sent(), at)
     (folder / f"x{SUFFIX}").write_bytes(b"\0" * 1000 + b"\n" + good)
     assert drain(database, folder)["stored"] == 1
 

@@ -223,9 +223,10 @@ def _prepared_pgbench(there: World) -> tuple[str, ...]:
 
 
 def _commits(pgbench: tuple[str, ...], seconds: int) -> float:
-    found = re.search(r"tps = ([\d.]+)", _run((*pgbench, "-T", str(seconds))))
+    told = _run((*pgbench, "-T", str(seconds)))
+    found = re.search(r"tps = ([\d.]+)", told)
     if found is None:
-        raise SetupError("pgbench said no rate.")
+        raise SetupError(f"pgbench said no rate: {told.strip()[-300:]}")
     return float(found[1])
 
 

@@ -30,6 +30,7 @@ BATCH = 1_000_000
 """Bytes that are taken in by one transaction: some ten thousand hits."""
 
 _decode = msgspec.json.Decoder(Line).decode
+_decode_all = msgspec.json.Decoder(list[Line]).decode
 
 _STORE = sa.text("""
     WITH told AS (
@@ -132,10 +133,8 @@ def _next_batch(engine: sa.Engine, file: Path, journal: BinaryIO) -> Counter[str
             whole = data  # no line is that long: blocks that never reached the disk read as zeros
         if not whole:
             return None
-        lines, unreadable = _parsed(whole)
-        counted = connection.execute(
-            _STORE, {"lines": msgspec.json.encode(lines).decode(), "days": settings().tracker_days}
-        ).one()
+        lines, unreadable = _readable(whole)
+        counted = connection.execute(_STORE, {"lines": lines.decode(), "days": settings().tracker_days}).one()
         connection.execute(sa.update(hit_journals).where(own).values(drained=position + len(whole)))
     names = ("stored", "counted", "late", "unknown")
     return Counter({name: getattr(counted, name) for name in names} | {"unreadable": unreadable})
@@ -147,14 +146,25 @@ def _is_still(file: Path, journal: BinaryIO) -> bool:
     return False
 
 
-def _parsed(data: bytes) -> tuple[list[dict[str, object]], int]:
-    lines: list[dict[str, object]] = []
-    unreadable = 0
-    for text in data.splitlines():
-        if not text:
-            continue
-        try:
-            lines.append(msgspec.structs.asdict(_decode(text)))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            unreadable += 1
-    return lines, unreadable
+def _readable(data: bytes) -> tuple[bytes, int]:
+    """The lines as one JSON array, and how many had to be left out."""
+    lines = [line for line in data.split(b"\n") if line]
+    listed = _as_array(lines)
+    try:
+        _decode_all(listed)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        good = [line for line in lines if _is_readable(line)]
+        return _as_array(good), len(lines) - len(good)
+    return listed, 0
+
+
+def _as_array(lines: list[bytes]) -> bytes:
+    return b"[" + b",".join(lines) + b"]"
+
+
+def _is_readable(line: bytes) -> bool:
+    try:
+        _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

@@ -31,7 +31,7 @@ BIGGEST = 16_000_000
 _Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
-class Line(msgspec.Struct, array_like=True):
+class Line(msgspec.Struct, forbid_unknown_fields=True):
     """An open (OEFF) or click (KLIC) of a message, or a click of nobody (ANON), whose `id` is its delivery's.
 
     `at`: microseconds since 1970.

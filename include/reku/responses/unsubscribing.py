@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 
@@ -12,6 +13,8 @@ from sqlalchemy.exc import DBAPIError
 from reku.responses.reactions import By, unsubscribe
 from reku.store.engine import engine
 
+GATHER_SECONDS = 0.003
+"""How long the first one waits for others: without it every second transaction would be of one alone."""
 MOST = 500
 """Unsubscribes in one transaction."""
 _TRY_AGAIN = ("40P01", "40001")  # deadlock, serialization failure: PostgreSQL's own advice
@@ -44,6 +47,7 @@ class Unsubscribing:
 
     def _work(self) -> None:
         while (wish := self._wishes.get()) is not None:
+            time.sleep(GATHER_SECONDS)
             gathered = [wish]
             ended = False
             while len(gathered) < MOST and not ended:
