@@ -53,7 +53,7 @@ def test_machines_are_marked_kept_and_not_reported(
     journal: HitJournal, sent: Any, database: sa.Engine, scanners: list[list[Hit]]
 ) -> None:
     message = sent()
-    journal.note("KLIC", message, 1, "scanner")
+    journal.note("OEFF", message, agent="scanner")
     journal.note("KLIC", message, 1, "person")
     assert take_in(database) == 0
     assert verdicts(database) == [("scanner", "MACHINE", "says so"), ("person", "PERSON", "")]

@@ -311,11 +311,22 @@ def test_enormous_addresses(web: httpx.Client, sent: Any, purpose: Purpose, size
     assert web.get("/health").status_code == 200
 
 
-def raw(web: httpx.Client, address: str) -> int:
-    """The status of a GET of an address that httpx would not send."""
+@pytest.mark.parametrize(("headers", "status"), [(30, 200), (100, 400), (1000, 400)])
+def test_enormous_headers(web: httpx.Client, sent: Any, headers: int, status: int) -> None:
+    """Each of a kilobyte: together they end at 64 KiB, too."""
+    try:
+        answer = raw(web, link(Purpose.OPEN, sent()), f"X: {'x' * 1020}\r\n" * headers)
+    except ConnectionError:  # hung up while we were still sending
+        answer = 400
+    assert answer == status
+    assert web.get("/health").status_code == 200
+
+
+def raw(web: httpx.Client, address: str, headers: str = "") -> int:
+    """The status of a GET of an address, or with headers, that httpx would not send."""
     line = socket.create_connection((web.base_url.host, web.base_url.port or 80), timeout=30)
     with line:
-        line.sendall(f"GET {address} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        line.sendall(f"GET {address} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n".encode())
         return int(line.makefile("rb").readline().split()[1])
 
 
