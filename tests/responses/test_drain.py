@@ -98,10 +98,10 @@ def test_a_large_or_old_journal_makes_way(
 ) -> None:
     message, journal = sent(), HitJournal(folder)
     journal.note("OEFF", message)
-    journal.rotate_if_due()
+    journal.tend()
     assert len(list(folder.iterdir())) == 1
     monkeypatch.setattr("reku.responses.hit_journal.BIGGEST", 10)
-    journal.rotate_if_due()
+    journal.tend()
     journal.note("OEFF", message)
     assert len(list(folder.iterdir())) == 2
     drain(database, folder)
@@ -231,7 +231,7 @@ def test_a_folder_that_cannot_be_written_stops_no_answer(
     assert "REKU_TRACKER_DIR" in journal.problem
     assert caplog.text.count("cannot be written") == 1, "told once, not with every hit"
     blocked.unlink()
-    journal.sync()
+    journal.tend()
     journal.note("OEFF", message)
     assert (journal.problem, journal.lost) == ("", 3)
     assert drain(database, blocked / "tracker")["stored"] == 1
@@ -251,11 +251,25 @@ def test_a_full_disk_stops_no_answer_and_is_noticed_when_it_has_room_again(
     assert journal.lost == 1
     assert "No space left" in journal.problem
     os.dup2(room, journal._descriptor)
-    journal.sync()
+    journal.tend()
     assert journal.problem == ""
     journal.note("OEFF", message)
     os.close(room)
     assert drain(database, folder)["stored"] == 2
+
+
+def test_an_erasure_meanwhile_comes_wholly_before(folder: Path, sent: Any, database: sa.Engine) -> None:
+    message, journal = sent(), HitJournal(folder)
+    journal.note("OEFF", message, agent="never to be kept")
+    with ThreadPoolExecutor(1) as pool:
+        with database.begin() as erasing:
+            erasing.execute(sa.text("SELECT id FROM reku.messages FOR UPDATE"))
+            draining_ = pool.submit(drain, database, folder)
+            with pytest.raises(TimeoutError):
+                draining_.result(0.5)
+            erasing.execute(sa.text("UPDATE reku.messages SET tracking = false"))
+        done = draining_.result(30)
+    assert (done["stored"], done["counted"], stored(database)) == (0, 1, [])
 
 
 # Real processes, killed

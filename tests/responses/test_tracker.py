@@ -20,6 +20,7 @@ from tests import banks, world
 from reku.addresses import address_hmac
 from reku.responses.hits import take_in
 from reku.responses.tracker import PIXEL
+from reku.responses.upkeep import Upkeep
 from reku.settings import settings
 from reku.store.tables import ResponseKind, SuppressionKind, response_counts, responses, suppressions
 from reku.tokens import Purpose, Target, _hashed_keys, make
@@ -366,6 +367,26 @@ def test_the_pixel_needs_no_database(
         assert web.get(path).content == PIXEL
     settings.cache_clear()
     assert [event[1] for event in events()] == ["OEFF"]
+
+
+def test_what_cannot_be_taken_in_waits_and_is_told(
+    bank: Path, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    upkeep = Upkeep()
+    upkeep.journal.note("OEFF", sent())
+    with monkeypatch.context() as away:
+        away.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+        settings.cache_clear()
+        for _ in range(3):
+            upkeep.take_in()
+    assert "the database refused" in upkeep.behind
+    assert caplog.text.count("wait in the journal") == 1, "told once, not every second"
+    settings.cache_clear()
+    upkeep.take_in()
+    assert upkeep.behind == ""
+    assert [event[1] for event in events()] == ["OEFF"]
+    upkeep.unsubscribing.close()
+    upkeep.journal.close()
 
 
 def test_a_link_followed_before_needs_no_database(

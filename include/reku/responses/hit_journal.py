@@ -71,17 +71,19 @@ class HitJournal:
             self.lost += 1
 
     def sync(self) -> None:
-        """Have what was written put on the disk; see whether a journal in trouble can be written again."""
+        """Have what was written put on the disk. The only thing of a journal that another thread may do."""
+        if self._descriptor is not None:
+            os.fdatasync(self._descriptor)
+
+    def tend(self) -> None:
+        """See whether a journal in trouble can be written again; begin the next one once it is large or old, since only
+        ended ones are removed.
+        """
         if self._descriptor is None:
             self._open()
         elif self.problem:
             self._write(b"\n")  # an empty line says nothing
-        if self._descriptor is not None:
-            os.fdatasync(self._descriptor)
-
-    def rotate_if_due(self) -> None:
-        """End the file and begin the next one, once it is large or old: only ended files are removed."""
-        if self._size and (self._size > BIGGEST or time.monotonic() - self._begun > OLDEST_SECONDS):
+        elif self._size and (self._size > BIGGEST or time.monotonic() - self._begun > OLDEST_SECONDS):
             self.close()
             self._open()
 

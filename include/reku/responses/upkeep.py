@@ -62,10 +62,11 @@ class Upkeep:
     async def _keep_up(self) -> None:
         while True:
             await asyncio.sleep(EVERY_SECONDS)
-            await asyncio.to_thread(self._once)
-            self.journal.rotate_if_due()
+            self.journal.tend()
+            await asyncio.to_thread(self.take_in)
 
-    def _once(self) -> None:
+    def take_in(self) -> None:
+        """Sync the journal, take in, judge; what goes wrong is told by `behind` and in the log, once."""
         try:
             self.bank.cache_clear()
             self.target.cache_clear()
