@@ -6,7 +6,7 @@ ENV PYTHONUNBUFFERED=1 \
     GX_ANALYTICS_ENABLED=false
 
 RUN useradd --create-home --uid 10001 reku \
-    && install -d -o reku -g reku /opt/airflow /opt/airflow/config /opt/airflow/logs /data /var/lib/reku/journal
+    && install -d -o reku -g reku /opt/airflow /opt/airflow/config /opt/airflow/logs /data /var/lib/reku/journal /var/lib/reku/tracker
 
 WORKDIR /opt/reku
 COPY requirements.txt ./

@@ -33,8 +33,7 @@ needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the reference mat
 
 def _forget_settings() -> None:
     settings.cache_clear()
-    tokens._signer.cache_clear()
-    tokens._hashed_key.cache_clear()
+    tokens._hashed_keys.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +66,7 @@ def reku_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
     monkeypatch.setenv("REKU_SMTP_TLS", "false")
     monkeypatch.setenv("REKU_FILE_SETTLE_SECONDS", "0")
     monkeypatch.setenv("REKU_JOURNAL_DIR", str(tmp_path / "journal"))
+    monkeypatch.setenv("REKU_TRACKER_DIR", str(tmp_path / "tracker"))
     monkeypatch.setenv("REKU_REPORTS_DIR", str(tmp_path / "reports"))
     _forget_settings()
     yield files

@@ -66,6 +66,29 @@ class Settings(BaseSettings):
         description="folder of the dispatchers' journals, on a disk of this machine, never shared between machines; "
         "empty: `journal` in `REKU_HOME`",
     )
+    tracker_dir: Path | None = Field(
+        None,
+        description="folder of the trackers' journals of opens and clicks, on a disk of this machine; empty: `tracker` "
+        "in `REKU_HOME`",
+    )
+    tracker_proxies: str = Field(
+        "",
+        description="addresses or networks of reverse proxies before the tracker, joined by commas: only theirs is "
+        "X-Forwarded-For believed; without it all clients behind a proxy share one limit",
+    )
+    tracker_rate: float = Field(
+        50.0,
+        gt=0,
+        description="opens, clicks and wrong links a second that count from one client address; unsubscribes always do",
+    )
+    tracker_burst: int = Field(1000, ge=1, description="so many of them at once from one client address")
+    tracker_days: int = Field(
+        90, ge=1, description="days after sending for which opens and clicks are recorded; links work for ever"
+    )
+    hit_settle_seconds: float = Field(
+        60.0, ge=0, description="age at which an open or click is judged: by a person or by a machine"
+    )
+    report_machines: bool = Field(False, description="report opens and clicks of machines like those of people")
     reports_dir: Path | None = Field(
         None,
         description="folder of the delivery reports, shared by workers and api-server; empty: `reports` in `REKU_HOME`",
@@ -95,7 +118,7 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
 
-    @field_validator("journal_dir", "reports_dir", "keep_subscribers_days", mode="before")
+    @field_validator("journal_dir", "tracker_dir", "reports_dir", "keep_subscribers_days", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None
@@ -103,6 +126,10 @@ class Settings(BaseSettings):
     def journals(self) -> Path:
         """The folder of the dispatchers' journals; it need not exist yet."""
         return self.journal_dir or self.home / "journal"
+
+    def hit_journals(self) -> Path:
+        """The folder of the trackers' journals; it need not exist yet."""
+        return self.tracker_dir or self.home / "tracker"
 
     def reports(self) -> Path:
         """The folder of the delivery reports; it need not exist yet."""

@@ -22,8 +22,10 @@ from reku.privacy.erase import Receipt, erase
 from reku.privacy.person import look_up
 from reku.privacy.places import Places
 from reku.records import contracts, read
-from reku.responses import reactions
-from reku.responses.reactions import By
+from reku.responses.hit_journal import HitJournal
+from reku.responses.hits import take_in
+from reku.responses.reactions import By, unsubscribe
+from reku.settings import settings
 from reku.store.tables import (
     DeliveryState,
     MessageState,
@@ -33,8 +35,10 @@ from reku.store.tables import (
     deliveries,
     delivery_rows,
     files,
+    hits,
     messages,
     metadata,
+    response_counts,
     responses,
     subscribers,
     suppressions,
@@ -158,13 +162,10 @@ def test_open_mails_are_stopped_and_reported_by_their_reference(chain: Chain) ->
     assert row["Personennummer"] == ended.person_number != NUMBER
 
 
-@pytest.mark.parametrize("scope", ["ORDER", "INSTITUTE"])
 @pytest.mark.parametrize("address", ["adresse2x@kunde.example", "neue.adresse@kunde.example"])
-def test_who_had_unsubscribed_is_not_mailed_when_delivered_again(chain: Chain, scope: str, address: str) -> None:
+def test_who_had_unsubscribed_is_not_mailed_when_delivered_again(chain: Chain, address: str) -> None:
     chain.whole_day(1, PEOPLE)
-    mail = reactions.find(chain.engine, _message(chain).id)
-    assert mail is not None
-    reactions.unsubscribe(chain.engine, mail, By.LINK, reactions.UnsubscribeScope[scope])
+    unsubscribe(chain.engine, [(_message(chain).id, By.LINK)])
     chain.report()
     receipt = _erase(chain)
     assert any(row["place"] == "table suppressions" for row in receipt.kept)
@@ -187,12 +188,31 @@ def test_an_old_mail_unsubscribes_from_nobody_by_name(chain: Chain) -> None:
     """The link goes on working; what it writes names nobody, and bars the address."""
     chain.whole_day(1, PEOPLE)
     _erase(chain)
-    mail = reactions.find(chain.engine, _message(chain).id)
-    assert mail is not None
-    reactions.unsubscribe(chain.engine, mail, By.LINK, reactions.UnsubscribeScope.INSTITUTE)
-    reactions.opened(chain.engine, mail)
+    unsubscribe(chain.engine, [(_message(chain).id, By.LINK)])
+    _opened(_message(chain).id)
+    assert take_in(chain.engine) == 0
+    assert chain.rows(hits) == []
+    assert [row.count for row in chain.rows(response_counts)] == [1]
     assert [row.person_number for row in chain.rows(suppressions)] == [_message(chain).person_number]
     assert "OEFF" not in {row.kind for row in chain.rows(responses)}
+
+
+def test_opens_and_clicks_are_shown_and_erased(chain: Chain) -> None:
+    chain.whole_day(1, [person(n, Tracking_Einwilligung="J") for n in (1, 2)])
+    for number in (1, 2):
+        _opened(_message(chain, number).id)
+    take_in(chain.engine)
+    shown = look_up(chain.engine, BANK, NUMBER).contents()
+    assert [row["agent"] for row in shown["tables"]["hits"]] == ["a mail program"]
+    receipt = _erase(chain)
+    assert {"place": "table hits", "rows": 1} in receipt.removed
+    assert [row.message_id for row in chain.rows(hits)] == [_message(chain, 1).id]
+
+
+def _opened(message: int) -> None:
+    journal = HitJournal(settings().hit_journals())
+    journal.note("OEFF", message, agent="a mail program")
+    journal.close()
 
 
 def test_not_while_a_file_is_still_to_be_taken_in(chain: Chain) -> None:

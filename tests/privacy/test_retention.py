@@ -22,8 +22,10 @@ from reku.privacy import old_files, places
 from reku.privacy.places import Places
 from reku.privacy.retention import STEPS, apply
 from reku.records import Head, contracts, write
-from reku.responses import bounces, reactions
-from reku.responses.reactions import By
+from reku.responses import bounces
+from reku.responses.hit_journal import HitJournal
+from reku.responses.hits import take_in
+from reku.responses.reactions import By, unsubscribe
 from reku.settings import settings
 from reku.store.bounce_series import retained_addresses
 from reku.store.events import Event, record
@@ -106,7 +108,7 @@ def _world(chain: Chain) -> None:
         person(WITHHELD, Einwilligung_EMail="N"),
         person(LATER, Anlass_Datum="27.11.2026"),
         person(REJECTED, Anlass_Datum="31.02.2026"),
-        person(UNSUBSCRIBED),
+        person(UNSUBSCRIBED, Tracking_Einwilligung="J"),
         person(BOUNCED),
         *(person(n) for n in range(100, 120)),  # so that one rejected row is not too many
     ]
@@ -119,9 +121,11 @@ def _world(chain: Chain) -> None:
     )
     chain.take_in()
     (mail,) = (row for row in chain.rows(messages) if row.person_number == _number(UNSUBSCRIBED))
-    known = reactions.find(chain.engine, mail.id)
-    assert known is not None
-    reactions.unsubscribe(chain.engine, known, By.LINK, reactions.UnsubscribeScope.INSTITUTE)
+    unsubscribe(chain.engine, [(mail.id, By.LINK)])
+    journal = HitJournal(settings().hit_journals())
+    journal.note("OEFF", mail.id, agent="a mail program")
+    journal.close()
+    take_in(chain.engine)
     chain.report()
     _mail(f"{bounces.SEEN}/cur", "adresse8x@kunde.example does not exist")
     logs = settings().home / "logs"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 from tests import banks, world
+from tests.serving import served
 
 from reku import clock
+from reku.responses.hits import take_in
+from reku.responses.tracker import app
 from reku.store.tables import MessageState, responses
 
 Sent = Callable[..., int]
@@ -23,6 +27,7 @@ def bank(
 ) -> Path:
     """The configuration with one savings bank; the clock stands at a November morning."""
     clock_at(datetime(2026, 11, 24, 8, tzinfo=UTC))
+    monkeypatch.setenv("REKU_HIT_SETTLE_SECONDS", "0")
     return banks.configure(monkeypatch, tmp_path / "include")
 
 
@@ -44,15 +49,30 @@ def sent(database: sa.Engine, bank: Path) -> Sent:
     return make
 
 
+@pytest.fixture
+def address(bank: Path) -> Iterator[str]:
+    """The tracker of a configured bank on a free port, in a thread."""
+    with served(app) as address:
+        yield address
+
+
+@pytest.fixture
+def web(address: str) -> Iterator[httpx.Client]:
+    """A client of the tracker that follows no redirects."""
+    with httpx.Client(base_url=address, follow_redirects=False, timeout=30) as client:
+        yield client
+
+
 Events = Callable[[], list[tuple[Any, ...]]]
 
 
 @pytest.fixture
 def events(database: sa.Engine) -> Events:
-    """All events as (message, kind, reason, scope), in order of recording."""
+    """All events as (message, kind, reason, scope), in order of recording; what a tracker noted is taken in first."""
 
     def read() -> list[tuple[Any, ...]]:
         c = responses.c
+        take_in(database)
         with database.connect() as connection:
             return [
                 tuple(row)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,38 +15,19 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-import uvicorn
 from tests import banks, world
 
 from reku.addresses import address_hmac
-from reku.responses.tracker import app
+from reku.responses.hits import take_in
+from reku.responses.tracker import PIXEL
+from reku.responses.upkeep import Upkeep
 from reku.settings import settings
 from reku.store.tables import ResponseKind, SuppressionKind, response_counts, responses, suppressions
-from reku.tokens import Purpose, Target, _hashed_key, _signer, make
+from reku.tokens import Purpose, Target, _hashed_keys, make
 
 pytestmark = pytest.mark.usefixtures("bank")
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    """The tracker on a free port, in a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
-
-
-@pytest.fixture
-def web(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=address, follow_redirects=False, timeout=30) as client:
-        yield client
 
 
 def link(purpose: Purpose, message: int, number: int = 0) -> str:
@@ -72,7 +52,8 @@ def counted(engine: sa.Engine) -> dict[tuple[str, int], int]:
 def test_health(web: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REKU_INSTANCE", "abc")
     answer = web.get("/health")
-    assert (answer.status_code, answer.json()) == (200, {"service": "reku-tracker", "instance": "abc"})
+    assert answer.status_code == 200
+    assert answer.json() == {"service": "reku-tracker", "instance": "abc", "lost": 0, "limited": 0, "behind": ""}
 
 
 def test_health_names_a_missing_setting(web: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +78,7 @@ def test_click_leads_to_the_link_of_the_medium(web: httpx.Client, sent: Any, dat
     answer = web.get(link(Purpose.CLICK, message, 1))
     assert answer.status_code == 302
     assert answer.headers["location"] == "https://www.sparkasse.example/geburtstag"
+    take_in(database)
     with database.connect() as connection:
         event = connection.execute(sa.select(responses)).one()
     assert (event.kind, event.link_number) == (ResponseKind.KLIC, 1)
@@ -247,8 +229,7 @@ def test_unsubscribe_survives_key_rotation(
     path = link(Purpose.UNSUBSCRIBE, sent())
     monkeypatch.setenv("REKU_TOKEN_KEYS", "a newer key,the newest key")
     settings.cache_clear()
-    _signer.cache_clear()
-    _hashed_key.cache_clear()
+    _hashed_keys.cache_clear()
     assert web.post(path, data=ONE_CLICK).status_code == 200
     assert len(events()) == 1
 
@@ -272,7 +253,9 @@ def test_tokens_that_are_not_ours(
     ]
     cut = [good[:length] for length in range(1, len(good))]
     of_other_purposes = [make(other, Target(message, 1)) for other in Purpose if other is not purpose]
-    of_no_message = [make(purpose, Target(number, 1)) for number in (0, 4711, 2**80)]
+    # the pixel does not ask the database whether there is such a message: nothing is recorded all the same
+    unknown = (2**80,) if purpose is Purpose.OPEN else (0, 4711, 2**80)
+    of_no_message = [make(purpose, Target(number, 1)) for number in unknown]
     for token in tampered + cut + of_other_purposes + of_no_message:
         path = f"/{purpose}/{token}" + (".gif" if purpose is Purpose.OPEN else "")
         answers = [web.get(path)] + ([web.post(path, data=ONE_CLICK)] if purpose is Purpose.UNSUBSCRIBE else [])
@@ -289,6 +272,63 @@ def test_unknown_paths_get_a_friendly_page(web: httpx.Client, path: str) -> None
     answer = web.get(path)
     assert answer.status_code == 404
     assert "Link ist nicht gültig" in answer.text
+
+
+def test_anonymous_links_count_for_the_delivery_and_lead_to_the_medium(
+    web: httpx.Client, sent: Any, events: Any, database: sa.Engine
+) -> None:
+    sent(tracking=False)
+    path = f"/a/{make(Purpose.ANONYMOUS, Target(1, 1, 'SCOM_GEBURTSTAG'))}"
+    for _ in range(2):
+        answer = web.get(path, headers={"User-Agent": "never to be kept"})
+        assert (answer.status_code, answer.headers["location"]) == (302, "https://www.sparkasse.example/geburtstag")
+    assert web.head(path).status_code == 302
+    assert events() == []
+    assert counted(database) == {("KLIC", 1): 2}
+    wrong = [
+        Target(4711, 1, "SCOM_GEBURTSTAG"),
+        Target(1, 99, "SCOM_GEBURTSTAG"),
+        Target(1, 1, "SCOM_NICHTS"),
+        Target(1, 1),
+    ]
+    for target in wrong:
+        assert web.get(f"/a/{make(Purpose.ANONYMOUS, target)}").status_code == 404
+    assert counted(database) == {("KLIC", 1): 2}
+
+
+@pytest.mark.parametrize("size", [8_000, 60_000, 100_000, 1_000_000])
+@pytest.mark.parametrize("purpose", [Purpose.OPEN, Purpose.CLICK, Purpose.UNSUBSCRIBE])
+def test_enormous_addresses(web: httpx.Client, sent: Any, purpose: Purpose, size: int) -> None:
+    """Up to 64 KiB whatever a mail program appends is passed over; from there on it is refused, not gathered."""
+    path = link(purpose, sent(), 1 if purpose is Purpose.CLICK else 0)
+    answers = []
+    for address in (f"{path}?q={'q' * size}", f"/{purpose}/{'a' * size}"):
+        try:
+            answers.append(raw(web, address))
+        except ConnectionError:  # hung up while we were still sending
+            answers.append(400)
+    good = 302 if purpose is Purpose.CLICK else 200
+    assert answers == ([good, 404] if size < 65_536 else [400, 400])
+    assert web.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(("headers", "status"), [(30, 200), (100, 400), (1000, 400)])
+def test_enormous_headers(web: httpx.Client, sent: Any, headers: int, status: int) -> None:
+    """Each of a kilobyte: together they end at 64 KiB, too."""
+    try:
+        answer = raw(web, link(Purpose.OPEN, sent()), f"X: {'x' * 1020}\r\n" * headers)
+    except ConnectionError:  # hung up while we were still sending
+        answer = 400
+    assert answer == status
+    assert web.get("/health").status_code == 200
+
+
+def raw(web: httpx.Client, address: str, headers: str = "") -> int:
+    """The status of a GET of an address, or with headers, that httpx would not send."""
+    line = socket.create_connection((web.base_url.host, web.base_url.port or 80), timeout=30)
+    with line:
+        line.sendall(f"GET {address} HTTP/1.1\r\nHost: x\r\n{headers}Connection: close\r\n\r\n".encode())
+        return int(line.makefile("rb").readline().split()[1])
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -317,7 +357,53 @@ def test_every_answer_keeps_to_itself(web: httpx.Client, sent: Any) -> None:
         assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("purpose", [Purpose.OPEN, Purpose.CLICK, Purpose.UNSUBSCRIBE])
+def test_the_pixel_needs_no_database(
+    web: httpx.Client, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = link(Purpose.OPEN, sent())
+    with monkeypatch.context() as away:
+        away.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+        settings.cache_clear()
+        assert web.get(path).content == PIXEL
+    settings.cache_clear()
+    assert [event[1] for event in events()] == ["OEFF"]
+
+
+def test_what_cannot_be_taken_in_waits_and_is_told(
+    bank: Path, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    upkeep = Upkeep()
+    upkeep.journal.note("OEFF", sent())
+    with monkeypatch.context() as away:
+        away.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+        settings.cache_clear()
+        for _ in range(3):
+            upkeep.take_in()
+    assert "the database refused" in upkeep.behind
+    assert caplog.text.count("wait in the journal") == 1, "told once, not every second"
+    settings.cache_clear()
+    upkeep.take_in()
+    assert upkeep.behind == ""
+    assert [event[1] for event in events()] == ["OEFF"]
+    upkeep.unsubscribing.close()
+    upkeep.journal.close()
+
+
+def test_a_link_followed_before_needs_no_database(
+    web: httpx.Client, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = link(Purpose.CLICK, sent(), 1)
+    web.get(path)
+    with monkeypatch.context() as away:
+        away.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+        settings.cache_clear()
+        time.sleep(1)  # the next second: not the same click
+        assert web.get(path).status_code == 302
+    settings.cache_clear()
+    assert [event[1] for event in events()] == ["KLIC", "KLIC"]
+
+
+@pytest.mark.parametrize("purpose", [Purpose.CLICK, Purpose.UNSUBSCRIBE])
 def test_database_away_is_never_a_false_done(
     web: httpx.Client, sent: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, purpose: Purpose
 ) -> None:

@@ -6,15 +6,12 @@ One bank is enough: the second one has every planted case.
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 
 import pytest
 import sqlalchemy as sa
-import uvicorn
 
 from reku import clock
 from reku.feedback.export import export
@@ -24,6 +21,7 @@ from reku.orchestration import work
 from reku.quality.gate import validate
 from reku.quality.release import judge_release
 from reku.responses.bounces import collect
+from reku.responses.hits import take_in
 from reku.responses.tracker import app
 from reku.settings import settings
 from reku.simulator.core_bank import deliver
@@ -33,21 +31,15 @@ from reku.simulator.truth import compare
 from reku.simulator.world import BANK_2, Fate, Step, World, calendar_day, moment
 from reku.store.tables import DeliveryState, FileVerdict, MessageState, deliveries, lists, messages
 from reku.subscribers.load import load
+from tests.serving import served
 from tests.simulator.conftest import DAY_1, SinkProcess
 
 
 @pytest.fixture
 def tracker() -> Iterator[str]:
     """The tracker on a free port, in a thread."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    with served(app) as address:
+        yield address
 
 
 @pytest.fixture
@@ -56,6 +48,7 @@ def _connected(database: sa.Engine, sink: SinkProcess, tracker: str, monkeypatch
     assert database
     monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
     monkeypatch.setenv("REKU_TRACKER_URL", tracker)
+    monkeypatch.setenv("REKU_HIT_SETTLE_SECONDS", "0")
     monkeypatch.setenv("REKU_BOUNCE_MAILDIR", str(sink.folder / "returned"))
     settings.cache_clear()
 
@@ -96,6 +89,7 @@ class Demo:
             acts = customers.act()
             assert (acts.open, acts.failed, acts.unknown_mails) == (0, 0, 0)
         collect(self.engine, self.sink.folder / "returned")
+        assert take_in(self.engine) == 0
         export(self.engine, BANK_2)
 
     def _items(self, day: date) -> list[work.Item]:

@@ -186,11 +186,12 @@ def _insert(connection: sa.Connection, table: sa.Table, **values: object) -> int
 
 
 @contextmanager
-def world() -> Iterator[World]:
-    """A world of its own; nothing of it is left afterwards."""
+def world(*, durable: bool = False) -> Iterator[World]:
+    """A world of its own; nothing of it is left afterwards. `durable`: its commits reach the disk."""
     with tempfile.TemporaryDirectory(prefix="reku-bench-") as name:
         folder = Path(name)
         server = Postgres.for_tests(folder)
+        server.durable = durable
         server.start()
         try:
             server.create_database("bench")
@@ -210,6 +211,7 @@ def _environment(folder: Path, database_url: str) -> dict[str, str]:
         "REKU_DATABASE_URL": database_url,
         "REKU_FILES_URL": str(folder / "files"),
         "REKU_JOURNAL_DIR": str(folder / "journal"),
+        "REKU_TRACKER_DIR": str(folder / "tracker"),
         "REKU_SECRET_KEY": "a key of benchmarks",
         "REKU_TOKEN_KEYS": "an older key,a newer key",
         "REKU_SMTP_TLS": "false",

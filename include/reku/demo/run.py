@@ -28,6 +28,8 @@ from reku.simulator.sink import write_rules
 SEED = 20261122
 RESPONSE_WINDOW = "5"
 """Seconds; hours in real life."""
+HIT_SETTLE = "2"
+"""Seconds; a minute in real life."""
 
 
 class Places:
@@ -43,10 +45,18 @@ class Places:
         self.rules = self.sink / "rules.json"
         self.customers_truth = here.path / "customers.jsonl"
         self.journals = here.path / "journal"
+        self.hits = here.path / "tracker"
 
     def forget(self) -> None:
         """Remove everything of an earlier demo but its secrets, its logs and its database server."""
-        for folder in (self.home.files, self.home.mailbox, self.sink, self.journals, self.home.airflow / "logs"):
+        for folder in (
+            self.home.files,
+            self.home.mailbox,
+            self.sink,
+            self.journals,
+            self.hits,
+            self.home.airflow / "logs",
+        ):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (self.state, self.clock, self.customers_truth):
             file.unlink(missing_ok=True)
@@ -110,6 +120,8 @@ def _plan(places: Places, *, anew: bool) -> Plan:
         "REKU_FILES_URL": str(places.home.files),
         "REKU_BOUNCE_MAILDIR": str(places.home.mailbox),
         "REKU_JOURNAL_DIR": str(places.journals),
+        "REKU_TRACKER_DIR": str(places.hits),
+        "REKU_HIT_SETTLE_SECONDS": HIT_SETTLE,
         "REKU_SMTP_HOST": LOOPBACK,
         "REKU_SMTP_PORT": os.environ.get("REKU_SMTP_PORT", up.SINK_PORT),
         "REKU_SMTP_TLS": "false",

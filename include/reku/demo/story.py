@@ -14,6 +14,7 @@ from reku.demo.state import State, set_clock
 from reku.errors import RekuError
 from reku.mailing.doubt import in_doubt, resolve
 from reku.orchestration.names import dag_id
+from reku.responses.hits import take_in
 from reku.settings import settings
 from reku.simulator import core_bank
 from reku.simulator.customers import Customers, is_control_copy
@@ -133,6 +134,7 @@ class Story:
 
     def _feedback(self, number: int) -> None:
         self._until(lambda: self._customers.act().open == 0, "all customers have reacted")
+        self._until(lambda: take_in(engine()) == 0, "their opens and clicks are judged")
         self._airflow.trigger("reku_feedback", self._run(number))
         self._wait_for({("reku_feedback", self._run(number))})
         files = sorted(self._places.home.files.glob("*/ausgang/response_*.csv"))

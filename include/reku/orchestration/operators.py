@@ -65,6 +65,13 @@ def collect_bounces(engine: sa.Engine) -> None:
         collect(engine, maildir)
 
 
+def collect_hits(engine: sa.Engine) -> None:
+    """Take in what the trackers of this machine have noted, and make events of the opens and clicks of people."""
+    from reku.responses.hits import take_in
+
+    take_in(engine)
+
+
 def wait(task: BaseOperator, trigger: BaseTrigger) -> NoReturn:
     """Let the task wait without a worker; it goes on in its `resume` with the trigger's event."""
     task.defer(trigger=trigger, method_name="resume")
@@ -341,6 +348,7 @@ class CollectResponses(Stage):
         if until > clock.now():
             wait(self, UntilTrigger(until.isoformat()))
         collect_bounces(engine)
+        collect_hits(engine)
         return dict(work.response_counts(engine, delivery))
 
 
@@ -351,6 +359,7 @@ class ExportFeedback(Stage):
         from reku.feedback.export import export
         from reku.orchestration import work
 
+        collect_hits(engine)
         institute, order = work.whose(engine, delivery)
         written = export(engine, institute, order_id=order)
         return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from reku.orchestration.operators import Counts, collect_bounces, plain_errors
+from reku.orchestration.operators import Counts, collect_bounces, collect_hits, plain_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -85,6 +85,7 @@ is written again with the same bytes, and no event is reported twice.
 
         with plain_errors():
             collect_bounces(engine())
+            collect_hits(engine())
             written = export(engine(), self.institute, daily=True)
         return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
 

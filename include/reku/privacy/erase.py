@@ -32,6 +32,7 @@ from reku.store.tables import (
     deliveries,
     delivery_rows,
     files,
+    hits,
     messages,
     subscribers,
 )
@@ -162,6 +163,7 @@ def _erase_rows(connection: sa.Connection, person: Person, number: str) -> int:
         .values(state=MessageState.WITHHELD, reason=STOPPED, reasons=[STOPPED], ended_at=moment, retry_at=None)
     )
     record(connection, [Event(id_, ResponseKind.NVER, moment, STOPPED) for id_ in open_ones])
+    connection.execute(sa.delete(hits).where(hits.c.message_id.in_([row.id for row in found])))
     for table in _GOES:
         connection.execute(
             sa.delete(table).where(table.c.institute == person.institute, table.c.person_number == number)
@@ -208,7 +210,7 @@ def _cut(found: list[Found], number: str) -> None:
 def _removed(person: Person, cut: list[Found]) -> list[dict[str, Any]]:
     tables = [
         {"place": f"table {table.name}", "rows": len(person.tables[table.name])}
-        for table in _GOES
+        for table in (*_GOES, hits)
         if person.tables[table.name]
     ]
     return tables + [{"place": f"file {one.kept.path}", "rows": len(one.rows)} for one in cut]

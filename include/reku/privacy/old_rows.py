@@ -30,6 +30,7 @@ from reku.store.tables import (
     feedback_rows,
     figures,
     files,
+    hits,
     messages,
     paces,
     reactivations,
@@ -136,6 +137,7 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
     counted = Counter({"deliveries": 1})
     _delete(connection, feedback_rows, feedback_rows.c.response_id.in_(events))
     counted["responses"] = _delete(connection, responses, responses.c.message_id.in_(own))
+    counted["hits"] = _delete(connection, hits, hits.c.message_id.in_(own))
     counted["contacts"] = _delete(connection, contacts, contacts.c.message_id.in_(own))
     counted["messages"] = _delete(connection, messages, messages.c.delivery_id == delivery)
     for table in (delivery_rows, rejects, rule_counts, figures, releases, response_counts):

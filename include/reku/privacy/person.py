@@ -26,6 +26,7 @@ from reku.store.tables import (
     feedback_files,
     feedback_rows,
     files,
+    hits,
     messages,
     reactivations,
     rejects,
@@ -114,6 +115,7 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
         with suppress(ValueError):
             hashes.add(addresses.address_hmac(institute, row["address"]))
     tables["responses"] = select(responses, responses.c.message_id.in_(ids))
+    tables["hits"] = select(hits, hits.c.message_id.in_(ids))
     tables["feedback_rows"] = [
         dict(row)
         for row in connection.execute(

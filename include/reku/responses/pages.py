@@ -9,7 +9,7 @@ import base64
 import hashlib
 import logging
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -87,6 +87,13 @@ UNAVAILABLE = Page(
     "Das hat gerade nicht geklappt",
     ("Das liegt an uns, nicht an Ihnen.", "Bitte versuchen Sie es in einigen Minuten noch einmal mit demselben Link."),
 )
+TOO_MANY = Page(
+    "Zu viele Anfragen",
+    (
+        "Von Ihrem Anschluss kamen in kurzer Zeit sehr viele ungültige Links.",
+        "Bitte versuchen Sie es in einigen Minuten noch einmal mit dem Link aus der E-Mail.",
+    ),
+)
 METHOD = Page(
     "So lässt sich dieser Link nicht öffnen", ("Bitte öffnen Sie den Link noch einmal direkt aus der E-Mail.",)
 )
@@ -113,6 +120,7 @@ def bank_of(blz: str) -> Bank:
     )
 
 
+@lru_cache(256)
 def render(page: Page, bank: Bank) -> tuple[str, str]:
     """HTML of a page and the Content-Security-Policy that lets nothing but this page's own style through."""
     style = _templates(False).get_template("page.css").render(bank=bank)

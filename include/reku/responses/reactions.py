@@ -1,23 +1,23 @@
-"""Opens, clicks and unsubscribes: what each of them writes, in one transaction each.
-
-Every function commits before it returns, so that whoever got an answer is on record (DESIGN section 6.11).
-"""
+"""What links of our mails mean, and unsubscribing: many at once in one transaction."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from reku import clock
 from reku.catalogue.institute import UnsubscribeScope
 from reku.catalogue.links import link_target
 from reku.catalogue.loader import institutes
+from reku.responses.pages import bank_of
 from reku.store.events import Event, record
-from reku.store.tables import ResponseKind, SuppressionKind, messages, response_counts, suppressions
+from reku.store.tables import ResponseKind, deliveries, messages
 
 
 class By(StrEnum):
@@ -32,92 +32,84 @@ _REPORTED_SCOPE = {UnsubscribeScope.ORDER: "LISTE", UnsubscribeScope.INSTITUTE: 
 
 @dataclass(frozen=True)
 class Mail:
-    """The message of the ledger that a token means."""
+    """What a link of a mail needs to know of its message: neither changes once it is sent."""
 
-    id: int
     institute: str
-    order_id: int
-    delivery_id: int
     medium: str
-    tracking: bool
 
 
-def find(engine: sa.Engine, message: int) -> Mail | None:
-    """The message with this id, or None."""
+class Unknown(LookupError):
+    """A token of ours means a message or delivery that this database has not: it is another's, or has left it."""
+
+
+def mail(engine: sa.Engine, message: int) -> Mail:
+    """The message with this id. Raises Unknown."""
+    row = _only(engine, sa.select(messages.c.institute, messages.c.medium).where(messages.c.id == message))
+    return Mail(row.institute, row.medium)
+
+
+def institute_of(engine: sa.Engine, delivery: int) -> str:
+    """Whose the delivery with this id is. Raises Unknown."""
+    return str(_only(engine, sa.select(deliveries.c.institute).where(deliveries.c.id == delivery)).institute)
+
+
+def _only(engine: sa.Engine, wanted: sa.Select[Any]) -> sa.Row[Any]:
     with engine.connect() as connection:
-        return _find(connection, message)
+        row = connection.execute(wanted).one_or_none()
+    if row is None:
+        raise Unknown
+    return row
 
 
-def opened(engine: sa.Engine, mail: Mail) -> None:
-    """Record that the mail was opened: the person's event with tracking consent, otherwise a count of the delivery."""
-    with engine.begin() as connection:
-        _note(connection, mail, ResponseKind.OEFF)
-
-
-def target_of(mail: Mail, link: int) -> str | None:
-    """Where link number `link` of the mail's medium leads, or None. Raises ConfigError if a file cannot be read."""
+def target_of(institute: str, medium: str, link: int) -> str | None:
+    """Where link number `link` of a medium leads at this bank, or None. Raises ConfigError if a file is unreadable."""
     known = institutes()
-    return link_target(mail.medium, link, known[mail.institute]) if mail.institute in known else None
+    return link_target(medium, link, known[institute]) if institute in known else None
 
 
-def clicked(engine: sa.Engine, mail: Mail, link: int, target: str) -> None:
-    """Record a click on a link, like `opened`. The target is kept without query and fragment (domain.md 9.6)."""
+def without_query(target: str) -> str:
+    """Link_Ziel: scheme, host and path (domain.md 9.6), in ASCII, so that it fits every response file's encoding."""
     parts = urlsplit(target)
-    path = quote(parts.path, safe="/%:@!$&'()*+,;=~")  # ASCII, so that it fits every encoding of the response file
-    with engine.begin() as connection:
-        _note(connection, mail, ResponseKind.KLIC, link, urlunsplit((parts.scheme, parts.netloc, path, "", "")))
+    return urlunsplit((parts.scheme, parts.netloc, quote(parts.path, safe="/%:@!$&'()*+,;=~"), "", ""))
 
 
-def unsubscribe(engine: sa.Engine, mail: Mail, by: By, scope: UnsubscribeScope) -> None:
-    """Bar the address and the person of this mail, from its order or from everything; again changes nothing."""
+_BAR = sa.text("""
+    INSERT INTO reku.suppressions (institute, kind, address_hmac, person_number, order_id, source, since)
+    SELECT DISTINCT ON (m.institute, m.address_hmac, m.person_number, barred_order)
+        m.institute, 'UNSUBSCRIBED', m.address_hmac, m.person_number,
+        CASE WHEN t.of_order THEN m.order_id END AS barred_order, t.source, :since
+    FROM json_to_recordset(CAST(:told AS json)) AS t(message bigint, source text, of_order boolean)
+    JOIN reku.messages m ON m.id = t.message
+    ORDER BY m.institute, m.address_hmac, m.person_number, barred_order
+    ON CONFLICT DO NOTHING
+""")
+"""In an order of its own, so that two trackers that bar the same people wait for one another in turn."""
+
+
+def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, By]]) -> list[str | None]:
+    """Bar the address and the person of each mail, from its order or from everything; again changes nothing.
+
+    `wishes`: ids of messages, and how their people unsubscribed. All of it is committed when this returns: for each
+    the institute, or None if there is no such message.
+    """
     moment = clock.now()
+    ids = {message for message, _ in wishes if 0 < message < 2**63}
     with engine.begin() as connection:
-        person = connection.execute(
-            sa.select(messages.c.address_hmac, messages.c.person_number).where(messages.c.id == mail.id)
-        ).one()
-        connection.execute(
-            insert(suppressions)
-            .values(
-                institute=mail.institute,
-                kind=SuppressionKind.UNSUBSCRIBED,
-                address_hmac=person.address_hmac,
-                person_number=person.person_number,
-                order_id=mail.order_id if scope is UnsubscribeScope.ORDER else None,
-                source=by,
-                since=moment,
-            )
-            .on_conflict_do_nothing()
+        wanted = sa.select(messages.c.id, messages.c.institute).where(messages.c.id.in_(ids))
+        whose: dict[int, str] = dict(map(tuple, connection.execute(wanted)))
+        scopes = {institute: bank_of(institute).scope for institute in set(whose.values())}
+        first = {message: by for message, by in reversed(wishes) if message in whose}
+        told = [
+            {"message": id_, "source": by, "of_order": scopes[whose[id_]] is UnsubscribeScope.ORDER}
+            for id_, by in first.items()
+        ]
+        if told:
+            connection.execute(_BAR, {"told": msgspec.json.encode(told).decode(), "since": moment})
+        record(
+            connection,
+            [
+                Event(id_, ResponseKind.ABME, moment, by, _REPORTED_SCOPE[scopes[whose[id_]]])
+                for id_, by in first.items()
+            ],
         )
-        record(connection, [Event(mail.id, ResponseKind.ABME, moment, by, _REPORTED_SCOPE[scope])])
-
-
-def _find(connection: sa.Connection, message: int) -> Mail | None:
-    if not 0 < message < 2**63:
-        return None
-    row = connection.execute(
-        sa.select(
-            messages.c.id,
-            messages.c.institute,
-            messages.c.order_id,
-            messages.c.delivery_id,
-            messages.c.medium,
-            messages.c.tracking,
-        ).where(messages.c.id == message)
-    ).one_or_none()
-    return Mail(*row) if row else None
-
-
-def _note(connection: sa.Connection, mail: Mail, kind: ResponseKind, link: int | None = None, target: str = "") -> None:
-    if mail.tracking:
-        # Files carry seconds: the same reaction replayed within one is the same event.
-        moment = clock.now().replace(microsecond=0)
-        record(connection, [Event(mail.id, kind, moment, link_number=link, link_target=target)])
-        return
-    counted = insert(response_counts).values(
-        institute=mail.institute, delivery_id=mail.delivery_id, kind=kind, link_number=link or 0, count=1
-    )
-    connection.execute(
-        counted.on_conflict_do_update(
-            index_elements=["delivery_id", "kind", "link_number"], set_={"count": response_counts.c.count + 1}
-        )
-    )
+    return [whose.get(message) for message, _ in wishes]

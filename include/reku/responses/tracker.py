@@ -1,21 +1,25 @@
-"""The tracker: a public web service of its own for the links of our mails (`uvicorn reku.responses.tracker:app`).
+"""The tracker: a public web service of its own for the links of our mails (`python -m reku.responses.serve`).
 
 | path | GET | POST |
 | --- | --- | --- |
 | `/o/<token>.gif` | a transparent pixel; records an open | – |
 | `/c/<token>` | 302 to a link of the mail's medium, never anywhere else; records a click | – |
+| `/a/<token>` | the same for people without tracking consent: counts a click of nobody | – |
 | `/u/<token>` | the unsubscribe page; changes nothing | unsubscribes: our button, or one-click (RFC 8058) |
-| `/health` | which instance this is | – |
+| `/health` | which instance this is, and what is wrong with it | – |
 
-HEAD is answered like GET and records nothing. Whatever is answered as done is committed before. No IP address is kept,
-no access log is written, no cookie is set.
+HEAD is answered like GET and records nothing. Opens and clicks are in the journal before they are answered,
+unsubscribes in the database. No IP address is kept, no access log is written, no cookie is set.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Literal, TypedDict
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -25,10 +29,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from reku.errors import ConfigError, SetupError
-from reku.responses import pages, reactions
-from reku.responses.reactions import By, Mail
+from reku.responses import pages
+from reku.responses.reactions import By, Mail, Unknown
+from reku.responses.upkeep import Upkeep
 from reku.store.engine import engine
 from reku.tokens import Purpose, Target, read
 
@@ -48,7 +54,24 @@ MAX_BODY = 65_536
 """Bytes of a POST that are looked at; a one-click body has 26."""
 
 RETRY_AFTER = 120
-"""Seconds after which a client may try again when the database is away."""
+"""Seconds after which a client may try again when the database is away, or when it has asked too often."""
+
+_PIXEL_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"image/gif"),
+        (b"content-length", str(len(PIXEL)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
+    ],
+}
+_PIXEL_BODY = {"type": "http.response.body", "body": PIXEL}
+
+
+class _State(TypedDict):
+    """What the requests of one process share."""
+
+    upkeep: Upkeep
 
 
 def _no_access_log() -> None:
@@ -62,54 +85,125 @@ def _no_access_log() -> None:
 _no_access_log()
 
 
-async def health(_request: Request) -> Response:
-    """Which instance this is; 503 with the cause where a setting is missing."""
-    about = {"service": "reku-tracker", "instance": os.environ.get("REKU_INSTANCE", "")}
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """The whole service. The pixel comes first and without a framework: it is asked for with every mail opened."""
+    if scope["type"] == "http" and scope["path"].startswith("/o/") and scope["method"] in ("GET", "HEAD"):
+        meant = _meant_by_pixel(scope["path"])
+        if meant is not None:
+            if scope["method"] == "GET":
+                upkeep: Upkeep = scope["state"]["upkeep"]
+                _note(upkeep, _client(scope), "OEFF", meant, _agent(scope))
+            await send(_PIXEL_START)
+            await send(_PIXEL_BODY)  # the server leaves it out of the answer to HEAD
+            return
+    await _pages(scope, receive, send)
+
+
+def _meant_by_pixel(path: str) -> Target | None:
+    if not path.endswith(".gif"):
+        return None
+    try:
+        return read(Purpose.OPEN, path[3:-4])
+    except SetupError:
+        return None
+
+
+def _note(upkeep: Upkeep, client: str, kind: Literal["OEFF", "KLIC", "ANON"], meant: Target, agent: str = "") -> None:
+    if upkeep.limits.allow(client):
+        upkeep.journal.note(kind, meant.id, meant.link, agent)
+    else:
+        upkeep.limited += 1
+
+
+def _client(scope: Scope) -> str:
+    """The client's address; of none (a socket file) the same for all. It is never kept."""
+    return scope["client"][0] if scope["client"] else ""
+
+
+def _agent(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            return str(value.decode("latin-1"))
+    return ""
+
+
+async def health(request: Request) -> Response:
+    """Which instance this is; 503 with the cause where a setting is missing or hits are lost."""
+    upkeep = _upkeep(request)
+    about = {
+        "service": "reku-tracker",
+        "instance": os.environ.get("REKU_INSTANCE", ""),
+        "lost": upkeep.journal.lost,
+        "limited": upkeep.limited,
+        "behind": upkeep.behind,
+    }
+    problem = upkeep.journal.problem
     try:
         read(Purpose.OPEN, "")
         engine()
     except SetupError as error:
-        return JSONResponse(about | {"problem": str(error)}, 503, HEADERS)
+        problem = str(error)
+    if problem:
+        return JSONResponse(about | {"problem": problem}, 503, HEADERS)
     return JSONResponse(about, headers=HEADERS)
-
-
-async def open_pixel(request: Request) -> Response:
-    """The pixel; a GET records the open."""
-
-    def work() -> Response:
-        mail, _ = _meant(request, Purpose.OPEN)
-        if mail is None:
-            return _page(pages.INVALID, status=404)
-        if request.method == "GET":
-            reactions.opened(engine(), mail)
-        return Response(PIXEL, media_type="image/gif", headers=HEADERS)
-
-    return await _answered(work, pages.UNAVAILABLE)
 
 
 async def click(request: Request) -> Response:
     """To the link that the token means; a GET records the click."""
+    return await _follow(request, Purpose.CLICK, "KLIC", _of_message)
 
-    def work() -> Response:
-        mail, meant = _meant(request, Purpose.CLICK)
-        target = reactions.target_of(mail, meant.link) if mail else None
-        if mail is None or target is None:
-            return _page(pages.INVALID, status=404)
+
+async def anonymous_click(request: Request) -> Response:
+    """To the link that the token means; a GET counts the click for the delivery."""
+    return await _follow(request, Purpose.ANONYMOUS, "ANON", _of_delivery)
+
+
+async def _follow(
+    request: Request, purpose: Purpose, kind: Literal["KLIC", "ANON"], find: Callable[[Upkeep, Target], Mail]
+) -> Response:
+    upkeep = _upkeep(request)
+
+    async def work() -> Response:
+        meant = read(purpose, request.path_params["token"])
+        target = None if meant is None else await run_in_threadpool(_target, find, upkeep, meant)
+        if meant is None or target is None:
+            return _invalid(request)
         if request.method == "GET":
-            reactions.clicked(engine(), mail, meant.link, target)
+            agent = _agent(request.scope) if kind == "KLIC" else ""
+            _note(upkeep, _client(request.scope), kind, meant, agent)
         return RedirectResponse(target, 302, HEADERS)
 
     return await _answered(work, pages.UNAVAILABLE)
 
 
+def _of_message(upkeep: Upkeep, meant: Target) -> Mail:
+    return upkeep.mail(meant.id)
+
+
+def _of_delivery(upkeep: Upkeep, meant: Target) -> Mail:
+    return Mail(upkeep.institute_of(meant.id), meant.medium)
+
+
+def _target(find: Callable[[Upkeep, Target], Mail], upkeep: Upkeep, meant: Target) -> str | None:
+    try:
+        mail = find(upkeep, meant)
+    except Unknown:
+        return None
+    return upkeep.target(mail.institute, mail.medium, meant.link)
+
+
 async def ask(request: Request) -> Response:
     """The unsubscribe page with its button. Changes nothing: scanners follow every link of a mail."""
 
-    def work() -> Response:
-        mail, _ = _meant(request, Purpose.UNSUBSCRIBE)
+    async def work() -> Response:
+        meant = read(Purpose.UNSUBSCRIBE, request.path_params["token"])
+        try:
+            mail = None if meant is None else await run_in_threadpool(_upkeep(request).mail, meant.id)
+        except Unknown:
+            mail = None
         if mail is None:
-            return _page(pages.INVALID, status=404)
-        bank = pages.bank_of(mail.institute)
+            return _invalid(request)
+        bank = await run_in_threadpool(_upkeep(request).bank, mail.institute)
         return _page(pages.ASK[bank.scope], bank)
 
     return await _answered(work, pages.UNAVAILABLE)
@@ -121,20 +215,22 @@ async def unsubscribe(request: Request) -> Response:
     # Looked for in the raw bytes: RFC 8058 lets the provider choose between urlencoded and multipart.
     by = By.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else By.LINK
 
-    def work() -> Response:
-        mail, _ = _meant(request, Purpose.UNSUBSCRIBE)
-        if mail is None:
-            return _page(pages.INVALID, status=404)
-        bank = pages.bank_of(mail.institute)
-        reactions.unsubscribe(engine(), mail, by, bank.scope)
+    async def work() -> Response:
+        meant = read(Purpose.UNSUBSCRIBE, request.path_params["token"])
+        if meant is None:
+            return _invalid(request)
+        institute = await asyncio.wrap_future(_upkeep(request).unsubscribing.ask(meant.id, by))
+        if institute is None:
+            return _invalid(request)
+        bank = _upkeep(request).bank(institute)
         return _page(pages.DONE[bank.scope], bank)
 
     return await _answered(work, pages.NOT_SAVED)
 
 
-def _meant(request: Request, purpose: Purpose) -> tuple[Mail | None, Target]:
-    meant = read(purpose, request.path_params["token"]) or Target(0)
-    return reactions.find(engine(), meant.id), meant
+def _upkeep(request: Request) -> Upkeep:
+    upkeep: Upkeep = request.state.upkeep
+    return upkeep
 
 
 async def _body(request: Request) -> bytes:
@@ -150,16 +246,25 @@ async def _body(request: Request) -> bytes:
     return body[:MAX_BODY]
 
 
-async def _answered(work: Callable[[], Response], otherwise: pages.Page) -> Response:
-    """What `work` answers, off the event loop; `otherwise` where the database or the configuration is away."""
+async def _answered(work: Callable[[], Awaitable[Response]], otherwise: pages.Page) -> Response:
+    """What `work` answers; `otherwise` where the database or the configuration is away."""
     try:
-        return await run_in_threadpool(work)
+        return await work()
     except (DBAPIError, PoolTimeoutError) as error:
         cause = type(getattr(error, "orig", error)).__name__
         log.error("The database did not take a reaction (%s); it was answered with 503.", cause)
     except (ConfigError, SetupError) as error:
         log.error("A reaction was answered with 503: %s", error)
     return _page(otherwise, status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+def _invalid(request: Request) -> Response:
+    """No link of ours; whoever tries many of them is told to wait."""
+    upkeep = _upkeep(request)
+    if upkeep.limits.allow(_client(request.scope)):
+        return _page(pages.INVALID, status=404)
+    upkeep.limited += 1
+    return _page(pages.TOO_MANY, status=429, headers={"Retry-After": str(RETRY_AFTER)})
 
 
 def _page(
@@ -169,11 +274,11 @@ def _page(
     return HTMLResponse(html, status, HEADERS | {"Content-Security-Policy": policy} | (headers or {}))
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     """Paths and methods that do not exist."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    allowed = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return _page(pages.METHOD if status == 405 else pages.INVALID, status=status, headers=allowed)
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return _page(pages.METHOD, status=405, headers=dict(error.headers or {}))
+    return _invalid(request)
 
 
 async def _broken(_request: Request, _error: Exception) -> Response:
@@ -181,22 +286,27 @@ async def _broken(_request: Request, _error: Exception) -> Response:
     return _page(pages.UNAVAILABLE, status=500)
 
 
-_Handler = Callable[[Request], Awaitable[Response]]
-
-
 async def unsubscribe_path(request: Request) -> Response:
     """GET and HEAD ask, POST unsubscribes: one path, since a mail carries one address for both (RFC 8058)."""
-    handler: _Handler = unsubscribe if request.method == "POST" else ask
-    return await handler(request)
+    return await (unsubscribe if request.method == "POST" else ask)(request)
 
 
-app = Starlette(
+@asynccontextmanager
+async def _lifespan(_app: Starlette) -> AsyncIterator[_State]:
+    async with Upkeep() as upkeep:
+        yield {"upkeep": upkeep}
+
+
+_pages = Starlette(
     routes=[
         Route("/health", health),
-        Route("/o/{token}.gif", open_pixel),
         Route("/c/{token}", click),
+        Route("/a/{token}", anonymous_click),
         Route("/u/{token}", unsubscribe_path, methods=["GET", "POST"]),
     ],
     exception_handlers={HTTPException: _refused, Exception: _broken},
+    lifespan=_lifespan,
 )
-app.router.redirect_slashes = False  # a wrong path is a wrong link; the only redirects are those to links of a medium
+_pages.router.redirect_slashes = (
+    False  # a wrong path is a wrong link; the only redirects are those to links of a medium
+)

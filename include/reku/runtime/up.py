@@ -155,10 +155,7 @@ def tracker_service(here: Home, variables: Mapping[str, str]) -> Service:
     port = settings().tracker_port
     return Service(
         "tracker",
-        (
-            *(sys.executable, "-P", "-m", "uvicorn", "reku.responses.tracker:app"),
-            *("--host", LOOPBACK, "--port", str(port), "--no-access-log"),
-        ),
+        (*(sys.executable, "-P", "-m", "reku.responses.serve", LOOPBACK, str(port)),),
         variables,
         ports=((port, "REKU_TRACKER_PORT"),),
         check=health.tracker(f"http://{LOOPBACK}:{port}", here.instance),

@@ -83,6 +83,13 @@ class SuppressionKind(StrEnum):
     BLACKLISTED = "BLACKLISTED"
 
 
+class Verdict(StrEnum):
+    """Who opened or clicked."""
+
+    PERSON = "PERSON"
+    MACHINE = "MACHINE"
+
+
 class ResponseKind(StrEnum):
     """Kinds of domain.md 9.6, in both directions of the house."""
 
@@ -542,6 +549,40 @@ response_counts = sa.Table(
     sa.Column("count", sa.Integer, nullable=False),
     sa.UniqueConstraint("delivery_id", "kind", "link_number"),
     comment="Opens and clicks of people without tracking consent: counted per delivery, nobody named (rule 18)",
+)
+
+hits = sa.Table(
+    "hits",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="OEFF or KLIC"),
+    sa.Column("link_number", sa.Integer, comment="of a click"),
+    _moment("at", nullable=False),
+    sa.Column("agent", sa.Text, nullable=False, server_default="", comment="User-Agent, its first 200 characters"),
+    sa.Column("verdict", sa.Text, comment="null until judged"),
+    sa.Column("rule", sa.Text, nullable=False, server_default="", comment="what marks it as a machine's"),
+    sa.CheckConstraint("kind IN ('OEFF', 'KLIC')", name="kind"),
+    _in("verdict", Verdict),
+    sa.Index("ix_hits_message_id", "message_id", "at"),
+    sa.Index("ix_hits_unjudged", "at", postgresql_where=sa.text("verdict IS NULL")),
+    comment="Every open and click of people with tracking consent, as it came; those by people become responses",
+)
+
+hit_journals = sa.Table(
+    "hit_journals",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column(
+        "institute",
+        sa.CHAR(8),
+        nullable=False,
+        server_default=EVERY_INSTITUTE,
+        comment="00000000: a journal is of all institutes",
+    ),
+    sa.Column("drained", sa.BigInteger, nullable=False, server_default="0", comment="bytes of it that stand in hits"),
+    comment="How far each journal of a tracker has been taken in; a row goes with its file",
 )
 
 suppressions = sa.Table(

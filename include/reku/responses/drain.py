@@ -1,0 +1,170 @@
+"""Takes the trackers' journals into the database, each line once.
+
+How far a journal has been taken in is written in the transaction that takes it in, under a lock on the journal's row:
+a kill at any moment loses and doubles nothing. A journal whose process lives is taken in as far as it goes; one that
+nobody holds is complete, and is removed afterwards.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from reku.errors import StageError
+from reku.responses.hit_journal import SUFFIX, Line
+from reku.settings import settings
+from reku.store.tables import hit_journals
+
+log = logging.getLogger(__name__)
+
+BATCH = 1_000_000
+"""Bytes that are taken in by one transaction: some ten thousand hits."""
+
+_decode = msgspec.json.Decoder(Line).decode
+_decode_all = msgspec.json.Decoder(list[Line]).decode
+
+_STORE = sa.text("""
+    WITH told AS (
+        SELECT t.kind, t.id, t.link, to_timestamp(t.at / 1000000.0) AS at, t.agent
+        FROM json_to_recordset(CAST(:lines AS json)) AS t(kind text, id bigint, link integer, at bigint, agent text)
+    ), of_messages AS (
+        SELECT t.*, m.institute, m.delivery_id, m.tracking,
+            t.at <= coalesce(m.ended_at, m.begun_at, t.at) + make_interval(days => :days) AS in_time
+        FROM told t JOIN reku.messages m ON m.id = t.id WHERE t.kind <> 'ANON'
+        FOR KEY SHARE OF m
+    ), of_nobody AS (
+        SELECT t.*, d.institute,
+            t.at <= coalesce(d.loaded_at, d.created_at) + make_interval(days => :days) AS in_time
+        FROM told t JOIN reku.deliveries d ON d.id = t.id WHERE t.kind = 'ANON'
+    ), stored AS (
+        INSERT INTO reku.hits (institute, message_id, kind, link_number, at, agent)
+        SELECT institute, id, kind, nullif(link, 0), at, agent FROM of_messages WHERE tracking AND in_time
+        RETURNING 1
+    ), counted AS (
+        INSERT INTO reku.response_counts (institute, delivery_id, kind, link_number, count)
+        SELECT institute, delivery_id, kind, link, count(*) FROM (
+            SELECT institute, delivery_id, kind, link FROM of_messages WHERE NOT tracking AND in_time
+            UNION ALL SELECT institute, id, 'KLIC', link FROM of_nobody WHERE in_time
+        ) AS nameless
+        GROUP BY institute, delivery_id, kind, link ORDER BY delivery_id, kind, link
+        ON CONFLICT (delivery_id, kind, link_number) DO UPDATE SET count = response_counts.count + excluded.count
+        RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM stored) AS stored,
+        (SELECT count(*) FROM of_messages WHERE in_time AND NOT tracking)
+            + (SELECT count(*) FROM of_nobody WHERE in_time) AS counted,
+        (SELECT count(*) FROM of_messages WHERE NOT in_time)
+            + (SELECT count(*) FROM of_nobody WHERE NOT in_time) AS late,
+        (SELECT count(*) FROM told) - (SELECT count(*) FROM of_messages) - (SELECT count(*) FROM of_nobody) AS unknown,
+        (SELECT count(*) FROM counted) AS counters
+""")
+"""Who has no tracking consent is counted for the delivery and named nowhere (rule 18). The key share lets an erasure of
+the person come wholly before or wholly after."""
+
+
+def drain(engine: sa.Engine, folder: Path) -> Counter[str]:
+    """Take in every journal of the folder as far as it goes.
+
+    Returns how many hits were `stored`, `counted` (nobody named), `late` (past their time), `unknown` (of a message
+    that this database has not) and `unreadable` (lines spoilt by a loss of power). Raises StageError if a journal
+    cannot be read.
+    """
+    done = Counter[str]()
+    for file in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            with file.open("rb") as journal:
+                done += _drain_one(engine, file, journal)
+        except FileNotFoundError:
+            continue  # somebody else has just finished it
+        except OSError as error:
+            raise StageError(
+                f"The journal {file} of opens and clicks cannot be taken in: {error.strerror}. Let this account read "
+                "and write it; nothing of it is lost."
+            ) from error
+    for name in ("unknown", "unreadable"):
+        if done[name]:
+            log.warning("%d opens and clicks were dropped: %s.", done[name], name)
+    return done
+
+
+def _drain_one(engine: sa.Engine, file: Path, journal: BinaryIO) -> Counter[str]:
+    complete = _nobody_holds(journal)
+    done = Counter[str]()
+    while (batch := _next_batch(engine, file, journal)) is not None:
+        done += batch
+    if complete:
+        file.unlink(missing_ok=True)
+        # Only now: while there is a file, its row says what of it was taken in.
+        with engine.begin() as connection:
+            connection.execute(sa.delete(hit_journals).where(hit_journals.c.name == file.stem))
+    return done
+
+
+def _nobody_holds(journal: BinaryIO) -> bool:
+    """Whether its process has ended. From here on it is ours, until it is closed."""
+    with suppress(BlockingIOError):
+        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def _next_batch(engine: sa.Engine, file: Path, journal: BinaryIO) -> Counter[str] | None:
+    """Take in the next lines; None when there are none."""
+    own = hit_journals.c.name == file.stem
+    with engine.begin() as connection:
+        connection.execute(insert(hit_journals).values(name=file.stem).on_conflict_do_nothing())
+        position = connection.scalar(sa.select(hit_journals.c.drained).where(own).with_for_update())
+        if position is None or not _is_still(file, journal):
+            connection.rollback()  # finished and removed while we waited for its row
+            return None
+        journal.seek(position)
+        data = journal.read(BATCH)
+        whole = data[: data.rfind(b"\n") + 1]
+        if not whole and len(data) == BATCH:
+            whole = data  # no line is that long: blocks that never reached the disk read as zeros
+        if not whole:
+            return None
+        lines, unreadable = _readable(whole)
+        counted = connection.execute(_STORE, {"lines": lines.decode(), "days": settings().tracker_days}).one()
+        connection.execute(sa.update(hit_journals).where(own).values(drained=position + len(whole)))
+    names = ("stored", "counted", "late", "unknown")
+    return Counter({name: getattr(counted, name) for name in names} | {"unreadable": unreadable})
+
+
+def _is_still(file: Path, journal: BinaryIO) -> bool:
+    with suppress(FileNotFoundError):
+        return file.stat().st_ino == os.fstat(journal.fileno()).st_ino
+    return False
+
+
+def _readable(data: bytes) -> tuple[bytes, int]:
+    """The lines as one JSON array, and how many had to be left out."""
+    lines = [line for line in data.split(b"\n") if line]
+    listed = _as_array(lines)
+    try:
+        _decode_all(listed)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        good = [line for line in lines if _is_readable(line)]
+        return _as_array(good), len(lines) - len(good)
+    return listed, 0
+
+
+def _as_array(lines: list[bytes]) -> bytes:
+    return b"[" + b",".join(lines) + b"]"
+
+
+def _is_readable(line: bytes) -> bool:
+    try:
+        _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True

@@ -1,0 +1,106 @@
+"""Opens and clicks: taken in from the trackers, judged when they have settled, and those by people made events of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku import clock
+from reku.errors import ConfigError
+from reku.responses.drain import drain
+from reku.responses.machines import Hit, judge
+from reku.responses.reactions import target_of, without_query
+from reku.settings import settings
+from reku.store.events import Event, record
+from reku.store.tables import ResponseKind, Verdict, hits, messages
+
+log = logging.getLogger(__name__)
+
+MESSAGES = 500
+"""Messages whose hits are judged in one transaction."""
+CONTEXT = timedelta(hours=1)
+"""How far back hits are looked at that were judged before: machines come in bursts."""
+_TURNS = 5_606_177  # any number; the same for everybody who judges
+
+
+def take_in(engine: sa.Engine) -> int:
+    """Take in what the trackers of this machine have noted, and judge what has settled.
+
+    Returns how many hits still have to settle. May run anywhere, any number of times at once. Raises StageError if a
+    journal cannot be read.
+    """
+    drain(engine, settings().hit_journals())
+    judge_settled(engine)
+    with engine.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).where(hits.c.verdict.is_(None))) or 0
+
+
+def judge_settled(engine: sa.Engine) -> int:
+    """Judge every hit older than the settle time, once. Returns how many events came of it."""
+    limit = clock.now() - timedelta(seconds=settings().hit_settle_seconds)
+    events = 0
+    while True:
+        with engine.begin() as connection:
+            # One at a time: whoever asks after another has all of the other's verdicts.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURNS)))
+            settled = sa.select(hits.c.message_id).where(hits.c.verdict.is_(None), hits.c.at <= limit)
+            wanted = connection.scalars(settled.distinct().limit(MESSAGES)).all()
+            if not wanted:
+                return events
+            events += _judge(connection, wanted, limit)
+
+
+def _judge(connection: sa.Connection, wanted: Sequence[int], limit: datetime) -> int:
+    oldest = (
+        sa.select(hits.c.message_id, sa.func.min(hits.c.at).label("at"))
+        .where(hits.c.message_id.in_(wanted), hits.c.verdict.is_(None))
+        .group_by(hits.c.message_id)
+        .subquery()
+    )
+    found = connection.execute(
+        sa.select(hits, messages.c.medium, messages.c.ended_at)
+        .join(messages, messages.c.id == hits.c.message_id)
+        .join(oldest, oldest.c.message_id == hits.c.message_id)
+        .where(hits.c.at >= oldest.c.at - CONTEXT)
+        .order_by(hits.c.message_id, hits.c.at, hits.c.id)
+    ).all()
+    verdicts, events = [], []
+    for _, rows in groupby(found, key=lambda row: row.message_id):
+        of_message = list(rows)
+        seen = [Hit(kind=row.kind, at=row.at, link=row.link_number, agent=row.agent) for row in of_message]
+        for row, rule in zip(of_message, judge(seen, of_message[0].ended_at), strict=True):
+            if row.verdict is not None or row.at > limit:
+                continue
+            verdict = Verdict.MACHINE if rule else Verdict.PERSON
+            verdicts.append({"hit": row.id, "verdict": verdict, "rule": rule})
+            if verdict is Verdict.PERSON or settings().report_machines:
+                events.append(_event(row))
+    connection.execute(
+        sa.update(hits)
+        .where(hits.c.id == sa.bindparam("hit"))
+        .values(verdict=sa.bindparam("verdict"), rule=sa.bindparam("rule")),
+        verdicts,
+    )
+    return record(connection, events)
+
+
+def _event(row: Any) -> Event:
+    # Files carry seconds: the same reaction replayed within one is the same event.
+    moment, kind = row.at.replace(microsecond=0), ResponseKind(row.kind)
+    if kind is ResponseKind.OEFF:
+        return Event(row.message_id, kind, moment)
+    return Event(row.message_id, kind, moment, link_number=row.link_number, link_target=_target(row))
+
+
+def _target(row: Any) -> str:
+    """Link_Ziel; empty where the link or the bank has left the configuration: the click counts all the same."""
+    try:
+        return without_query(target_of(row.institute, row.medium, row.link_number) or "")
+    except ConfigError as error:
+        log.warning("A click is reported without its target: %s", error)
+        return ""

@@ -1,0 +1,85 @@
+"""Unsubscribes that come at the same time share one transaction; each is answered only after its commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from reku.responses.reactions import By, unsubscribe
+from reku.store.engine import engine
+
+GATHER_SECONDS = 0.003
+"""How long the first one waits for others: without it every second transaction would be of one alone."""
+MOST = 500
+"""Unsubscribes in one transaction."""
+_TRY_AGAIN = ("40P01", "40001")  # deadlock, serialization failure: PostgreSQL's own advice
+
+_Wish = tuple[int, By, "Future[str | None]"]
+
+
+class Unsubscribing:
+    """A thread that takes whatever has gathered while it committed the last transaction."""
+
+    def __init__(self) -> None:
+        self._wishes: SimpleQueue[_Wish | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="unsubscribing", daemon=True)
+        self._thread.start()
+
+    def ask(self, message: int, by: By) -> Future[str | None]:
+        """Unsubscribe; the future has the institute once it is committed, or None for an unknown message.
+
+        It raises what the database raises: then nothing is committed.
+        """
+        future: Future[str | None] = Future()
+        future.set_running_or_notify_cancel()  # a client that hangs up has still asked to be unsubscribed
+        self._wishes.put((message, by, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what was asked, and end the thread."""
+        self._wishes.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (wish := self._wishes.get()) is not None:
+            time.sleep(GATHER_SECONDS)
+            gathered = [wish]
+            ended = False
+            while len(gathered) < MOST and not ended:
+                try:
+                    following = self._wishes.get_nowait()
+                except Empty:
+                    break
+                if following is None:
+                    ended = True
+                else:
+                    gathered.append(following)
+            _carry_out(gathered)
+            if ended:
+                return
+
+
+def _carry_out(gathered: list[_Wish]) -> None:
+    wishes = [(message, by) for message, by, _ in gathered]
+    try:
+        institutes = _committed(engine(), wishes)
+    except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it, and the thread lives on
+        for _, _, future in gathered:
+            future.set_exception(error)
+        return
+    for (_, _, future), institute in zip(gathered, institutes, strict=True):
+        future.set_result(institute)
+
+
+def _committed(database: sa.Engine, wishes: list[tuple[int, By]]) -> list[str | None]:
+    try:
+        return unsubscribe(database, wishes)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) not in _TRY_AGAIN:
+            raise
+    return unsubscribe(database, wishes)

@@ -1,0 +1,123 @@
+"""Opens and clicks wait until they have settled; those of people become events, those of machines do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from reku import clock
+from reku.responses import hits as judging
+from reku.responses.hit_journal import HitJournal
+from reku.responses.hits import take_in
+from reku.responses.machines import Hit
+from reku.settings import settings
+from reku.store.tables import hits, responses
+
+
+@pytest.fixture
+def journal(bank: Any) -> HitJournal:
+    return HitJournal(settings().hit_journals())
+
+
+def verdicts(engine: sa.Engine) -> list[tuple[str, str | None, str]]:
+    with engine.connect() as connection:
+        found = connection.execute(sa.select(hits.c.agent, hits.c.verdict, hits.c.rule).order_by(hits.c.id))
+        return [tuple(row) for row in found]
+
+
+def reported(engine: sa.Engine) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(sa.select(responses).order_by(responses.c.id)))
+
+
+@pytest.fixture
+def scanners(monkeypatch: pytest.MonkeyPatch) -> list[list[Hit]]:
+    """Whoever calls himself a scanner is one; returns what was asked about."""
+    asked: list[list[Hit]] = []
+
+    def judge(seen: Sequence[Hit], sent_at: datetime | None) -> list[str]:
+        assert sent_at is not None
+        assert [hit.at for hit in seen] == sorted(hit.at for hit in seen)
+        asked.append(list(seen))
+        return ["says so" if hit.agent == "scanner" else "" for hit in seen]
+
+    monkeypatch.setattr(judging, "judge", judge)
+    return asked
+
+
+def test_machines_are_marked_kept_and_not_reported(
+    journal: HitJournal, sent: Any, database: sa.Engine, scanners: list[list[Hit]]
+) -> None:
+    message = sent()
+    journal.note("OEFF", message, agent="scanner")
+    journal.note("KLIC", message, 1, "person")
+    assert take_in(database) == 0
+    assert verdicts(database) == [("scanner", "MACHINE", "says so"), ("person", "PERSON", "")]
+    (event,) = reported(database)
+    assert (event.kind, event.link_number, event.at.microsecond) == ("KLIC", 1, 0)
+    assert event.link_target == "https://www.sparkasse.example/geburtstag"
+
+
+def test_machines_are_reported_where_that_is_wanted(
+    journal: HitJournal, sent: Any, database: sa.Engine, scanners: list[list[Hit]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REKU_REPORT_MACHINES", "true")
+    settings.cache_clear()
+    journal.note("OEFF", sent(), agent="scanner")
+    take_in(database)
+    assert [row.kind for row in reported(database)] == ["OEFF"]
+    assert verdicts(database) == [("scanner", "MACHINE", "says so")]
+
+
+def test_a_hit_is_judged_once_when_it_has_settled_with_all_that_came_until_then(
+    journal: HitJournal,
+    sent: Any,
+    database: sa.Engine,
+    scanners: list[list[Hit]],
+    monkeypatch: pytest.MonkeyPatch,
+    clock_at: Callable[[datetime], None],
+) -> None:
+    monkeypatch.setenv("REKU_HIT_SETTLE_SECONDS", "60")
+    settings.cache_clear()
+    begun, message = clock.now(), sent()
+    journal.note("OEFF", message, agent="one")
+    assert take_in(database) == 1
+    assert (verdicts(database), scanners) == ([("one", None, "")], [])
+    clock_at(begun + timedelta(seconds=30))
+    journal.note("KLIC", message, 1, "two")
+    clock_at(begun + timedelta(seconds=70))
+    assert take_in(database) == 1
+    assert [verdict for _, verdict, _ in verdicts(database)] == ["PERSON", None]
+    assert [hit.agent for hit in scanners[-1]] == ["one", "two"]
+    clock_at(begun + timedelta(seconds=100))
+    assert take_in(database) == 0
+    assert [hit.agent for hit in scanners[-1]] == ["one", "two"], "what was judged before says what comes after"
+    assert take_in(database) == 0
+    assert len(scanners) == 2
+    assert [row.kind for row in reported(database)] == ["OEFF", "KLIC"]
+
+
+def test_each_message_is_judged_by_itself(
+    journal: HitJournal, sent: Any, database: sa.Engine, scanners: list[list[Hit]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "MESSAGES", 2)
+    messages = [sent(number) for number in range(1, 6)]
+    for message in messages * 2:
+        journal.note("OEFF", message, agent="person")
+    take_in(database)
+    assert [len(seen) for seen in scanners] == [2] * 5
+    assert {row.message_id for row in reported(database)} == set(messages)
+
+
+def test_a_click_counts_although_its_bank_has_left(
+    journal: HitJournal, sent: Any, database: sa.Engine, bank: Any
+) -> None:
+    journal.note("KLIC", sent(), 1)
+    for file in (bank / "institutes").iterdir():
+        file.unlink()
+    take_in(database)
+    assert [(row.kind, row.link_target) for row in reported(database)] == [("KLIC", "")]
