@@ -45,7 +45,9 @@ def saved(figure: Figure, kind: Kind) -> bytes:
 
 def quiet(axes: Axes) -> None:
     """Take from axes all but the horizontal grid; counts upwards, with German thousands."""
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(lambda value, _: number(value))
     axes.grid(axis="y", color=_GRID, linewidth=0.6)
     axes.set_axisbelow(True)

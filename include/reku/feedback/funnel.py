@@ -212,6 +212,8 @@ def _responses() -> sa.Select[Any]:
 def _grouped(result: sa.CursorResult[Any]) -> dict[Any, dict[str, int]]:
     """Counts by what `_KEY` selects, then by the column after it."""
     found: dict[Any, dict[str, int]] = {}
-    for *place, name, count in result:
+    row: Any
+    for row in result:
+        *place, name, count = row
         found.setdefault(tuple(place), {})[name] = count
     return found
