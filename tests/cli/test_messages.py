@@ -190,9 +190,15 @@ def test_why_of_a_sent_row(reku: Reku, database: sa.Engine, ledger: int) -> None
         ("OEFF", None, 1),
         ("KLIC", 1, 1),
     ]
+    assert [step["what"] for step in fate["life"]][-3:] == ["OEFF", "KLIC", "response file written"]
+    assert fate["life"][-1]["at"] == NOW.isoformat()
     shown = reku("why", "R0004711-000017-00001").stdout
     assert "250 2.0.0" in shown
     assert file.file_name in shown
+    life = shown.partition("\nlife:")[2]
+    places = [life.index(what) for what in ("received", "accepted at the gate", "due", "handed over", "OEFF", "KLIC")]
+    assert places == sorted(places)
+    assert "events" not in shown
 
 
 def test_why_of_rows_that_were_not_sent(reku: Reku, ledger: int) -> None:
