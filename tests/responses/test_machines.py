@@ -126,6 +126,24 @@ def test_a_hit_before_the_mail_shows_that_clocks_differ() -> None:
     assert judge([_hit(-3), _hit(-1, 1)], SENT, RULES) == ["", ""]
 
 
+@pytest.mark.parametrize(("apart", "marked"), [(1.0, "scan-at-arrival"), (1.001, "")])
+def test_a_crowd_ends_with_its_time(apart: float, marked: str) -> None:
+    assert judge([_hit(20, 1), _hit(20 + apart, 2)], SENT, RULES) == [marked, marked]
+
+
+@pytest.mark.parametrize(("after", "marked"), [(1.999, "open-too-soon"), (2, "")])
+def test_too_soon_ends_with_its_time(after: float, marked: str) -> None:
+    assert judge([_hit(after)], SENT, RULES) == [marked]
+
+
+def test_a_crowd_by_message_is_of_links_alone() -> None:
+    """Whatever fetches the pixel may be the person, whose own machine looks at the links."""
+    crowd = {"different": 2, "within": "1s", "by": "message"}
+    rules = MachineRules(rules=(MachineRule.model_validate({"name": "links", "crowd": crowd, "why": "x"}),))
+    assert judge([_hit(100), _hit(100.2, 1)], SENT, rules) == ["", ""]
+    assert judge([_hit(100), _hit(100.2, 1), _hit(100.4, 2)], SENT, rules) == ["", "links", "links"]
+
+
 def test_the_first_rule_that_holds_gives_its_name() -> None:
     assert judge([_hit(0.5, 0, "apple")], SENT, RULES) == ["apple-privacy"]
     assert judge([_hit(0.5, 0, "barracuda")], SENT, RULES) == ["mail-scanner"]
@@ -156,11 +174,14 @@ def test_many_hits_of_one_message_take_no_square_of_time() -> None:
     assert read <= 20 * len(RULES.timed) * count
 
 
+# Around few moments, so that hits crowd: some by one agent, some on one link.
 hits_of_a_message = st.lists(
     st.tuples(
-        st.floats(0, 4000).map(lambda after: round(after, 1)) | st.floats(0, 12).map(lambda after: round(after, 1)),
+        st.builds(lambda around, after: around + after / 10, st.sampled_from((0, 20, 70, 5000)), st.integers(0, 40)),
         st.integers(0, 6),
-        st.sampled_from(sorted(AGENTS)),
+        st.sampled_from(
+            ("chrome", "chrome", "firefox", "edge", "gmail-proxy", "apple", "none", "barracuda", "samsung-mail")
+        ),
     ),
     max_size=25,
 ).map(lambda drawn: [_hit(*each) for each in sorted(drawn)])
