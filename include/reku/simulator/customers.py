@@ -31,10 +31,10 @@ from reku.simulator.world import Row, Unsubscribes, World, normal_form
 MOST_TRIES = 5
 """How often an act is tried that the tracker answers wrongly."""
 
-OPENS_AFTER = timedelta(seconds=4)
+OPENS_AFTER = timedelta(seconds=3)
 """From a mail's arrival to its being opened, by the clock of the stages."""
 
-CLICKS_AFTER = timedelta(seconds=8)
+CLICKS_AFTER = timedelta(seconds=5)
 """From a mail's arrival to a click in it, unsubscribing included."""
 
 
