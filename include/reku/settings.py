@@ -150,6 +150,12 @@ def settings() -> Settings:
         raise SetupError(f"Wrong setting in the environment: {faults}.") from None
 
 
+def configured(name: str) -> Path:
+    """The file `name` of the configuration folder, or the one shipped where it has none."""
+    own = settings().config_dir / name
+    return own if own.exists() else INCLUDE / name
+
+
 def required(name: str) -> str:
     """The setting `name`, which must not be empty here. Raises SetupError saying which variable to set."""
     value = getattr(settings(), name)

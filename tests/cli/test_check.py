@@ -21,7 +21,8 @@ def config(tmp_path: Path, reku_settings: Path, monkeypatch: pytest.MonkeyPatch)
     for rules in (folder / "expectations/occasions").iterdir():
         if rules.stem != "MCAG002":
             rules.unlink()
-    shutil.copy(INCLUDE / "bounces.yaml", folder)
+    for rules_of in ("bounces.yaml", "machines.yaml"):
+        shutil.copy(INCLUDE / rules_of, folder)
     for name in ("occasions/MCAG002.yaml", "institutes/99990001.yaml"):
         (folder / name).parent.mkdir()
         shutil.copy(INCLUDE / name, folder / name)
@@ -109,6 +110,7 @@ def test_a_whole_configuration(reku: Reku, config: Path) -> None:
             ["MCAG002.yaml:", "Did you mean 'in_steps'"],
         ),
         ("bounces.yaml", "rules:", "rulez:", ["bounces.yaml:", "Did you mean 'rules'"]),
+        ("machines.yaml", "agent_has:", "agent_hat:", ["machines.yaml:", "Did you mean 'agent_has'"]),
         (
             "templates/scom/geburtstag/mail.txt",
             "{{ briefanrede }}",

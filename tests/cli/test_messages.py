@@ -192,9 +192,15 @@ def test_why_of_a_sent_row(reku: Reku, database: sa.Engine, ledger: int) -> None
         ("OEFF", None, 1),
         ("KLIC", 1, 1),
     ]
+    assert [step["what"] for step in fate["life"]][-3:] == ["OEFF", "KLIC", "response file written"]
+    assert datetime.fromisoformat(fate["life"][-1]["at"]) >= NOW
     shown = reku("why", "R0004711-000017-00001").stdout
     assert "250 2.0.0" in shown
     assert file.file_name in shown
+    life = shown.partition("\nlife:")[2]
+    places = [life.index(what) for what in ("received", "accepted at the gate", "due", "handed over", "OEFF", "KLIC")]
+    assert places == sorted(places)
+    assert "events" not in shown
 
 
 def test_why_of_rows_that_were_not_sent(reku: Reku, ledger: int) -> None:
@@ -251,6 +257,43 @@ def test_funnel_adds_up_or_exits_with_one(reku: Reku, database: sa.Engine, ledge
     assert "NO" in done.stdout
 
 
+def test_funnel_by_period(reku: Reku, ledger: int) -> None:
+    (row,) = _asked(reku, "funnel", "--by", "period")
+    assert (row["period"], row["rows"], row["opened"]) == ("2026-11-22", 3, 1)
+    assert "period" not in _asked(reku, "funnel")[0]
+    shown = reku("funnel", "--by", "period").stdout
+    assert "22.11.26" in shown
+    wrong = reku("funnel", "--by", "day")
+    assert (wrong.exit_code, "'order', 'period'" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("name", "begins"), [("über sicht.svg", b"<?xml"), ("plot.PNG", b"\x89PNG")])
+def test_funnel_as_a_plot(reku: Reku, ledger: int, tmp_path: Path, name: str, begins: bytes) -> None:
+    assert len(_asked(reku, "funnel", "--plot", tmp_path / name)) == 1
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_funnel_as_a_plot_of_nothing(reku: Reku, ledger: int, tmp_path: Path) -> None:
+    done = reku("funnel", "--institute", OTHER, "--plot", tmp_path / "plot.svg")
+    assert (done.exit_code, done.stdout) == (0, "No deliveries.\n")
+    assert "nothing delivered" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["plot.pdf", "plot", ".svg", "plot.svg.gz"])
+def test_funnel_draws_no_other_kind_of_file(reku: Reku, ledger: int, tmp_path: Path, name: str) -> None:
+    done = reku("funnel", "--plot", tmp_path / name)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "must end in .svg or .png" in done.stderr.replace("\n", " ")
+    assert not (tmp_path / name).exists()
+
+
+def test_funnel_into_a_folder_that_is_not_there(reku: Reku, ledger: int, tmp_path: Path) -> None:
+    done = reku("funnel", "--plot", tmp_path / "none" / "plot.svg")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_response_files_are_listed_shown_and_made_again(
     reku: Reku, database: sa.Engine, ledger: int, reku_settings: Path, tmp_path: Path
 ) -> None:
@@ -285,6 +328,7 @@ def test_no_command_shows_anybodys_data(reku: Reku, database: sa.Engine, ledger:
         ("why", "R0004711-000017-00001"),
         ("why", "BAD-1"),
         ("funnel",),
+        ("funnel", "--by", "period"),
         ("feedback", "list"),
         ("feedback", "show", 1, "--institute", world.BLZ),
         ("feedback", "rebuild", 1, "--institute", world.BLZ),

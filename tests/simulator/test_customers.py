@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from reku import clock
 from reku.catalogue import institutes
-from reku.simulator.customers import Acts, Customers
+from reku.catalogue.machine_rules import FILE, load_machine_rules
+from reku.responses.machines import Hit, judge
+from reku.settings import INCLUDE
+from reku.simulator import customers
+from reku.simulator.customers import CLICKS_AFTER, OPENS_AFTER, Acts, Customers
+from reku.simulator.devices import DEVICES, Device, device_of
 from reku.simulator.journal import Journal, entries, put
 from reku.simulator.world import BANKS, Bounce, Fate, Row, Unsubscribes, World
 
@@ -27,6 +34,7 @@ class Tracker(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, str, str]] = []
+        self.agents: list[str] = []
         self.status = 200
 
     @property
@@ -45,6 +53,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, method: str, body: str) -> None:
         self.server.asked.append((method, self.path, body))
+        self.server.agents.append(self.headers["User-Agent"])
         redirects = self.path.startswith("/c/") and self.server.status == 200
         self.send_response(302 if redirects else self.server.status)
         if redirects:
@@ -73,7 +82,7 @@ class Post:
     def __init__(self, world: World, folder: Path, tracker: Tracker) -> None:
         self.world, self.folder, self.tracker = world, folder, tracker
 
-    def deliver(self, row: Row, *, tracked: bool = True, recipient: str = "") -> None:
+    def deliver(self, row: Row, *, tracked: bool = True, recipient: str = "", ago: float = 60) -> None:
         base = self.tracker.url
         link = f"{base}/c/token" if tracked else "https://www.sparkasse-musterstadt.example/giro"
         pixel = f'<img src="{base}/o/token.gif">' if tracked else ""
@@ -94,6 +103,7 @@ class Post:
                 "envelope_from": "b+token@bounce.example",
                 "message_id": message["Message-ID"],
                 "feedback_id": f"{row.delivery_number:06d}:{row.order.number}:{row.order.institute}:reku",
+                "at": (clock.now() - timedelta(seconds=ago)).isoformat(),
             }
         )
         journal.close()
@@ -148,6 +158,42 @@ def test_opens_and_clicks_up_to_the_redirect(post: Post, world: World) -> None:
     assert opened["pixels"] == "1"
     assert clicked["counted"] == "yes"
     assert clicked["target"] == "https://www.sparkasse-musterstadt.example/giro"
+
+
+def test_a_mail_is_opened_and_clicked_when_there_was_time_to_read_it(
+    post: Post, world: World, clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Hours, so that a slow machine does not reach the next one by itself.
+    monkeypatch.setattr(customers, "OPENS_AFTER", timedelta(hours=1))
+    monkeypatch.setattr(customers, "CLICKS_AFTER", timedelta(hours=2))
+    post.deliver(a_row(world, clicks=1), ago=0)
+    arrived = clock.now()
+    with post.customers() as people:
+        assert people.act() == Acts(open=2)
+        clock_at(arrived + timedelta(hours=1))
+        assert people.act() == Acts(done=1, open=1)
+        clock_at(arrived + timedelta(hours=2))
+        assert people.act() == Acts(done=1)
+    assert [path for _, path, _ in post.tracker.asked] == ["/o/token.gif", "/c/token"]
+
+
+def test_each_person_has_a_device_with_a_name(post: Post, world: World) -> None:
+    row = a_row(world, clicks=1)
+    post.deliver(row)
+    post.act()
+    device = device_of(row.customer.person_number)
+    assert post.tracker.agents == [device.mail_program, device.browser]
+    assert {device_of(customer.person_number) for customer in world.customers} == set(DEVICES)
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.mail_program[:40])
+@pytest.mark.parametrize("pause", [CLICKS_AFTER - OPENS_AFTER, timedelta(milliseconds=5)], ids=["read", "late"])
+def test_customers_are_taken_for_people(device: Device, pause: timedelta) -> None:
+    """Also where a busy machine lets them open and click at once."""
+    sent_at = datetime.fromisoformat("2026-11-24T10:31:00+01:00")
+    opened = Hit("OEFF", sent_at + OPENS_AFTER, 0, device.mail_program)
+    clicked = Hit("KLIC", opened.at + pause, 1, device.browser)
+    assert judge([opened, clicked], sent_at, load_machine_rules(INCLUDE / FILE)) == ["", ""]
 
 
 def test_without_pixel_and_counted_links_nothing_is_asked_for(post: Post, world: World) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -78,6 +78,7 @@ class Demo:
             dispatch(self.engine, delivery, day=day)
 
     def react(self) -> None:
+        self.move(clock.now() + timedelta(minutes=1))  # nobody has read a mail that was sent this moment
         with Customers(
             self.world,
             sink_truth=self.sink.truth,

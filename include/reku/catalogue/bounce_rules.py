@@ -15,7 +15,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from reku.catalogue.fields import Model
-from reku.settings import INCLUDE, settings
+from reku.settings import configured
 from reku.yaml_source import load
 
 FILE = "bounces.yaml"
@@ -148,8 +148,7 @@ def bounce_rules() -> BounceRules:
 
     Raises ConfigError for a file that is no YAML or breaks the model.
     """
-    own = settings().config_dir / FILE
-    return load_bounce_rules(own if own.exists() else INCLUDE / FILE)
+    return load_bounce_rules(configured(FILE))
 
 
 def load_bounce_rules(file: Path) -> BounceRules:

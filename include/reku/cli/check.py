@@ -20,9 +20,9 @@ _DELIVERED = ("REKU", "IAMW")
 def check(as_json: Json = False) -> None:
     """Check the whole configuration.
 
-    That is occasions, media, institutes, contracts, rules of the gate and of bounces. Every fault is shown with file,
-    line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any. Nothing is changed, and no
-    database is needed.
+    That is occasions, media, institutes, contracts, rules of the gate, of bounces and of machines. Every fault is
+    shown with file, line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any. Nothing is
+    changed, and no database is needed.
     """
     from reku.settings import settings
 
@@ -45,7 +45,7 @@ def check(as_json: Json = False) -> None:
 
 def _faults(folder: Path) -> list[ConfigError]:
     """All faults in order of file and line, each once, whoever finds it."""
-    from reku.catalogue import bounce_rules
+    from reku.catalogue import bounce_rules, machine_rules
     from reku.catalogue.check import check as check_catalogue
     from reku.mailing.media.compile import media_faults
     from reku.quality.rule_files import check_occasion_rules, check_rule_files
@@ -64,9 +64,12 @@ def _faults(folder: Path) -> list[ConfigError]:
         found += _tried(lambda: check_rule_files(folder / "expectations", contracts))
         found += _tried(lambda: check_occasion_rules(folder))
         found += _tried(lambda: _unknown_flags(folder, contracts))
-    own_bounces = folder / bounce_rules.FILE
-    if own_bounces.exists():  # a configuration without one takes the shipped rules
-        found += load_all(own_bounces, bounce_rules.BounceRules)[1]
+    for own, model in (
+        (folder / bounce_rules.FILE, bounce_rules.BounceRules),
+        (folder / machine_rules.FILE, machine_rules.MachineRules),
+    ):
+        if own.exists():  # a configuration without one takes the shipped rules
+            found += load_all(own, model)[1]
     once = {str(fault): fault for fault in found}
     return sorted(once.values(), key=lambda fault: (str(fault.file), fault.line or 0))
 

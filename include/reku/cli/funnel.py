@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
 import typer
 
 from reku.cli.database import database
@@ -9,26 +13,63 @@ from reku.cli.group import FAULT
 from reku.cli.options import Institute, Order
 from reku.cli.output import Json, console, print_json
 
+if TYPE_CHECKING:
+    from reku.plots import Kind
 
-def funnel(institute: Institute = "", order: Order = "", as_json: Json = False) -> None:
+
+class By(StrEnum):
+    """What a row of the funnel stands for."""
+
+    ORDER = "order"
+    PERIOD = "period"
+
+
+def funnel(
+    institute: Institute = "",
+    order: Order = "",
+    by: Annotated[By, typer.Option("--by", help="A row for each order, or for each of its periods.")] = By.ORDER,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", dir_okay=False, help="Draw it, too: a .svg or .png.", show_default=False
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Show where the rows of each order went.
 
     Rejected and accepted rows, what became of the messages, and what came back (people, not events). Rows of deliveries
     that are parked, refused or still on their way stand under `not loaded`. `withheld` is followed by its reasons. The
     last column says whether rows = accepted + rejected and accepted = the sum of the states, for each delivery; exits
-    with 1 if not.
+    with 1 if not. By period there is a line for each due date of the order's rhythm that something was delivered for,
+    and their sum. The plot always shows periods.
     """
-    from reku.feedback.funnel import funnel as of_orders
-    from reku.feedback.funnel import funnel_table
+    from reku.feedback.funnel import funnel_by_period, whole_orders
+    from reku.feedback.funnel_plot import funnel_plot
+    from reku.feedback.funnel_table import funnel_table, period_tables
 
-    rows = [
-        row for row in of_orders(database()) if institute in ("", row.institute) and order in ("", row.order_number)
-    ]
+    kind = _kind(plot) if plot else None
+    periods = funnel_by_period(database(), institute, order)
+    if plot and kind:
+        plot.write_bytes(funnel_plot(periods, kind))
+    rows = periods if by is By.PERIOD else whole_orders(periods)
     if as_json:
-        print_json([row.as_dict() for row in rows])
+        print_json([row.as_dict() | ({"period": row.period} if by is By.PERIOD else {}) for row in rows])
     elif rows:
-        console().print(funnel_table(rows))
+        console().print(period_tables(rows) if by is By.PERIOD else funnel_table(rows))
     else:
         typer.echo("No deliveries.")
     if not all(row.adds_up for row in rows):
         raise typer.Exit(FAULT)
+
+
+def _kind(file: Path) -> Kind:
+    """What a file's name says it is to be. Wrong usage for a name that says nothing we can draw."""
+    from reku.plots import Kind
+
+    known: tuple[Kind, ...] = get_args(Kind)
+    for kind in known:
+        if file.suffix.lower() == f".{kind}":
+            return kind
+    ends = " or ".join(f".{kind}" for kind in known)
+    raise typer.BadParameter(f"{file.name!r} must end in {ends}: its end says what to draw", param_hint="'--plot'")

@@ -26,8 +26,9 @@ def why(
     """Say what became of one row.
 
     File and line, the gate's verdict, when it is due, state, all reasons for not sending it, tries and the mail
-    server's last answer, what an unfinished one waits for (`next`), its events and the response files that tell them.
-    Rows that share a Referenz are all shown. Exits with 1 if no row has it.
+    server's last answer, what an unfinished one waits for (`next`); then its life in the order of time, with its
+    events and the response files that tell them. Rows that share a Referenz are all shown. Exits with 1 if no row has
+    it.
     """
     from reku.feedback.why import fates
 
@@ -39,15 +40,20 @@ def why(
     for number, fate in enumerate(found):
         if number:
             typer.echo("")
-        show_one(fate | {"reasons": _in_words(fate["reasons"])}, as_json=False)
+        # the life tells these, and in their place
+        told = {name: value for name, value in fate.items() if name not in ("events", "by_hand")}
+        show_one(told | {"reasons": _in_words(fate["reasons"])}, as_json=False)
 
 
 def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
+    from reku.feedback.life import life
     from reku.mailing.outlook import outlook
 
     told = asdict(fate)
-    events, message = told.pop("events"), told.pop("message")
-    return told | {"next": "" if message is None else outlook(engine, message), "events": events}
+    lists = {name: told.pop(name) for name in ("events", "by_hand")}
+    message = told.pop("message")
+    following = "" if message is None else outlook(engine, message)
+    return told | {"next": following} | lists | {"life": [asdict(step) for step in life(fate)]}
 
 
 def _in_words(reasons: Sequence[str]) -> str:

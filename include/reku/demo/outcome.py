@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from reku.demo.story import Story
-from reku.feedback.funnel import funnel, funnel_table
+from reku.feedback.funnel import funnel
+from reku.feedback.funnel_table import funnel_table
 from reku.settings import settings
 from reku.simulator.truth import compare
 from reku.store.engine import engine

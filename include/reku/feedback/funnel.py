@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from itertools import groupby
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,14 +22,12 @@ from reku.store.tables import (
     responses,
 )
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
 
 @dataclass(frozen=True)
 class FunnelRow:
-    """One order of an institute; all counts are of rows, that is of people.
+    """One order of an institute, or one of its periods; all counts are of rows, that is of people.
 
+    `period`: the due date that begins it; None for a whole order and for deliveries parked without a period.
     `not_loaded`: rows of deliveries that are parked, refused or still on their way; `rows`, `rejected` and `accepted`
     are of those in the ledger, loaded or declined. `states`: messages by state. `reasons`: withheld ones by reason.
     `responses`: messages to which at least one response of the kind came. `adds_up`: in every delivery of the ledger
@@ -42,6 +43,7 @@ class FunnelRow:
     rejected: int
     accepted: int
     adds_up: bool
+    period: date | None = None
     states: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, int] = field(default_factory=dict)
     responses: Mapping[str, int] = field(default_factory=dict)
@@ -76,146 +78,142 @@ class FunnelRow:
             "unsubscribed": self.response(ResponseKind.ABME),
             "hard": self.response(ResponseKind.HBOU),
             "soft": self.response(ResponseKind.SBOU),
+            "unknown": self.response(ResponseKind.UBOU),
+            "complained": self.response(ResponseKind.BESC),
             "adds_up": self.adds_up,
         }
 
 
-def funnel(engine: sa.Engine) -> list[FunnelRow]:
-    """One row per order that anything was delivered for, by institute and order number.
+def funnel(engine: sa.Engine, institute: str = "", order: str = "") -> list[FunnelRow]:
+    """One row per order that anything was delivered for, by institute and order number; of all, or of those named.
 
     A delivery parked without an order counts under the order number that its file names.
     """
+    return whole_orders(funnel_by_period(engine, institute, order))
+
+
+def funnel_by_period(engine: sa.Engine, institute: str = "", order: str = "") -> list[FunnelRow]:
+    """Like `funnel`, one row per order and period of its rhythm, oldest first. A period without a delivery has none."""
+    wanted = [
+        column == value
+        for column, value in ((deliveries.c.institute, institute), (deliveries.c.order_number, order))
+        if value
+    ]
     with engine.connect() as connection:
         # One snapshot for all queries, or a dispatcher at work would make the numbers disagree.
         connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
-        counted = connection.execute(_deliveries()).all()
-        states = _grouped(connection.execute(_messages(messages.c.state)))
-        reasons = _grouped(
-            connection.execute(_messages(messages.c.reason).where(messages.c.state == MessageState.WITHHELD))
-        )
-        came_back = _grouped(connection.execute(_responses()))
+        counted = connection.execute(_deliveries().where(*wanted)).all()
+        withheld = messages.c.state == MessageState.WITHHELD
+        states = _grouped(connection.execute(_messages(messages.c.state).where(*wanted)))
+        reasons = _grouped(connection.execute(_messages(messages.c.reason).where(withheld, *wanted)))
+        came_back = _grouped(connection.execute(_responses().where(*wanted)))
     return [
         FunnelRow(
             **row._asdict(),
-            states=states.get((row.institute, row.order_number), {}),
-            reasons=reasons.get((row.institute, row.order_number), {}),
-            responses=came_back.get((row.institute, row.order_number), {}),
+            states=states.get(row[:3], {}),
+            reasons=reasons.get(row[:3], {}),
+            responses=came_back.get(row[:3], {}),
         )
         for row in counted
     ]
 
 
-def funnel_table(rows: Sequence[FunnelRow]) -> Table:
-    """The rows as a Rich table of 80 columns; what is zero is left out of it, but for rows and sent."""
-    from rich.table import Table
-    from rich.text import Text
+def whole_orders(periods: Iterable[FunnelRow]) -> list[FunnelRow]:
+    """The rows of an order's periods, which stand side by side, as one row each."""
+    return [_sum(list(rows)) for _, rows in groupby(periods, key=lambda row: (row.institute, row.order_number))]
 
-    shown = Table(box=None, padding=(0, 1, 1, 0), pad_edge=False)
-    shown.add_column("order", overflow="fold")
-    for name in ("rows", "messages", "responses", "adds\nup"):
-        shown.add_column(name, no_wrap=True)
-    for row in rows:
-        told = row.as_dict()
-        messages = _figures({name: told[name] for name in _MESSAGES}, always="sent")
-        reasons = [f"{count:>6} {reason}" for reason, count in row.reasons.items()]
-        if reasons:
-            reasons.insert(0, f"{sum(row.reasons.values()):>4} withheld:")
-        shown.add_row(
-            Text(f"{row.institute}\n{row.order_number}\n{row.name}\n{row.occasion}"),
-            _figures({name: told[name] for name in _ROWS}, always="rows"),
-            "\n".join((messages, *reasons)),
-            _figures({name: told[name] for name in _RESPONSES}),
-            "yes" if row.adds_up else "NO",
-        )
-    return shown
+
+def _sum(rows: list[FunnelRow]) -> FunnelRow:
+    def added(name: str) -> dict[str, int]:
+        total = Counter[str]()
+        for row in rows:
+            total.update(getattr(row, name))
+        return dict(sorted(total.items()))
+
+    return FunnelRow(
+        institute=rows[0].institute,
+        order_number=rows[0].order_number,
+        name=rows[0].name,
+        occasion=max(row.occasion for row in rows),
+        not_loaded=sum(row.not_loaded for row in rows),
+        rows=sum(row.rows for row in rows),
+        rejected=sum(row.rejected for row in rows),
+        accepted=sum(row.accepted for row in rows),
+        adds_up=all(row.adds_up for row in rows),
+        states=added("states"),
+        reasons=added("reasons"),
+        responses=added("responses"),
+    )
 
 
 _IN_LEDGER = (DeliveryState.LOADED, DeliveryState.DECLINED)
 """States of deliveries whose every accepted row has a message; those of a declined one are withheld."""
 
-_ROWS = ("rows", "accepted", "rejected", "not_loaded")
-_MESSAGES = ("sent", "open", "rejected_by_server", "not_in_time", "in_doubt")
-_RESPONSES = ("opened", "clicked", "unsubscribed", "hard", "soft")
-_MEANING = {"hard": "hard bounces", "soft": "soft bounces"}
-
-
-def _figures(counts: Mapping[str, int], always: str = "") -> str:
-    shown = {name: count for name, count in counts.items() if count or name == always}
-    return "\n".join(f"{count:>4} {_MEANING.get(name, name.replace('_', ' '))}" for name, count in shown.items())
+_KEY = (deliveries.c.institute, deliveries.c.order_number, deliveries.c.period_start.label("period"))
+"""What a row stands for, of whatever is counted."""
 
 
 def _deliveries() -> sa.Select[Any]:
-    """Counts per order, with the check of each delivery for itself: two faults must not make up for each other."""
+    """Counts per order and period; each delivery is checked for itself: two faults must not make up for each other."""
     opened = (
         sa.select(sa.func.count())
         .where(messages.c.delivery_id == deliveries.c.id)
         .correlate(deliveries)
         .scalar_subquery()
     )
-    each = sa.select(
-        deliveries.c.institute,
-        deliveries.c.order_number,
-        deliveries.c.occasion,
-        deliveries.c.state.in_(_IN_LEDGER).label("in_ledger"),
-        sa.func.coalesce(deliveries.c.rows, 0).label("rows"),
-        deliveries.c.rejected,
-        deliveries.c.accepted,
-        sa.and_(
-            deliveries.c.rows == deliveries.c.accepted + deliveries.c.rejected, deliveries.c.accepted == opened
-        ).label("adds_up"),
-    ).subquery()
-    in_ledger = each.c.in_ledger
+    adds_up = sa.func.coalesce(
+        sa.and_(deliveries.c.rows == deliveries.c.accepted + deliveries.c.rejected, deliveries.c.accepted == opened),
+        False,
+    )
+    in_ledger = deliveries.c.state.in_(_IN_LEDGER)
 
     def total(column: sa.ColumnElement[Any], which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
         return sa.cast(sa.func.coalesce(sa.func.sum(column).filter(which), 0), sa.Integer)
 
     return (
         sa.select(
-            each.c.institute,
-            each.c.order_number,
+            *_KEY,
             sa.func.coalesce(sa.func.max(orders.c.name), "").label("name"),
-            sa.func.coalesce(sa.func.max(orders.c.occasion), sa.func.max(each.c.occasion)).label("occasion"),
-            total(each.c.rows, ~in_ledger).label("not_loaded"),
-            total(each.c.rows, in_ledger).label("rows"),
-            total(each.c.rejected, in_ledger).label("rejected"),
-            total(each.c.accepted, in_ledger).label("accepted"),
-            sa.func.coalesce(sa.func.bool_and(sa.func.coalesce(each.c.adds_up, False)).filter(in_ledger), True).label(
-                "adds_up"
-            ),
+            sa.func.coalesce(sa.func.max(orders.c.occasion), sa.func.max(deliveries.c.occasion)).label("occasion"),
+            total(deliveries.c.rows, ~in_ledger).label("not_loaded"),
+            total(deliveries.c.rows, in_ledger).label("rows"),
+            total(deliveries.c.rejected, in_ledger).label("rejected"),
+            total(deliveries.c.accepted, in_ledger).label("accepted"),
+            sa.func.coalesce(sa.func.bool_and(adds_up).filter(in_ledger), True).label("adds_up"),
         )
-        .outerjoin(orders, (orders.c.institute == each.c.institute) & (orders.c.order_number == each.c.order_number))
-        .group_by(each.c.institute, each.c.order_number)
-        .order_by(each.c.institute, each.c.order_number)
+        .outerjoin(
+            orders,
+            (orders.c.institute == deliveries.c.institute) & (orders.c.order_number == deliveries.c.order_number),
+        )
+        .group_by(*_KEY)
+        .order_by(*_KEY)
     )
 
 
 def _messages(column: sa.ColumnElement[Any]) -> sa.Select[Any]:
     return (
-        sa.select(orders.c.institute, orders.c.order_number, column, sa.func.count())
-        .join(orders, orders.c.id == messages.c.order_id)
-        .group_by(orders.c.institute, orders.c.order_number, column)
+        sa.select(*_KEY, column, sa.func.count())
+        .join(deliveries, deliveries.c.id == messages.c.delivery_id)
+        .group_by(*_KEY, column)
         .order_by(column)
     )
 
 
 def _responses() -> sa.Select[Any]:
     return (
-        sa.select(
-            orders.c.institute,
-            orders.c.order_number,
-            responses.c.kind,
-            sa.func.count(responses.c.message_id.distinct()),
-        )
-        .join(orders, orders.c.id == responses.c.order_id)
-        .group_by(orders.c.institute, orders.c.order_number, responses.c.kind)
+        sa.select(*_KEY, responses.c.kind, sa.func.count(responses.c.message_id.distinct()))
+        .join(messages, messages.c.id == responses.c.message_id)
+        .join(deliveries, deliveries.c.id == messages.c.delivery_id)
+        .group_by(*_KEY, responses.c.kind)
         .order_by(responses.c.kind)
     )
 
 
-def _grouped(result: sa.CursorResult[Any]) -> dict[tuple[str, str], dict[str, int]]:
-    found: dict[tuple[str, str], dict[str, int]] = {}
+def _grouped(result: sa.CursorResult[Any]) -> dict[Any, dict[str, int]]:
+    """Counts by what `_KEY` selects, then by the column after it."""
+    found: dict[Any, dict[str, int]] = {}
     row: Any
     for row in result:
-        institute, order_number, key, count = row
-        found.setdefault((institute, order_number), {})[key] = count
+        *place, name, count = row
+        found.setdefault(tuple(place), {})[name] = count
     return found

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from reku.errors import StageError
 from reku.store.tables import (
+    audit,
     deliveries,
     delivery_rows,
     feedback_files,
@@ -17,6 +18,7 @@ from reku.store.tables import (
     files,
     messages,
     rejects,
+    releases,
     responses,
 )
 
@@ -28,17 +30,25 @@ class Fate:
     `code`, `field`, `advice`: the fault of a rejected row. `line` is None for an accepted row that has left by
     retention. `reason`: the one reported; `reasons`: all that held when it was withheld. `message`: its id in the
     ledger. `attempts`: how often the relay was tried; `answer`: what it said last. `retry_at`: until then it is put
-    off. `events`: kind, at, reason, link_number, response_file (its number, None while unreported), file_name.
+    off. `decision` is empty while nobody and nothing has decided about the delivery's release. `events`: kind, at,
+    reason, scope, link_number, link_target, bounce_series, response_file (its number, None while unreported),
+    file_name, stamped_at, written_at. `by_hand`: what people did about the row (at, action, note). `life.life` puts it
+    all in the order of time.
     """
 
     institute: str
     reference: str
     file_name: str
     line: int | None
+    received_at: datetime
     order: str
     delivery: int
     delivery_number: int
+    period: date | None
     delivery_state: str
+    decision: str
+    decided_at: datetime | None
+    loaded_at: datetime | None
     gate: str
     code: str
     field: str
@@ -58,6 +68,7 @@ class Fate:
     begun_at: datetime | None
     ended_at: datetime | None
     events: list[dict[str, Any]]
+    by_hand: list[dict[str, Any]]
 
 
 def fates(engine: sa.Engine, reference: str, institute: str = "") -> list[Fate]:
@@ -105,8 +116,13 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
             deliveries.c.institute,
             deliveries.c.order_number,
             deliveries.c.delivery_number,
+            deliveries.c.period_start.label("period"),
             deliveries.c.state.label("delivery_state"),
+            deliveries.c.loaded_at,
+            releases.c.decision,
+            releases.c.decided_at,
             files.c.file_name,
+            files.c.received_at,
             sa.literal(reference).label("reference"),
             messages.c.id.label("message"),
             messages.c.due_at,
@@ -125,6 +141,7 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
         )
         .join(deliveries, deliveries.c.id == judged.c.delivery_id)
         .join(files, files.c.id == deliveries.c.file_id)
+        .outerjoin(releases, releases.c.delivery_id == deliveries.c.id)
         .outerjoin(
             messages,
             (messages.c.delivery_id == judged.c.delivery_id)
@@ -142,10 +159,15 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
         reference=row.reference,
         file_name=row.file_name,
         line=row.line,
+        received_at=row.received_at,
         order=row.order_number,
         delivery=row.delivery_id,
         delivery_number=row.delivery_number,
+        period=row.period,
         delivery_state=row.delivery_state,
+        decision=row.decision or "",
+        decided_at=row.decided_at,
+        loaded_at=row.loaded_at,
         gate=row.gate,
         code=row.code,
         field=row.field,
@@ -165,7 +187,17 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
         begun_at=row.begun_at,
         ended_at=row.ended_at,
         events=_events(connection, row.message),
+        by_hand=_by_hand(connection, row.institute, row.reference),
     )
+
+
+def _by_hand(connection: sa.Connection, institute: str, reference: str) -> list[dict[str, Any]]:
+    told = (
+        sa.select(audit.c.at, audit.c.action, audit.c.note)
+        .where(audit.c.institute == institute, audit.c.subject == reference)
+        .order_by(audit.c.at, audit.c.id)
+    )
+    return [dict(row) for row in connection.execute(told).mappings()]
 
 
 def _events(connection: sa.Connection, message: int | None) -> list[dict[str, Any]]:
@@ -174,9 +206,14 @@ def _events(connection: sa.Connection, message: int | None) -> list[dict[str, An
             responses.c.kind,
             responses.c.at,
             responses.c.reason,
+            responses.c.scope,
             responses.c.link_number,
+            responses.c.link_target,
+            responses.c.bounce_series,
             feedback_files.c.number.label("response_file"),
             feedback_files.c.file_name,
+            feedback_files.c.stamped_at,
+            feedback_files.c.written_at,
         )
         .outerjoin(feedback_rows, feedback_rows.c.response_id == responses.c.id)
         .outerjoin(feedback_files, feedback_files.c.id == feedback_rows.c.file_id)

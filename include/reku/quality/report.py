@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reku import clock
 from reku.errors import SetupError
+from reku.plots import number
 from reku.quality import report_text as text
 from reku.quality.report_docs import data_docs
 from reku.quality.report_facts import Facts, read_facts
@@ -93,9 +94,9 @@ def _counts(facts: Facts) -> list[tuple[str, str, str]]:
     if facts.rows is None or facts.accepted is None or facts.rejected is None:
         return [("–", "Zeilen", "rows")]
     return [
-        (text.number(facts.rows), "Zeilen", "rows"),
-        (text.number(facts.accepted), "angenommen", "accepted"),
-        (text.number(facts.rejected), "abgelehnt", "rejected"),
+        (number(facts.rows), "Zeilen", "rows"),
+        (number(facts.accepted), "angenommen", "accepted"),
+        (number(facts.rejected), "abgelehnt", "rejected"),
         (text.share(facts.rejected, facts.rows), "Anteil abgelehnt", "share rejected"),
     ]
 
@@ -117,7 +118,7 @@ def _templates() -> Environment:
         loader=FileSystemLoader(_HTML), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {
-        "number": text.number,
+        "number": number,
         "share": text.share,
         "moment": text.moment,
         "figure_name": text.figure_name,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from reku.plots import house_style, labelled, number, quiet, saved
 from reku.quality.report_facts import Past
-from reku.quality.report_text import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LINE, _BAND, _PRESENT, _GRID = "#1f5a8c", "#cfe3f4", "#c2410c", "#d8dde3"
-# Without them matplotlib writes itself and the time into each file.
-_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+_LINE, _BAND, _PRESENT = "#1f5a8c", "#cfe3f4", "#c2410c"
 _WITHIN = (0.085, 0.16, 0.9, 0.8)  # left, bottom, width, height, in shares of the picture: room for the labels
 _MOST_LABELS = 10
 _RISE = 1.5
@@ -25,23 +22,13 @@ def row_plot(history: Sequence[Past], present: int) -> str:
     """The SVG of the deliveries `history`, oldest first, the delivery `present` marked; empty without any."""
     if not history:
         return ""
-    # half a second to import, so only to make a report
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # half a second to import, so only to make a report
 
-    with rc_context(
-        {
-            "svg.fonttype": "none",  # text stays text: it is read aloud, searched, and shown in the page's own font
-            "svg.hashsalt": "reku",  # the same plot is the same bytes
-            "font.family": "sans-serif",
-            "font.size": 9,
-        }
-    ):
+    with house_style():
         figure = Figure(figsize=(9, 2.9))
         _draw(figure.add_axes(_WITHIN), history, present)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata=_NO_METADATA)
-    return _for_a_page(file.getvalue(), _told(history, present))
+        drawn = saved(figure, "svg").decode()
+    return _for_a_page(drawn, _told(history, present))
 
 
 def _draw(axes: Axes, history: Sequence[Past], present: int) -> None:
@@ -78,13 +65,8 @@ def _draw(axes: Axes, history: Sequence[Past], present: int) -> None:
     axes.set_xlim(-0.7, max(len(history), 4) - 0.3)
     axes.set_ylim(0, top)
     axes.set_xticks(*_labels(history))
-    axes.yaxis.set_major_formatter(lambda value, _: number(value))
     axes.set_ylabel("Zeilen / rows")
-    axes.grid(axis="y", color=_GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    quiet(axes)
 
 
 def _shown_high(history: Sequence[Past], past: Past) -> float:
@@ -93,9 +75,8 @@ def _shown_high(history: Sequence[Past], past: Past) -> float:
 
 
 def _labels(history: Sequence[Past]) -> tuple[list[int], list[str]]:
-    """Where a day and a number stand below the axis: always at the last delivery, and at most `_MOST_LABELS`."""
-    step = -(-len(history) // _MOST_LABELS)
-    places = list(range(len(history) - 1, -1, -step))
+    """Where a day and a number stand below the axis."""
+    places = labelled(len(history), _MOST_LABELS)
     return places, [f"{history[place].day:%d.%m.%y}\n{history[place].number:06d}" for place in places]
 
 

@@ -60,11 +60,6 @@ def verdict(facts: Facts) -> Verdict:
     return Verdict("good", "Angenommen", "accepted")
 
 
-def number(value: float) -> str:
-    """A whole number with the dots of German thousands: 12.345."""
-    return f"{value:,.0f}".replace(",", ".")
-
-
 def share(part: float, whole: float = 1) -> str:
     """A share in per cent with one decimal and a comma: 4,2 %. A dash where there is no whole."""
     return f"{100 * part / whole:.1f} %".replace(".", ",") if whole else "–"

@@ -1,7 +1,8 @@
 """The simulated customers: open, click, unsubscribe and bounce as the world says, over real HTTP and real mails.
 
-They know a mail only as it arrived. Each act is noted in the truth file `customers.jsonl`: a line `begun` before it, a
-line `done` after it. The file is their memory as well: killed and started again, they take up what is not done.
+They know a mail only as it arrived, take their time to read it and have the devices that people have, or they would be
+taken for machines. Each act is noted in the truth file `customers.jsonl`: a line `begun` before it, a line `done` after
+it. The file is their memory as well: killed and started again, they take up what is not done.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -21,6 +23,7 @@ from reku import clock
 from reku.catalogue import institutes
 from reku.errors import SetupError
 from reku.simulator.bounce_mails import automatic_answer, status_notification
+from reku.simulator.devices import device_of
 from reku.simulator.html import Seen
 from reku.simulator.journal import Journal, entries, put
 from reku.simulator.world import Row, Unsubscribes, World, normal_form
@@ -28,10 +31,16 @@ from reku.simulator.world import Row, Unsubscribes, World, normal_form
 MOST_TRIES = 5
 """How often an act is tried that the tracker answers wrongly."""
 
+OPENS_AFTER = timedelta(seconds=3)
+"""From a mail's arrival to its being opened, by the clock of the stages."""
+
+CLICKS_AFTER = timedelta(seconds=5)
+"""From a mail's arrival to a click in it, unsubscribing included."""
+
 
 @dataclass(frozen=True)
 class Acts:
-    """What one round of `Customers.act` came to: acts done, acts to be tried again, acts given up, mails of nobody."""
+    """What one round of `Customers.act` came to: acts done, still to be done, given up; mails of nobody."""
 
     done: int = 0
     open: int = 0
@@ -84,9 +93,11 @@ class Customers:
             if row is None:
                 sums["unknown_mails"] += not is_control_copy(taken)
                 continue
-            for act, perform in self._acts(row, taken):
-                if (taken["mail"], act) not in self._done:
-                    sums[self._try(taken, row, act, perform)] += 1
+            for act, after, perform in self._acts(row, taken):
+                if (taken["mail"], act) in self._done:
+                    continue
+                is_due = clock.now() - datetime.fromisoformat(taken["at"]) >= after
+                sums[self._try(taken, row, act, perform) if is_due else "open"] += 1
         return Acts(**sums)
 
     def _try(self, taken: dict[str, Any], row: Row, act: str, perform: Callable[[], dict[str, str]]) -> str:
@@ -115,21 +126,21 @@ class Customers:
         self._done.add(key)
         return "done"
 
-    def _acts(self, row: Row, taken: dict[str, Any]) -> Iterator[tuple[str, Callable[[], dict[str, str]]]]:
-        """What the person does with this mail, in order."""
-        will = row.reaction
+    def _acts(self, row: Row, taken: dict[str, Any]) -> Iterator[tuple[str, timedelta, Callable[[], dict[str, str]]]]:
+        """What the person does with this mail, in order, and how long after its arrival."""
+        will, device, at_once = row.reaction, device_of(row.customer.person_number), timedelta(0)
         if will.bounces:
-            yield f"bounce {will.bounces}", lambda: self._bounce(taken, str(will.bounces))
+            yield f"bounce {will.bounces}", at_once, lambda: self._bounce(taken, str(will.bounces))
         if will.auto_reply:
-            yield "auto-reply", lambda: self._answer(taken)
+            yield "auto-reply", at_once, lambda: self._answer(taken)
         if will.opens:
-            yield "open", lambda: self._open(taken)
+            yield "open", OPENS_AFTER, lambda: self._open(taken, device.mail_program)
         if will.clicks:
-            yield "click", lambda: self._click(taken, will.clicks)
+            yield "click", CLICKS_AFTER, lambda: self._click(taken, will.clicks, device.browser)
         if will.unsubscribes is Unsubscribes.LINK:
-            yield "unsubscribe LINK", lambda: self._unsubscribe_by_page(taken)
+            yield "unsubscribe LINK", CLICKS_AFTER, lambda: self._unsubscribe_by_page(taken, device.browser)
         if will.unsubscribes is Unsubscribes.EINKLICK:
-            yield "unsubscribe EINKLICK", lambda: self._unsubscribe_by_one_click(taken)
+            yield "unsubscribe EINKLICK", CLICKS_AFTER, lambda: self._unsubscribe_by_one_click(taken)
 
     def _bounce(self, taken: dict[str, Any], status: str) -> dict[str, str]:
         mail = status_notification(taken["envelope_from"], taken["recipient"], status, taken["message_id"], clock.now())
@@ -140,34 +151,34 @@ class Customers:
         put(self._return_maildir, automatic_answer(taken["envelope_from"], taken["recipient"], clock.now()))
         return {}
 
-    def _open(self, taken: dict[str, Any]) -> dict[str, str]:
+    def _open(self, taken: dict[str, Any], agent: str) -> dict[str, str]:
         """Load the images, as a mail program does. Only those of the tracker: the others are on no network here."""
         pixels = [image for image in self._seen(taken).images if self._is_tracker(image)]
         for pixel in pixels:
-            answer = self._http.get(pixel)
+            answer = self._get(pixel, agent)
             if answer.status_code != httpx.codes.OK:
                 raise ActFailed(f"the pixel was answered with {answer.status_code}")
         return {"pixels": str(len(pixels))}
 
-    def _click(self, taken: dict[str, Any], which: int) -> dict[str, str]:
+    def _click(self, taken: dict[str, Any], which: int, agent: str) -> dict[str, str]:
         """Follow a counted link, up to where the tracker sends us; `target` is that place without query."""
         links = [link.href for link in self._seen(taken).links if not _is_farewell(link.text)]
         counted = [href for href in links if self._is_tracker(href)]
         if not counted:
             return {"counted": "no"}  # its links lead straight to places that are on no network here
         href = counted[(which - 1) % len(counted)]
-        answer = self._http.get(href)
+        answer = self._get(href, agent)
         if not answer.has_redirect_location:
             raise ActFailed(f"a link was answered with {answer.status_code}, not with a redirect")
         anonymous = urlsplit(href).path.startswith("/a/")
         return {"target": _without_query(answer.headers["Location"]), "counted": "anonymously" if anonymous else "yes"}
 
-    def _unsubscribe_by_page(self, taken: dict[str, Any]) -> dict[str, str]:
+    def _unsubscribe_by_page(self, taken: dict[str, Any], agent: str) -> dict[str, str]:
         """Follow the link that says so, and press the button of the page."""
         farewells = [link.href for link in self._seen(taken).links if _is_farewell(link.text)]
         if not farewells:
             raise ActFailed("the mail has no link to unsubscribe")
-        page = self._http.get(farewells[0])
+        page = self._get(farewells[0], agent)
         if page.status_code != httpx.codes.OK:
             raise ActFailed(f"the unsubscribe page was answered with {page.status_code}")
         forms = [form for form in Seen(page.text).forms if form.method == "post"]
@@ -191,6 +202,9 @@ class Customers:
         if answer.status_code != httpx.codes.OK:
             raise ActFailed(f"the one-click unsubscribe was answered with {answer.status_code}")
         return {}
+
+    def _get(self, url: str, agent: str) -> httpx.Response:
+        return self._http.get(url, headers={"User-Agent": agent})
 
     def _mail(self, taken: dict[str, Any]) -> EmailMessage:
         content = (self._maildir / "new" / taken["mail"]).read_bytes()
