@@ -86,7 +86,10 @@ class Settings(BaseSettings):
         90, ge=1, description="days after sending for which opens and clicks are recorded; links work for ever"
     )
     hit_settle_seconds: float = Field(
-        60.0, ge=0, description="age at which an open or click is judged: by a person or by a machine"
+        60.0,
+        ge=0,
+        description="age at which an open or click is judged: by a person or by a machine; at least what the rules of "
+        "`machines.yaml` look at",
     )
     report_machines: bool = Field(False, description="report opens and clicks of machines like those of people")
     reports_dir: Path | None = Field(

@@ -144,6 +144,16 @@ def test_a_standard_occasion_without_rules(reku: Reku, config: Path) -> None:
     assert (Path(unknown["file"]).name, unknown["suggestion"]) == ("MCAG0002.yaml", "MCAG002")
 
 
+def test_a_settle_time_shorter_than_what_a_rule_looks_at(
+    reku: Reku, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REKU_HIT_SETTLE_SECONDS", "2")
+    settings.cache_clear()
+    (fault,) = json.loads(reku("check", "--json").stdout)["faults"]
+    assert Path(fault["file"]).name == "machines.yaml"
+    assert "REKU_HIT_SETTLE_SECONDS to 3 or more" in fault["problem"]
+
+
 def test_a_missing_medium(reku: Reku, config: Path) -> None:
     shutil.rmtree(config / "templates/scom/geburtstag")
     (fault,) = json.loads(reku("check", "--json").stdout)["faults"]

@@ -19,6 +19,7 @@ from reku.responses.tracker import app
 from reku.store.tables import MessageState, responses
 
 Sent = Callable[..., int]
+BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 
 @pytest.fixture
@@ -58,8 +59,9 @@ def address(bank: Path) -> Iterator[str]:
 
 @pytest.fixture
 def web(address: str) -> Iterator[httpx.Client]:
-    """A client of the tracker that follows no redirects."""
-    with httpx.Client(base_url=address, follow_redirects=False, timeout=30) as client:
+    """A person's browser, which follows no redirects."""
+    headers = {"User-Agent": BROWSER}
+    with httpx.Client(base_url=address, follow_redirects=False, timeout=30, headers=headers) as client:
         yield client
 
 

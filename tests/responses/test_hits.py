@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from tests.responses.conftest import BROWSER
 
 from reku import clock
 from reku.responses import hits as judging
@@ -116,7 +117,7 @@ def test_each_message_is_judged_by_itself(
 def test_a_click_counts_although_its_bank_has_left(
     journal: HitJournal, sent: Any, database: sa.Engine, bank: Any
 ) -> None:
-    journal.note("KLIC", sent(), 1)
+    journal.note("KLIC", sent(), 1, BROWSER)
     for file in (bank / "institutes").iterdir():
         file.unlink()
     take_in(database)

@@ -16,6 +16,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from tests import banks, world
+from tests.responses.conftest import BROWSER
 
 from reku.addresses import address_hmac
 from reku.responses.hits import take_in
@@ -373,7 +374,7 @@ def test_what_cannot_be_taken_in_waits_and_is_told(
     bank: Path, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     upkeep = Upkeep()
-    upkeep.journal.note("OEFF", sent())
+    upkeep.journal.note("OEFF", sent(), agent=BROWSER)
     with monkeypatch.context() as away:
         away.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
         settings.cache_clear()

@@ -70,6 +70,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     ):
         if own.exists():  # a configuration without one takes the shipped rules
             found += load_all(own, model)[1]
+    found += _tried(_judged_too_soon)
     once = {str(fault): fault for fault in found}
     return sorted(once.values(), key=lambda fault: (str(fault.file), fault.line or 0))
 
@@ -99,6 +100,20 @@ def _unknown_flags(folder: Path, contracts: Path) -> Iterator[ConfigError]:
                 problem = f"contact, {place[0]}: no delivery has the field {field!r}, so this rule would never hold."
                 line = line_of(file, ("contact", *place))
                 yield ConfigError(problem, file=file, line=line, value=field, valid=sorted(fields))
+
+
+def _judged_too_soon() -> Iterator[ConfigError]:
+    """A settle time in which the rest of a machine's burst has not come yet."""
+    from reku.catalogue.machine_rules import FILE, machine_rules
+    from reku.settings import configured, settings
+
+    seconds, reach = settings().hit_settle_seconds, machine_rules().reach.total_seconds()
+    if seconds < reach:
+        yield ConfigError(
+            f"A rule looks at hits {reach:g} seconds apart, and opens and clicks are judged after {seconds:g}: set "
+            f"REKU_HIT_SETTLE_SECONDS to {reach:g} or more.",
+            file=configured(FILE),
+        )
 
 
 def _tried(look: Callable[[], Iterable[ConfigError]]) -> list[ConfigError]:

@@ -28,7 +28,7 @@ from reku.simulator.sink import write_rules
 SEED = 20261122
 RESPONSE_WINDOW = "5"
 """Seconds; hours in real life."""
-HIT_SETTLE = "2"
+HIT_SETTLE = "3"
 """Seconds; a minute in real life."""
 
 

@@ -63,7 +63,7 @@ def _judge(connection: sa.Connection, wanted: Sequence[int], limit: datetime) ->
         .subquery()
     )
     found = connection.execute(
-        sa.select(hits, messages.c.medium, messages.c.ended_at)
+        sa.select(hits, messages.c.medium, messages.c.begun_at)
         .join(messages, messages.c.id == hits.c.message_id)
         .join(oldest, oldest.c.message_id == hits.c.message_id)
         .where(hits.c.at >= oldest.c.at - CONTEXT)
@@ -72,8 +72,8 @@ def _judge(connection: sa.Connection, wanted: Sequence[int], limit: datetime) ->
     verdicts, events = [], []
     for _, rows in groupby(found, key=lambda row: row.message_id):
         of_message = list(rows)
-        seen = [Hit(kind=row.kind, at=row.at, link=row.link_number, agent=row.agent) for row in of_message]
-        for row, rule in zip(of_message, judge(seen, of_message[0].ended_at), strict=True):
+        seen = [Hit(kind=row.kind, at=row.at, link=row.link_number or 0, agent=row.agent) for row in of_message]
+        for row, rule in zip(of_message, judge(seen, of_message[0].begun_at), strict=True):
             if row.verdict is not None or row.at > limit:
                 continue
             verdict = Verdict.MACHINE if rule else Verdict.PERSON
