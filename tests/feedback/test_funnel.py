@@ -232,7 +232,7 @@ def test_the_table_of_periods_cuts_no_figure_off() -> None:
     assert lines[0] == f"{world.BLZ} R0000101 Käufer_über_50_$5_$6 MCAG002"
     wide = StringIO()
     Console(file=wide, width=200).print(period_tables(rows))
-    last = wide.getvalue().splitlines()[-1].split()
+    last = wide.getvalue().rstrip().splitlines()[-1].split()
     assert last == [
         "all",
         *(str(30 * each) for each in (12345, 86422, 7, 12345, 12345, 24690, 12345, 24690)),
