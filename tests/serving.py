@@ -12,7 +12,7 @@ import uvicorn
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
+def served(app: Any) -> Iterator[str]:
     """Serve an ASGI application; yields its address, ends with the block."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from tests import banks, world
-from tests.serving import serving
+from tests.serving import served
 
 from reku import clock
 from reku.contact.decide import reasons
@@ -28,7 +28,7 @@ OTHER = "R0000002"
 
 @pytest.fixture
 def web(bank: Path) -> Iterator[httpx.Client]:
-    with serving(app) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with served(app) as address, httpx.Client(base_url=address, timeout=30) as client:
         yield client
 
 
