@@ -86,7 +86,7 @@ def _order(rows: list[FunnelRow]) -> tuple[Any, ...]:
     for row in rows:
         line = _line(row)
         shown.add_row(period_name(row.period), *(str(line[name]) for name in columns), _yes(row.adds_up))
-    return Text(f"{whole.institute} {whole.order_number} {whole.name} {whole.occasion}"), shown
+    return Text(f"{whole.institute} {whole.order_number} {whole.name} {whole.occasion}"), shown, Text()
 
 
 def _yes(adds_up: bool) -> str:
