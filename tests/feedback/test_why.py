@@ -22,7 +22,9 @@ from reku.store.tables import (
     DeliveryState,
     MessageState,
     ResponseKind,
+    Verdict,
     delivery_rows,
+    hits,
     rejects,
     releases,
 )
@@ -124,6 +126,19 @@ def test_a_bounce_is_told_with_its_code_and_series(database: sa.Engine, delivery
         ("HBOU", "5.1.1, hard bounces in a row: 1, in response file 000001"),
         ("response file written", file.file_name),
     ]
+
+
+def test_what_a_machine_did_is_told_with_the_rule_and_beside_what_people_did(
+    database: sa.Engine, delivery: int
+) -> None:
+    message = _message(database, delivery, state=MessageState.SENT, answer="250 2.0.0", **_handed())
+    hit = {"institute": world.BLZ, "message_id": message, "kind": K.KLIC, "link_number": 1, "agent": "Scanner/1.0"}
+    machine, person = {"verdict": Verdict.MACHINE, "rule": "scanner"}, {"verdict": Verdict.PERSON}
+    with database.begin() as connection:
+        connection.execute(sa.insert(hits).values(hit | machine | {"at": ENDED + timedelta(seconds=2)}))
+        connection.execute(sa.insert(hits).values(hit | person | {"at": ENDED + timedelta(hours=1)}))
+        record(connection, [Event(message, K.KLIC, ENDED + timedelta(hours=1), link_number=1)])
+    assert _life(database)[-2:] == [("KLIC by a machine", "link 1, rule scanner"), ("KLIC", "link 1, not reported")]
 
 
 @pytest.mark.parametrize(

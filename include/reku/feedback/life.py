@@ -60,6 +60,7 @@ def _steps(fate: Fate) -> Iterator[Step]:
         yield from _message(fate)
         yield from (Step(done["at"], f"by hand: {done['action']}", done["note"]) for done in fate.by_hand)
         yield from _reported(fate.events)
+        yield from _by_machines(fate.by_machines)
 
 
 def _message(fate: Fate) -> Iterator[Step]:
@@ -97,3 +98,9 @@ def _reported(events: list[dict[str, Any]]) -> Iterator[Step]:
             what = "response file written" if written else "response file fixed, not written yet"
             files[number] = Step(written or event["stamped_at"], what, event["file_name"])
     yield from files.values()
+
+
+def _by_machines(hits: list[dict[str, Any]]) -> Iterator[Step]:
+    for hit in hits:
+        link = f"link {hit['link_number']}, " if hit["link_number"] else ""
+        yield Step(hit["at"], f"{hit['kind']} by a machine", f"{link}rule {hit['rule']}")

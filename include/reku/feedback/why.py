@@ -10,12 +10,14 @@ import sqlalchemy as sa
 
 from reku.errors import StageError
 from reku.store.tables import (
+    Verdict,
     audit,
     deliveries,
     delivery_rows,
     feedback_files,
     feedback_rows,
     files,
+    hits,
     messages,
     rejects,
     releases,
@@ -32,7 +34,8 @@ class Fate:
     ledger. `attempts`: how often the relay was tried; `answer`: what it said last. `retry_at`: until then it is put
     off. `decision` is empty while nobody and nothing has decided about the delivery's release. `events`: kind, at,
     reason, scope, link_number, link_target, bounce_series, response_file (its number, None while unreported),
-    file_name, stamped_at, written_at. `by_hand`: what people did about the row (at, action, note). `life.life` puts it
+    file_name, stamped_at, written_at. `by_machines`: opens and clicks that machines made (kind, at, link_number,
+    rule). `by_hand`: what people did about the row (at, action, note). `life.life` puts it
     all in the order of time.
     """
 
@@ -68,6 +71,7 @@ class Fate:
     begun_at: datetime | None
     ended_at: datetime | None
     events: list[dict[str, Any]]
+    by_machines: list[dict[str, Any]]
     by_hand: list[dict[str, Any]]
 
 
@@ -187,8 +191,18 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
         begun_at=row.begun_at,
         ended_at=row.ended_at,
         events=_events(connection, row.message),
+        by_machines=_by_machines(connection, row.message),
         by_hand=_by_hand(connection, row.institute, row.reference),
     )
+
+
+def _by_machines(connection: sa.Connection, message: int | None) -> list[dict[str, Any]]:
+    told = (
+        sa.select(hits.c.kind, hits.c.at, hits.c.link_number, hits.c.rule)
+        .where(hits.c.message_id == message, hits.c.verdict == Verdict.MACHINE)
+        .order_by(hits.c.at, hits.c.id)
+    )
+    return [dict(row) for row in connection.execute(told).mappings()] if message is not None else []
 
 
 def _by_hand(connection: sa.Connection, institute: str, reference: str) -> list[dict[str, Any]]:
