@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from reku import clock
 from reku.catalogue.institute import CoreSystem, Institute
@@ -21,8 +23,9 @@ from reku.catalogue.loader import institutes
 from reku.errors import StageError
 from reku.feedback.osplus import Osplus
 from reku.feedback.outbox import put
-from reku.feedback.strategy import Stamp, Strategy, Told
+from reku.feedback.strategy import Stamp, Strategy
 from reku.store import bounce_series
+from reku.store.bulk import copy_csv
 from reku.store.reporting import unreported
 from reku.store.tables import (
     ResponseKind,
@@ -105,8 +108,12 @@ def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
             )
         )
         if file_id is None:
-            raise StageError(f"Institute {institute} has no response file {number:06d}.")
-        data, file = _content(connection, bank, strategy, file_id)
+            raise StageError(
+                f"Institute {institute} has no response file {number:06d}. `reku feedback list` lists those there are."
+            )
+        file, order_number = _file(connection, file_id)
+        with _content(connection, bank, strategy, file, order_number) as blocks:
+            data = b"".join(blocks)
     if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
         raise StageError(
             f"{file.file_name} would not come out as it was written: the institute's codes or encoding or the contract "
@@ -156,8 +163,10 @@ def _assign(
     new = sa.insert(feedback_files).values(**values, rows=0).returning(feedback_files.c.id)
     file_id: int = connection.execute(new).scalar_one()
     # Gathered into an array before the first row is inserted: otherwise the select may scan what the insert is adding,
-    # row by row (seen: 343 s for 100,000 events where the table's statistics said it was empty).
-    gathered = sa.select(sa.func.array_agg(unreported(institute, order_id).subquery().c.id).label("ids")).subquery()
+    # row by row (seen: 343 s for 100,000 events where the table's statistics said it was empty). In order of the ids,
+    # so that the primary key grows at its end.
+    found = unreported(institute, order_id).subquery().c.id
+    gathered = sa.select(sa.func.array_agg(aggregate_order_by(found, found)).label("ids")).subquery()
     wanted = sa.select(sa.func.unnest(gathered.c.ids), sa.literal(file_id), sa.literal(institute))
     assigned = sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], wanted)
     rows = connection.execute(assigned, execution_options={"preserve_rowcount": True}).rowcount
@@ -194,48 +203,56 @@ def _write(engine: sa.Engine, bank: Institute, strategy: Strategy, file_id: int)
     with engine.begin() as connection:
         # Locked, so that of two who would finish the same file only one does.
         connection.execute(sa.select(feedback_files.c.id).where(feedback_files.c.id == file_id).with_for_update())
-        data, file = _content(connection, bank, strategy, file_id)
+        file, order_number = _file(connection, file_id)
         if file.sha256 is not None:
             return file
-        put(file.institute, file.file_name, data)
+        check_sum = hashlib.sha256()
+        with _content(connection, bank, strategy, file, order_number) as blocks:
+            put(file.institute, file.file_name, _summed(blocks, check_sum))
         connection.execute(
             sa.update(feedback_files)
             .where(feedback_files.c.id == file_id)
-            .values(sha256=hashlib.sha256(data).hexdigest(), written_at=clock.now())
+            .values(sha256=check_sum.hexdigest(), written_at=clock.now())
         )
     with engine.connect() as connection:
         return _file(connection, file_id)[0]
 
 
+def _summed(blocks: Iterable[bytes], check_sum: hashlib._Hash) -> Iterator[bytes]:
+    for block in blocks:
+        check_sum.update(block)
+        yield block
+
+
+@contextmanager
 def _content(
-    connection: sa.Connection, bank: Institute, strategy: Strategy, file_id: int
-) -> tuple[bytes, FeedbackFile]:
-    file, order_number = _file(connection, file_id)
-    rows = connection.execute(
-        sa.select(
-            responses.c.event_id,
-            responses.c.kind,
-            responses.c.at,
-            messages.c.reference,
-            messages.c.person_number,
-            orders.c.order_number,
-            messages.c.delivery_number,
-            orders.c.occasion,
-            responses.c.reason,
-            responses.c.scope,
-            responses.c.link_number,
-            responses.c.link_target,
-            responses.c.bounce_series,
-            messages.c.medium,
-        )
-        .join(feedback_rows, feedback_rows.c.response_id == responses.c.id)
+    connection: sa.Connection, bank: Institute, strategy: Strategy, file: FeedbackFile, order_number: str
+) -> Iterator[Iterator[bytes]]:
+    """The file's bytes, block by block. The connection can do nothing else until they are read or given up."""
+    told = (
+        strategy.records(bank)
+        .select_from(feedback_rows)
+        .join(responses, responses.c.id == feedback_rows.c.response_id)
         .join(messages, messages.c.id == responses.c.message_id)
         .join(orders, orders.c.id == responses.c.order_id)
-        .where(feedback_rows.c.file_id == file_id)
+        .where(feedback_rows.c.file_id == file.id)
     )
-    told = [Told(**row) for row in rows.mappings()]
     stamp = Stamp(file.institute, order_number, file.number, file.stamped_at)
-    return strategy.content(bank, stamp, told), file
+    # Closed before the transaction ends, also when the file cannot be written: it cannot end while rows are read.
+    with closing(copy_csv(connection, told, delimiter=strategy.delimiter())) as lines:
+        yield strategy.content(bank, stamp, _all_there(lines, file))
+
+
+def _all_there(lines: Iterable[bytes], file: FeedbackFile) -> Iterator[bytes]:
+    """The lines. Raises StageError if they are not as many as were assigned."""
+    found = 0
+    for found, line in enumerate(lines, 1):
+        yield line
+    if found != file.rows:
+        raise StageError(
+            f"{file.file_name} has {file.rows} events, of which {found} are in the tables: the others have left by "
+            "retention, or were removed by hand. Take the archived original."
+        )
 
 
 def _file(connection: sa.Connection, file_id: int) -> tuple[FeedbackFile, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 
 from fsspec.core import url_to_fs
@@ -15,7 +16,7 @@ from reku.settings import required
 OUTBOX = "ausgang"
 
 
-def put(institute: str, name: str, data: bytes) -> str:
+def put(institute: str, name: str, data: Iterable[bytes]) -> str:
     """Write a file under a draft's name and rename it, over an older one of the same name too.
 
     Returns its path below the files URL. Raises SetupError if the place cannot be written to.
@@ -30,7 +31,8 @@ def put(institute: str, name: str, data: bytes) -> str:
             _put_on_disk(Path(root, draft), Path(root, path), data)
         else:
             files.makedirs(f"{root}/{institute}/{OUTBOX}", exist_ok=True)
-            files.pipe_file(f"{root}/{draft}", data)
+            with files.open(f"{root}/{draft}", "wb") as file:
+                file.writelines(data)
             files.mv(f"{root}/{draft}", f"{root}/{path}")
     except (OSError, ImportError, ValueError) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
@@ -41,11 +43,11 @@ def put(institute: str, name: str, data: bytes) -> str:
     return path
 
 
-def _put_on_disk(draft: Path, path: Path, data: bytes) -> None:
+def _put_on_disk(draft: Path, path: Path, data: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with draft.open("wb") as file:
-            file.write(data)
+            file.writelines(data)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

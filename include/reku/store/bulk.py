@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import psycopg
@@ -16,15 +16,31 @@ def copy_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[str]
     Runs in the caller's transaction and reads `rows` one by one, so that they need not fit into memory. JSONB columns
     take the JSON text. Returns how many rows were written.
     """
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise TypeError("COPY needs psycopg 3: use a database URL that begins with postgresql+psycopg://")
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(*filter(None, (table.schema, table.name))), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     written = 0
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+    with _driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
             written += 1
     return written
+
+
+def copy_csv(connection: sa.Connection, wanted: sa.Select[Any], *, delimiter: str) -> Iterator[bytes]:
+    """The rows of a select as lines of CSV in UTF-8, closed by a line feed and quoted where needed.
+
+    NULL is empty, and an empty text is `""`. Read row by row from the caller's transaction, which can do nothing else
+    until the last one.
+    """
+    compiled = wanted.compile(connection, compile_kwargs={"render_postcompile": True})
+    statement = f"COPY ({compiled}) TO STDOUT (FORMAT csv, DELIMITER '{delimiter}', ENCODING 'UTF8')"
+    with _driver(connection).cursor() as cursor, cursor.copy(statement, compiled.params) as copy:
+        yield from map(bytes, copy)
+
+
+def _driver(connection: sa.Connection) -> psycopg.Connection[Any]:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("COPY needs psycopg 3: use a database URL that begins with postgresql+psycopg://")
+    return driver
