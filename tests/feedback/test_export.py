@@ -12,19 +12,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from tests import banks, world
+from tests.reporting import BEGUN, NOW, K, World, files, kinds_of, rows_of
 
 from reku.errors import SetupError, StageError
 from reku.feedback import export as exporting
 from reku.feedback.export import export, finish_unwritten, rebuild
 from reku.records.contract import contracts, match_name
 from reku.records.reader import read
-from reku.records.rows import row_faults
-from reku.store.events import Event, record
-from reku.store.tables import MessageState, ResponseKind, feedback_files, feedback_rows, orders, responses
-
-NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
-BEGUN = NOW - timedelta(hours=12)
-K = ResponseKind
+from reku.store.tables import MessageState, ResponseKind, feedback_rows, orders, responses
 
 
 @pytest.fixture(autouse=True)
@@ -41,48 +36,6 @@ def bank(
 @pytest.fixture
 def outbox(reku_settings: Path) -> Path:
     return reku_settings / world.BLZ / "ausgang"
-
-
-class World:
-    """Messages of an order, and what happened to them."""
-
-    def __init__(self, engine: sa.Engine, number: str = world.ORDER, **order: Any) -> None:
-        self.engine, self.order_number = engine, number
-        self.order = world.order(engine, number, **order)
-        self.delivery = world.delivery(engine, self.order)
-        self._people = 0
-
-    def message(self, **values: Any) -> int:
-        self._people += 1
-        row = world.row(
-            self.engine, self.delivery, world.reku_fields(self._people, order=self.order_number), line=2 + self._people
-        )
-        sent = {"state": MessageState.SENT, "medium": "SCOM_GEBURTSTAG", "begun_at": BEGUN, "ended_at": BEGUN}
-        return world.message(self.engine, row, **(sent | values))
-
-    def event(self, message: int, kind: ResponseKind, at: datetime = NOW, reason: str = "", **more: Any) -> None:
-        if kind in (K.HBOU, K.SBOU, K.UBOU):
-            reason = reason or "5.1.1"
-        if kind is K.ABME:
-            reason, more = reason or "LINK", {"scope": "LISTE"} | more
-        with self.engine.begin() as connection:
-            record(connection, [Event(message, kind, at, reason or ("DUBLETTE" if kind is K.NVER else ""), **more)])
-
-
-def rows_of(data: bytes) -> list[dict[str, str]]:
-    """The file read by our own reader; every row holds to the contract."""
-    found = read(contracts()["RESPONSE"], data, environment="T")
-    assert row_faults(contracts()["RESPONSE"], found) == []
-    return list(found.as_dicts())
-
-
-def kinds_of(data: bytes) -> list[str]:
-    return [row["Ereignis_Art"] for row in rows_of(data)]
-
-
-def files(engine: sa.Engine) -> list[Any]:
-    with engine.connect() as connection:
-        return list(connection.execute(sa.select(feedback_files).order_by(feedback_files.c.number)).all())
 
 
 def test_file(database: sa.Engine, outbox: Path) -> None:

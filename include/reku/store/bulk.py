@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 import psycopg
@@ -27,7 +27,7 @@ def copy_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[str]
     return written
 
 
-def copy_csv(connection: sa.Connection, wanted: sa.Select[Any], *, delimiter: str) -> Iterator[bytes]:
+def copy_csv(connection: sa.Connection, wanted: sa.Select[Any], *, delimiter: str) -> Generator[bytes]:
     """The rows of a select as lines of CSV in UTF-8, closed by a line feed and quoted where needed.
 
     NULL is empty, and an empty text is `""`. Read row by row from the caller's transaction, which can do nothing else
