@@ -56,8 +56,7 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec comes without types
 
     def revive(self) -> None:
         """Connect anew if the connection is gone. Raises SetupError."""
-        transport = self.client.get_transport()
-        if transport is None or not transport.is_active():
+        if not self._is_alive():
             self.client.close()
             self._connect()
 
@@ -143,9 +142,15 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec comes without types
         """Turns a connection that breaks into an OSError, and leaves it closed."""
         try:
             yield
-        except (*_LOST, TimeoutError, ConnectionError) as error:
+        except (OSError, *_LOST) as error:
+            if isinstance(error, OSError) and not isinstance(error, TimeoutError) and self._is_alive():
+                raise
             self.client.close()
-            raise OSError(f"the SFTP server {self.host} has dropped the connection") from error
+            raise OSError(f"the SFTP server {self.host} has dropped the connection, or is silent") from error
+
+    def _is_alive(self) -> bool:
+        transport = self.client.get_transport()
+        return transport is not None and transport.is_active() and not self.ftp.get_channel().closed
 
 
 def _explained(error: BaseException) -> str | None:

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests import banks, world
-from tests.reporting import BEGUN, NOW, K, World, files, kinds_of, rows_of
 
 from reku.errors import SetupError, StageError
 from reku.feedback import export as exporting
@@ -20,6 +18,8 @@ from reku.feedback.export import export, finish_unwritten, rebuild
 from reku.records.contract import contracts, match_name
 from reku.records.reader import read
 from reku.store.tables import MessageState, ResponseKind, feedback_rows, orders, responses
+from tests import banks, world
+from tests.reporting import BEGUN, NOW, K, World, files, kinds_of, rows_of
 
 
 @pytest.fixture(autouse=True)

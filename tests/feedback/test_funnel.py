@@ -8,11 +8,11 @@ from io import StringIO
 import pytest
 import sqlalchemy as sa
 from rich.console import Console
-from tests import world
 
 from reku.feedback.funnel import funnel, funnel_table
 from reku.store.events import Event, record
 from reku.store.tables import DeliveryState, MessageState, ResponseKind, deliveries
+from tests import world
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 

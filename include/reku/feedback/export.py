@@ -70,13 +70,25 @@ def export(
         raise ValueError("the daily file is of all orders")
     bank, strategy = _of(institute)
     finish_unwritten(engine, institute)
+    file = assign(engine, institute, order_id=order_id, daily=daily)
+    return _write(engine, bank, strategy, file.id) if file else None
+
+
+def assign(
+    engine: sa.Engine, institute: str, *, order_id: int | None = None, daily: bool = False
+) -> FeedbackFile | None:
+    """Fix number, time stamp and rows of a new file in one transaction; None if there is to be none, see `export`.
+
+    From then on it will be written with just these, by whoever comes next.
+    """
+    _, strategy = _of(institute)
     with engine.begin() as connection:
         number = _next_number(connection, institute)
         file = _assign(connection, strategy, institute, number, order_id)
         if not file.rows and not (daily and not _daily_file_today(connection, file)):
             connection.rollback()
             return None
-    return _write(engine, bank, strategy, file.id)
+    return file
 
 
 def finish_unwritten(engine: sa.Engine, institute: str) -> list[FeedbackFile]:
@@ -246,7 +258,8 @@ def _content(
 def _all_there(lines: Iterable[bytes], file: FeedbackFile) -> Iterator[bytes]:
     """The lines. Raises StageError if they are not as many as were assigned."""
     found = 0
-    for found, line in enumerate(lines, 1):
+    for line in lines:
+        found += 1
         yield line
     if found != file.rows:
         raise StageError(

@@ -29,7 +29,7 @@ class Strategy(Protocol):
         """The name of file `number`."""
 
     def records(self, institute: Institute) -> sa.Select[Any]:
-        """What is told of each event, in the file's order: a select over `responses`, `messages` and `orders`, joined."""
+        """What is told of each event, in the file's order: a select over responses, messages and orders, joined."""
 
     def content(self, institute: Institute, stamp: Stamp, lines: Iterable[bytes]) -> Iterator[bytes]:
         """The bytes of the file, block by block; `lines`: the rows of `records` as CSV, by `delimiter`."""
