@@ -41,13 +41,13 @@ _RESPONSES = sa.text("""
         now()
     FROM reku.messages m
     JOIN (VALUES
-        ('VERS', 20, '', '', NULL, ''),
-        ('OEFF', 10, '', '', NULL, ''),
-        ('KLIC', 6, '', '', 1, 'https://www.messbank.example/geburtstag/konto'),
+        ('VERS', 100, '', '', NULL, ''),
+        ('OEFF', 55, '', '', NULL, ''),
+        ('KLIC', 40, '', '', 1, 'https://www.messbank.example/geburtstag/konto'),
         ('ABME', 1, 'EINKLICK', 'LISTE', NULL, ''),
         ('HBOU', 1, '5.1.1', '', NULL, ''),
-        ('SBOU', 2, '4.2.2', '', NULL, '')
-    ) AS told(kind, of_twenty, reason, scope, link, target) ON m.id % 20 < told.of_twenty
+        ('SBOU', 3, '4.2.2', '', NULL, '')
+    ) AS told(kind, percent, reason, scope, link, target) ON m.id % 100 < told.percent
     WHERE m.delivery_id = :delivery
 """)
 _ROWS = """
@@ -66,7 +66,7 @@ def measure(rounds: int) -> list[dict[str, Any]]:
 
 
 def build(there: World, events: int) -> None:
-    """So many events to be reported, two for each person; `events` must be a multiple of 40."""
+    """So many events to be reported, two for each person; `events` must be a multiple of 200."""
     delivery = there.delivery(events // 2)
     with there.engine.begin() as connection:
         connection.execute(_SENT, {"delivery": delivery})

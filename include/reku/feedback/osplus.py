@@ -32,8 +32,7 @@ class Osplus:
 
         Seconds, since that is what the file shows: 02:59:59 comes before 02:00:00 in the hour that comes twice.
         """
-        cells = [sa.func.nullif(sa.cast(cell, sa.Text), "").label(name) for name, cell in _cells(institute).items()]
-        return sa.select(sa.literal_column("'D'"), *cells).order_by(
+        return sa.select(sa.literal_column("'D'"), *_cells(institute).values()).order_by(
             sa.func.date_trunc("second", responses.c.at), responses.c.event_id.collate("C")
         )
 
@@ -41,7 +40,7 @@ class Osplus:
         """The contract's."""
         return _contract().delimiter
 
-    def content(self, institute: Institute, stamp: Stamp, lines: Iterable[bytes]) -> Iterator[bytes]:
+    def content(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[bytes]:
         """The file's bytes. Raises FileRefused for what the contract does not allow."""
         contract = _contract()
         head = Head(
@@ -55,7 +54,7 @@ class Osplus:
             receiver="FI",
             environment=settings().environment,
         )
-        return write_csv(contract, head, tuple(_cells(institute)), lines, encoding=institute.response.encoding)
+        return write_csv(contract, head, tuple(_cells(institute)), batches, encoding=institute.response.encoding)
 
 
 def _contract() -> Contract:
@@ -72,13 +71,16 @@ def _cells(institute: Institute) -> dict[str, sa.ColumnElement[Any]]:
         "Referenz": messages.c.reference,
         "Personennummer": messages.c.person_number,
         "Auftrags_Nr": orders.c.order_number,
-        # lpad would cut a longer number
-        "Lieferungs_Nr": sa.func.to_char(messages.c.delivery_number, "FM999999999000000"),
+        "Lieferungs_Nr": sa.func.lpad(sa.cast(messages.c.delivery_number, sa.Text), 6, "0"),  # none is longer
         "Anlass_Code": orders.c.occasion,
         "Grund_Code": responses.c.reason,
         "Abmelde_Umfang": responses.c.scope,
-        "Link_Nr": responses.c.link_number,
+        "Link_Nr": _number(responses.c.link_number),
         "Link_Ziel": sa.func.left(responses.c.link_target, 200),
-        "Bounce_Serie": responses.c.bounce_series,
+        "Bounce_Serie": _number(responses.c.bounce_series),
         "Werbemittel": messages.c.medium,
     }
+
+
+def _number(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(sa.cast(column, sa.Text), "")

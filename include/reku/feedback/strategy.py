@@ -31,8 +31,8 @@ class Strategy(Protocol):
     def records(self, institute: Institute) -> sa.Select[Any]:
         """What is told of each event, in the file's order: a select over responses, messages and orders, joined."""
 
-    def content(self, institute: Institute, stamp: Stamp, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """The bytes of the file, block by block; `lines`: the rows of `records` as CSV, by `delimiter`."""
+    def content(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[bytes]:
+        """The bytes of the file, block by block; `batches`: the rows of `records` as lines of CSV, by `delimiter`."""
 
     def delimiter(self) -> str:
-        """What stands between two values of `lines`."""
+        """What stands between two values of a line."""

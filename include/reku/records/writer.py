@@ -11,7 +11,6 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 
 from reku.records.contract import Column, Contract
 from reku.records.faults import Fault, FaultCode, FileRefused
@@ -35,8 +34,6 @@ _FORBIDDEN = re.compile(f"[\n{CONTROL}]")
 _ASCII_CONTROL = bytes(number for number in range(128) if _CONTROL.match(chr(number)))
 _FIRST = 3
 """Line of the first D record."""
-_BLOCK = 4096
-"""D records that are put together at once: some 800 KB of a response file."""
 
 
 def write(
@@ -66,20 +63,20 @@ def write_csv(
     contract: Contract,
     head: Head,
     columns: Sequence[str],
-    lines: Iterable[bytes],
+    batches: Iterable[list[bytes]],
     *,
     encoding: str | None = None,
 ) -> Iterator[bytes]:
     """The same file as `write` makes, block by block, from D records that the database has put into words.
 
-    `lines`: one record each, as `COPY … TO STDOUT (FORMAT csv)` gives them with the contract's delimiter and in UTF-8:
-    `D` and the values in the order of `columns`, closed by a line feed. They are read as they are needed, so that a
-    file of a million rows takes no more memory than one of a thousand.
+    `batches` of lines as `COPY … TO STDOUT (FORMAT csv)` gives them with the contract's delimiter and in UTF-8: `D` and
+    the values in the order of `columns`, closed by a line feed. They are read as they are needed, so that a file of a
+    million rows takes no more memory than one of a thousand.
 
     Raises what `write` raises, on the way; what has been yielded until then is no whole file.
     """
     encoding = agreed_encoding(contract, encoding)
-    return _framed(contract, head, columns, encoding, _blocks(contract, columns, lines, encoding))
+    return _framed(contract, head, columns, encoding, _blocks(contract, columns, batches, encoding))
 
 
 def _framed(
@@ -100,15 +97,15 @@ def _framed(
 
 
 def _blocks(
-    contract: Contract, columns: Sequence[str], lines: Iterable[bytes], encoding: str
+    contract: Contract, columns: Sequence[str], batches: Iterable[list[bytes]], encoding: str
 ) -> Iterator[tuple[int, bytes]]:
-    rest, first = iter(lines), _FIRST
-    while block := list(islice(rest, _BLOCK)):
+    first = _FIRST
+    for lines in batches:
         yield (
-            len(block),
-            _as_it_is(contract, block, encoding) or _taken_apart(contract, columns, block, first, encoding),
+            len(lines),
+            _as_it_is(contract, lines, encoding) or _taken_apart(contract, columns, lines, first, encoding),
         )
-        first += len(block)
+        first += len(lines)
 
 
 def _as_it_is(contract: Contract, lines: list[bytes], encoding: str) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -27,16 +28,23 @@ def copy_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[str]
     return written
 
 
-def copy_csv(connection: sa.Connection, wanted: sa.Select[Any], *, delimiter: str) -> Generator[bytes]:
-    """The rows of a select as lines of CSV in UTF-8, closed by a line feed and quoted where needed.
+def copy_csv(
+    connection: sa.Connection, wanted: sa.Select[Any], *, delimiter: str, batch: int = 4096
+) -> Generator[list[bytes]]:
+    """The rows of a select as lines of CSV in UTF-8, closed by a line feed and quoted where needed, so many at a time.
 
-    NULL is empty, and an empty text is `""`. Read row by row from the caller's transaction, which can do nothing else
-    until the last one.
+    A NULL shows as a control character, so that it is not taken for an empty text. Read as needed from the caller's
+    transaction, which can do nothing else until the last row, or until this is closed.
     """
     compiled = wanted.compile(connection, compile_kwargs={"render_postcompile": True})
-    statement = f"COPY ({compiled}) TO STDOUT (FORMAT csv, DELIMITER '{delimiter}', ENCODING 'UTF8')"
-    with _driver(connection).cursor() as cursor, cursor.copy(statement, compiled.params) as copy:
-        yield from map(bytes, copy)
+    options = f"FORMAT csv, DELIMITER '{delimiter}', NULL '\x01', ENCODING 'UTF8'"
+    with (
+        _driver(connection).cursor() as cursor,
+        cursor.copy(f"COPY ({compiled}) TO STDOUT ({options})", compiled.params) as copy,
+    ):
+        lines = map(bytes, copy)
+        while some := list(islice(lines, batch)):
+            yield some
 
 
 def _driver(connection: sa.Connection) -> psycopg.Connection[Any]:
