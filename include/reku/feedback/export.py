@@ -25,6 +25,7 @@ from reku.feedback.osplus import Osplus
 from reku.feedback.outbox import put
 from reku.feedback.strategy import Stamp, Strategy
 from reku.store import bounce_series
+from reku.store.audit import put_on_record
 from reku.store.bulk import copy_csv
 from reku.store.reporting import unreported
 from reku.store.tables import (
@@ -40,6 +41,9 @@ from reku.store.tables import (
 log = logging.getLogger(__name__)
 
 STRATEGIES: dict[CoreSystem, Strategy] = {CoreSystem.OSPLUS: Osplus()}
+
+
+_MANY = 10_000
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,28 @@ def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
     Raises StageError if there is no such file, or if the bytes would not be those that were written: then the codes,
     the encoding or the contract were changed since, a person of it was erased, or rows have left by retention.
     """
+    return _made_again(engine, institute, number)[1]
+
+
+def send_again(engine: sa.Engine, institute: str, number: int, *, actor: str) -> tuple[str, bytes]:
+    """Put response file `number` into the outbox once more, for a receiver that has lost it; the audit keeps who did.
+
+    Returns its path below the files URL and its bytes, which are those that were written. Raises StageError as
+    `rebuild` does, and for a file that was never written, SetupError if the outbox cannot be written to.
+    """
+    file, data = _made_again(engine, institute, number)
+    if file.sha256 is None:
+        raise StageError(f"{file.file_name} was never written. The next export does it, with the same bytes.")
+    path = put(institute, file.file_name, [data])
+    with engine.begin() as connection:
+        subject = f"feedback_files:{file.id}"
+        put_on_record(
+            connection, institute, actor=actor, action="send response file again", subject=subject, note=file.file_name
+        )
+    return path, data
+
+
+def _made_again(engine: sa.Engine, institute: str, number: int) -> tuple[FeedbackFile, bytes]:
     bank, strategy = _of(institute)
     with engine.connect() as connection:
         file_id = connection.scalar(
@@ -120,19 +146,21 @@ def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
             )
         )
         if file_id is None:
-            raise StageError(
-                f"Institute {institute} has no response file {number:06d}. `reku feedback list` lists those there are."
-            )
+            raise StageError(no_such_file(institute, number))
         file, order_number = _file(connection, file_id)
         with _content(connection, bank, strategy, file, order_number) as blocks:
             data = b"".join(blocks)
     if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
         raise StageError(
-            f"{file.file_name} would not come out as it was written: the institute's codes or encoding or the contract "
-            "of the response file, were changed since, a person of it was erased, or its rows have left by retention. "
-            "Take the archived original."
+            f"{file.file_name} would not come out as it was written: the institute's codes, its encoding or the "
+            "contract of the response file were changed since, or a person of it was erased. Take the archived original."
         )
-    return data
+    return file, data
+
+
+def no_such_file(institute: str, number: int) -> str:
+    """What is said about a number that was never drawn."""
+    return f"Institute {institute} has no response file {number:06d}. `reku feedback list` lists those there are."
 
 
 def _of(institute: str) -> tuple[Institute, Strategy]:
@@ -184,6 +212,9 @@ def _assign(
     rows = connection.execute(assigned, execution_options={"preserve_rowcount": True}).rowcount
     connection.execute(sa.update(feedback_files).where(feedback_files.c.id == file_id).values(rows=rows))
     _fill_series(connection, file_id)
+    if rows >= _MANY:
+        # Otherwise PostgreSQL takes the new file for a small one, and looks its events up one by one.
+        connection.execute(sa.text("ANALYZE reku.feedback_rows (file_id)"))
     return FeedbackFile(id=file_id, rows=rows, **values)  # type: ignore[arg-type]  # the values are the table's
 
 

@@ -7,13 +7,31 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from reku.settings import settings
-from reku.store.tables import ResponseKind, feedback_files, feedback_rows, messages, orders, responses
+from reku.store.tables import (
+    ResponseKind,
+    feedback_counters,
+    feedback_files,
+    feedback_rows,
+    messages,
+    orders,
+    responses,
+)
 
 ALWAYS = (ResponseKind.ABME, ResponseKind.BESC, ResponseKind.HBOU, ResponseKind.ZRUE, ResponseKind.NVER)
 """Kinds reported whatever the order's Response_Umfang says (domain.md 9.6; NVER stands in its example the same way)."""
 
 NOT_BY_DEFAULT = (ResponseKind.ZUGE,)
 """Kinds left out where the order names no Response_Umfang."""
+
+
+def hold_exports(connection: sa.Connection, institute: str) -> None:
+    """Let no export of the institute assign events until the caller's transaction ends; one that is at it ends first.
+
+    For whoever looks whether events are still to be reported, and then takes them, or what they tell, away.
+    """
+    connection.execute(
+        sa.select(feedback_counters.c.last_number).where(feedback_counters.c.institute == institute).with_for_update()
+    )
 
 
 def unreported(institute: str, order_id: int | None = None) -> sa.Select[tuple[int]]:
