@@ -180,6 +180,7 @@ async def _end_tasks() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0.05)  # the sockets of what was cancelled are closed
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -153,7 +153,8 @@ def _made_again(engine: sa.Engine, institute: str, number: int) -> tuple[Feedbac
     if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
         raise StageError(
             f"{file.file_name} would not come out as it was written: the institute's codes, its encoding or the "
-            "contract of the response file were changed since, or a person of it was erased. Take the archived original."
+            "contract of the response file were changed since, or a person of it was erased. Take the archived "
+            "original."
         )
     return file, data
 
