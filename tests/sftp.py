@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import pwd
 import shutil
@@ -65,6 +66,7 @@ class Place:
 @contextmanager
 def asyncssh_server(folder: Path, port: int = 0) -> Iterator[Place]:
     """A server in a thread of this process. Log-in by key or by PASSWORD."""
+    logging.getLogger("asyncssh").setLevel(logging.WARNING)  # tests look at what the client logs
     host_key, user_key = (_key(folder / name) for name in ("host_key", "user_key"))
     root = folder / "served"
     root.mkdir(exist_ok=True)

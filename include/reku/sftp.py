@@ -49,6 +49,11 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec comes without types
             options.pop(part, None)
         super().__init__(host, **options)
 
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        # A URL without a path means the root, which SFTP does not know by an empty name.
+        return str(super()._strip_protocol(path)) or "/"
+
     @staticmethod
     def _get_kwargs_from_urls(urlpath: str) -> dict[str, Any]:
         options: dict[str, Any] = SFTPFileSystem._get_kwargs_from_urls(urlpath)

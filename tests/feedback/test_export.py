@@ -17,9 +17,9 @@ from reku.feedback import export as exporting
 from reku.feedback.export import export, finish_unwritten, rebuild
 from reku.records.contract import contracts, match_name
 from reku.records.reader import read
-from reku.store.tables import MessageState, ResponseKind, feedback_rows, orders, responses
+from reku.store.tables import MessageState, feedback_rows, responses
 from tests import banks, world
-from tests.reporting import BEGUN, NOW, K, World, files, kinds_of, rows_of
+from tests.reporting import BEGUN, NOW, K, World, files, rows_of
 
 
 @pytest.fixture(autouse=True)
@@ -152,53 +152,6 @@ def test_daily_file_is_of_all_orders(database: sa.Engine, outbox: Path) -> None:
 def test_daily_file_of_one_order_is_refused(database: sa.Engine) -> None:
     with pytest.raises(ValueError, match="all orders"):
         export(database, world.BLZ, order_id=1, daily=True)
-
-
-@pytest.mark.parametrize(
-    ("scope", "reported"),
-    [
-        ("", set(K) - {K.ZUGE}),
-        ("VERS+ZUGE", {K.VERS, K.ZUGE, K.ABME, K.BESC, K.HBOU, K.ZRUE, K.NVER}),
-        ("VERS+OEFF+KLIC+ABME+HBOU+SBOU+ZRUE", set(K) - {K.ZUGE, K.UBOU}),
-        ("OEFF", {K.OEFF, K.ABME, K.BESC, K.HBOU, K.ZRUE, K.NVER}),
-    ],
-)
-def test_scope_of_the_order(database: sa.Engine, outbox: Path, scope: str, reported: set[ResponseKind]) -> None:
-    of = World(database, response_scope=scope)
-    message = of.message()
-    for kind in K:
-        of.event(message, kind, **({"link_number": 1} if kind is K.KLIC else {}))
-    file = export(database, world.BLZ)
-    assert file is not None
-    assert set(kinds_of((outbox / file.file_name).read_bytes())) == set(reported)
-
-
-def test_what_was_out_of_scope_comes_when_the_scope_widens(database: sa.Engine) -> None:
-    of = World(database, response_scope="VERS")
-    of.event(of.message(), K.OEFF)
-    assert export(database, world.BLZ) is None
-    with database.begin() as connection:
-        connection.execute(sa.update(orders).values(response_scope=""))
-    file = export(database, world.BLZ)
-    assert file is not None
-    assert file.rows == 1
-
-
-def test_late_events(database: sa.Engine, outbox: Path) -> None:
-    of = World(database)
-    message = of.message()
-    of.event(message, K.SBOU, BEGUN + timedelta(days=90))
-    of.event(message, K.OEFF, BEGUN + timedelta(days=90, seconds=1))
-    of.event(message, K.ABME, BEGUN + timedelta(days=400))
-    file = export(database, world.BLZ)
-    assert file is not None
-    assert kinds_of((outbox / file.file_name).read_bytes()) == ["SBOU", "ABME"]
-
-
-def test_events_of_an_ended_order_still_count(database: sa.Engine) -> None:
-    of = World(database, ended=True)
-    of.event(of.message(), K.ABME)
-    assert export(database, world.BLZ) is not None
 
 
 def test_hour_that_comes_twice_is_in_order_of_utc(database: sa.Engine, outbox: Path) -> None:
