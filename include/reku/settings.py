@@ -24,6 +24,13 @@ class Settings(BaseSettings):
     )
     database_url: str = Field("", description="SQLAlchemy URL of our database, postgresql+psycopg://…")
     files_url: str = Field("", description="folder of all institutes' in- and outboxes: a path or an fsspec URL")
+    sftp_key: Path | None = Field(
+        None, description="private key for a `REKU_FILES_URL` by SFTP; empty: the account's own keys, or the password"
+    )
+    sftp_password: SecretStr = Field(SecretStr(""), description="password for it, or of the key; empty for none")
+    sftp_known_hosts: Path | None = Field(
+        None, description="file with the keys of its server; empty: `~/.ssh/known_hosts` of the account"
+    )
     environment: str = Field(
         "T", pattern="^[PT]$", description="P production or T test; files of the other kind are refused"
     )
@@ -57,6 +64,9 @@ class Settings(BaseSettings):
         60.0, description="a file without .ok marker is taken when unchanged for so long"
     )
     response_window_seconds: float | None = Field(None, description="overrides every occasion's response window (demo)")
+    late_events_days: int = Field(
+        90, ge=1, description="opens, clicks and the like are reported up to so long after sending; unsubscribes always"
+    )
     poke_seconds: float = Field(15.0, description="how often a waiting task looks again")
     home: Path = Field(
         INCLUDE.parent / "var", description="where the embedded set-up keeps logs, files, secrets; one per checkout"
@@ -121,7 +131,15 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
 
-    @field_validator("journal_dir", "tracker_dir", "reports_dir", "keep_subscribers_days", mode="before")
+    @field_validator(
+        "journal_dir",
+        "tracker_dir",
+        "reports_dir",
+        "keep_subscribers_days",
+        "sftp_key",
+        "sftp_known_hosts",
+        mode="before",
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.feedback.export import export
+from reku.feedback.export import assign, export
 from reku.mailing.media.links import Mailing, links_for
 from reku.store.events import Event, record
 from reku.store.tables import DeliveryState, MessageState, ResponseKind, audit, messages, rejects, responses
@@ -313,6 +313,47 @@ def test_response_files_are_listed_shown_and_made_again(
     for command in ("show", "rebuild"):
         missing = reku("feedback", command, 2, "--institute", world.BLZ)
         assert (missing.exit_code, "no response file 000002" in missing.stderr) == (1, True)
+
+
+def test_a_response_file_that_the_receiver_has_lost_is_sent_again_on_record(
+    reku: Reku, database: sa.Engine, ledger: int, reku_settings: Path
+) -> None:
+    file = export(database, world.BLZ)
+    assert file is not None
+    written = (reku_settings / file.path).read_bytes()
+    (reku_settings / file.path).unlink()
+    arguments = ("feedback", "rebuild", 1, "--institute", world.BLZ)
+    assert _asked(reku, *arguments)["put_to"] is None
+    assert not (reku_settings / file.path).exists()
+    assert _asked(reku, *arguments, "--again")["put_to"] == file.path
+    assert (reku_settings / file.path).read_bytes() == written
+    assert f"put to {file.path}" in reku(*arguments, "--again").stdout
+    with database.connect() as connection:
+        kept = connection.execute(sa.select(audit.c.action, audit.c.subject, audit.c.institute)).all()
+    assert kept == [("send response file again", f"feedback_files:{file.id}", world.BLZ)] * 2
+    assert _asked(reku, "feedback", "show", 1, "--institute", world.BLZ)["written_at"] is not None
+
+
+@pytest.mark.parametrize("command", [("show", 1), ("rebuild", 1), ("rebuild", 1, "--again")])
+@pytest.mark.parametrize(
+    ("institute", "told", "code"),
+    [(world.BLZ, "no response file 000001", 1), ("99950009", "99950009", 1), ("9995", "a BLZ has eight digits", 2)],
+)
+def test_a_response_file_that_is_not_there(
+    reku: Reku, database: sa.Engine, command: tuple[object, ...], institute: str, told: str, code: int
+) -> None:
+    done = reku("feedback", *command, "--institute", institute)
+    assert (done.exit_code, told in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_response_file_that_was_never_written_is_not_sent_by_hand(
+    reku: Reku, database: sa.Engine, ledger: int, reku_settings: Path
+) -> None:
+    assign(database, world.BLZ)
+    done = reku("feedback", "rebuild", 1, "--institute", world.BLZ, "--again")
+    assert (done.exit_code, "was never written" in done.stderr) == (1, True)
+    assert not (reku_settings / world.BLZ / "ausgang").exists()
 
 
 def test_no_command_shows_anybodys_data(reku: Reku, database: sa.Engine, ledger: int) -> None:

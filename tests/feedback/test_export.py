@@ -11,20 +11,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests import banks, world
 
 from reku.errors import SetupError, StageError
 from reku.feedback import export as exporting
 from reku.feedback.export import export, finish_unwritten, rebuild
 from reku.records.contract import contracts, match_name
 from reku.records.reader import read
-from reku.records.rows import row_faults
-from reku.store.events import Event, record
-from reku.store.tables import MessageState, ResponseKind, feedback_files, feedback_rows, orders, responses
-
-NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
-BEGUN = NOW - timedelta(hours=12)
-K = ResponseKind
+from reku.store.tables import MessageState, feedback_rows, responses
+from tests import banks, world
+from tests.reporting import BEGUN, NOW, K, World, files, rows_of
 
 
 @pytest.fixture(autouse=True)
@@ -41,48 +36,6 @@ def bank(
 @pytest.fixture
 def outbox(reku_settings: Path) -> Path:
     return reku_settings / world.BLZ / "ausgang"
-
-
-class World:
-    """Messages of an order, and what happened to them."""
-
-    def __init__(self, engine: sa.Engine, number: str = world.ORDER, **order: Any) -> None:
-        self.engine, self.order_number = engine, number
-        self.order = world.order(engine, number, **order)
-        self.delivery = world.delivery(engine, self.order)
-        self._people = 0
-
-    def message(self, **values: Any) -> int:
-        self._people += 1
-        row = world.row(
-            self.engine, self.delivery, world.reku_fields(self._people, order=self.order_number), line=2 + self._people
-        )
-        sent = {"state": MessageState.SENT, "medium": "SCOM_GEBURTSTAG", "begun_at": BEGUN, "ended_at": BEGUN}
-        return world.message(self.engine, row, **(sent | values))
-
-    def event(self, message: int, kind: ResponseKind, at: datetime = NOW, reason: str = "", **more: Any) -> None:
-        if kind in (K.HBOU, K.SBOU, K.UBOU):
-            reason = reason or "5.1.1"
-        if kind is K.ABME:
-            reason, more = reason or "LINK", {"scope": "LISTE"} | more
-        with self.engine.begin() as connection:
-            record(connection, [Event(message, kind, at, reason or ("DUBLETTE" if kind is K.NVER else ""), **more)])
-
-
-def rows_of(data: bytes) -> list[dict[str, str]]:
-    """The file read by our own reader; every row holds to the contract."""
-    found = read(contracts()["RESPONSE"], data, environment="T")
-    assert row_faults(contracts()["RESPONSE"], found) == []
-    return list(found.as_dicts())
-
-
-def kinds_of(data: bytes) -> list[str]:
-    return [row["Ereignis_Art"] for row in rows_of(data)]
-
-
-def files(engine: sa.Engine) -> list[Any]:
-    with engine.connect() as connection:
-        return list(connection.execute(sa.select(feedback_files).order_by(feedback_files.c.number)).all())
 
 
 def test_file(database: sa.Engine, outbox: Path) -> None:
@@ -199,53 +152,6 @@ def test_daily_file_is_of_all_orders(database: sa.Engine, outbox: Path) -> None:
 def test_daily_file_of_one_order_is_refused(database: sa.Engine) -> None:
     with pytest.raises(ValueError, match="all orders"):
         export(database, world.BLZ, order_id=1, daily=True)
-
-
-@pytest.mark.parametrize(
-    ("scope", "reported"),
-    [
-        ("", set(K) - {K.ZUGE}),
-        ("VERS+ZUGE", {K.VERS, K.ZUGE, K.ABME, K.BESC, K.HBOU, K.ZRUE, K.NVER}),
-        ("VERS+OEFF+KLIC+ABME+HBOU+SBOU+ZRUE", set(K) - {K.ZUGE, K.UBOU}),
-        ("OEFF", {K.OEFF, K.ABME, K.BESC, K.HBOU, K.ZRUE, K.NVER}),
-    ],
-)
-def test_scope_of_the_order(database: sa.Engine, outbox: Path, scope: str, reported: set[ResponseKind]) -> None:
-    of = World(database, response_scope=scope)
-    message = of.message()
-    for kind in K:
-        of.event(message, kind, **({"link_number": 1} if kind is K.KLIC else {}))
-    file = export(database, world.BLZ)
-    assert file is not None
-    assert set(kinds_of((outbox / file.file_name).read_bytes())) == set(reported)
-
-
-def test_what_was_out_of_scope_comes_when_the_scope_widens(database: sa.Engine) -> None:
-    of = World(database, response_scope="VERS")
-    of.event(of.message(), K.OEFF)
-    assert export(database, world.BLZ) is None
-    with database.begin() as connection:
-        connection.execute(sa.update(orders).values(response_scope=""))
-    file = export(database, world.BLZ)
-    assert file is not None
-    assert file.rows == 1
-
-
-def test_late_events(database: sa.Engine, outbox: Path) -> None:
-    of = World(database)
-    message = of.message()
-    of.event(message, K.SBOU, BEGUN + timedelta(days=90))
-    of.event(message, K.OEFF, BEGUN + timedelta(days=90, seconds=1))
-    of.event(message, K.ABME, BEGUN + timedelta(days=400))
-    file = export(database, world.BLZ)
-    assert file is not None
-    assert kinds_of((outbox / file.file_name).read_bytes()) == ["SBOU", "ABME"]
-
-
-def test_events_of_an_ended_order_still_count(database: sa.Engine) -> None:
-    of = World(database, ended=True)
-    of.event(of.message(), K.ABME)
-    assert export(database, world.BLZ) is not None
 
 
 def test_hour_that_comes_twice_is_in_order_of_utc(database: sa.Engine, outbox: Path) -> None:

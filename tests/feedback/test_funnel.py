@@ -11,7 +11,6 @@ from xml.etree import ElementTree
 import pytest
 import sqlalchemy as sa
 from rich.console import Console
-from tests import world
 
 from reku.errors import StageError
 from reku.feedback.funnel import FunnelRow, funnel, funnel_by_period
@@ -19,6 +18,7 @@ from reku.feedback.funnel_plot import MOST_ORDERS, funnel_plot
 from reku.feedback.funnel_table import funnel_table, period_tables
 from reku.store.events import Event, record
 from reku.store.tables import DeliveryState, MessageState, ResponseKind, deliveries
+from tests import world
 
 AT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 

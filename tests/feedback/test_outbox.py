@@ -15,8 +15,8 @@ BLZ = "99950001"
 
 
 def test_on_disk(reku_settings: Path) -> None:
-    assert put(BLZ, "a.csv", b"one") == f"{BLZ}/ausgang/a.csv"
-    put(BLZ, "a.csv", b"two")
+    assert put(BLZ, "a.csv", [b"one"]) == f"{BLZ}/ausgang/a.csv"
+    put(BLZ, "a.csv", [b"two"])
     assert [(path.name, path.read_bytes()) for path in (reku_settings / BLZ / "ausgang").iterdir()] == [
         ("a.csv", b"two")
     ]
@@ -28,14 +28,14 @@ def test_no_draft_stays_behind(reku_settings: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(SetupError, match="No space left"):
-        put(BLZ, "a.csv", b"one")
+        put(BLZ, "a.csv", [b"one"])
     assert list((reku_settings / BLZ / "ausgang").iterdir()) == []
 
 
 def test_by_url(reku_settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REKU_FILES_URL", "memory://banks")
     settings.cache_clear()
-    put(BLZ, "a.csv", b"one")
+    put(BLZ, "a.csv", [b"one"])
     files = fsspec.filesystem("memory")
     assert files.cat_file(f"/banks/{BLZ}/ausgang/a.csv") == b"one"
     assert len(files.ls(f"/banks/{BLZ}/ausgang")) == 1
@@ -46,4 +46,4 @@ def test_place_that_cannot_be_used(reku_settings: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("REKU_FILES_URL", url)
     settings.cache_clear()
     with pytest.raises(SetupError, match="REKU_FILES_URL"):
-        put(BLZ, "a.csv", b"one")
+        put(BLZ, "a.csv", [b"one"])

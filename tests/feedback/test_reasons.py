@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests import contacting, world
-from tests.contacting import BIRTHDAY, DAY, LOAN, MEDIUM, NOW, Bank
 
 from reku.contact.reasons import Reason
 from reku.contact.suppressions import bar
@@ -35,6 +33,8 @@ from reku.store.tables import (
     orders,
     suppressions,
 )
+from tests import contacting, world
+from tests.contacting import BIRTHDAY, DAY, LOAN, MEDIUM, NOW, Bank
 
 YESTERDAY = DAY - timedelta(days=1)
 BY_HAND = {"actor": "Operatorin", "note": "Prüfung"}

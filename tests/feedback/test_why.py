@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests import banks, world
 
 from reku.errors import StageError
 from reku.feedback.export import export
@@ -28,6 +27,7 @@ from reku.store.tables import (
     rejects,
     releases,
 )
+from tests import banks, world
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
 RECEIVED = world.CREATED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,14 +16,25 @@ from hypothesis import strategies as st
 from reku.errors import SetupError, StageError
 from reku.intake.folders import ALL, Folders, claimed_name, institutes_present, shown_name, store
 from reku.settings import settings
+from tests import sftp
 from tests.intake.conftest import BLZ, NOW, age
 
 NAME = "reku_99950001_R0004711_000017_20261122021500.csv"
 
 
-@pytest.fixture(params=["folder", "file URL", "object store"])
-def folders(request: pytest.FixtureRequest, reku_settings: Path, monkeypatch: pytest.MonkeyPatch) -> Folders:
-    """The bank's folders on this machine, by URL, and in an object store, which has no moves of its own."""
+@pytest.fixture(params=["folder", "file URL", "object store", "SFTP"])
+def folders(
+    request: pytest.FixtureRequest, reku_settings: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Folders]:
+    """The bank's folders on this machine, by URL, on SFTP, and in an object store, which has no moves of its own."""
+    if request.param == "SFTP":
+        with sftp.asyncssh_server(tmp_path) as place:
+            place.use(monkeypatch)
+            settings.cache_clear()
+            made = Folders(BLZ)
+            made.prepare()
+            yield made
+        return
     url = {
         "folder": str(reku_settings),
         "file URL": reku_settings.as_uri(),
@@ -33,7 +44,7 @@ def folders(request: pytest.FixtureRequest, reku_settings: Path, monkeypatch: py
     settings.cache_clear()
     made = Folders(BLZ)
     made.prepare()
-    return made
+    yield made
 
 
 def _put(folders: Folders, name: str, data: bytes = b"data") -> None:

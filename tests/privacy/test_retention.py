@@ -433,5 +433,4 @@ def test_a_step_that_fails_does_not_keep_the_others(chain: Chain, monkeypatch: p
 def test_names_shared_with_other_rooms() -> None:
     """Rooms may not use one another; what they agree on is held together here."""
     assert set(places.ALL) == set(folders.ALL)
-    assert places.DRAFT == folders.DRAFT
     assert old_files.MAIL_FOLDERS == (bounces.SEEN, bounces.UNCLEAR)

@@ -25,6 +25,7 @@ class Stage(StrEnum):
     UPSERT = "upsert"
     CONTACT = "contact"
     TRACKER = "tracker"
+    FEEDBACK = "feedback"
 
 
 KILL = "kill"
@@ -36,8 +37,8 @@ def bench(
         str,
         typer.Argument(
             metavar="[STAGE]",
-            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`; "
-            "none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
+            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
+            "`feedback`; none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
             show_default=False,
         ),
     ] = "",
@@ -73,7 +74,7 @@ def bench(
 
 
 def _measure(stage: Stage) -> Callable[[int], Figures]:
-    from reku.bench import contact, dispatch, gate, handover, parse, read, render, tracker, upsert
+    from reku.bench import contact, dispatch, feedback, gate, handover, parse, read, render, tracker, upsert
 
     measures: dict[Stage, Callable[[int], Figures]] = {
         Stage.PARSE: lambda rounds: [parse.measure(rounds)],
@@ -85,6 +86,7 @@ def _measure(stage: Stage) -> Callable[[int], Figures]:
         Stage.UPSERT: upsert.measure,
         Stage.CONTACT: lambda rounds: [contact.measure(rounds)],
         Stage.TRACKER: tracker.measure,
+        Stage.FEEDBACK: feedback.measure,
     }
     return measures[stage]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from reku.cli.database import database
-from reku.cli.options import Institute, OneInstitute
+from reku.cli.options import Institute, OneInstitute, actor
 from reku.cli.output import Json, print_json, show, show_one
 
 app = typer.Typer(no_args_is_help=True, help="Response files: what was reported.", rich_markup_mode=None)
@@ -55,6 +55,7 @@ def show_file(number: Number, institute: OneInstitute, as_json: Json = False) ->
     import sqlalchemy as sa
 
     from reku.errors import StageError
+    from reku.feedback.export import no_such_file
     from reku.store.tables import feedback_files as of
     from reku.store.tables import feedback_rows, orders, responses
 
@@ -65,9 +66,7 @@ def show_file(number: Number, institute: OneInstitute, as_json: Json = False) ->
             .where(of.c.institute == institute, of.c.number == number)
         ).one_or_none()
         if file is None:
-            raise StageError(
-                f"Institute {institute} has no response file {number:06d}. `reku feedback list` lists those there are."
-            )
+            raise StageError(no_such_file(institute, number))
         kinds = connection.execute(
             sa.select(responses.c.kind, sa.func.count().label("count"))
             .join(feedback_rows, feedback_rows.c.response_id == responses.c.id)
@@ -99,26 +98,33 @@ def rebuild_file(
     out: Annotated[
         Path | None, typer.Option("--out", dir_okay=False, help="Write it here.", show_default=False)
     ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Put it into the outbox once more.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make a response file again from its rows.
 
     The bytes are held against those that were written. Its content is not shown, since it holds person numbers; --out
-    writes it, readable for you alone. Exits with 1 if it would come out differently.
+    writes it, readable for you alone. --again puts the same bytes into the outbox under the same name, for a receiver
+    who has lost the file; it is put on record. Exits with 1 if it would come out differently.
     """
     import hashlib
     import os
 
-    from reku.feedback.export import rebuild
+    from reku.feedback.export import rebuild, send_again
 
-    data = rebuild(database(), institute, number)
+    engine = database()
+    sent, data = (
+        send_again(engine, institute, number, actor=actor()) if again else ("", rebuild(engine, institute, number))
+    )
     if out is not None:
         with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             os.fchmod(file.fileno(), 0o600)  # also where the file was there before
             file.write(data)
     sha256 = hashlib.sha256(data).hexdigest()
     if as_json:
-        print_json({"institute": institute, "number": number, "bytes": len(data), "sha256": sha256})
+        print_json(
+            {"institute": institute, "number": number, "bytes": len(data), "sha256": sha256, "put_to": sent or None}
+        )
     else:
-        place = f", written to {out}" if out else ""
+        place = (f", written to {out}" if out else "") + (f", put to {sent}" if sent else "")
         typer.echo(f"Response file {number:06d} of {institute}: {len(data)} bytes, SHA-256 {sha256}{place}")

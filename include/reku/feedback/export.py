@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
 from reku import clock
 from reku.catalogue.institute import CoreSystem, Institute
@@ -21,8 +23,10 @@ from reku.catalogue.loader import institutes
 from reku.errors import StageError
 from reku.feedback.osplus import Osplus
 from reku.feedback.outbox import put
-from reku.feedback.strategy import Stamp, Strategy, Told
+from reku.feedback.strategy import Stamp, Strategy
 from reku.store import bounce_series
+from reku.store.audit import put_on_record
+from reku.store.bulk import copy_csv
 from reku.store.reporting import unreported
 from reku.store.tables import (
     ResponseKind,
@@ -37,6 +41,9 @@ from reku.store.tables import (
 log = logging.getLogger(__name__)
 
 STRATEGIES: dict[CoreSystem, Strategy] = {CoreSystem.OSPLUS: Osplus()}
+
+
+_MANY = 10_000
 
 
 @dataclass(frozen=True)
@@ -67,13 +74,25 @@ def export(
         raise ValueError("the daily file is of all orders")
     bank, strategy = _of(institute)
     finish_unwritten(engine, institute)
+    file = assign(engine, institute, order_id=order_id, daily=daily)
+    return _write(engine, bank, strategy, file.id) if file else None
+
+
+def assign(
+    engine: sa.Engine, institute: str, *, order_id: int | None = None, daily: bool = False
+) -> FeedbackFile | None:
+    """Fix number, time stamp and rows of a new file in one transaction; None if there is to be none, see `export`.
+
+    From then on it will be written with just these, by whoever comes next.
+    """
+    _, strategy = _of(institute)
     with engine.begin() as connection:
         number = _next_number(connection, institute)
         file = _assign(connection, strategy, institute, number, order_id)
         if not file.rows and not (daily and not _daily_file_today(connection, file)):
             connection.rollback()
             return None
-    return _write(engine, bank, strategy, file.id)
+    return file
 
 
 def finish_unwritten(engine: sa.Engine, institute: str) -> list[FeedbackFile]:
@@ -97,6 +116,28 @@ def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
     Raises StageError if there is no such file, or if the bytes would not be those that were written: then the codes,
     the encoding or the contract were changed since, a person of it was erased, or rows have left by retention.
     """
+    return _made_again(engine, institute, number)[1]
+
+
+def send_again(engine: sa.Engine, institute: str, number: int, *, actor: str) -> tuple[str, bytes]:
+    """Put response file `number` into the outbox once more, for a receiver that has lost it; the audit keeps who did.
+
+    Returns its path below the files URL and its bytes, which are those that were written. Raises StageError as
+    `rebuild` does, and for a file that was never written, SetupError if the outbox cannot be written to.
+    """
+    file, data = _made_again(engine, institute, number)
+    if file.sha256 is None:
+        raise StageError(f"{file.file_name} was never written. The next export does it, with the same bytes.")
+    path = put(institute, file.file_name, [data])
+    with engine.begin() as connection:
+        subject = f"feedback_files:{file.id}"
+        put_on_record(
+            connection, institute, actor=actor, action="send response file again", subject=subject, note=file.file_name
+        )
+    return path, data
+
+
+def _made_again(engine: sa.Engine, institute: str, number: int) -> tuple[FeedbackFile, bytes]:
     bank, strategy = _of(institute)
     with engine.connect() as connection:
         file_id = connection.scalar(
@@ -105,15 +146,22 @@ def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
             )
         )
         if file_id is None:
-            raise StageError(f"Institute {institute} has no response file {number:06d}.")
-        data, file = _content(connection, bank, strategy, file_id)
+            raise StageError(no_such_file(institute, number))
+        file, order_number = _file(connection, file_id)
+        with _content(connection, bank, strategy, file, order_number) as blocks:
+            data = b"".join(blocks)
     if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
         raise StageError(
-            f"{file.file_name} would not come out as it was written: the institute's codes or encoding or the contract "
-            "of the response file, were changed since, a person of it was erased, or its rows have left by retention. "
-            "Take the archived original."
+            f"{file.file_name} would not come out as it was written: the institute's codes, its encoding or the "
+            "contract of the response file were changed since, or a person of it was erased. Take the archived "
+            "original."
         )
-    return data
+    return file, data
+
+
+def no_such_file(institute: str, number: int) -> str:
+    """What is said about a number that was never drawn."""
+    return f"Institute {institute} has no response file {number:06d}. `reku feedback list` lists those there are."
 
 
 def _of(institute: str) -> tuple[Institute, Strategy]:
@@ -156,13 +204,18 @@ def _assign(
     new = sa.insert(feedback_files).values(**values, rows=0).returning(feedback_files.c.id)
     file_id: int = connection.execute(new).scalar_one()
     # Gathered into an array before the first row is inserted: otherwise the select may scan what the insert is adding,
-    # row by row (seen: 343 s for 100,000 events where the table's statistics said it was empty).
-    gathered = sa.select(sa.func.array_agg(unreported(institute, order_id).subquery().c.id).label("ids")).subquery()
+    # row by row (seen: 343 s for 100,000 events where the table's statistics said it was empty). In order of the ids,
+    # so that the primary key grows at its end.
+    found = unreported(institute, order_id).subquery().c.id
+    gathered = sa.select(sa.func.array_agg(aggregate_order_by(found, found)).label("ids")).subquery()
     wanted = sa.select(sa.func.unnest(gathered.c.ids), sa.literal(file_id), sa.literal(institute))
     assigned = sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], wanted)
     rows = connection.execute(assigned, execution_options={"preserve_rowcount": True}).rowcount
     connection.execute(sa.update(feedback_files).where(feedback_files.c.id == file_id).values(rows=rows))
     _fill_series(connection, file_id)
+    if rows >= _MANY:
+        # Otherwise PostgreSQL takes the new file for a small one, and looks its events up one by one.
+        connection.execute(sa.text("ANALYZE reku.feedback_rows (file_id)"))
     return FeedbackFile(id=file_id, rows=rows, **values)  # type: ignore[arg-type]  # the values are the table's
 
 
@@ -194,48 +247,58 @@ def _write(engine: sa.Engine, bank: Institute, strategy: Strategy, file_id: int)
     with engine.begin() as connection:
         # Locked, so that of two who would finish the same file only one does.
         connection.execute(sa.select(feedback_files.c.id).where(feedback_files.c.id == file_id).with_for_update())
-        data, file = _content(connection, bank, strategy, file_id)
+        file, order_number = _file(connection, file_id)
         if file.sha256 is not None:
             return file
-        put(file.institute, file.file_name, data)
+        check_sum = hashlib.sha256()
+        with _content(connection, bank, strategy, file, order_number) as blocks:
+            put(file.institute, file.file_name, _summed(blocks, check_sum))
         connection.execute(
             sa.update(feedback_files)
             .where(feedback_files.c.id == file_id)
-            .values(sha256=hashlib.sha256(data).hexdigest(), written_at=clock.now())
+            .values(sha256=check_sum.hexdigest(), written_at=clock.now())
         )
     with engine.connect() as connection:
         return _file(connection, file_id)[0]
 
 
+def _summed(blocks: Iterable[bytes], check_sum: hashlib._Hash) -> Iterator[bytes]:
+    for block in blocks:
+        check_sum.update(block)
+        yield block
+
+
+@contextmanager
 def _content(
-    connection: sa.Connection, bank: Institute, strategy: Strategy, file_id: int
-) -> tuple[bytes, FeedbackFile]:
-    file, order_number = _file(connection, file_id)
-    rows = connection.execute(
-        sa.select(
-            responses.c.event_id,
-            responses.c.kind,
-            responses.c.at,
-            messages.c.reference,
-            messages.c.person_number,
-            orders.c.order_number,
-            messages.c.delivery_number,
-            orders.c.occasion,
-            responses.c.reason,
-            responses.c.scope,
-            responses.c.link_number,
-            responses.c.link_target,
-            responses.c.bounce_series,
-            messages.c.medium,
-        )
-        .join(feedback_rows, feedback_rows.c.response_id == responses.c.id)
+    connection: sa.Connection, bank: Institute, strategy: Strategy, file: FeedbackFile, order_number: str
+) -> Iterator[Iterator[bytes]]:
+    """The file's bytes, block by block. The connection can do nothing else until they are read or given up."""
+    told = (
+        strategy.records(bank)
+        .select_from(feedback_rows)
+        .join(responses, responses.c.id == feedback_rows.c.response_id)
         .join(messages, messages.c.id == responses.c.message_id)
         .join(orders, orders.c.id == responses.c.order_id)
-        .where(feedback_rows.c.file_id == file_id)
+        .where(feedback_rows.c.file_id == file.id)
     )
-    told = [Told(**row) for row in rows.mappings()]
     stamp = Stamp(file.institute, order_number, file.number, file.stamped_at)
-    return strategy.content(bank, stamp, told), file
+    # Closed before the transaction ends, also when the file cannot be written: it cannot end while rows are read.
+    connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))  # 100,000 events are put in order without the disk
+    with closing(copy_csv(connection, told, delimiter=strategy.delimiter())) as batches:
+        yield strategy.content(bank, stamp, _all_there(batches, file))
+
+
+def _all_there(batches: Iterable[list[bytes]], file: FeedbackFile) -> Iterator[list[bytes]]:
+    """The batches. Raises StageError if their lines are not as many as were assigned."""
+    found = 0
+    for lines in batches:
+        found += len(lines)
+        yield lines
+    if found != file.rows:
+        raise StageError(
+            f"{file.file_name} has {file.rows} events, of which {found} are in the tables: the others have left by "
+            "retention, or were removed by hand. Take the archived original."
+        )
 
 
 def _file(connection: sa.Connection, file_id: int) -> tuple[FeedbackFile, str]:

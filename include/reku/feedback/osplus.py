@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 from reku.clock import berlin
-from reku.feedback.strategy import Stamp, Told
-from reku.records.contract import contracts
+from reku.feedback.strategy import Stamp
+from reku.records.contract import Contract, contracts
 from reku.records.record_file import Head
-from reku.records.times import format_moment
-from reku.records.writer import write
+from reku.records.writer import write_csv
 from reku.settings import settings
+from reku.store.tables import messages, orders, responses
 
 KIND = "RESPONSE"
 
@@ -24,13 +27,22 @@ class Osplus:
         """`response_<BLZ>_<number>_<Berlin time>.csv`."""
         return f"response_{institute}_{number:06d}_{berlin(stamped_at):%Y%m%d%H%M%S}.csv"
 
-    def content(self, institute: Institute, stamp: Stamp, told: Sequence[Told]) -> bytes:
-        """The file's bytes; rows in order of UTC seconds, then Ereignis_ID.
+    def records(self, institute: Institute) -> sa.Select[Any]:
+        """The D records; in order of UTC seconds, then Ereignis_ID.
 
-        Seconds, since that is what the file shows: 02:59:59 comes before 02:00:00 in the
-        hour that comes twice.
+        Seconds, since that is what the file shows: 02:59:59 comes before 02:00:00 in the hour that comes twice.
         """
-        contract = contracts()[KIND]
+        return sa.select(sa.literal_column("'D'"), *_cells(institute).values()).order_by(
+            sa.func.date_trunc("second", responses.c.at), responses.c.event_id.collate("C")
+        )
+
+    def delimiter(self) -> str:
+        """The contract's."""
+        return _contract().delimiter
+
+    def content(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[bytes]:
+        """The file's bytes. Raises FileRefused for what the contract does not allow."""
+        contract = _contract()
         head = Head(
             kind=KIND,
             version=contract.version,
@@ -42,50 +54,33 @@ class Osplus:
             receiver="FI",
             environment=settings().environment,
         )
-        codes = institute.response.codes
-        rows = [
-            _row(event, codes.get(event.kind, event.kind))  # type: ignore[call-overload]  # kinds are the enum's values
-            for event in sorted(told, key=lambda event: (event.at.replace(microsecond=0), event.event_id))
-        ]
-        return write(contract, head, COLUMNS, rows, encoding=institute.response.encoding)
+        return write_csv(contract, head, tuple(_cells(institute)), batches, encoding=institute.response.encoding)
 
 
-COLUMNS = (
-    "Ereignis_ID",
-    "Ereignis_Art",
-    "Ereignis_Zeit",
-    "Referenz",
-    "Personennummer",
-    "Auftrags_Nr",
-    "Lieferungs_Nr",
-    "Anlass_Code",
-    "Grund_Code",
-    "Abmelde_Umfang",
-    "Link_Nr",
-    "Link_Ziel",
-    "Bounce_Serie",
-    "Werbemittel",
-)
+def _contract() -> Contract:
+    return contracts()[KIND]
 
 
-def _row(event: Told, code: str) -> list[str]:
-    return [
-        event.event_id,
-        code,
-        format_moment(event.at),
-        event.reference,
-        event.person_number,
-        event.order_number,
-        f"{event.delivery_number:06d}",
-        event.occasion,
-        event.reason,
-        event.scope,
-        _number(event.link_number),
-        event.link_target[:200],
-        _number(event.bounce_series),
-        event.medium,
-    ]
+def _cells(institute: Institute) -> dict[str, sa.ColumnElement[Any]]:
+    """The columns and what stands in them. Formatted by the database: in Python it takes ten times as long."""
+    kind, codes = responses.c.kind, institute.response.codes
+    return {
+        "Ereignis_ID": responses.c.event_id,
+        "Ereignis_Art": sa.case(codes, value=kind, else_=kind) if codes else kind,
+        "Ereignis_Zeit": sa.func.to_char(sa.func.timezone("Europe/Berlin", responses.c.at), "DD.MM.YYYY HH24:MI:SS"),
+        "Referenz": messages.c.reference,
+        "Personennummer": messages.c.person_number,
+        "Auftrags_Nr": orders.c.order_number,
+        "Lieferungs_Nr": sa.func.lpad(sa.cast(messages.c.delivery_number, sa.Text), 6, "0"),  # none is longer
+        "Anlass_Code": orders.c.occasion,
+        "Grund_Code": responses.c.reason,
+        "Abmelde_Umfang": responses.c.scope,
+        "Link_Nr": _number(responses.c.link_number),
+        "Link_Ziel": sa.func.left(responses.c.link_target, 200),
+        "Bounce_Serie": _number(responses.c.bounce_series),
+        "Werbemittel": messages.c.medium,
+    }
 
 
-def _number(value: int | None) -> str:
-    return "" if value is None else str(value)
+def _number(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.func.coalesce(sa.cast(column, sa.Text), "")

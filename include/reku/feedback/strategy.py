@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 
@@ -20,31 +22,17 @@ class Stamp:
     stamped_at: datetime
 
 
-@dataclass(frozen=True)
-class Told:
-    """One event as it is reported (columns of domain.md 9.6)."""
-
-    event_id: str
-    kind: str
-    at: datetime
-    reference: str
-    person_number: str
-    order_number: str
-    delivery_number: int
-    occasion: str
-    reason: str
-    scope: str
-    link_number: int | None
-    link_target: str
-    bounce_series: int | None
-    medium: str
-
-
 class Strategy(Protocol):
     """How one core system wants its responses."""
 
     def file_name(self, institute: str, number: int, stamped_at: datetime) -> str:
         """The name of file `number`."""
 
-    def content(self, institute: Institute, stamp: Stamp, told: Sequence[Told]) -> bytes:
-        """The bytes of the file: the same for the same arguments, in whatever order `told` comes."""
+    def records(self, institute: Institute) -> sa.Select[Any]:
+        """What is told of each event, in the file's order: a select over responses, messages and orders, joined."""
+
+    def content(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[bytes]:
+        """The bytes of the file, block by block; `batches`: the rows of `records` as lines of CSV, by `delimiter`."""
+
+    def delimiter(self) -> str:
+        """What stands between two values of a line."""

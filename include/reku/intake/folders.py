@@ -7,7 +7,6 @@ every name of the contracts (letters, digits, `_.-`).
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,14 +14,8 @@ from datetime import UTC
 from typing import Any
 from urllib.parse import quote, unquote
 
-from fsspec.core import url_to_fs
-from fsspec.spec import AbstractFileSystem
-
 from reku.errors import SetupError, StageError
-from reku.settings import required
-
-# fsspec logs each path it opens at DEBUG, and names of unknown files may hold anything.
-logging.getLogger("fsspec").setLevel(logging.INFO)
+from reku.storage import DRAFT, move, replace_file, store
 
 INBOX = "eingang"
 AT_WORK = "in_arbeit"
@@ -33,7 +26,6 @@ OUTBOX = "ausgang"
 ALL = (INBOX, AT_WORK, ARCHIVE, FAULTY, PARKED, OUTBOX)
 
 MARKER = ".ok"
-DRAFT = ".tmp"
 _BLOCK = 1 << 20
 _LONGEST_NAME = 200  # file systems allow 255 bytes; a suffix against collisions must still fit
 
@@ -55,17 +47,6 @@ class Inbox:
     complete: tuple[Found, ...]
     waiting: int
     no_files: int
-
-
-def store() -> tuple[AbstractFileSystem, str]:
-    """The file system of `REKU_FILES_URL` and the path of its root there. Raises SetupError if it cannot be used."""
-    url = required("files_url")
-    try:
-        files, root = url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise SetupError(f"REKU_FILES_URL cannot be used: {error}") from error
-    files.invalidate_cache()  # SFTP and S3 keep listings; a scan must see what has arrived since
-    return files, root.rstrip("/")
 
 
 def read_file(path: str) -> bytes:
@@ -225,10 +206,7 @@ class Folders:
 
     def write(self, path: str, data: bytes) -> None:
         """Write a file whole or not at all: under a draft's name first, then renamed, over an older one too."""
-        draft = path + DRAFT
-        self._files.makedirs(self._full(path).rpartition("/")[0], exist_ok=True)
-        self._files.pipe_file(self._full(draft), data)
-        self._move(draft, path)
+        replace_file(self._files, self._full(path), [data])
 
     def _full(self, path: str) -> str:
         return f"{self._root}/{path}"
@@ -247,9 +225,4 @@ class Folders:
         return Found(name, size, zoned.timestamp())
 
     def _move(self, source: str, target: str) -> None:
-        # The general `mv` of fsspec takes * and ? in a name for a pattern; only file systems' own ones do not.
-        if type(self._files).mv is not AbstractFileSystem.mv:
-            self._files.mv(self._full(source), self._full(target))
-        else:
-            self._files.cp_file(self._full(source), self._full(target))
-            self._files.rm_file(self._full(source))
+        move(self._files, self._full(source), self._full(target))

@@ -21,7 +21,7 @@ from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
 from reku.store.institute_lock import locked
-from reku.store.reporting import waiting
+from reku.store.reporting import hold_exports, waiting
 from reku.store.tables import (
     DeliveryState,
     MessageState,
@@ -142,6 +142,7 @@ def _check_files(connection: sa.Connection, person: Person) -> None:
 
 def _erase_rows(connection: sa.Connection, person: Person, number: str) -> int:
     """Stop what is open, then take the person out of all tables. Returns how many messages were stopped."""
+    hold_exports(connection, person.institute)
     own = (messages.c.institute == person.institute) & (messages.c.person_number == number)
     found = connection.execute(
         sa.select(messages.c.id, messages.c.delivery_id, messages.c.state)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from reku import clock
 from reku.settings import Settings
 from reku.store.bounce_series import RETAINED_AT, series
-from reku.store.reporting import waiting
+from reku.store.reporting import hold_exports, waiting
 from reku.store.tables import (
     DeliveryState,
     MessageState,
@@ -110,7 +110,11 @@ def whole_deliveries(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     counted: Counter[str] = Counter()
     for delivery in old:
         with engine.begin() as connection:
-            connection.execute(sa.select(deliveries.c.id).where(deliveries.c.id == delivery).with_for_update())
+            of = sa.select(deliveries.c.institute).where(deliveries.c.id == delivery).with_for_update()
+            institute = connection.scalar(of)
+            if institute is None:  # another housekeeping was faster
+                continue
+            hold_exports(connection, institute)
             if not _is_needed(connection, delivery, limit, clock.berlin(now).date()):
                 counted += _remove(connection, delivery)
     return counted, []

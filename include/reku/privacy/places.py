@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import uuid
 from dataclasses import dataclass
 from datetime import UTC
-from pathlib import Path
 from typing import Any
 
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
-
-from reku.settings import required
+from reku.storage import DRAFT, replace_file, store
 
 INBOX, AT_WORK, PARKED = "eingang", "in_arbeit", "geparkt"
 ARCHIVE, FAULTY, OUTBOX = "archiv", "fehler", "ausgang"
 STILL_NEEDED = (INBOX, AT_WORK, PARKED)
 """Folders of files that are still to be taken in or judged."""
 ALL = (*STILL_NEEDED, ARCHIVE, FAULTY, OUTBOX)
-DRAFT = ".tmp"
 
 
 @dataclass(frozen=True)
@@ -40,9 +33,7 @@ class Places:
     """Lists, reads, changes and removes files. All paths given and returned lie below the files URL."""
 
     def __init__(self) -> None:
-        self._files, root = url_to_fs(required("files_url"))
-        self._root = root.rstrip("/")
-        self._files.invalidate_cache()  # SFTP and S3 keep listings
+        self._files, self._root = store()
 
     def institutes(self) -> list[str]:
         """The BLZ of every institute that has a folder, configured or not."""
@@ -76,20 +67,7 @@ class Places:
 
     def replace(self, path: str, data: bytes) -> None:
         """Put other bytes in a file's place: whole, or not at all. Raises OSError."""
-        draft = f"{path}.{uuid.uuid4().hex}{DRAFT}"
-        try:
-            if isinstance(self._files, LocalFileSystem):
-                with Path(self._full(draft)).open("wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(self._full(draft)).replace(self._full(path))
-            else:
-                self._files.pipe_file(self._full(draft), data)
-                self._files.mv(self._full(draft), self._full(path))
-        finally:
-            if self._files.exists(self._full(draft)):
-                self._files.rm_file(self._full(draft))
+        replace_file(self._files, self._full(path), [data])
 
     def remove(self, path: str) -> None:
         """Remove a file. Raises OSError, FileNotFoundError too."""

@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from fsspec.core import url_to_fs
 
 from reku.catalogue import Institute, institutes, media
 from reku.catalogue.rhythm import Rhythm
@@ -29,7 +28,8 @@ from reku.quality.rules import Rule, Severity
 from reku.quality.suite import Finding, judge
 from reku.records import FaultCode, RecordFile, contracts, read
 from reku.records.times import parse_date
-from reku.settings import required, settings
+from reku.settings import settings
+from reku.storage import store
 from reku.store.bulk import copy_rows
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, orders, rejects, rule_counts
 
@@ -125,12 +125,12 @@ def _known(delivery: sa.Row[Any]) -> GateResult | None:
 
 def _original(delivery: sa.Row[Any]) -> bytes:
     """The bytes as they arrived. Raises StageError if they are gone or not the registered ones."""
-    system, root = url_to_fs(required("files_url"))
+    system, root = store()
     for path in (delivery.stored_as, delivery.moving_from):  # until intake has moved it, it lies where it came from
         if not path:
             continue
         try:
-            data: bytes = system.cat_file(f"{root.rstrip('/')}/{path}")
+            data: bytes = system.cat_file(f"{root}/{path}")
         except FileNotFoundError:
             continue
         if hashlib.sha256(data).hexdigest() != delivery.sha256:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -16,15 +17,38 @@ def copy_rows(connection: sa.Connection, table: sa.Table, columns: Sequence[str]
     Runs in the caller's transaction and reads `rows` one by one, so that they need not fit into memory. JSONB columns
     take the JSON text. Returns how many rows were written.
     """
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
-        raise TypeError("COPY needs psycopg 3: use a database URL that begins with postgresql+psycopg://")
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
         sql.Identifier(*filter(None, (table.schema, table.name))), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     written = 0
-    with driver.cursor() as cursor, cursor.copy(statement) as copy:
+    with _driver(connection).cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
             written += 1
     return written
+
+
+def copy_csv(
+    connection: sa.Connection, wanted: sa.Select[Any], *, delimiter: str, batch: int = 4096
+) -> Generator[list[bytes]]:
+    """The rows of a select as lines of CSV in UTF-8, closed by a line feed and quoted where needed, so many at a time.
+
+    A NULL shows as a control character, so that it is not taken for an empty text. Read as needed from the caller's
+    transaction, which can do nothing else until the last row, or until this is closed.
+    """
+    compiled = wanted.compile(connection, compile_kwargs={"render_postcompile": True})
+    options = f"FORMAT csv, DELIMITER '{delimiter}', NULL '\x01', ENCODING 'UTF8'"
+    with (
+        _driver(connection).cursor() as cursor,
+        cursor.copy(f"COPY ({compiled}) TO STDOUT ({options})", compiled.params) as copy,
+    ):
+        lines = map(bytes, copy)
+        while some := list(islice(lines, batch)):
+            yield some
+
+
+def _driver(connection: sa.Connection) -> psycopg.Connection[Any]:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        raise TypeError("COPY needs psycopg 3: use a database URL that begins with postgresql+psycopg://")
+    return driver

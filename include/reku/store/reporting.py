@@ -6,7 +6,16 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from reku.store.tables import ResponseKind, feedback_files, feedback_rows, messages, orders, responses
+from reku.settings import settings
+from reku.store.tables import (
+    ResponseKind,
+    feedback_counters,
+    feedback_files,
+    feedback_rows,
+    messages,
+    orders,
+    responses,
+)
 
 ALWAYS = (ResponseKind.ABME, ResponseKind.BESC, ResponseKind.HBOU, ResponseKind.ZRUE, ResponseKind.NVER)
 """Kinds reported whatever the order's Response_Umfang says (domain.md 9.6; NVER stands in its example the same way)."""
@@ -14,8 +23,15 @@ ALWAYS = (ResponseKind.ABME, ResponseKind.BESC, ResponseKind.HBOU, ResponseKind.
 NOT_BY_DEFAULT = (ResponseKind.ZUGE,)
 """Kinds left out where the order names no Response_Umfang."""
 
-LATE = timedelta(days=90)
-"""After sending; later events are not reported any more, except the kinds in ALWAYS: an unsubscribe is never lost."""
+
+def hold_exports(connection: sa.Connection, institute: str) -> None:
+    """Let no export of the institute assign events until the caller's transaction ends; one that is at it ends first.
+
+    For whoever looks whether events are still to be reported, and then takes them, or what they tell, away.
+    """
+    connection.execute(
+        sa.select(feedback_counters.c.last_number).where(feedback_counters.c.institute == institute).with_for_update()
+    )
 
 
 def unreported(institute: str, order_id: int | None = None) -> sa.Select[tuple[int]]:
@@ -48,10 +64,12 @@ def _to_be_reported() -> sa.Select[tuple[int]]:
         (scope == "", responses.c.kind.not_in(NOT_BY_DEFAULT)),
         else_=responses.c.kind == sa.any_(sa.func.string_to_array(scope, "+")),
     )
+    # What comes later is not reported (domain.md 9.6), except the kinds in ALWAYS: they keep people from mails.
+    late = timedelta(days=settings().late_events_days)
     sent_at = sa.func.coalesce(messages.c.begun_at, messages.c.ended_at, responses.c.at)
     return (
         sa.select(responses.c.id)
         .join(orders, orders.c.id == responses.c.order_id)
         .join(messages, messages.c.id == responses.c.message_id)
-        .where(responses.c.kind.in_(ALWAYS) | (in_scope & (responses.c.at <= sent_at + LATE)))
+        .where(responses.c.kind.in_(ALWAYS) | (in_scope & (responses.c.at <= sent_at + late)))
     )

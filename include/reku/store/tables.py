@@ -660,10 +660,15 @@ feedback_files = sa.Table(
 feedback_rows = sa.Table(
     "feedback_rows",
     metadata,
-    sa.Column("response_id", sa.ForeignKey(responses.c.id), primary_key=True, comment="each event is reported once"),
-    sa.Column("file_id", sa.ForeignKey(feedback_files.c.id), nullable=False),
+    # no foreign keys: both are read in the statement that writes them, and a check of each costs more than all the rest
+    sa.Column(
+        "response_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="each event is reported once"
+    ),
+    sa.Column("file_id", sa.BigInteger, nullable=False),
     _institute(),
-    sa.Index("ix_feedback_rows_file_id", "file_id"),
+    # The rows of a file lie together, so that it is enough to know which pages may have them; a B-tree takes as long to
+    # fill as the table.
+    sa.Index("ix_feedback_rows_file_id", "file_id", postgresql_using="brin"),
     comment="Which event stands in which file",
 )
 

@@ -1,0 +1,161 @@
+"""Stage "feedback": a response file of 100,000 events, against psql's \\copy of the same rows into a file.
+
+Ours is everything from the first statement to the file in the outbox: the transaction that draws the number and assigns
+the events, the file's content with all checks and its check sums, fsync and rename, and that it is recorded. The peer
+only reads, once the events are assigned: the same columns of the same rows in the same order, as they stand in the
+tables. How long it takes without the order is told as well.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.bench.world import BLZ, World, world
+from reku.errors import SetupError
+from reku.feedback import export as exporting
+from reku.runtime.places import account
+from reku.runtime.postgres import reachable_programs
+from reku.settings import settings
+
+EVENTS = 100_000
+AT_LEAST = 0.3
+_SENT = sa.text("""
+    UPDATE reku.messages SET state = 'SENT', medium = 'SCOM_GEBURTSTAG', begun_at = now() - interval '2 hours',
+        ended_at = now() - interval '2 hours'
+    WHERE delivery_id = :delivery
+""")
+_RESPONSES = sa.text("""
+    INSERT INTO reku.responses
+        (event_id, institute, message_id, order_id, kind, at, reason, scope, link_number, link_target, recorded_at)
+    SELECT left(encode(sha256(convert_to(m.id || told.kind, 'UTF8')), 'hex'), 32), m.institute, m.id, m.order_id,
+        told.kind, m.begun_at + m.id % 7000 * interval '1 second', told.reason, told.scope, told.link, told.target,
+        now()
+    FROM reku.messages m
+    JOIN (VALUES
+        ('VERS', 100, '', '', NULL, ''),
+        ('OEFF', 55, '', '', NULL, ''),
+        ('KLIC', 40, '', '', 1, 'https://www.messbank.example/geburtstag/konto'),
+        ('ABME', 1, 'EINKLICK', 'LISTE', NULL, ''),
+        ('HBOU', 1, '5.1.1', '', NULL, ''),
+        ('SBOU', 3, '4.2.2', '', NULL, '')
+    ) AS told(kind, percent, reason, scope, link, target) ON m.id % 100 < told.percent
+    WHERE m.delivery_id = :delivery
+""")
+_ROWS = """
+    SELECT 'D', r.event_id, r.kind, r.at, m.reference, m.person_number, o.order_number, m.delivery_number, o.occasion,
+        r.reason, r.scope, r.link_number, r.link_target, r.bounce_series, m.medium
+    FROM reku.feedback_rows f JOIN reku.responses r ON r.id = f.response_id JOIN reku.messages m ON m.id = r.message_id
+    JOIN reku.orders o ON o.id = r.order_id
+"""
+_ORDER = "ORDER BY date_trunc('second', r.at), r.event_id COLLATE \"C\""
+_PEER, _UNSORTED = "psql \\copy of the same rows", "psql \\copy of the same rows, in no order"
+
+
+def measure(rounds: int) -> list[dict[str, Any]]:
+    """The figure of this stage, and its two parts. Raises SetupError if the file does not have all events."""
+    with world() as there:
+        build(there, EVENTS)
+        return figures(there, EVENTS, rounds)
+
+
+def build(there: World, events: int) -> None:
+    """So many events to be reported, two for each person; `events` must be a multiple of 200."""
+    delivery = there.delivery(events // 2)
+    with there.engine.begin() as connection:
+        connection.execute(_SENT, {"delivery": delivery})
+        connection.execute(_RESPONSES, {"delivery": delivery})
+
+
+def figures(there: World, events: int, rounds: int) -> list[dict[str, Any]]:
+    """Both sides in turns, and the medians of so many rounds; one before them only warms up."""
+    rows = []
+    with _environment(there):
+        for _ in range(rounds + 1):
+            _forget(there.engine)
+            assigning, whole = ours(there, events)
+            peer, unsorted = copied(there, events, _ORDER), copied(there, events)
+            rows.append((peer / whole, peer / assigning, peer / (whole - assigning), unsorted / whole))
+    ratios = [round(statistics.median(column), 2) for column in zip(*rows[1:], strict=True)]
+    whole_file = "response file: assigned, written, recorded"
+    whats = (
+        (whole_file, _PEER),
+        ("of it: the transaction that assigns", _PEER),
+        ("of it: content, check sums, fsync, rename", _PEER),
+        (whole_file, _UNSORTED),
+    )
+    return [
+        {
+            "stage": "feedback",
+            "what": what,
+            "against": against,
+            "ratio": ratio,
+            "at_least": AT_LEAST if (what, against) == whats[0] else None,
+            "rounds": rounds,
+            "rows": events,
+        }
+        for (what, against), ratio in zip(whats, ratios, strict=True)
+    ]
+
+
+def ours(there: World, events: int) -> tuple[float, float]:
+    """Seconds of the transaction that assigns, and of the whole export."""
+    begun = time.perf_counter()
+    assigned = exporting.assign(there.engine, BLZ)
+    middle = time.perf_counter()
+    written = exporting.finish_unwritten(there.engine, BLZ)
+    end = time.perf_counter()
+    if not assigned or [file.rows for file in written] != [events]:
+        raise SetupError(f"The response file does not have {events} events: nothing was measured.")
+    return middle - begun, end - begun
+
+
+def copied(there: World, events: int, order: str = "") -> float:
+    """Seconds of psql and its \\copy of the same rows."""
+    target = there.folder / "peer.csv"
+    url = there.environment["REKU_DATABASE_URL"].replace("+psycopg", "")
+    command = f"\\copy ({' '.join(_ROWS.split())} {order}) TO '{target}' (FORMAT csv, DELIMITER ';')"
+    begun = time.perf_counter()
+    subprocess.run([_psql(), url, "-qc", command], check=True)  # noqa: S603 - our own words
+    seconds = time.perf_counter() - begun
+    with target.open("rb") as file:
+        if sum(1 for _ in file) != events:
+            raise SetupError("psql has not copied the same rows: there is nothing to be held against.")
+    return seconds
+
+
+@cache
+def _psql() -> Path:
+    return reachable_programs(account()) / "psql"
+
+
+def _forget(engine: sa.Engine) -> None:
+    """Nothing is reported yet, and the tables are as fresh as they were."""
+    with engine.begin() as connection:
+        connection.execute(sa.text("TRUNCATE reku.feedback_rows, reku.feedback_files"))
+        connection.execute(sa.text("UPDATE reku.responses SET bounce_series = NULL WHERE bounce_series IS NOT NULL"))
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sa.text("VACUUM ANALYZE"))
+
+
+@contextmanager
+def _environment(there: World) -> Iterator[Path]:
+    """The settings of this process are those of the world."""
+    before = dict(os.environ)
+    os.environ.update(there.environment)
+    settings.cache_clear()
+    try:
+        yield there.folder
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        settings.cache_clear()
