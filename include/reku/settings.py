@@ -65,7 +65,10 @@ class Settings(BaseSettings):
     )
     response_window_seconds: float | None = Field(None, description="overrides every occasion's response window (demo)")
     late_events_days: int = Field(
-        90, ge=1, description="opens, clicks and the like are reported up to so long after sending; unsubscribes always"
+        90,
+        ge=1,
+        description="opens, clicks and the like count up to so long after sending; unsubscribes, complaints and hard "
+        "bounces always do",
     )
     poke_seconds: float = Field(15.0, description="how often a waiting task looks again")
     home: Path = Field(
@@ -92,9 +95,6 @@ class Settings(BaseSettings):
         description="opens, clicks and wrong links a second that count from one client address; unsubscribes always do",
     )
     tracker_burst: int = Field(1000, ge=1, description="so many of them at once from one client address")
-    tracker_days: int = Field(
-        90, ge=1, description="days after sending for which opens and clicks are recorded; links work for ever"
-    )
     hit_settle_seconds: float = Field(
         60.0,
         ge=0,

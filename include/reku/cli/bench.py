@@ -38,7 +38,8 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`; none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
+            "`feedback`; none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of "
+            "every mail.",
             show_default=False,
         ),
     ] = "",

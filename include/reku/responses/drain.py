@@ -134,7 +134,7 @@ def _next_batch(engine: sa.Engine, file: Path, journal: BinaryIO) -> Counter[str
         if not whole:
             return None
         lines, unreadable = _readable(whole)
-        counted = connection.execute(_STORE, {"lines": lines.decode(), "days": settings().tracker_days}).one()
+        counted = connection.execute(_STORE, {"lines": lines.decode(), "days": settings().late_events_days}).one()
         connection.execute(sa.update(hit_journals).where(own).values(drained=position + len(whole)))
     names = ("stored", "counted", "late", "unknown")
     return Counter({name: getattr(counted, name) for name in names} | {"unreadable": unreadable})
