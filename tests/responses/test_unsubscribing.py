@@ -46,7 +46,6 @@ def test_what_gathers_while_one_commits_shares_the_next_transaction(
         return unsubscribe(engine, wishes)
 
     monkeypatch.setattr(unsubscribing, "unsubscribe", watched)
-    monkeypatch.setattr(unsubscribing, "THREADS", 1)
     messages = [sent(number) for number in range(1, 11)]
     thread = Unsubscribing()
     asked = [thread.ask(messages[0], By.LINK)]

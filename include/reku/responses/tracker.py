@@ -86,7 +86,13 @@ _no_access_log()
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """The whole service. The pixel comes first and without a framework: it is asked for with every mail opened."""
+    """The whole service. What comes in masses comes first, without a framework's routing: pixels, and the unsubscribes
+    that mailbox providers post.
+    """
+    if scope["type"] == "http" and scope["path"].startswith("/u/") and scope["method"] == "POST":
+        answer = await unsubscribe(Request(scope, receive), scope["path"].removeprefix("/u/"))
+        await answer(scope, receive, send)
+        return
     if scope["type"] == "http" and scope["path"].startswith("/o/") and scope["method"] in ("GET", "HEAD"):
         meant = _meant_by_pixel(scope["path"])
         if meant is not None:
@@ -209,14 +215,14 @@ async def ask(request: Request) -> Response:
     return await _answered(work, pages.UNAVAILABLE)
 
 
-async def unsubscribe(request: Request) -> Response:
+async def unsubscribe(request: Request, token: str) -> Response:
     """Unsubscribe: no cookie, no redirect, no further question; the second time changes nothing (RFC 8058)."""
     body = await _body(request)
     # Looked for in the raw bytes: RFC 8058 lets the provider choose between urlencoded and multipart.
     by = By.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else By.LINK
 
     async def work() -> Response:
-        meant = read(Purpose.UNSUBSCRIBE, request.path_params["token"])
+        meant = read(Purpose.UNSUBSCRIBE, token)
         if meant is None:
             return _invalid(request)
         institute = await asyncio.wrap_future(_upkeep(request).unsubscribing.ask(meant.id, by))
@@ -255,6 +261,8 @@ async def _answered(work: Callable[[], Awaitable[Response]], otherwise: pages.Pa
         log.error("The database did not take a reaction (%s); it was answered with 503.", cause)
     except (ConfigError, SetupError) as error:
         log.error("A reaction was answered with 503: %s", error)
+    except Exception:  # a fault of ours; whoever asks gets a page all the same
+        log.exception("A reaction was answered with 503.")
     return _page(otherwise, status=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 
@@ -286,11 +294,6 @@ async def _broken(_request: Request, _error: Exception) -> Response:
     return _page(pages.UNAVAILABLE, status=500)
 
 
-async def unsubscribe_path(request: Request) -> Response:
-    """GET and HEAD ask, POST unsubscribes: one path, since a mail carries one address for both (RFC 8058)."""
-    return await (unsubscribe if request.method == "POST" else ask)(request)
-
-
 @asynccontextmanager
 async def _lifespan(_app: Starlette) -> AsyncIterator[_State]:
     async with Upkeep() as upkeep:
@@ -302,7 +305,7 @@ _pages = Starlette(
         Route("/health", health),
         Route("/c/{token}", click),
         Route("/a/{token}", anonymous_click),
-        Route("/u/{token}", unsubscribe_path, methods=["GET", "POST"]),
+        Route("/u/{token}", ask, methods=["GET", "POST"]),  # POST is answered before; here it is for 405
     ],
     exception_handlers={HTTPException: _refused, Exception: _broken},
     lifespan=_lifespan,

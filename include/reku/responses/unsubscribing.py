@@ -15,8 +15,6 @@ from reku.store.engine import engine
 
 GATHER_SECONDS = 0.003
 """How long the first one waits for others: without it every second transaction would be of one alone."""
-THREADS = 2
-"""So that one may commit while what the other has committed is answered, and the next ones come."""
 MOST = 500
 """Unsubscribes in one transaction."""
 _TRY_AGAIN = ("40P01", "40001")  # deadlock, serialization failure: PostgreSQL's own advice
@@ -25,13 +23,12 @@ _Wish = tuple[int, By, "Future[str | None]"]
 
 
 class Unsubscribing:
-    """Threads that take whatever has gathered while they committed the last transaction."""
+    """A thread that takes whatever has gathered while it committed the last transaction."""
 
     def __init__(self) -> None:
         self._wishes: SimpleQueue[_Wish | None] = SimpleQueue()
-        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(THREADS)]
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._work, name="unsubscribing", daemon=True)
+        self._thread.start()
 
     def ask(self, message: int, by: By) -> Future[str | None]:
         """Unsubscribe; the future has the institute once it is committed, or None for an unknown message.
@@ -44,11 +41,9 @@ class Unsubscribing:
         return future
 
     def close(self) -> None:
-        """Finish what was asked, and end the threads."""
-        for _ in self._threads:
-            self._wishes.put(None)
-        for thread in self._threads:
-            thread.join()
+        """Finish what was asked, and end the thread."""
+        self._wishes.put(None)
+        self._thread.join()
 
     def _work(self) -> None:
         while (wish := self._wishes.get()) is not None:
@@ -73,7 +68,7 @@ def _carry_out(gathered: list[_Wish]) -> None:
     wishes = [(message, by) for message, by, _ in gathered]
     try:
         institutes = _committed(engine(), wishes)
-    except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it, and the threads live on
+    except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it, and the thread lives on
         for _, _, future in gathered:
             future.set_exception(error)
         return
