@@ -19,6 +19,7 @@ from reku.errors import StageError
 from reku.feedback.funnel import funnel
 from reku.intake import folders
 from reku.privacy import old_files, places
+from reku.privacy.old_rows import whole_deliveries
 from reku.privacy.places import Places
 from reku.privacy.retention import STEPS, apply
 from reku.records import Head, contracts, write
@@ -29,6 +30,7 @@ from reku.responses.reactions import By, unsubscribe
 from reku.settings import settings
 from reku.store.bounce_series import retained_addresses
 from reku.store.events import Event, record
+from reku.store.reporting import hold_exports
 from reku.store.tables import (
     MessageState,
     ResponseKind,
@@ -253,6 +255,17 @@ def test_a_response_file_begun_and_not_written_is_kept(old: Chain) -> None:
     with old.engine.begin() as connection:
         connection.execute(sa.update(feedback_files).values(written_at=None))
     assert "messages" not in apply(old.engine, clock.now())
+
+
+def test_nothing_leaves_while_an_export_assigns_events(old: Chain) -> None:
+    """Or an event could be assigned that is just being removed."""
+    impatient = sa.create_engine(old.engine.url, connect_args={"options": "-c lock_timeout=200ms"})
+    with old.engine.begin() as exporting:
+        hold_exports(exporting, BANK)
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            whole_deliveries(impatient, clock.now(), settings())
+    assert whole_deliveries(impatient, clock.now(), settings())[0]["deliveries"] == 1
+    impatient.dispose()
 
 
 @pytest.mark.parametrize(("until", "kept"), [(date(2029, 1, 1), True), (date(2027, 1, 1), False)])
