@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -300,9 +301,9 @@ def tracker(folder: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], 
 class Load(threading.Thread):
     """One client that asks for the pixel of one message as fast as it can, and counts the answers."""
 
-    def __init__(self, port: str, message: int) -> None:
+    def __init__(self, port: str, message: int, most: float = math.inf) -> None:
         super().__init__()
-        self.answered = 0
+        self.answered, self._most = 0, most
         self._port = int(port)
         path = f"/o/{make(Purpose.OPEN, Target(message))}.gif"
         self._request = f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: load\r\n\r\n".encode()
@@ -310,7 +311,7 @@ class Load(threading.Thread):
     def run(self) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=30) as line:
             answers = line.makefile("rb")
-            while True:
+            while self.answered < self._most:
                 line.sendall(self._request)
                 size, head = 0, answers.readline()
                 if not head.startswith(b"HTTP/1.1 200"):
@@ -321,6 +322,17 @@ class Load(threading.Thread):
                 if len(answers.read(size)) < size or not size:
                     return
                 self.answered += 1
+
+
+def test_as_many_rows_as_answers_under_load(address: str, sent: Any, database: sa.Engine, folder: Path) -> None:
+    loads = [Load(address.rpartition(":")[2], sent(number), most=200) for number in range(1, 5)]
+    for load in loads:
+        load.start()
+    while any(load.is_alive() for load in loads):
+        drain(database, folder)  # while they are written
+    drain(database, folder)
+    assert [load.answered for load in loads] == [200] * 4
+    assert len(stored(database)) == 800
 
 
 @pytest.mark.processes
