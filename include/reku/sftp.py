@@ -99,7 +99,10 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec comes without types
         if password := s.sftp_password.get_secret_value():
             options.setdefault("password", password)
         if s.sftp_key is not None:
-            options |= {"key_filename": str(s.sftp_key), "look_for_keys": False, "allow_agent": False}
+            options["key_filename"] = str(s.sftp_key)
+        if "password" in options or "key_filename" in options:
+            # Servers hang up after a few wrong ones.
+            options |= {"look_for_keys": False, "allow_agent": False}
         self.client.set_missing_host_key_policy(_Refuse())
         self.client.load_system_host_keys(str(s.sftp_known_hosts) if s.sftp_known_hosts else None)
         self.client.connect(self.host, timeout=_PATIENCE, banner_timeout=_PATIENCE, auth_timeout=_PATIENCE, **options)

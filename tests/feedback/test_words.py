@@ -30,7 +30,7 @@ ENCODINGS = ("utf-8", "iso-8859-15")
 AWKWARD = st.sampled_from(list(";\"'\\|= ,äßłŁ€„“\t\n\r\x01\x7f\x85\u2028\u0301e.N")) | st.characters(
     exclude_characters="\0", exclude_categories=("Cs",)
 )
-CELLS = st.text(AWKWARD, max_size=6) | st.sampled_from(["", "\\.", "\\N", '"', '""', ";", " x ", "=1+1", "x" * 40_000])
+CELLS = st.text(AWKWARD, max_size=6) | st.sampled_from(["", "\\.", "\\N", '"', '""', ";", " x ", "=1+1"])
 
 
 def contract(**changes: Any) -> Contract:
@@ -55,7 +55,7 @@ def outcome(made: Callable[[], bytes]) -> Any:
         return [(fault.code, fault.line, fault.field) for fault in refused.faults]
 
 
-@SHARED
+@settings(SHARED, max_examples=60)
 @given(
     rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=5),
     encoding=st.sampled_from(ENCODINGS),
@@ -65,7 +65,8 @@ def outcome(made: Callable[[], bytes]) -> Any:
 @example(rows=[("a", "b", "c"), ("ł", "ł", "x")], encoding="iso-8859-15", codes={}, batch=1)
 @example(rows=[("a", "e\u0301ł", "c"), ("a", "ł", "c")], encoding="iso-8859-15", codes={}, batch=1)
 @example(rows=[("a", "b", "c"), ("a", "b\nc", "d")], encoding="utf-8", codes={}, batch=2)
-@example(rows=[("x" * 40_000, "y" * 200_000, "c")], encoding="utf-8", codes={}, batch=2)
+@example(rows=[("a", "b", "c"), ("x" * 40_000, "y", "c")], encoding="utf-8", codes={}, batch=2)
+@example(rows=[("a", "b", "c"), ("x" * 40_000, "y" * 200_000, "c")], encoding="utf-8", codes={}, batch=2)
 def test_any_row(
     database: sa.Engine, rows: list[tuple[str, str, str]], encoding: str, codes: dict[str, str], batch: int
 ) -> None:
@@ -132,7 +133,7 @@ def by_hand(bank: Any, stamp: Stamp, events: list[dict[str, Any]], message: dict
     return write(layout, head, [column.name for column in layout.columns], rows, encoding=bank.response.encoding)
 
 
-@settings(SHARED, max_examples=50)
+@settings(SHARED, max_examples=30)
 @given(
     events=EVENTS,
     number=st.integers(0, 999_999),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reku.records import Contract, FaultCode, FileRefused, Head, contracts, read, write
-from reku.records.writer import transliterate
+from reku.records.writer import transliterate, write_csv
 
 ENCODINGS = ("utf-8", "iso-8859-15", "cp1252")
 HEAD = Head("REKU", "1", "00950001", "R1", "000007", datetime(2026, 11, 22, 1, 15, tzinfo=UTC), "FI", "EMMA", "T")
@@ -144,6 +145,23 @@ def test_wrong_shapes_are_not_written() -> None:
     with pytest.raises(FileRefused) as refusal:
         write(contracts()["IAMW"], HEAD, COLUMNS, [])
     assert [fault.code for fault in refusal.value.faults] == [FaultCode.DATEIART]
+
+
+def test_rows_are_taken_from_the_database_as_they_are_written() -> None:
+    """So that a file of any size takes the same memory."""
+    taken: list[int] = []
+
+    def batches() -> Iterator[list[bytes]]:
+        for number in range(3):
+            taken.append(number)
+            yield [b"D" + b";x" * len(COLUMNS) + b"\n"] * 2
+
+    blocks, seen = [], []
+    for block in write_csv(reku(), HEAD, COLUMNS, batches()):
+        blocks.append(block)
+        seen.append(len(taken))
+    assert seen == [0, 1, 2, 3, 3]
+    assert b"".join(blocks) == write(reku(), HEAD, COLUMNS, [row()] * 6)
 
 
 def test_a_partner_s_own_codes_stand_in_the_file_and_ours_in_the_house() -> None:

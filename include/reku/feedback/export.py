@@ -41,9 +41,8 @@ from reku.store.tables import (
 log = logging.getLogger(__name__)
 
 STRATEGIES: dict[CoreSystem, Strategy] = {CoreSystem.OSPLUS: Osplus()}
-
-
 _MANY = 10_000
+"""Events of a file from which on it pays to tell PostgreSQL how many they are."""
 
 
 @dataclass(frozen=True)
