@@ -23,6 +23,7 @@ from reku.mailing.dispatch import dispatch
 from reku.orchestration import work
 from reku.quality.gate import validate
 from reku.quality.release import judge_release
+from reku.mailbox.maildir import MaildirMailbox
 from reku.responses.bounces import collect
 from reku.responses.tracker import app
 from reku.settings import settings
@@ -95,7 +96,7 @@ class Demo:
         ) as customers:
             acts = customers.act()
             assert (acts.open, acts.failed, acts.unknown_mails) == (0, 0, 0)
-        collect(self.engine, self.sink.folder / "returned")
+        collect(self.engine, MaildirMailbox(self.sink.folder / "returned"))
         export(self.engine, BANK_2)
 
     def _items(self, day: date) -> list[work.Item]:
