@@ -107,7 +107,8 @@ class Server:
     def mails(self, user: str, folder: str = "INBOX") -> list[bytes]:
         """Raw mails of a folder, none if there is no such folder."""
         with self.login(user) as client:
-            if client.select(f'"{folder}"', readonly=True)[0] != "OK":
+            found, number = client.select(f'"{folder}"', readonly=True)
+            if found != "OK" or number == [b"0"]:
                 return []
             answer = client.fetch("1:*", "(BODY.PEEK[])")[1]
             return [item[1] for item in answer if isinstance(item, tuple)]

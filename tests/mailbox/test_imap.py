@@ -25,12 +25,12 @@ ENORMOUS = MAIL + b"x" * 3_000_000
 
 
 def test_mails_wait_once_and_whole_folders_are_made(server: Server, opened: Open) -> None:
-    server.deliver("files", MAIL, b"second\r\n", b"")
+    server.deliver("files", MAIL, b"second\r\n", b"third\r\n")
     with opened(server, "files") as mailbox:
         waiting = list(mailbox.waiting())
         assert [letter.data for letter in waiting[:2]] == [MAIL, b"second\r\n"]
         mailbox.file({SEEN: [waiting[0].key], UNCLEAR: [waiting[1].key]})
-        assert mailbox.count() == {"new": len(waiting) - 2, SEEN: 1, UNCLEAR: 1}
+        assert mailbox.count() == {"new": 1, SEEN: 1, UNCLEAR: 1}
     assert server.mails("files", "INBOX.gesehen") == [MAIL]
     assert server.mails("files", "INBOX.ungeklaert") == [b"second\r\n"]
     assert [rb"\Seen" in flags for flags in server.flags("files", "INBOX.gesehen")] == [True]

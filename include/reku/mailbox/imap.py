@@ -246,7 +246,6 @@ def _log_in(client: imaplib.IMAP4, s: Settings) -> None:
 @contextmanager
 def _plain_errors(place: str) -> Iterator[None]:
     """Everything the network and the server may do to us, in plain words."""
-    lost = "Nothing is lost: what was recorded is recorded, the other mails lie where they were; the next try goes on."
     try:
         yield
     except ssl.SSLCertVerificationError as error:
@@ -259,11 +258,12 @@ def _plain_errors(place: str) -> Iterator[None]:
             f"There is no TLS at {place} ({error.reason}). Set REKU_BOUNCE_IMAP_PORT to its TLS port, usually 993, or "
             "REKU_BOUNCE_IMAP_TLS to starttls."
         ) from error
-    except (OSError, imaplib.IMAP4.abort) as error:
-        said = getattr(error, "strerror", None) or type(error).__name__
-        raise PassingError(f"The connection to {place} failed ({said}). {lost}") from error
-    except imaplib.IMAP4.error as error:
-        raise SetupError(f"The server of {place} answers oddly ({_said(error.args)}). {lost}") from error
+    except (OSError, imaplib.IMAP4.error) as error:
+        said = getattr(error, "strerror", None) or _said(error.args) or type(error).__name__
+        raise PassingError(
+            f"The connection to {place} failed ({said}). Nothing is lost: what was recorded is recorded, the other mails "
+            "lie where they were; the next try goes on. If it lasts, check REKU_BOUNCE_IMAP_HOST and _PORT."
+        ) from error
 
 
 def _messages(answer: Iterable[Any]) -> Iterator[_Fetched]:
