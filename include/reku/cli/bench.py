@@ -24,6 +24,7 @@ class Stage(StrEnum):
     DISPATCH = "dispatch"
     UPSERT = "upsert"
     CONTACT = "contact"
+    DSN = "dsn"
 
 
 KILL = "kill"
@@ -35,8 +36,8 @@ def bench(
         str,
         typer.Argument(
             metavar="[STAGE]",
-            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`; none: all "
-            "of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
+            help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `dsn`; "
+            "none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail.",
             show_default=False,
         ),
     ] = "",
@@ -72,7 +73,7 @@ def bench(
 
 
 def _measure(stage: Stage) -> Callable[[int], Figures]:
-    from reku.bench import contact, dispatch, gate, handover, parse, read, render, upsert
+    from reku.bench import contact, dispatch, dsn, gate, handover, parse, read, render, upsert
 
     measures: dict[Stage, Callable[[int], Figures]] = {
         Stage.PARSE: lambda rounds: [parse.measure(rounds)],
@@ -83,6 +84,7 @@ def _measure(stage: Stage) -> Callable[[int], Figures]:
         Stage.DISPATCH: dispatch.measure,
         Stage.UPSERT: upsert.measure,
         Stage.CONTACT: lambda rounds: [contact.measure(rounds)],
+        Stage.DSN: dsn.measure,
     }
     return measures[stage]
 

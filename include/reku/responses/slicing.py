@@ -12,6 +12,8 @@ import re
 from email.message import Message
 
 _HEAD_END = re.compile(rb"\n\r?\n")
+_OF_INTEREST = re.compile(rb"multipart/|delivery-status|disposition-notification", re.IGNORECASE)
+_REPORTS = re.compile(rb"delivery-status|disposition-notification", re.IGNORECASE)
 
 
 def head(data: bytes) -> tuple[Message, bytes] | None:
@@ -34,12 +36,18 @@ def report_part(fields: Message, body: bytes) -> Message | None:
         return None
     parts = _parts(body, boundary.encode("ascii", "surrogateescape"))
     types = [_content_type(part) for part in parts]
-    if any(kind.startswith("multipart/") or kind == "message/disposition-notification" for kind in types):
+    if any(_hides_a_report(kind, part) for kind, part in zip(types, parts, strict=True)):
         return None
     for kind in ("message/delivery-status", "message/global-delivery-status"):
         if kind in types:
             return email.message_from_bytes(parts[types.index(kind)])
     return None
+
+
+def _hides_a_report(kind: str, part: bytes) -> bool:
+    """Whether what the parser would come upon first may be inside a nested multipart, or is a read receipt."""
+    nested = kind.startswith("multipart/") and _REPORTS.search(part) is not None
+    return nested or kind == "message/disposition-notification"
 
 
 def _parts(body: bytes, boundary: bytes) -> list[bytes]:
@@ -60,5 +68,9 @@ def _parts(body: bytes, boundary: bytes) -> list[bytes]:
 
 
 def _content_type(part: bytes) -> str:
+    """The part's type; empty for one that is of no interest here."""
     end = _HEAD_END.search(part)
-    return email.parser.BytesHeaderParser().parsebytes(part[: end.end()] if end else part).get_content_type()
+    fields = part[: end.end()] if end else part
+    if not _OF_INTEREST.search(fields):
+        return ""
+    return email.parser.BytesHeaderParser().parsebytes(fields).get_content_type()
