@@ -22,7 +22,6 @@ from enum import StrEnum
 from flufl.bounce import all_failures
 
 from reku.catalogue.bounce_rules import BounceClass, Verdict, bounce_rules, judge
-from reku.responses import slicing
 from reku.tokens import Purpose, Target, read
 
 log = logging.getLogger(__name__)
@@ -64,6 +63,9 @@ _QUOTED_MAIL = re.compile(
 )
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n")
 _MAX_TEXT = 20_000
+_LONG_LINE = re.compile(rb"([^\n]{1000})[^\n]+")
+_CONTINUED = re.compile(rb"((?:\n[ \t][^\n]*){30})(?:\n[ \t][^\n]*)+")
+_MAX_LINES = 5_000
 _MAX_MULTIPARTS = 50
 """No mail system nests or forwards so much; the parser's time grows with lines times depth."""
 _MAX_HEAD_LINE = 10_000
@@ -73,21 +75,18 @@ _MAX_HEAD_LINE = 10_000
 def understand(data: bytes) -> Understood:
     """What the mail means. Whatever bytes come: one that no parser can read is UNCLEAR."""
     try:
-        parted = slicing.head(data)
-        if parted and (report := slicing.report_part(*parted)) is not None:
-            return _bounce(_whom(parted[0]), _verdict(_blocks(report)))
-        return understand_whole(data)
+        return _understand(data)
     except Exception as error:  # noqa: BLE001 # the stdlib and flufl.bounce raise all sorts of errors on broken mails
         log.warning("a mail of the return mailbox cannot be parsed (%s)", type(error).__name__)
         return Understood(Kind.UNCLEAR, why="it cannot be parsed")
 
 
-def understand_whole(data: bytes) -> Understood:
-    """The same by parsing all of it, several times as slow; raises whatever the parsers raise on broken mails."""
+def _understand(data: bytes) -> Understood:
+    data = _tamed(data)
     if data.lower().count(b"boundary=") > _MAX_MULTIPARTS:
         return Understood(Kind.UNCLEAR, why=f"more than {_MAX_MULTIPARTS} multiparts in one mail")
     mail = email.message_from_bytes(data)
-    about = _whom(mail)
+    about = _token_in(_fields(mail, _ENVELOPE_FIELDS))
     if _part(mail, "message/disposition-notification") is not None:
         return _ignored(about, "A read receipt (RFC 8098) says nothing about delivery.")
     report = _part(mail, "message/delivery-status") or _part(mail, "message/global-delivery-status")
@@ -107,12 +106,17 @@ def understand_whole(data: bytes) -> Understood:
     return Understood(Kind.UNCLEAR, about.id if about else 0, why="neither a report nor an automatic answer")
 
 
-def _whom(mail: Message) -> Target | None:
-    return _token_in(_fields(mail, _ENVELOPE_FIELDS))
-
-
 def _ignored(about: Target | None, why: str) -> Understood:
     return Understood(Kind.IGNORED, about.id if about else 0, why=why)
+
+
+def _tamed(data: bytes) -> bytes:
+    """The mail with lines, header fields and their number cut to what honest mails need (RFC 5322: 998 characters).
+
+    The time that the parsers take for a field grows with the square of its length: one mail could hold up all others.
+    """
+    lines = data.split(b"\n", _MAX_LINES)[:_MAX_LINES]
+    return _CONTINUED.sub(rb"\1", _LONG_LINE.sub(rb"\1", b"\n".join(lines)))
 
 
 def _bounce(about: Target | None, verdict: Verdict) -> Understood:
