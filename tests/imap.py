@@ -125,7 +125,7 @@ def dovecot(*, separator: str = ".", prefix: str = "", more: str = "") -> Iterat
     """Start a server and stop it at the end; skips the test where there is none."""
     program, conf, libexec, environment = _installed()
     account = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    folder = Path(tempfile.mkdtemp(prefix="reku-dovecot-", dir="/tmp"))  # noqa: S108 - sockets want a short path
+    folder = Path(tempfile.mkdtemp(prefix="reku-dovecot-", dir="/tmp"))
     port, tls_port = free_port(), free_port()
     try:
         certificate = self_signed(folder)
@@ -149,7 +149,11 @@ def dovecot(*, separator: str = ".", prefix: str = "", more: str = "") -> Iterat
         file = folder / "dovecot.conf"
         command = [conf, "-c", file, "-f", "service=master", "-m", "master", "-e", program, "-F", "-c", file]
         process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **dropped  # type: ignore[call-overload] # user and group are given for root only
+            command,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            **dropped,  # type: ignore[call-overload] # user and group are given for root only
         )
         try:
             _wait_for(process, port, folder / "log")

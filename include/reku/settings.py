@@ -60,7 +60,9 @@ class Settings(BaseSettings):
     bounce_imap_user: str = Field("", description="login at the IMAP server")
     bounce_imap_password: SecretStr = Field(SecretStr(""), description="password at the IMAP server")
     bounce_imap_folder: str = Field(
-        "INBOX", pattern=r"^[\x20-\x7e]+$", description="folder that the bounces arrive in; ASCII, as the server spells it"
+        "INBOX",
+        pattern=r"^[\x20-\x7e]+$",
+        description="folder that bounces arrive in, as the server spells it",
     )
     bounce_imap_tls: Literal["on", "starttls", "off"] = Field(
         "on", description="`on`: TLS from the start; `starttls`; `off` only for a server on this machine"

@@ -18,11 +18,12 @@ from reku import clock
 from reku.errors import StageError
 from reku.feedback.funnel import funnel
 from reku.intake import folders
-from reku.privacy import old_files, places
+from reku.mailbox import SEEN, UNCLEAR
+from reku.privacy import places
 from reku.privacy.places import Places
 from reku.privacy.retention import STEPS, apply
 from reku.records import Head, contracts, write
-from reku.responses import bounces, reactions
+from reku.responses import reactions
 from reku.responses.reactions import By
 from reku.settings import settings
 from reku.store.bounce_series import retained_addresses
@@ -123,7 +124,7 @@ def _world(chain: Chain) -> None:
     assert known is not None
     reactions.unsubscribe(chain.engine, known, By.LINK, reactions.UnsubscribeScope.INSTITUTE)
     chain.report()
-    _mail(f"{bounces.SEEN}/cur", "adresse8x@kunde.example does not exist")
+    _mail(f".{SEEN}/cur", "adresse8x@kunde.example does not exist")
     logs = settings().home / "logs"
     logs.mkdir(parents=True)
     (logs / "tracker.log").write_text("served")
@@ -327,7 +328,7 @@ def test_mails_and_journals_and_logs(chain: Chain, tmp_path: Path, monkeypatch: 
     for name in (f"{delivery}-7", f"{delivery}-8", f"{delivery}-9"):
         (journal / f"{name}.journal").write_bytes(b"[]\n")
     waiting = _mail("new", "not taken in")
-    seen, unclear = _mail(f"{bounces.SEEN}/cur", "seen"), _mail(f"{bounces.UNCLEAR}/new", "unclear")
+    seen, unclear = _mail(f".{SEEN}/cur", "seen"), _mail(f".{UNCLEAR}/new", "unclear")
     task_log = settings().home / "airflow" / "logs" / "dag_id=x" / "attempt=1.log"
     task_log.parent.mkdir(parents=True)
     task_log.write_text("said")
@@ -430,4 +431,3 @@ def test_names_shared_with_other_rooms() -> None:
     """Rooms may not use one another; what they agree on is held together here."""
     assert set(places.ALL) == set(folders.ALL)
     assert places.DRAFT == folders.DRAFT
-    assert old_files.MAIL_FOLDERS == (bounces.SEEN, bounces.UNCLEAR)

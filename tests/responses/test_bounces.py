@@ -17,7 +17,7 @@ from reku.errors import SetupError
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
-from reku.store.tables import SuppressionKind, responses, return_mails, suppressions
+from reku.store.tables import SuppressionKind, responses, suppressions
 from reku.tokens import Purpose, Target, make
 
 Drop = Callable[..., Path]

@@ -77,9 +77,8 @@ def test_a_connection_that_breaks_anywhere_loses_and_doubles_nothing(
         try:
             with cutting(server.port, cut) as port, opened(server, "cut", port=port, tls="off") as mailbox:
                 collect(database, mailbox)
-        except PassingError as error:
+        except PassingError:
             failures += 1
-            assert "Nothing is lost" in str(error)
         waiting, seen, unclear = folders(server, "cut")
         assert waiting + seen + unclear == 7
         if not waiting:
@@ -113,9 +112,10 @@ def test_a_database_error_leaves_the_mails(
     def refuse(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), opened(server, "refused") as mailbox:
+    with monkeypatch.context() as patched, opened(server, "refused") as mailbox:
         patched.setattr(bounces, "record", refuse)
-        collect(database, mailbox)
+        with pytest.raises(KeyboardInterrupt):
+            collect(database, mailbox)
     assert folders(server, "refused") == (1, 0, 0)
 
 

@@ -19,11 +19,11 @@ import uvicorn
 from reku import clock
 from reku.feedback.export import export
 from reku.intake.intake import take_in_all
+from reku.mailbox.maildir import MaildirMailbox
 from reku.mailing.dispatch import dispatch
 from reku.orchestration import work
 from reku.quality.gate import validate
 from reku.quality.release import judge_release
-from reku.mailbox.maildir import MaildirMailbox
 from reku.responses.bounces import collect
 from reku.responses.tracker import app
 from reku.settings import settings

@@ -26,7 +26,8 @@ def why(
     """Say what became of one row.
 
     File and line, the gate's verdict, when it is due, state, all reasons for not sending it, tries and the mail
-    server's last answer, what an unfinished one waits for (`next`), its events and the response files that tell them.
+    server's last answer, what an unfinished one waits for (`next`), its events and the response files that tell them,
+    the mails of the return mailbox about it (`reku bounces show` prints one).
     Rows that share a Referenz are all shown. Exits with 1 if no row has it.
     """
     from reku.feedback.why import fates
@@ -46,8 +47,8 @@ def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
     from reku.mailing.outlook import outlook
 
     told = asdict(fate)
-    events, message = told.pop("events"), told.pop("message")
-    return told | {"next": "" if message is None else outlook(engine, message), "events": events}
+    events, mails, message = told.pop("events"), told.pop("mails"), told.pop("message")
+    return told | {"next": "" if message is None else outlook(engine, message), "events": events, "mails": mails}
 
 
 def _in_words(reasons: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from reku.store.tables import (
     messages,
     rejects,
     responses,
+    return_mails,
 )
 
 
@@ -29,6 +30,8 @@ class Fate:
     retention. `reason`: the one reported; `reasons`: all that held when it was withheld. `message`: its id in the
     ledger. `attempts`: how often the relay was tried; `answer`: what it said last. `retry_at`: until then it is put
     off. `events`: kind, at, reason, link_number, response_file (its number, None while unreported), file_name.
+    `mails`: mails of the return mailbox about it, the evidence of its bounces and complaints: mail (its name there),
+    meaning, event, status, why, taken_at.
     """
 
     institute: str
@@ -58,6 +61,7 @@ class Fate:
     begun_at: datetime | None
     ended_at: datetime | None
     events: list[dict[str, Any]]
+    mails: list[dict[str, Any]]
 
 
 def fates(engine: sa.Engine, reference: str, institute: str = "") -> list[Fate]:
@@ -165,6 +169,7 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
         begun_at=row.begun_at,
         ended_at=row.ended_at,
         events=_events(connection, row.message),
+        mails=_mails(connection, row.message),
     )
 
 
@@ -182,5 +187,15 @@ def _events(connection: sa.Connection, message: int | None) -> list[dict[str, An
         .outerjoin(feedback_files, feedback_files.c.id == feedback_rows.c.file_id)
         .where(responses.c.message_id == message)
         .order_by(responses.c.at, responses.c.id)
+    )
+    return [dict(row) for row in connection.execute(told).mappings()] if message is not None else []
+
+
+def _mails(connection: sa.Connection, message: int | None) -> list[dict[str, Any]]:
+    c = return_mails.c
+    told = (
+        sa.select(c.mail, c.meaning, c.event, c.status, c.why, c.taken_at)
+        .where(c.message_id == message)
+        .order_by(c.taken_at, c.id)
     )
     return [dict(row) for row in connection.execute(told).mappings()] if message is not None else []

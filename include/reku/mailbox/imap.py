@@ -61,7 +61,7 @@ class ImapMailbox:
     @classmethod
     @contextmanager
     def opened(cls, s: Settings) -> Iterator[ImapMailbox]:
-        """Log in, and out at the end. Raises SetupError for what a person has to mend, PassingError for a lost server."""
+        """Log in, and out at the end. Raises SetupError for what a person has to mend, PassingError for a lost one."""
         place = f"the folder {s.bounce_imap_folder} of the IMAP server {s.bounce_imap_host}:{s.bounce_imap_port}"
         with _plain_errors(place):
             client = _connected(s)
@@ -261,8 +261,8 @@ def _plain_errors(place: str) -> Iterator[None]:
     except (OSError, imaplib.IMAP4.error) as error:
         said = getattr(error, "strerror", None) or _said(error.args) or type(error).__name__
         raise PassingError(
-            f"The connection to {place} failed ({said}). Nothing is lost: what was recorded is recorded, the other mails "
-            "lie where they were; the next try goes on. If it lasts, check REKU_BOUNCE_IMAP_HOST and _PORT."
+            f"The connection to {place} failed ({said}). Nothing is lost: what was recorded is recorded, the other "
+            "mails lie where they were; the next try goes on. If it lasts, check REKU_BOUNCE_IMAP_HOST and _PORT."
         ) from error
 
 

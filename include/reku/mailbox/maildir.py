@@ -1,4 +1,4 @@
-"""A return mailbox that is a Maildir: `new/` holds what waits, `.gesehen` and `.ungeklaert` what was filed (Maildir++)."""
+"""A return mailbox that is a Maildir(++): `new/` holds what waits, `.gesehen` and `.ungeklaert` what was filed."""
 
 from __future__ import annotations
 

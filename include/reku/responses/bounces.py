@@ -77,8 +77,8 @@ def collect_all(engine: sa.Engine) -> None:
                 collect(engine, mailbox)
         except RekuError as error:
             failed.append(error)
-    for error in failed[1:]:
-        log.error("return mailbox: %s", error)
+    for other in failed[1:]:
+        log.error("return mailbox: %s", other)
     if failed:
         raise failed[0]
 

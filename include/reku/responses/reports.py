@@ -63,7 +63,7 @@ _QUOTED_MAIL = re.compile(
 )
 _BLANK_LINES = re.compile(r"\n[ \t\r]*\n")
 _MAX_TEXT = 20_000
-_LONG_LINE = re.compile(rb"([^\n]{1000})[^\n]+")
+_MAX_LINE = 1_000
 _CONTINUED = re.compile(rb"((?:\n[ \t][^\n]*){30})(?:\n[ \t][^\n]*)+")
 _MAX_LINES = 5_000
 _MAX_MULTIPARTS = 50
@@ -87,12 +87,13 @@ def _understand(data: bytes) -> Understood:
         return Understood(Kind.UNCLEAR, why=f"more than {_MAX_MULTIPARTS} multiparts in one mail")
     mail = email.message_from_bytes(data)
     about = _token_in(_fields(mail, _ENVELOPE_FIELDS))
-    if _part(mail, "message/disposition-notification") is not None:
+    parts = _by_type(mail)
+    if "message/disposition-notification" in parts:
         return _ignored(about, "A read receipt (RFC 8098) says nothing about delivery.")
-    report = _part(mail, "message/delivery-status") or _part(mail, "message/global-delivery-status")
+    report = parts.get("message/delivery-status") or parts.get("message/global-delivery-status")
     if report is not None:
         return _bounce(about, _verdict(_blocks(report)))
-    if (complaint := _part(mail, "message/feedback-report")) is not None:
+    if (complaint := parts.get("message/feedback-report")) is not None:
         return _complaint(mail, complaint, about)
     if _is_automatic(mail):
         return _ignored(about, "A machine answers for a person (RFC 3834).")
@@ -116,7 +117,9 @@ def _tamed(data: bytes) -> bytes:
     The time that the parsers take for a field grows with the square of its length: one mail could hold up all others.
     """
     lines = data.split(b"\n", _MAX_LINES)[:_MAX_LINES]
-    return _CONTINUED.sub(rb"\1", _LONG_LINE.sub(rb"\1", b"\n".join(lines)))
+    if max(map(len, lines)) > _MAX_LINE:
+        lines = [line[:_MAX_LINE] for line in lines]
+    return _CONTINUED.sub(rb"\1", b"\n".join(lines))
 
 
 def _bounce(about: Target | None, verdict: Verdict) -> Understood:
@@ -167,8 +170,9 @@ def _children(mail: Message) -> Iterator[Message]:
                 yield from _children(part)
 
 
-def _part(mail: Message, content_type: str) -> Message | None:
-    return next((part for part in _children(mail) if part.get_content_type() == content_type), None)
+def _by_type(mail: Message) -> dict[str, Message]:
+    """The first part of each content type."""
+    return {part.get_content_type(): part for part in reversed(list(_children(mail)))}
 
 
 def _blocks(report: Message) -> list[Message]:

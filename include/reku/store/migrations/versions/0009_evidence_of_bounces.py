@@ -17,7 +17,9 @@ def upgrade() -> None:
         sa.Column("message_id", sa.BigInteger(), nullable=False),
         sa.Column("mail", sa.Text(), nullable=False, comment="finds it again in the return mailbox; names nobody"),
         sa.Column("meaning", sa.Text(), nullable=False, comment="BOUNCE, COMPLAINT, IGNORED or UNCLEAR"),
-        sa.Column("event", sa.Text(), nullable=False, server_default="", comment="kind of the event it is the evidence of"),
+        sa.Column(
+            "event", sa.Text(), nullable=False, server_default="", comment="kind of the event it is the evidence of"
+        ),
         sa.Column("status", sa.Text(), nullable=False, server_default="", comment="enhanced status"),
         sa.Column("why", sa.Text(), nullable=False, server_default="", comment="the rule that decided, in words"),
         sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
