@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests import world
 
 from reku.addresses import address_hmac
 from reku.errors import SetupError
+from reku.mailbox import Letter
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
@@ -210,3 +213,116 @@ def test_event_carries_the_time_of_the_clock(database: sa.Engine, maildir: Path,
     with database.connect() as connection:
         moment = connection.scalar(sa.select(responses.c.at))
     assert moment.date().isoformat() == "2026-11-24"
+
+
+def evidence(database: sa.Engine) -> list[tuple[Any, ...]]:
+    c = return_mails.c
+    with database.connect() as connection:
+        wanted = sa.select(c.message_id, c.mail, c.meaning, c.event, c.status, c.why).order_by(c.mail)
+        return [tuple(row) for row in connection.execute(wanted)]
+
+
+def test_each_mail_about_a_message_is_kept_as_evidence(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any
+) -> None:
+    message = sent()
+    bounced, again, late = drop(message), drop(message), drop(message, "2.0.0")
+    answer = drop(data=f"To: b+{make(Purpose.BOUNCE, Target(message))}@bounce.example\n\nDanke!".encode())
+    drop(data=b"about nobody")
+    drop(4711)
+    collect(database, maildir)
+    hard = "The address is wrong, moved without forwarding, switched off, or its domain takes no mail."
+    assert evidence(database) == [
+        (message, bounced.name, "BOUNCE", "HBOU", "5.1.1", hard),
+        (message, again.name, "BOUNCE", "HBOU", "5.1.1", hard),
+        (message, late.name, "IGNORED", "", "", "Success."),
+        (message, answer.name, "UNCLEAR", "", "", "neither a report nor an automatic answer"),
+    ]
+    mailbox = MaildirMailbox(maildir)
+    kept = mailbox.read({name for _, name, *_ in evidence(database)})
+    assert set(kept) == {bounced.name, again.name, late.name, answer.name}
+    assert mailbox.count() == {"new": 0, "gesehen": 3, "ungeklaert": 3}
+
+
+def test_a_crash_doubles_no_evidence(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(sent())
+    with monkeypatch.context() as patched:
+        patched.setattr(MaildirMailbox, "file", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            collect(database, maildir)
+    collect(database, maildir)
+    assert len(evidence(database)) == 1
+
+
+def test_who_received_one_mail_can_harm_nobody_but_himself(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any
+) -> None:
+    """A valid token, replayed with any contents, is about its own message; the victim's address is in the text only."""
+    attacker, victim = sent(1), sent(2)
+    own = f"b+{make(Purpose.BOUNCE, Target(attacker))}@bounce.example"
+    guessed = own.replace(f"b+{attacker:x}.", f"b+{victim:x}.")
+    recipients = f"Final-Recipient: rfc822; person2@kunde.example\nOriginal-Recipient: rfc822; {guessed}\n"
+    bounce = f"Reporting-MTA: dns; mx\n\n{recipients}Action: failed\nStatus: 5.1.1"
+    complaint = f"Feedback-Type: abuse\nOriginal-Mail-From: {guessed}\nOriginal-Rcpt-To: person2@kunde.example"
+    for number in range(3):
+        for to in (own, guessed, f"{guessed}, {own}", f"person2@kunde.example, {own}"):
+            for kind, fields in (("delivery-status", bounce), ("feedback-report", complaint)):
+                forged = REPORT.format(token="x", kind=kind, fields=fields).replace("b+x@bounce.example", to)
+                drop(data=f"Message-ID: <{number}@x>\n{forged}".encode())
+    collect(database, maildir)
+    assert sorted(events()) == [(attacker, "BESC", "", ""), (attacker, "HBOU", "5.1.1", "")]
+    with database.connect() as connection:
+        barred = connection.scalars(sa.select(suppressions.c.address_hmac)).all()
+    assert barred == [address_hmac(world.BLZ, "person1@kunde.example")]
+
+
+RUBBISH = (
+    os.urandom(2_000),
+    b"",
+    b"\0" * 500,
+    b"Content-Type: multipart/report; boundary=x\n\n--x\n",
+    b"From: a\n\nHi",
+)
+
+
+def test_a_large_mailbox_with_rubbish(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once through, in batches, with the contents of one mail in memory."""
+    made = [sent(number) for number in range(1, 101)]
+    for number in range(2_000):
+        if number % 20:
+            drop(made[number % 100])
+        else:
+            drop(data=RUBBISH[number // 20 % len(RUBBISH)])
+    held: set[int] = set()
+    batches: list[int] = []
+    really_file, really_understand = MaildirMailbox.file, bounces.understand
+
+    def file(self: MaildirMailbox, letters: Any) -> None:
+        batches.append(sum(map(len, letters.values())))
+        really_file(self, letters)
+
+    def understand(data: bytes) -> Any:
+        if len(batches) == 1:  # in one of the batches: looking at all objects takes its time
+            held.add(sum(isinstance(one, Letter) for one in gc.get_objects()))
+        return really_understand(data)
+
+    monkeypatch.setattr(MaildirMailbox, "file", file)
+    monkeypatch.setattr(bounces, "understand", understand)
+    assert collect(database, maildir) == BounceReport(mails=2_000, hard=1_900, known=1_805, unclear=100)
+    assert (len(events()), batches, max(held)) == (95, [200] * 10, 1)
+    assert (len(names(maildir / SEEN / "cur")), len(names(maildir / UNCLEAR / "new"))) == (1_900, 100)
+
+
+def test_mails_of_100_megabytes(database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any) -> None:
+    for mail in (drop(sent()), drop(data=b"")):
+        os.truncate(mail, 100_000_000)
+    tracemalloc.start()
+    collect(database, maildir)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(events()) == 1
+    assert peak < 20_000_000
