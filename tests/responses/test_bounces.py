@@ -20,7 +20,7 @@ from reku.mailbox import Letter
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
-from reku.store.tables import SuppressionKind, responses, suppressions
+from reku.store.tables import SuppressionKind, responses, return_mails, suppressions
 from reku.tokens import Purpose, Target, make
 
 Drop = Callable[..., Path]
@@ -53,12 +53,13 @@ def drop(maildir: Path) -> Drop:
     """Deliver a mail about a message into the Maildir: a report with a status, a complaint, or any bytes."""
     numbers = iter(range(10_000))
 
-    def put(message: int = 0, status: str = "5.1.1", *, spam: bool = False, data: bytes = b"") -> Path:
+    def put(message: int = 0, status: str = "5.1.1", *, spam: bool = False, data: bytes | None = None) -> Path:
         token = make(Purpose.BOUNCE, Target(message))
         fields = "Feedback-Type: abuse" if spam else f"Reporting-MTA: dns; mx\n\nAction: failed\nStatus: {status}"
         kind = "feedback-report" if spam else "delivery-status"
         mail = maildir / "new" / f"1700000000.{next(numbers):05}.host"
-        mail.write_bytes(data or REPORT.format(token=token, kind=kind, fields=fields).encode())
+        written = REPORT.format(token=token, kind=kind, fields=fields).encode() if data is None else data
+        mail.write_bytes(written)
         return mail
 
     return put
@@ -120,11 +121,12 @@ def test_the_same_report_twice_is_one_event(
 
 
 def test_valid_token_of_another_ledger(database: sa.Engine, maildir: Path, drop: Drop, events: Any) -> None:
-    drop(4711)
-    drop(2**70)
-    assert collect(database, maildir).unclear == 2
+    for message in (4711, 2**70, 0):
+        drop(message)
+        drop(message, spam=True)
+    assert collect(database, maildir).unclear == 6
     assert events() == []
-    assert len(names(maildir / UNCLEAR / "new")) == 2
+    assert len(names(maildir / UNCLEAR / "new")) == 6
 
 
 def test_crash_between_event_and_move(
@@ -298,6 +300,7 @@ def test_a_large_mailbox_with_rubbish(
         else:
             drop(data=RUBBISH[number // 20 % len(RUBBISH)])
     held: set[int] = set()
+    looked: list[int] = []
     batches: list[int] = []
     really_file, really_understand = MaildirMailbox.file, bounces.understand
 
@@ -306,7 +309,8 @@ def test_a_large_mailbox_with_rubbish(
         really_file(self, letters)
 
     def understand(data: bytes) -> Any:
-        if len(batches) == 1:  # in one of the batches: looking at all objects takes its time
+        if len(batches) == 1 and len(looked) < 5:  # looking at all objects takes its time
+            looked.append(1)
             held.add(sum(isinstance(one, Letter) for one in gc.get_objects()))
         return really_understand(data)
 

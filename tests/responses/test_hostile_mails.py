@@ -1,7 +1,7 @@
 """One mail must not hold up the others, whatever it is made of: no exception, and bounded time.
 
-Seconds of the processor are held against many times what is needed. The worst shapes took minutes before lines and fields
-were cut, since the time of parsers grows with the square of a field.
+Seconds of the processor are held against many times what is needed. The worst shapes took minutes before lines and
+fields were cut, since the time of parsers grows with the square of a field.
 """
 
 from __future__ import annotations

@@ -134,9 +134,10 @@ def _messages(connection: sa.Connection, wanted: set[int]) -> Mapping[int, Any]:
 
 def _in_this_ledger(one: _Read, known: Mapping[int, Any]) -> _Read:
     """A valid token of a ledger that is not this one, or of a message that has left it, is nothing to go by."""
-    if not one.what.message or one.what.message in known:
+    aimless = one.what.kind in (Kind.IGNORED, Kind.UNCLEAR)
+    if one.what.message in known or (aimless and not one.what.message):
         return one
-    kind = Kind.IGNORED if one.what.kind is Kind.IGNORED else Kind.UNCLEAR
+    kind = one.what.kind if aimless else Kind.UNCLEAR
     return _Read(one.key, one.name, Understood(kind, why=_NO_MESSAGE_OF_OURS))
 
 

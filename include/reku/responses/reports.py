@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from email.header import decode_header
 from email.message import Message
+from email.parser import BytesHeaderParser
 from enum import StrEnum
 
 from flufl.bounce import all_failures
@@ -74,19 +75,20 @@ _MAX_HEAD_LINE = 10_000
 
 def understand(data: bytes) -> Understood:
     """What the mail means. Whatever bytes come: one that no parser can read is UNCLEAR."""
+    data = _tamed(data)
+    about = None
     try:
-        return _understand(data)
+        about = _token_in(_fields(BytesHeaderParser().parsebytes(data), _ENVELOPE_FIELDS))
+        return _understand(data, about)
     except Exception as error:  # noqa: BLE001 # the stdlib and flufl.bounce raise all sorts of errors on broken mails
         log.warning("a mail of the return mailbox cannot be parsed (%s)", type(error).__name__)
-        return Understood(Kind.UNCLEAR, why="it cannot be parsed")
+        return _unclear(about, "it cannot be parsed")
 
 
-def _understand(data: bytes) -> Understood:
-    data = _tamed(data)
+def _understand(data: bytes, about: Target | None) -> Understood:
     if data.lower().count(b"boundary=") > _MAX_MULTIPARTS:
-        return Understood(Kind.UNCLEAR, why=f"more than {_MAX_MULTIPARTS} multiparts in one mail")
+        return _unclear(about, f"more than {_MAX_MULTIPARTS} multiparts in one mail")
     mail = email.message_from_bytes(data)
-    about = _token_in(_fields(mail, _ENVELOPE_FIELDS))
     parts = _by_type(mail)
     if "message/disposition-notification" in parts:
         return _ignored(about, "A read receipt (RFC 8098) says nothing about delivery.")
@@ -104,7 +106,11 @@ def _understand(data: bytes) -> Understood:
         return _bounce(about, judge("", reason))
     if temporary:
         return _ignored(about, "A delay notice: delivery is still being tried.")
-    return Understood(Kind.UNCLEAR, about.id if about else 0, why="neither a report nor an automatic answer")
+    return _unclear(about, "neither a report nor an automatic answer")
+
+
+def _unclear(about: Target | None, why: str) -> Understood:
+    return Understood(Kind.UNCLEAR, about.id if about else 0, why=why)
 
 
 def _ignored(about: Target | None, why: str) -> Understood:
@@ -126,7 +132,7 @@ def _bounce(about: Target | None, verdict: Verdict) -> Understood:
     if verdict.bounce_class is BounceClass.NONE:
         return _ignored(about, verdict.why)
     if about is None:
-        return Understood(Kind.UNCLEAR, why="a bounce, but no valid token says whose")
+        return _unclear(None, "a bounce, but no valid token says whose")
     return Understood(Kind.BOUNCE, about.id, verdict, verdict.why)
 
 
@@ -143,7 +149,7 @@ def _complaint(mail: Message, complaint: Message, about: Target | None) -> Under
         tokens = _UNSUBSCRIBE.findall(ours)
         about = next((target for token in tokens if (target := read(Purpose.UNSUBSCRIBE, token))), None)
     if about is None:
-        return Understood(Kind.UNCLEAR, why="a complaint, but no valid token says whose")
+        return _unclear(None, "a complaint, but no valid token says whose")
     return Understood(Kind.COMPLAINT, about.id, why="A feedback report (RFC 5965).")
 
 
