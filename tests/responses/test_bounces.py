@@ -229,7 +229,7 @@ def test_each_mail_about_a_message_is_kept_as_evidence(
 ) -> None:
     message = sent()
     bounced, again, late = drop(message), drop(message), drop(message, "2.0.0")
-    answer = drop(data=f"To: b+{make(Purpose.BOUNCE, Target(message))}@bounce.example\n\nDanke!".encode())
+    answer = drop(data=f"To: b+{make(Purpose.BOUNCE, Target(message))}@bounce.example\n\nDanke!".encode())  # no From
     drop(data=b"about nobody")
     drop(4711)
     collect(database, maildir)
@@ -238,7 +238,7 @@ def test_each_mail_about_a_message_is_kept_as_evidence(
         (message, bounced.name, "BOUNCE", "HBOU", "5.1.1", hard),
         (message, again.name, "BOUNCE", "HBOU", "5.1.1", hard),
         (message, late.name, "IGNORED", "", "", "Success."),
-        (message, answer.name, "UNCLEAR", "", "", "neither a report nor an automatic answer"),
+        (message, answer.name, "UNCLEAR", "", "", "it cannot be parsed"),
     ]
     mailbox = MaildirMailbox(maildir)
     kept = mailbox.read({name for _, name, *_ in evidence(database)})

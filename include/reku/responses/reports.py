@@ -76,19 +76,18 @@ _MAX_HEAD_LINE = 10_000
 def understand(data: bytes) -> Understood:
     """What the mail means. Whatever bytes come: one that no parser can read is UNCLEAR."""
     data = _tamed(data)
-    about = None
     try:
-        about = _token_in(_fields(BytesHeaderParser().parsebytes(data), _ENVELOPE_FIELDS))
-        return _understand(data, about)
+        return _understand(data)
     except Exception as error:  # noqa: BLE001 # the stdlib and flufl.bounce raise all sorts of errors on broken mails
         log.warning("a mail of the return mailbox cannot be parsed (%s)", type(error).__name__)
-        return _unclear(about, "it cannot be parsed")
+        return _unclear(_whom(BytesHeaderParser().parsebytes(data)), "it cannot be parsed")
 
 
-def _understand(data: bytes, about: Target | None) -> Understood:
+def _understand(data: bytes) -> Understood:
     if data.lower().count(b"boundary=") > _MAX_MULTIPARTS:
-        return _unclear(about, f"more than {_MAX_MULTIPARTS} multiparts in one mail")
+        raise ValueError(f"more than {_MAX_MULTIPARTS} multiparts")
     mail = email.message_from_bytes(data)
+    about = _whom(mail)
     parts = _by_type(mail)
     if "message/disposition-notification" in parts:
         return _ignored(about, "A read receipt (RFC 8098) says nothing about delivery.")
@@ -111,6 +110,10 @@ def _understand(data: bytes, about: Target | None) -> Understood:
 
 def _unclear(about: Target | None, why: str) -> Understood:
     return Understood(Kind.UNCLEAR, about.id if about else 0, why=why)
+
+
+def _whom(mail: Message) -> Target | None:
+    return _token_in(_fields(mail, _ENVELOPE_FIELDS))
 
 
 def _ignored(about: Target | None, why: str) -> Understood:
