@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,8 +29,7 @@ from tests.certificate import self_signed
 from tests.dispatching import change_settings
 
 PASSWORD = "geheim; \"ä'"
-UNPACKED = Path(sys.prefix) / "debian"
-"""Where `make test` unpacks Debian packages that the machine does not have."""
+PROGRAM, HELPERS = Path("/usr/sbin/dovecot"), Path("/usr/lib/dovecot")
 
 _CONFIGURATION = """
 base_dir = {folder}/run
@@ -42,15 +40,12 @@ listen = 127.0.0.1
 ssl = yes
 ssl_cert = <{folder}/relay.pem
 ssl_key = <{folder}/relay.pem
-import_environment = TZ LD_LIBRARY_PATH
 default_internal_user = {user}
 default_internal_group = {group}
 default_login_user = {user}
 first_valid_uid = 1
 mail_location = maildir:{folder}/mail/%u
 mail_max_userip_connections = 100
-libexec_dir = {libexec}
-mail_plugin_dir = {libexec}/modules
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=any {folder}/password
@@ -123,37 +118,39 @@ class Server:
 @contextmanager
 def dovecot(*, separator: str = ".", prefix: str = "", more: str = "") -> Iterator[Server]:
     """Start a server and stop it at the end; skips the test where there is none."""
-    program, conf, libexec, environment = _installed()
-    account = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    if not (PROGRAM.exists() and (HELPERS / "imap").exists()):
+        pytest.skip("there is no Dovecot: apt install dovecot-imapd (`make test` does it where it may)")
+    root = os.getuid() == 0
+    account = pwd.getpwnam("nobody") if root else pwd.getpwuid(os.getuid())
     folder = Path(tempfile.mkdtemp(prefix="reku-dovecot-", dir="/tmp"))
     port, tls_port = free_port(), free_port()
     try:
         certificate = self_signed(folder)
         (folder / "password").write_text(f"any:{{PLAIN}}{PASSWORD}\n", encoding="utf-8")
-        settings = _CONFIGURATION.format(
-            folder=folder,
-            user=account.pw_name,
-            group=grp.getgrgid(account.pw_gid).gr_name,
-            libexec=libexec,
-            port=port,
-            tls_port=tls_port,
-            separator=separator,
-            prefix=prefix,
+        configuration = folder / "dovecot.conf"
+        configuration.write_text(
+            _CONFIGURATION.format(
+                folder=folder,
+                user=account.pw_name,
+                group=grp.getgrgid(account.pw_gid).gr_name,
+                port=port,
+                tls_port=tls_port,
+                separator=separator,
+                prefix=prefix,
+            )
+            + more,
+            encoding="utf-8",
         )
-        (folder / "dovecot.conf").write_text(settings + more, encoding="utf-8")
         (folder / "mail").mkdir()
-        if os.getuid() == 0:
-            for path in (folder, *folder.iterdir()):
-                os.chown(path, account.pw_uid, account.pw_gid)
-        dropped = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if os.getuid() == 0 else {}
-        file = folder / "dovecot.conf"
-        command = [conf, "-c", file, "-f", "service=master", "-m", "master", "-e", program, "-F", "-c", file]
+        for path in (folder, *folder.iterdir()) if root else ():
+            os.chown(path, account.pw_uid, account.pw_gid)
         process = subprocess.Popen(
-            command,
-            env=environment,
+            [PROGRAM, "-F", "-c", configuration],
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            **dropped,  # type: ignore[call-overload] # user and group are given for root only
+            stderr=subprocess.DEVNULL,
+            user=account.pw_uid if root else None,
+            group=account.pw_gid if root else None,
+            extra_groups=[] if root else None,
         )
         try:
             _wait_for(process, port, folder / "log")
@@ -161,30 +158,15 @@ def dovecot(*, separator: str = ".", prefix: str = "", more: str = "") -> Iterat
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
-            process.stderr.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _installed() -> tuple[str, str, str, dict[str, str]]:
-    """Programs, their folder of helpers and their environment: the machine's, or unpacked beside our packages."""
-    system = Path("/usr/sbin/dovecot")
-    plain = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
-    if system.exists() and Path("/usr/lib/dovecot/imap").exists():
-        return str(system), "/usr/bin/doveconf", "/usr/lib/dovecot", plain
-    root = UNPACKED / "usr"
-    if (root / "sbin" / "dovecot").exists():
-        libraries = [root / "lib" / "dovecot", *(root / "lib").glob("*-linux-gnu")]
-        found = plain | {"LD_LIBRARY_PATH": ":".join(map(str, libraries))}
-        return str(root / "sbin" / "dovecot"), str(root / "bin" / "doveconf"), str(root / "lib" / "dovecot"), found
-    pytest.skip("there is no Dovecot: `make test` fetches it on Debian and Ubuntu, or: apt install dovecot-imapd")
-
-
 def _wait_for(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    for _ in range(200):
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
         if process.poll() is not None:
-            said = process.stderr.read().decode() if process.stderr else ""
-            raise AssertionError(f"Dovecot ended at once: {said}{log.read_text() if log.exists() else ''}")
+            break
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as connection:
             if connection.recv(100).startswith(b"* OK"):
                 return

@@ -28,7 +28,6 @@ def test_there_is_no_corpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setattr(dsn, "CORPUS", tmp_path)
     with pytest.raises(SetupError, match=r"table\.csv.*checkout"):
         dsn.corpus()
+    monkeypatch.setattr(dsn.sys, "executable", "/bin/false")
     with pytest.raises(SetupError, match="could not be measured"):
-        monkeypatch.setenv("PYTHONPATH", "/nowhere")
-        monkeypatch.setattr(dsn.sys, "executable", "/bin/false")
         dsn.measure(1)

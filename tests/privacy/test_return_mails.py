@@ -1,4 +1,4 @@
-"""Mails of the return mailbox are found by the person they are about: shown, erased, removed in time, on both sources."""
+"""Mails of the return mailbox are found by the person they are about: shown, erased, removed in time; both sources."""
 
 from __future__ import annotations
 
