@@ -18,10 +18,8 @@ from tests.responses.reports import report
 @pytest.fixture
 def maildir(database: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A return mailbox with a bounce and rubbish, taken in, and one mail that waits."""
-    order = world.order(database)
-    message = world.message(
-        database, world.row(database, world.delivery(database, order), world.reku_fields()), state="SENT"
-    )
+    delivery = world.delivery(database, world.order(database))
+    message = world.message(database, world.row(database, delivery, world.reku_fields()), state="SENT")
     new = tmp_path / "mail" / "new"
     new.mkdir(parents=True)
     (new / "1.host").write_bytes(report(message))
