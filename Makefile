@@ -38,6 +38,7 @@ up: $(STAMP) ## run the embedded set-up with your own configuration until Ctrl-C
 	@exec $(BIN)/reku up
 
 test: lint ## everything that guards the project: lint, then all tests
+	@.ci/debian-package dovecot dovecot-imapd
 	@$(BIN)/python -m pytest
 
 lint: $(STAMP) ## style, format, types, and the arrows between the rooms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -60,6 +60,20 @@ class Settings(BaseSettings):
     )
     bounce_domain: str = Field("bounce.example", description="domain of the VERP return paths")
     bounce_maildir: Path | None = Field(None, description="Maildir into which the return mailbox is delivered")
+    bounce_imap_host: str = Field(
+        "", description="IMAP server of a return mailbox, beside or instead of the Maildir; empty for none"
+    )
+    bounce_imap_port: int = Field(993, ge=1, le=65535, description="port of the IMAP server")
+    bounce_imap_user: str = Field("", description="login at the IMAP server")
+    bounce_imap_password: SecretStr = Field(SecretStr(""), description="password at the IMAP server")
+    bounce_imap_folder: str = Field(
+        "INBOX",
+        pattern=r"^[\x20-\x7e]+$",
+        description="folder that bounces arrive in, as the server spells it",
+    )
+    bounce_imap_tls: Literal["on", "starttls", "off"] = Field(
+        "on", description="`on`: TLS from the start; `starttls`; `off` only for a server on this machine"
+    )
     file_settle_seconds: float = Field(
         60.0, description="a file without .ok marker is taken when unchanged for so long"
     )
@@ -135,6 +149,7 @@ class Settings(BaseSettings):
         "journal_dir",
         "tracker_dir",
         "reports_dir",
+        "bounce_maildir",
         "keep_subscribers_days",
         "sftp_key",
         "sftp_known_hosts",

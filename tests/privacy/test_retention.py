@@ -18,12 +18,12 @@ from reku import clock
 from reku.errors import StageError
 from reku.feedback.funnel import funnel
 from reku.intake import folders
-from reku.privacy import old_files, places
+from reku.mailbox import SEEN, UNCLEAR
+from reku.privacy import places
 from reku.privacy.old_rows import whole_deliveries
 from reku.privacy.places import Places
 from reku.privacy.retention import STEPS, apply
 from reku.records import Head, contracts, write
-from reku.responses import bounces
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
 from reku.responses.reactions import By, unsubscribe
@@ -129,7 +129,7 @@ def _world(chain: Chain) -> None:
     journal.close()
     take_in(chain.engine)
     chain.report()
-    _mail(f"{bounces.SEEN}/cur", "adresse8x@kunde.example does not exist")
+    _mail(f".{SEEN}/cur", "adresse8x@kunde.example does not exist")
     logs = settings().home / "logs"
     logs.mkdir(parents=True)
     (logs / "tracker.log").write_text("served")
@@ -344,7 +344,7 @@ def test_mails_and_journals_and_logs(chain: Chain, tmp_path: Path, monkeypatch: 
     for name in (f"{delivery}-7", f"{delivery}-8", f"{delivery}-9"):
         (journal / f"{name}.journal").write_bytes(b"[]\n")
     waiting = _mail("new", "not taken in")
-    seen, unclear = _mail(f"{bounces.SEEN}/cur", "seen"), _mail(f"{bounces.UNCLEAR}/new", "unclear")
+    seen, unclear = _mail(f".{SEEN}/cur", "seen"), _mail(f".{UNCLEAR}/new", "unclear")
     task_log = settings().home / "airflow" / "logs" / "dag_id=x" / "attempt=1.log"
     task_log.parent.mkdir(parents=True)
     task_log.write_text("said")
@@ -446,4 +446,3 @@ def test_a_step_that_fails_does_not_keep_the_others(chain: Chain, monkeypatch: p
 def test_names_shared_with_other_rooms() -> None:
     """Rooms may not use one another; what they agree on is held together here."""
     assert set(places.ALL) == set(folders.ALL)
-    assert old_files.MAIL_FOLDERS == (bounces.SEEN, bounces.UNCLEAR)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,12 +16,16 @@ from tests import world
 
 from reku.addresses import address_hmac
 from reku.errors import SetupError
+from reku.mailbox import Letter
+from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
-from reku.responses.bounces import SEEN, UNCLEAR, BounceReport, collect
-from reku.store.tables import SuppressionKind, responses, suppressions
+from reku.responses.bounces import BounceReport
+from reku.store.tables import SuppressionKind, responses, return_mails, suppressions
 from reku.tokens import Purpose, Target, make
 
 Drop = Callable[..., Path]
+
+SEEN, UNCLEAR = ".gesehen", ".ungeklaert"
 
 REPORT = """\
 From: MAILER-DAEMON@mx.example
@@ -47,15 +53,20 @@ def drop(maildir: Path) -> Drop:
     """Deliver a mail about a message into the Maildir: a report with a status, a complaint, or any bytes."""
     numbers = iter(range(10_000))
 
-    def put(message: int = 0, status: str = "5.1.1", *, spam: bool = False, data: bytes = b"") -> Path:
+    def put(message: int = 0, status: str = "5.1.1", *, spam: bool = False, data: bytes | None = None) -> Path:
         token = make(Purpose.BOUNCE, Target(message))
         fields = "Feedback-Type: abuse" if spam else f"Reporting-MTA: dns; mx\n\nAction: failed\nStatus: {status}"
         kind = "feedback-report" if spam else "delivery-status"
         mail = maildir / "new" / f"1700000000.{next(numbers):05}.host"
-        mail.write_bytes(data or REPORT.format(token=token, kind=kind, fields=fields).encode())
+        written = REPORT.format(token=token, kind=kind, fields=fields).encode() if data is None else data
+        mail.write_bytes(written)
         return mail
 
     return put
+
+
+def collect(engine: sa.Engine, folder: Path) -> BounceReport:
+    return bounces.collect(engine, MaildirMailbox(folder))
 
 
 def names(folder: Path) -> list[str]:
@@ -73,7 +84,7 @@ def test_each_kind(database: sa.Engine, maildir: Path, drop: Drop, sent: Any, ev
     drop(data=b"rubbish")
     found = collect(database, maildir)
     assert found == BounceReport(mails=7, hard=1, soft=2, unknown=1, complaints=1, ignored=1, unclear=1)
-    assert events() == [
+    assert sorted(events()) == [
         (hard, "HBOU", "5.1.1", ""),
         (soft, "SBOU", "5.2.2", ""),
         (block, "SBOU", "5.7.1", ""),
@@ -110,11 +121,12 @@ def test_the_same_report_twice_is_one_event(
 
 
 def test_valid_token_of_another_ledger(database: sa.Engine, maildir: Path, drop: Drop, events: Any) -> None:
-    drop(4711)
-    drop(2**70)
-    assert collect(database, maildir).unclear == 2
+    for message in (4711, 2**70, 0):
+        drop(message)
+        drop(message, spam=True)
+    assert collect(database, maildir).unclear == 6
     assert events() == []
-    assert len(names(maildir / UNCLEAR / "new")) == 2
+    assert len(names(maildir / UNCLEAR / "new")) == 6
 
 
 def test_crash_between_event_and_move(
@@ -123,7 +135,7 @@ def test_crash_between_event_and_move(
     drop(sent(1))
     drop(sent(2))
     with monkeypatch.context() as patched:
-        patched.setattr(bounces, "_move", _crash)
+        patched.setattr(MaildirMailbox, "file", _crash)
         with pytest.raises(KeyboardInterrupt):
             collect(database, maildir)
     assert len(names(maildir / "new")) == 2  # nothing lost
@@ -203,3 +215,118 @@ def test_event_carries_the_time_of_the_clock(database: sa.Engine, maildir: Path,
     with database.connect() as connection:
         moment = connection.scalar(sa.select(responses.c.at))
     assert moment.date().isoformat() == "2026-11-24"
+
+
+def evidence(database: sa.Engine) -> list[tuple[Any, ...]]:
+    c = return_mails.c
+    with database.connect() as connection:
+        wanted = sa.select(c.message_id, c.mail, c.meaning, c.event, c.status, c.why).order_by(c.mail)
+        return [tuple(row) for row in connection.execute(wanted)]
+
+
+def test_each_mail_about_a_message_is_kept_as_evidence(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any
+) -> None:
+    message = sent()
+    bounced, again, late = drop(message), drop(message), drop(message, "2.0.0")
+    answer = drop(data=f"To: b+{make(Purpose.BOUNCE, Target(message))}@bounce.example\n\nDanke!".encode())  # no From
+    drop(data=b"about nobody")
+    drop(4711)
+    collect(database, maildir)
+    hard = "The address is wrong, moved without forwarding, switched off, or its domain takes no mail."
+    assert evidence(database) == [
+        (message, bounced.name, "BOUNCE", "HBOU", "5.1.1", hard),
+        (message, again.name, "BOUNCE", "HBOU", "5.1.1", hard),
+        (message, late.name, "IGNORED", "", "", "Success."),
+        (message, answer.name, "UNCLEAR", "", "", "it cannot be parsed"),
+    ]
+    mailbox = MaildirMailbox(maildir)
+    kept = mailbox.read({name for _, name, *_ in evidence(database)})
+    assert set(kept) == {bounced.name, again.name, late.name, answer.name}
+    assert mailbox.count() == {"new": 0, "gesehen": 3, "ungeklaert": 3}
+
+
+def test_a_crash_doubles_no_evidence(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(sent())
+    with monkeypatch.context() as patched:
+        patched.setattr(MaildirMailbox, "file", _crash)
+        with pytest.raises(KeyboardInterrupt):
+            collect(database, maildir)
+    collect(database, maildir)
+    assert len(evidence(database)) == 1
+
+
+def test_who_received_one_mail_can_harm_nobody_but_himself(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any
+) -> None:
+    """A valid token, replayed with any contents, is about its own message; the victim's address is in the text only."""
+    attacker, victim = sent(1), sent(2)
+    own = f"b+{make(Purpose.BOUNCE, Target(attacker))}@bounce.example"
+    guessed = own.replace(f"b+{attacker:x}.", f"b+{victim:x}.")
+    recipients = f"Final-Recipient: rfc822; person2@kunde.example\nOriginal-Recipient: rfc822; {guessed}\n"
+    bounce = f"Reporting-MTA: dns; mx\n\n{recipients}Action: failed\nStatus: 5.1.1"
+    complaint = f"Feedback-Type: abuse\nOriginal-Mail-From: {guessed}\nOriginal-Rcpt-To: person2@kunde.example"
+    for number in range(3):
+        for to in (own, guessed, f"{guessed}, {own}", f"person2@kunde.example, {own}"):
+            for kind, fields in (("delivery-status", bounce), ("feedback-report", complaint)):
+                forged = REPORT.format(token="x", kind=kind, fields=fields).replace("b+x@bounce.example", to)
+                drop(data=f"Message-ID: <{number}@x>\n{forged}".encode())
+    collect(database, maildir)
+    assert sorted(events()) == [(attacker, "BESC", "", ""), (attacker, "HBOU", "5.1.1", "")]
+    with database.connect() as connection:
+        barred = connection.scalars(sa.select(suppressions.c.address_hmac)).all()
+    assert barred == [address_hmac(world.BLZ, "person1@kunde.example")]
+
+
+RUBBISH = (
+    os.urandom(2_000),
+    b"",
+    b"\0" * 500,
+    b"Content-Type: multipart/report; boundary=x\n\n--x\n",
+    b"From: a\n\nHi",
+)
+
+
+def test_a_large_mailbox_with_rubbish(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once through, in batches, with the contents of one mail in memory."""
+    made = [sent(number) for number in range(1, 101)]
+    for number in range(2_000):
+        if number % 20:
+            drop(made[number % 100])
+        else:
+            drop(data=RUBBISH[number // 20 % len(RUBBISH)])
+    held: set[int] = set()
+    looked: list[int] = []
+    batches: list[int] = []
+    really_file, really_understand = MaildirMailbox.file, bounces.understand
+
+    def file(self: MaildirMailbox, letters: Any) -> None:
+        batches.append(sum(map(len, letters.values())))
+        really_file(self, letters)
+
+    def understand(data: bytes) -> Any:
+        if len(batches) == 1 and len(looked) < 5:  # looking at all objects takes its time
+            looked.append(1)
+            held.add(sum(isinstance(one, Letter) for one in gc.get_objects()))
+        return really_understand(data)
+
+    monkeypatch.setattr(MaildirMailbox, "file", file)
+    monkeypatch.setattr(bounces, "understand", understand)
+    assert collect(database, maildir) == BounceReport(mails=2_000, hard=1_900, known=1_805, unclear=100)
+    assert (len(events()), batches, max(held)) == (95, [200] * 10, 1)
+    assert (len(names(maildir / SEEN / "cur")), len(names(maildir / UNCLEAR / "new"))) == (1_900, 100)
+
+
+def test_mails_of_100_megabytes(database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any) -> None:
+    for mail in (drop(sent()), drop(data=b"")):
+        os.truncate(mail, 100_000_000)
+    tracemalloc.start()
+    collect(database, maildir)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(events()) == 1
+    assert peak < 20_000_000

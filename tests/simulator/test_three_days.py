@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from reku import clock
 from reku.feedback.export import export
 from reku.intake.intake import take_in_all
+from reku.mailbox.maildir import MaildirMailbox
 from reku.mailing.dispatch import dispatch
 from reku.orchestration import work
 from reku.quality.gate import validate
@@ -89,7 +90,7 @@ class Demo:
         ) as customers:
             acts = customers.act()
             assert (acts.open, acts.failed, acts.unknown_mails) == (0, 0, 0)
-        collect(self.engine, self.sink.folder / "returned")
+        collect(self.engine, MaildirMailbox(self.sink.folder / "returned"))
         assert take_in(self.engine) == 0
         export(self.engine, BANK_2)
 

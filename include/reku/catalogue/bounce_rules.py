@@ -6,7 +6,7 @@ Used for reports in the return mailbox and for answers to RCPT and DATA alike, s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -47,10 +47,14 @@ _EVENTS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A class and the enhanced status it is reported with (Grund_Code): never empty, x.0.0 where nobody gave one."""
+    """A class and the enhanced status it is reported with (Grund_Code): never empty, x.0.0 where nobody gave one.
+
+    `why`: the reason of the rule that decided.
+    """
 
     bounce_class: BounceClass
     status: str
+    why: str = field(default="", compare=False)
 
 
 class BounceRule(Model):
@@ -105,12 +109,12 @@ def judge(status: str, diagnostic: str, action: str = "failed") -> Verdict:
     reply = _first(_REPLY, text)
     shown = known or (f"{reply[0]}.0.0" if reply else _GENERIC)
     if action.strip().casefold() in bounce_rules().no_bounce_actions:
-        return Verdict(BounceClass.NONE, shown)
+        return Verdict(BounceClass.NONE, shown, "Action says that it was not given up.")
     said = "" if known == _GENERIC else known
     for pattern, rule in _ordered():
         if _holds(pattern, rule, said, reply, text):
-            return Verdict(rule.bounce_class, shown)
-    return Verdict(BounceClass.UNKNOWN, shown)
+            return Verdict(rule.bounce_class, shown, rule.why)
+    return Verdict(BounceClass.UNKNOWN, shown, "No rule holds.")
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:

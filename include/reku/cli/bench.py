@@ -26,6 +26,7 @@ class Stage(StrEnum):
     CONTACT = "contact"
     TRACKER = "tracker"
     FEEDBACK = "feedback"
+    DSN = "dsn"
 
 
 KILL = "kill"
@@ -38,8 +39,8 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`; none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and what became of "
-            "every mail.",
+            "`feedback`, `dsn`; none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and what "
+            "became of every mail.",
             show_default=False,
         ),
     ] = "",
@@ -75,7 +76,7 @@ def bench(
 
 
 def _measure(stage: Stage) -> Callable[[int], Figures]:
-    from reku.bench import contact, dispatch, feedback, gate, handover, parse, read, render, tracker, upsert
+    from reku.bench import contact, dispatch, dsn, feedback, gate, handover, parse, read, render, tracker, upsert
 
     measures: dict[Stage, Callable[[int], Figures]] = {
         Stage.PARSE: lambda rounds: [parse.measure(rounds)],
@@ -88,6 +89,7 @@ def _measure(stage: Stage) -> Callable[[int], Figures]:
         Stage.CONTACT: lambda rounds: [contact.measure(rounds)],
         Stage.TRACKER: tracker.measure,
         Stage.FEEDBACK: feedback.measure,
+        Stage.DSN: dsn.measure,
     }
     return measures[stage]
 

@@ -6,6 +6,7 @@ import typer
 
 from reku.cli import (
     bench,
+    bounces,
     check,
     deliveries,
     feedback,
@@ -48,6 +49,7 @@ app.add_typer(messages.app, name="messages")
 app.add_typer(stop.app, name="stop")
 app.add_typer(suppressions.app, name="suppressions")
 app.add_typer(person.app, name="person")
+app.add_typer(bounces.app, name="bounces")
 app.command("why")(why.why)
 app.command("funnel")(funnel.funnel)
 app.add_typer(feedback.app, name="feedback")

@@ -27,8 +27,8 @@ def why(
 
     File and line, the gate's verdict, when it is due, state, all reasons for not sending it, tries and the mail
     server's last answer, what an unfinished one waits for (`next`); then its life in the order of time, with its
-    events and the response files that tell them. Rows that share a Referenz are all shown. Exits with 1 if no row has
-    it.
+    events and the response files that tell them, and the mails of the return mailbox about it (`reku bounces show`
+    prints one). Rows that share a Referenz are all shown. Exits with 1 if no row has it.
     """
     from reku.feedback.why import fates
 
@@ -50,7 +50,7 @@ def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
     from reku.mailing.outlook import outlook
 
     told = asdict(fate)
-    lists = {name: told.pop(name) for name in ("events", "by_hand")}
+    lists = {name: told.pop(name) for name in ("events", "by_machines", "by_hand", "mails")}
     message = told.pop("message")
     following = "" if message is None else outlook(engine, message)
     return told | {"next": following} | lists | {"life": [asdict(step) for step in life(fate)]}

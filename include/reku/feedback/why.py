@@ -22,6 +22,7 @@ from reku.store.tables import (
     rejects,
     releases,
     responses,
+    return_mails,
 )
 
 
@@ -35,8 +36,9 @@ class Fate:
     off. `decision` is empty while nobody and nothing has decided about the delivery's release. `events`: kind, at,
     reason, scope, link_number, link_target, bounce_series, response_file (its number, None while unreported),
     file_name, stamped_at, written_at. `by_machines`: opens and clicks that machines made (kind, at, link_number,
-    rule). `by_hand`: what people did about the row (at, action, note). `life.life` puts it
-    all in the order of time.
+    rule). `by_hand`: what people did about the row (at, action, note). `mails`: mails of the return mailbox about it,
+    the evidence of its bounces and complaints: mail (its name there), meaning, event, status, why, taken_at.
+    `life.life` puts it all in the order of time.
     """
 
     institute: str
@@ -73,6 +75,7 @@ class Fate:
     events: list[dict[str, Any]]
     by_machines: list[dict[str, Any]]
     by_hand: list[dict[str, Any]]
+    mails: list[dict[str, Any]]
 
 
 def fates(engine: sa.Engine, reference: str, institute: str = "") -> list[Fate]:
@@ -193,6 +196,7 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
         events=_events(connection, row.message),
         by_machines=_by_machines(connection, row.message),
         by_hand=_by_hand(connection, row.institute, row.reference),
+        mails=_mails(connection, row.message),
     )
 
 
@@ -233,5 +237,15 @@ def _events(connection: sa.Connection, message: int | None) -> list[dict[str, An
         .outerjoin(feedback_files, feedback_files.c.id == feedback_rows.c.file_id)
         .where(responses.c.message_id == message)
         .order_by(responses.c.at, responses.c.id)
+    )
+    return [dict(row) for row in connection.execute(told).mappings()] if message is not None else []
+
+
+def _mails(connection: sa.Connection, message: int | None) -> list[dict[str, Any]]:
+    c = return_mails.c
+    told = (
+        sa.select(c.mail, c.meaning, c.event, c.status, c.why, c.taken_at)
+        .where(c.message_id == message)
+        .order_by(c.taken_at, c.id)
     )
     return [dict(row) for row in connection.execute(told).mappings()] if message is not None else []

@@ -56,13 +56,10 @@ def end_of_waiting(day: date) -> datetime:
 
 
 def collect_bounces(engine: sa.Engine) -> None:
-    """Take in what lies in the return mailbox, if one is configured."""
-    from reku.responses.bounces import collect
-    from reku.settings import settings
+    """Take in what waits in the return mailboxes that are configured."""
+    from reku.responses.bounces import collect_all
 
-    maildir = settings().bounce_maildir
-    if maildir is not None:
-        collect(engine, maildir)
+    collect_all(engine)
 
 
 def collect_hits(engine: sa.Engine) -> None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from reku import clock
 from reku.errors import StageError
+from reku.mailbox import mailboxes
 from reku.privacy import rows as of_file
 from reku.privacy.person import Found, Person, everything
 from reku.privacy.places import ARCHIVE, AT_WORK, FAULTY, INBOX, OUTBOX, PARKED, Places
@@ -34,6 +35,7 @@ from reku.store.tables import (
     files,
     hits,
     messages,
+    return_mails,
     subscribers,
 )
 
@@ -74,8 +76,9 @@ def erase(engine: sa.Engine, institute: str, number: str, *, actor: str, note: s
     Raises StageError, with nothing changed: if nothing is or was kept of such a person; while a file with the person is
     still to be taken in or judged, a delivery on its way, a message in a dispatcher's hands or in doubt; while events
     of the person are not reported yet; if the note names the person; if intake holds the institute for more than a
-    minute. Raises StageError too if an original could not be rewritten: the tables are done then, and the next run does
-    the rest.
+    minute. A return mailbox with mails about the person that does not let us in raises SetupError or PassingError, with
+    nothing changed but those mails. Raises StageError too if an original could not be rewritten: the tables are done
+    then, and the next run does the rest.
     """
     if number in note:
         raise StageError(f"The note is kept in the audit and must not name the person. {_UNCHANGED}")
@@ -87,6 +90,7 @@ def erase(engine: sa.Engine, institute: str, number: str, *, actor: str, note: s
             _check_known(connection, person, number)
             _check_files(connection, person)
             stopped = _erase_rows(connection, person, number)
+            _erase_mails(connection, person)  # last: if a mailbox fails, nothing else is erased either
             pseudonym = of_person(institute, number)
             put_on_record(connection, institute, actor=actor, action=ACTION, subject=f"person:{pseudonym}", note=note)
         cut = [one for one in person.files if one.kept.folder in (ARCHIVE, FAULTY)]
@@ -180,6 +184,16 @@ def _erase_rows(connection: sa.Connection, person: Person, number: str) -> int:
     return len(open_ones)
 
 
+def _erase_mails(connection: sa.Connection, person: Person) -> None:
+    """Mails of the return mailbox about the person's messages, and the entries that lead to them."""
+    ids = [row["id"] for row in person.tables["return_mails"]]
+    connection.execute(sa.delete(return_mails).where(return_mails.c.id.in_(ids)))
+    names = {row["mail"] for row in person.tables["return_mails"]}
+    for opened in mailboxes() if names else ():
+        with opened as mailbox:
+            mailbox.remove(names)
+
+
 def _check_messages(found: list[Any] | Any) -> None:
     for state, advice in {
         MessageState.CLAIMED: "is being dispatched. Try again when the dispatch has ended",
@@ -214,6 +228,10 @@ def _removed(person: Person, cut: list[Found]) -> list[dict[str, Any]]:
         for table in (*_GOES, hits)
         if person.tables[table.name]
     ]
+    if person.tables["return_mails"]:
+        tables.append({"place": "table return_mails", "rows": len(person.tables["return_mails"])})
+    if person.mails:
+        tables.append({"place": "mails in the return mailbox", "rows": len(person.mails)})
     return tables + [{"place": f"file {one.kept.path}", "rows": len(one.rows)} for one in cut]
 
 

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from reku.errors import RekuError
+from reku.mailbox import mailboxes
 from reku.privacy.places import ARCHIVE, FAULTY, OUTBOX, STILL_NEEDED, Kept, Places
 from reku.settings import Settings
 from reku.store.institute_lock import locked
-from reku.store.tables import DeliveryState, FileVerdict, claims, deliveries, feedback_files, files
+from reku.store.tables import DeliveryState, FileVerdict, claims, deliveries, feedback_files, files, return_mails
 
 Done = tuple[Counter[str], list[str]]
-
-MAIL_FOLDERS = (".gesehen", ".ungeklaert")
-"""Folders of the return mailbox (Maildir) with mails that were taken in; what lies in its `new` is not."""
 
 RECEIPT = "quittung_"
 WAIT_SECONDS = 60.0
@@ -119,12 +118,20 @@ def _remove(places: Places, kept: Kept, name: str, done: Counter[str], problems:
         problems.append(f"{shown}: {error.strerror or type(error).__name__}")
 
 
-def bounce_mails(_engine: sa.Engine, _now: datetime, s: Settings) -> Done:
-    """Mails of the return mailbox that were taken in, unclear ones too."""
-    if s.bounce_maildir is None:
-        return Counter(), []
-    folders = [s.bounce_maildir / name / part for name in MAIL_FOLDERS for part in ("new", "cur", "tmp")]
-    return _remove_old("bounce_mails", folders, s.keep_bounce_mails_days)
+def bounce_mails(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Mails of the return mailboxes that were taken in, unclear ones too, and the entries that lead to them."""
+    done, problems = Counter[str](), list[str]()
+    for opened in mailboxes():
+        try:
+            with opened as mailbox:
+                done["bounce_mails"] += mailbox.remove_old(s.keep_bounce_mails_days)
+        except RekuError as error:  # one mailbox must not keep the other's mails
+            problems.append(str(error))
+    if not problems:
+        limit = now - timedelta(days=s.keep_bounce_mails_days)
+        with engine.begin() as connection:
+            connection.execute(sa.delete(return_mails).where(return_mails.c.taken_at < limit))
+    return done, problems
 
 
 def logs(_engine: sa.Engine, _now: datetime, s: Settings) -> Done:

@@ -38,6 +38,7 @@ from reku.store.tables import (
     releases,
     response_counts,
     responses,
+    return_mails,
     rule_counts,
     stops,
     subscribers,
@@ -140,6 +141,7 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
     events = sa.select(responses.c.id).where(responses.c.message_id.in_(own))
     counted = Counter({"deliveries": 1})
     _delete(connection, feedback_rows, feedback_rows.c.response_id.in_(events))
+    _delete(connection, return_mails, return_mails.c.message_id.in_(own))
     counted["responses"] = _delete(connection, responses, responses.c.message_id.in_(own))
     counted["hits"] = _delete(connection, hits, hits.c.message_id.in_(own))
     counted["contacts"] = _delete(connection, contacts, contacts.c.message_id.in_(own))

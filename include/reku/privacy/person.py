@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from reku import addresses, clock
 from reku.errors import StageError
+from reku.mailbox import mailboxes
 from reku.privacy import rows as of_file
 from reku.privacy.places import Kept, Places
 from reku.privacy.rows import Row, Unreadable
@@ -31,6 +32,7 @@ from reku.store.tables import (
     reactivations,
     rejects,
     responses,
+    return_mails,
     subscribers,
     suppressions,
 )
@@ -48,12 +50,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Person:
-    """What was found: rows by table, files, and paths of files that nobody can look into (broken archives)."""
+    """What was found: rows by table, files, and paths of files that nobody can look into (broken archives).
+
+    `mails`: by their names, the beginnings of the mails of the return mailbox that are about the person's messages.
+    """
 
     institute: str
     tables: Mapping[str, list[dict[str, Any]]]
     files: tuple[Found, ...]
     unreadable: tuple[str, ...]
+    mails: Mapping[str, bytes]
 
     @property
     def is_known(self) -> bool:
@@ -65,6 +71,7 @@ class Person:
         listed: list[dict[str, Any]] = [
             {"place": f"table {name}", "rows": len(found)} for name, found in self.tables.items() if found
         ]
+        listed += [{"place": "mails in the return mailbox", "rows": len(self.mails)}] * bool(self.mails)
         return listed + [{"place": f"file {one.kept.path}", "rows": len(one.rows)} for one in self.files]
 
     def contents(self) -> dict[str, Any]:
@@ -74,11 +81,15 @@ class Person:
             "made_at": clock.now(),
             "tables": {name: found for name, found in self.tables.items() if found},
             "files": [{"path": one.kept.path, "rows": [row.cells for row in one.rows]} for one in self.files],
+            "mails": {name: data.decode("utf-8", "replace") for name, data in self.mails.items()},
         }
 
 
 def look_up(engine: sa.Engine, institute: str, number: str) -> Person:
-    """Everything of the person with this number. Raises StageError if nothing is kept of such a person."""
+    """Everything of the person with this number.
+
+    Raises StageError if nothing is kept of such a person, SetupError or PassingError if a mailbox does not let us in.
+    """
     with engine.connect() as connection:
         person = everything(connection, institute, number)
     if not person.is_known:
@@ -95,7 +106,8 @@ def everything(connection: sa.Connection, institute: str, number: str) -> Person
     references = {row["reference"] for name in ("delivery_rows", "messages") for row in tables[name]}
     found, unreadable = in_files(institute, number, references)
     rejected = [row for one in found for row in _rejected(connection, institute, one)]
-    return Person(institute, tables | {"rejects": rejected}, tuple(found), tuple(unreadable))
+    mails = in_return_mailboxes({row["mail"] for row in tables["return_mails"]})
+    return Person(institute, tables | {"rejects": rejected}, tuple(found), tuple(unreadable), mails)
 
 
 def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[str, list[dict[str, Any]]]:
@@ -116,6 +128,7 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
             hashes.add(addresses.address_hmac(institute, row["address"]))
     tables["responses"] = select(responses, responses.c.message_id.in_(ids))
     tables["hits"] = select(hits, hits.c.message_id.in_(ids))
+    tables["return_mails"] = select(return_mails, return_mails.c.message_id.in_(ids))
     tables["feedback_rows"] = [
         dict(row)
         for row in connection.execute(
@@ -160,6 +173,15 @@ def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[li
     return [found[path] for path in sorted(found)], unreadable
 
 
+def in_return_mailboxes(names: set[str]) -> dict[str, bytes]:
+    """The mails with these names. Raises SetupError or PassingError if a return mailbox cannot be looked into."""
+    found: dict[str, bytes] = {}
+    for opened in mailboxes() if names else ():
+        with opened as mailbox:
+            found |= mailbox.read(names)
+    return found
+
+
 def _rejected(connection: sa.Connection, institute: str, file: Found) -> list[dict[str, Any]]:
     """The rejects that the gate made of these rows of a delivery."""
     lines = [row.first for row in file.rows]
@@ -173,7 +195,12 @@ def _rejected(connection: sa.Connection, institute: str, file: Found) -> list[di
 
 
 def write_private(path: Path, contents: Mapping[str, Any]) -> None:
-    """Write contents as JSON into a new file that only its owner may read.
+    """Write contents as JSON, like `write_new`."""
+    write_new(path, f"{json.dumps(contents, ensure_ascii=False, indent=1, default=_plain)}\n".encode())
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a new file that only its owner may read.
 
     Raises StageError if there is a file already, OSError if it cannot be written.
     """
@@ -181,9 +208,8 @@ def write_private(path: Path, contents: Mapping[str, Any]) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise StageError(f"{path} exists already and is not overwritten. Name another file.") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(contents, file, ensure_ascii=False, indent=1, default=_plain)
-        file.write("\n")
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
 
 
 def _plain(value: Any) -> str:

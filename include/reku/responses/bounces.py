@@ -1,35 +1,37 @@
-"""Taking in the return mailbox: a Maildir into which bounces, complaints and answers are delivered.
+"""Taking in the return mailboxes: bounces, complaints and answers, from a Maildir and from IMAP alike.
 
-Each mail ends in one of two folders of the Maildir: `.gesehen` (dealt with) or `.ungeklaert` (a person has to look).
-Events are committed before a mail is moved; a crash in between is harmless, since every event is unique.
+Each mail ends in one of two folders: `gesehen` (dealt with: the evidence of its event) or `ungeklaert` (a person has to
+look). Events and evidence are committed before a mail is moved; a crash in between is harmless, since both are unique.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from reku import clock
-from reku.errors import SetupError
+from reku.errors import RekuError
+from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
 from reku.responses.reports import Kind, Understood, understand
 from reku.store.events import Event, record
-from reku.store.tables import ResponseKind, SuppressionKind, messages, suppressions
+from reku.store.tables import ResponseKind, SuppressionKind, messages, return_mails, suppressions
 
 log = logging.getLogger(__name__)
 
-SEEN = ".gesehen"
-UNCLEAR = ".ungeklaert"
 BATCH = 200
 """Mails recorded in one transaction."""
 
-MAX_BYTES = 1_000_000
-"""So much of a mail is read; a report stands at its beginning, our own mail with its pictures at its end."""
+_ONE_AT_A_TIME = 4713
+"""First key of the lock of a batch's short transaction: two collectors would wait for each other's events in turn."""
+
+_NO_MESSAGE_OF_OURS = "the token is ours, but the ledger has no such message (any more)"
 
 
 @dataclass
@@ -46,119 +48,143 @@ class BounceReport:
     unclear: int = 0
 
 
-def collect(engine: sa.Engine, maildir: Path) -> BounceReport:
-    """Take in every mail in `new/` of the Maildir.
+_COUNTED = {
+    ResponseKind.HBOU: "hard",
+    ResponseKind.SBOU: "soft",
+    ResponseKind.UBOU: "unknown",
+    ResponseKind.BESC: "complaints",
+}
 
-    Two collectors may run at once. A mail that cannot be read goes to `.ungeklaert` and holds up no other. Raises
-    SetupError if the Maildir cannot be read or written; a database error leaves the mails where they are.
+
+@dataclass(frozen=True)
+class _Read:
+    """A mail that was read; its contents are let go, so that memory stays small."""
+
+    key: str
+    name: str
+    what: Understood
+
+
+def collect_all(engine: sa.Engine) -> None:
+    """Take in every configured return mailbox. One that fails does not stop the others.
+
+    Raises the first mailbox's SetupError or PassingError at the end; further ones are logged.
+    """
+    failed: list[RekuError] = []
+    for opened in mailboxes():
+        try:
+            with opened as mailbox:
+                collect(engine, mailbox)
+        except RekuError as error:
+            failed.append(error)
+    for other in failed[1:]:
+        log.error("return mailbox: %s", other)
+    if failed:
+        raise failed[0]
+
+
+def collect(engine: sa.Engine, mailbox: Mailbox) -> BounceReport:
+    """Take in every mail that waits, once through, a few in memory at a time.
+
+    Two collectors may run at once. A mail that cannot be understood goes to `ungeklaert` and holds up no other. Raises
+    SetupError or PassingError if the mailbox cannot be used; a database error leaves the mails where they are.
     """
     report = BounceReport()
-    try:
-        _prepare(maildir)
-        for batch in _batches(maildir):
-            _take_in(engine, maildir, batch, report)
-    except OSError as error:
-        raise SetupError(
-            f"The Maildir {maildir} cannot be used: {error.strerror}. Check REKU_BOUNCE_MAILDIR and the permissions "
-            "there; no mail is lost, the next collection goes on."
-        ) from error
+    letters = (_Read(letter.key, letter.name, understand(letter.data)) for letter in mailbox.waiting())
+    while batch := list(islice(letters, BATCH)):
+        _take_in(engine, mailbox, batch, report)
     if report.mails:
         log.info("return mailbox: %s", ", ".join(f"{number} {name}" for name, number in asdict(report).items()))
     if report.unclear:
-        log.warning("%d mails nobody could make sense of lie in %s", report.unclear, maildir / UNCLEAR)
+        log.warning("%d mails nobody could make sense of lie in %s of %s", report.unclear, UNCLEAR, mailbox.place)
     return report
 
 
-def _prepare(maildir: Path) -> None:
-    for folder in (maildir, maildir / SEEN, maildir / UNCLEAR):
-        for name in ("tmp", "new", "cur"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-    for name in (SEEN, UNCLEAR):
-        (maildir / name / "maildirfolder").touch()  # Maildir++: mail programs show the two as folders
-
-
-def _batches(maildir: Path) -> Iterator[list[Path]]:
-    names = sorted(path for path in (maildir / "new").iterdir() if path.is_file())
-    for start in range(0, len(names), BATCH):
-        yield names[start : start + BATCH]
-
-
-def _take_in(engine: sa.Engine, maildir: Path, batch: list[Path], report: BounceReport) -> None:
-    read = {path: understood for path in batch if (understood := _read(path)) is not None}
-    counted = BounceReport()
+def _take_in(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report: BounceReport) -> None:
     with engine.begin() as connection:
-        about = {one.message for one in read.values() if 0 < one.message < 2**63}
-        known = {
-            row.id: row
-            for row in connection.execute(
-                sa.select(messages.c.id, messages.c.institute, messages.c.address_hmac, messages.c.person_number).where(
-                    messages.c.id.in_(about)
-                )
-            )
-        }
-        for path, one in read.items():
-            if one.message and one.message not in known:
-                read[path] = one = Understood(Kind.UNCLEAR)  # a valid token of a ledger that is not this one
-            _record(connection, one, known, counted)
-    for path, one in read.items():
-        _move(path, maildir / (UNCLEAR if one.kind is Kind.UNCLEAR else SEEN))
-    for name, number in asdict(counted).items():
-        setattr(report, name, getattr(report, name) + number)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_AT_A_TIME, 0)))
+        known = _messages(connection, {one.what.message for one in batch})
+        judged = [_in_this_ledger(one, known) for one in batch]
+        events = dict(_events(judged))
+        _bar_complaints(connection, judged, known)
+        new = record(connection, events.values())
+        _keep_evidence(connection, judged, known, events)
+    filed: dict[str, list[str]] = defaultdict(list)
+    for one in judged:
+        filed[UNCLEAR if one.what.kind is Kind.UNCLEAR else SEEN].append(one.key)
+    mailbox.file(filed)
+    report.mails += len(judged)
+    report.known += len(events) - new
+    report.ignored += sum(one.what.kind is Kind.IGNORED for one in judged)
+    report.unclear += len(filed[UNCLEAR])
+    for event in events.values():
+        setattr(report, _COUNTED[event.kind], getattr(report, _COUNTED[event.kind]) + 1)
 
 
-def _read(path: Path) -> Understood | None:
-    """What the mail means; None if another collector has just taken it."""
-    try:
-        with path.open("rb") as file:
-            return understand(file.read(MAX_BYTES))
-    except FileNotFoundError:
-        return None
+def _messages(connection: sa.Connection, wanted: set[int]) -> Mapping[int, Any]:
+    """The messages of the ledger that mails are about; retention may not remove them now."""
+    c = messages.c
+    found = connection.execute(
+        sa.select(c.id, c.institute, c.address_hmac, c.person_number)
+        .where(c.id.in_([one for one in wanted if 0 < one < 2**63]))
+        .with_for_update(read=True, key_share=True)
+    )
+    return {row.id: row for row in found}
 
 
-def _record(
-    connection: sa.Connection,
-    one: Understood,
-    known: Mapping[int, Any],
-    counted: BounceReport,
-) -> None:
-    counted.mails += 1
-    if one.kind is Kind.UNCLEAR:
-        counted.unclear += 1
-        return
-    if one.kind is Kind.IGNORED:
-        counted.ignored += 1
-        return
+def _in_this_ledger(one: _Read, known: Mapping[int, Any]) -> _Read:
+    """A valid token of a ledger that is not this one, or of a message that has left it, is nothing to go by."""
+    aimless = one.what.kind in (Kind.IGNORED, Kind.UNCLEAR)
+    if one.what.message in known or (aimless and not one.what.message):
+        return one
+    kind = one.what.kind if aimless else Kind.UNCLEAR
+    return _Read(one.key, one.name, Understood(kind, why=_NO_MESSAGE_OF_OURS))
+
+
+def _events(judged: Sequence[_Read]) -> Iterator[tuple[str, Event]]:
+    """By the mail's key. One moment for all, so that a batch is in order whatever the mails claim."""
     moment = clock.now()
-    if one.kind is Kind.COMPLAINT:
-        counted.complaints += 1
-        person = known[one.message]
-        connection.execute(
-            insert(suppressions)
-            .values(
-                institute=person.institute,
-                kind=SuppressionKind.COMPLAINED,
-                address_hmac=person.address_hmac,
-                person_number=person.person_number,
-                source="BESCHWERDE",
-                since=moment,
-            )
-            .on_conflict_do_nothing()
-        )
-        event = Event(one.message, ResponseKind.BESC, moment)
-    else:
-        kind = ResponseKind(one.verdict.bounce_class.event)
-        name = {ResponseKind.HBOU: "hard", ResponseKind.SBOU: "soft", ResponseKind.UBOU: "unknown"}[kind]
-        setattr(counted, name, getattr(counted, name) + 1)
-        event = Event(one.message, kind, moment, one.verdict.status)
-    if not record(connection, [event]):
-        counted.known += 1
+    for one in judged:
+        if one.what.kind is Kind.COMPLAINT:
+            yield one.key, Event(one.what.message, ResponseKind.BESC, moment)
+        elif one.what.kind is Kind.BOUNCE:
+            verdict = one.what.verdict
+            yield one.key, Event(one.what.message, ResponseKind(verdict.bounce_class.event), moment, verdict.status)
 
 
-def _move(path: Path, folder: Path) -> None:
-    """Into the folder: what was dealt with as read, what is unclear as new, so that a mail program shows it."""
-    plain = path.name.partition(":")[0]
-    target = folder / "new" / plain if folder.name == UNCLEAR else folder / "cur" / f"{plain}:2,S"
-    try:
-        path.rename(target)
-    except FileNotFoundError:
-        return  # another collector was faster; its events are these
+def _bar_complaints(connection: sa.Connection, judged: Sequence[_Read], known: Mapping[int, Any]) -> None:
+    rows = [
+        {
+            "institute": known[one.what.message].institute,
+            "kind": SuppressionKind.COMPLAINED,
+            "address_hmac": known[one.what.message].address_hmac,
+            "person_number": known[one.what.message].person_number,
+            "source": "BESCHWERDE",
+            "since": clock.now(),
+        }
+        for one in judged
+        if one.what.kind is Kind.COMPLAINT
+    ]
+    if rows:
+        connection.execute(insert(suppressions).values(rows).on_conflict_do_nothing())
+
+
+def _keep_evidence(
+    connection: sa.Connection, judged: Sequence[_Read], known: Mapping[int, Any], events: Mapping[str, Event]
+) -> None:
+    rows = [
+        {
+            "institute": known[one.what.message].institute,
+            "message_id": one.what.message,
+            "mail": one.name,
+            "meaning": one.what.kind,
+            "event": events[one.key].kind if one.key in events else "",
+            "status": one.what.verdict.status,
+            "why": one.what.why,
+            "taken_at": clock.now(),
+        }
+        for one in judged
+        if one.what.message
+    ]
+    if rows:
+        connection.execute(insert(return_mails).values(rows).on_conflict_do_nothing())

@@ -14,9 +14,10 @@ import logging
 import quopri
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.header import decode_header
 from email.message import Message
+from email.parser import BytesHeaderParser
 from enum import StrEnum
 
 from flufl.bounce import all_failures
@@ -42,11 +43,15 @@ NO_BOUNCE = Verdict(BounceClass.NONE, "")
 
 @dataclass(frozen=True)
 class Understood:
-    """One mail of the return mailbox: what it is and which message of the ledger it is about."""
+    """One mail of the return mailbox: what it is and which message of the ledger it is about.
+
+    `message` is 0 where no valid token says it. `why`: what decided, for people who look the mail up.
+    """
 
     kind: Kind
     message: int = 0
     verdict: Verdict = NO_BOUNCE
+    why: str = field(default="", compare=False)
 
 
 _VERP = re.compile(r"(?<![A-Za-z0-9._+-])b\+([A-Za-z0-9._-]+)@", re.IGNORECASE)
@@ -57,39 +62,81 @@ _QUOTED_MAIL = re.compile(
     r"^-{2,}.*\b(below this line is a copy|this is a copy|original message|returned message|ursprüngliche nachricht)",
     re.IGNORECASE | re.MULTILINE,
 )
+_BLANK_LINES = re.compile(r"\n[ \t\r]*\n")
 _MAX_TEXT = 20_000
+_MAX_LINE = 1_000
+_CONTINUED = re.compile(rb"((?:\n[ \t][^\n]*){30})(?:\n[ \t][^\n]*)+")
+_MAX_LINES = 5_000
+_MAX_MULTIPARTS = 50
+"""No mail system nests or forwards so much; the parser's time grows with lines times depth."""
+_MAX_HEAD_LINE = 10_000
+"""Characters of a header field that are looked at."""
 
 
 def understand(data: bytes) -> Understood:
     """What the mail means. Whatever bytes come: one that no parser can read is UNCLEAR."""
+    data = _tamed(data)
     try:
         return _understand(data)
     except Exception as error:  # noqa: BLE001 # the stdlib and flufl.bounce raise all sorts of errors on broken mails
         log.warning("a mail of the return mailbox cannot be parsed (%s)", type(error).__name__)
-        return Understood(Kind.UNCLEAR)
+        return _unclear(_whom(BytesHeaderParser().parsebytes(data)), "it cannot be parsed")
 
 
 def _understand(data: bytes) -> Understood:
+    if data.lower().count(b"boundary=") > _MAX_MULTIPARTS:
+        raise ValueError(f"more than {_MAX_MULTIPARTS} multiparts")
     mail = email.message_from_bytes(data)
-    about = _token_in(_fields(mail, _ENVELOPE_FIELDS))
-    if (blocks := _report_fields(mail)) is not None:
-        return _bounce(about, _verdict(blocks))
-    if (complaint := _part(mail, "message/feedback-report")) is not None:
+    about = _whom(mail)
+    parts = _by_type(mail)
+    if "message/disposition-notification" in parts:
+        return _ignored(about, "A read receipt (RFC 8098) says nothing about delivery.")
+    report = parts.get("message/delivery-status") or parts.get("message/global-delivery-status")
+    if report is not None:
+        return _bounce(about, _verdict(_blocks(report)))
+    if (complaint := parts.get("message/feedback-report")) is not None:
         return _complaint(mail, complaint, about)
     if _is_automatic(mail):
-        return Understood(Kind.IGNORED)
+        return _ignored(about, "A machine answers for a person (RFC 3834).")
     reason = _reason_in_text(mail)
     _cut_attached_mails(mail)  # flufl.bounce would take the words of a mail of ours, or a report in it, for the report
     temporary, permanent = all_failures(mail)
     if permanent:
         return _bounce(about, judge("", reason))
-    return Understood(Kind.IGNORED if temporary else Kind.UNCLEAR)
+    if temporary:
+        return _ignored(about, "A delay notice: delivery is still being tried.")
+    return _unclear(about, "neither a report nor an automatic answer")
+
+
+def _unclear(about: Target | None, why: str) -> Understood:
+    return Understood(Kind.UNCLEAR, about.id if about else 0, why=why)
+
+
+def _whom(mail: Message) -> Target | None:
+    return _token_in(_fields(mail, _ENVELOPE_FIELDS))
+
+
+def _ignored(about: Target | None, why: str) -> Understood:
+    return Understood(Kind.IGNORED, about.id if about else 0, why=why)
+
+
+def _tamed(data: bytes) -> bytes:
+    """The mail with lines, header fields and their number cut to what honest mails need (RFC 5322: 998 characters).
+
+    The time that the parsers take for a field grows with the square of its length: one mail could hold up all others.
+    """
+    lines = data.split(b"\n", _MAX_LINES)[:_MAX_LINES]
+    if max(map(len, lines)) > _MAX_LINE:
+        lines = [line[:_MAX_LINE] for line in lines]
+    return _CONTINUED.sub(rb"\1", b"\n".join(lines))
 
 
 def _bounce(about: Target | None, verdict: Verdict) -> Understood:
     if verdict.bounce_class is BounceClass.NONE:
-        return Understood(Kind.IGNORED)
-    return Understood(Kind.BOUNCE, about.id, verdict) if about else Understood(Kind.UNCLEAR)
+        return _ignored(about, verdict.why)
+    if about is None:
+        return _unclear(None, "a bounce, but no valid token says whose")
+    return Understood(Kind.BOUNCE, about.id, verdict, verdict.why)
 
 
 def _complaint(mail: Message, complaint: Message, about: Target | None) -> Understood:
@@ -97,14 +144,16 @@ def _complaint(mail: Message, complaint: Message, about: Target | None) -> Under
     fields = "\n".join(_texts(complaint))
     kind = re.search(r"^Feedback-Type:\s*(\S+)", fields, re.IGNORECASE | re.MULTILINE)
     if kind and kind.group(1).casefold() == "not-spam":
-        return Understood(Kind.IGNORED)
+        return _ignored(about, "Feedback-Type not-spam (RFC 6430).")
     # A feedback loop writes to one address for all: then our own tokens in the attached mail say whom it is about.
     ours = _attached_head(mail)
     about = about or _token_in([fields, ours])
     if about is None:
         tokens = _UNSUBSCRIBE.findall(ours)
         about = next((target for token in tokens if (target := read(Purpose.UNSUBSCRIBE, token))), None)
-    return Understood(Kind.COMPLAINT, about.id) if about else Understood(Kind.UNCLEAR)
+    if about is None:
+        return _unclear(None, "a complaint, but no valid token says whose")
+    return Understood(Kind.COMPLAINT, about.id, why="A feedback report (RFC 5965).")
 
 
 def _token_in(texts: Iterable[str]) -> Target | None:
@@ -117,7 +166,7 @@ def _token_in(texts: Iterable[str]) -> Target | None:
 
 
 def _fields(mail: Message, names: Iterable[str]) -> list[str]:
-    return [str(value) for name in names for value in mail.get_all(name, [])]
+    return [str(value)[:_MAX_HEAD_LINE] for name in names for value in mail.get_all(name, [])]
 
 
 def _children(mail: Message) -> Iterator[Message]:
@@ -130,23 +179,17 @@ def _children(mail: Message) -> Iterator[Message]:
                 yield from _children(part)
 
 
-def _part(mail: Message, content_type: str) -> Message | None:
-    return next((part for part in _children(mail) if part.get_content_type() == content_type), None)
+def _by_type(mail: Message) -> dict[str, Message]:
+    """The first part of each content type."""
+    return {part.get_content_type(): part for part in reversed(list(_children(mail)))}
 
 
-def _report_fields(mail: Message) -> list[Message] | None:
-    """The field groups of a delivery report (RFC 3464), None if the mail has none.
-
-    A read receipt (RFC 8098) has none, but tells nothing about delivery either: it is an empty report.
-    """
-    if _part(mail, "message/disposition-notification") is not None:
-        return []
-    part = _part(mail, "message/delivery-status") or _part(mail, "message/global-delivery-status")
-    if part is None:
-        return None
-    blocks = [block for block in part.get_payload() if isinstance(block, Message)] if part.is_multipart() else []
+def _blocks(report: Message) -> list[Message]:
+    """The field groups of a delivery report (RFC 3464), also where its transfer encoding hides them from the parser."""
+    payload = report.get_payload()
+    blocks = [block for block in payload if isinstance(block, Message)] if isinstance(payload, list) else []
     if not any(block.get("Action") or block.get("Status") for block in blocks):
-        blocks = [email.message_from_string(text) for text in re.split(r"\r?\n\s*\r?\n", "\n".join(_texts(part)))]
+        blocks = [email.message_from_string(text) for text in _BLANK_LINES.split("\n".join(_texts(report)))]
     return blocks
 
 
@@ -176,7 +219,7 @@ def _verdict(blocks: list[Message]) -> Verdict:
         if block.get("Action") or block.get("Status")
     ]
     if not verdicts:
-        return Verdict(BounceClass.NONE if not blocks else BounceClass.UNKNOWN, "5.0.0")
+        return Verdict(BounceClass.UNKNOWN, "5.0.0", "A report that tells of no recipient.")
     return min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.bounce_class))
 
 
@@ -200,18 +243,18 @@ def _is_automatic(mail: Message) -> bool:
         return True
     if str(mail.get("Precedence", "")).strip().casefold() in ("auto_reply", "auto-reply"):
         return True
-    subject = " ".join(str(_decoded(mail.get("Subject", ""))).split()).casefold()
+    subject = " ".join(_decoded(str(mail.get("Subject", ""))[:_MAX_HEAD_LINE]).split()).casefold()
     return subject.startswith(bounce_rules().auto_reply_subjects)
 
 
-def _decoded(subject: object) -> str:
+def _decoded(subject: str) -> str:
     try:
-        parts = decode_header(str(subject))
+        parts = decode_header(subject)
         return "".join(
             part if isinstance(part, str) else part.decode(charset or "ascii", "replace") for part, charset in parts
         )
     except (LookupError, ValueError, binascii.Error):
-        return str(subject)
+        return subject
 
 
 def _attached_head(mail: Message) -> str:

@@ -538,6 +538,23 @@ responses = sa.Table(
     comment="Everything that came back or was not sent, each event once",
 )
 
+return_mails = sa.Table(
+    "return_mails",
+    metadata,
+    _id(),
+    _institute(),
+    sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
+    sa.Column("mail", sa.Text, nullable=False, comment="finds it again in the return mailbox; names nobody"),
+    sa.Column("meaning", sa.Text, nullable=False, comment="BOUNCE, COMPLAINT, IGNORED or UNCLEAR"),
+    sa.Column("event", sa.Text, nullable=False, server_default="", comment="kind of the event it is the evidence of"),
+    sa.Column("status", sa.Text, nullable=False, server_default="", comment="enhanced status"),
+    sa.Column("why", sa.Text, nullable=False, server_default="", comment="the rule that decided, in words"),
+    _moment("taken_at", nullable=False),
+    sa.UniqueConstraint("message_id", "mail"),
+    sa.Index("ix_return_mails_taken_at", "taken_at"),
+    comment="Mails of the return mailbox about a message: the evidence of its bounces and complaints",
+)
+
 response_counts = sa.Table(
     "response_counts",
     metadata,

@@ -1,0 +1,123 @@
+"""A return mailbox that is a Maildir(++): `new/` holds what waits, `.gesehen` and `.ungeklaert` what was filed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from reku.errors import SetupError
+from reku.mailbox.letters import MAX_BYTES, SEEN, UNCLEAR, Letter
+
+_PARTS = ("tmp", "new", "cur")
+_DAY = 86_400.0
+
+
+class MaildirMailbox:
+    """A Maildir on this machine; a mail's name is its file name without the flags, which never changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.place = f"the Maildir {folder}"
+
+    def waiting(self) -> Iterator[Letter]:
+        """See Mailbox."""
+        with self._plain_errors():
+            self._prepare()
+            files = sorted(path for path in (self._folder / "new").iterdir() if path.is_file())
+            for path in files:
+                with suppress(FileNotFoundError):  # another collector has just taken it
+                    yield Letter(str(path), _plain(path), _beginning(path))
+
+    def file(self, letters: Mapping[str, Sequence[str]]) -> None:
+        """See Mailbox. What was dealt with is filed as read, what is unclear as new: mail programs show it."""
+        with self._plain_errors():
+            for folder, keys in letters.items():
+                box = self._box(folder)
+                for path in map(Path, keys):
+                    target = box / "new" / _plain(path) if folder == UNCLEAR else box / "cur" / f"{_plain(path)}:2,S"
+                    with suppress(FileNotFoundError):
+                        path.rename(target)
+
+    def count(self) -> dict[str, int]:
+        """See Mailbox."""
+        with self._plain_errors():
+            self._prepare()
+            waiting = sum(path.is_file() for path in (self._folder / "new").iterdir())
+            return {"new": waiting} | {name: len(list(self._mails(name))) for name in (SEEN, UNCLEAR)}
+
+    def read(self, names: Collection[str]) -> dict[str, bytes]:
+        """See Mailbox."""
+        with self._plain_errors():
+            return {_plain(path): _beginning(path) for path in self._named(names)}
+
+    def remove(self, names: Collection[str]) -> int:
+        """See Mailbox."""
+        with self._plain_errors():
+            return sum(_removed(path) for path in self._named(names))
+
+    def remove_old(self, days: int) -> int:
+        """See Mailbox."""
+        limit = time.time() - days * _DAY
+        with self._plain_errors():
+            filed = [path for name in (SEEN, UNCLEAR) for path in self._mails(name, _PARTS)]
+            return sum(_removed(path) for path in filed if _came(path) < limit)
+
+    def _prepare(self) -> None:
+        for folder in (self._folder, self._box(SEEN), self._box(UNCLEAR)):
+            for name in _PARTS:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+        for name in (SEEN, UNCLEAR):
+            (self._box(name) / "maildirfolder").touch()  # mail programs show the two as folders
+
+    def _box(self, name: str) -> Path:
+        return self._folder / f".{name}"
+
+    def _mails(self, name: str, parts: Sequence[str] = ("new", "cur")) -> Iterator[Path]:
+        for part in parts:
+            folder = self._box(name) / part
+            if folder.is_dir():
+                yield from (path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
+
+    def _named(self, names: Collection[str]) -> Iterator[Path]:
+        wanted = set(names)
+        folder = self._folder / "new"
+        waiting = folder.iterdir() if wanted and folder.is_dir() else ()
+        filed = (path for name in (SEEN, UNCLEAR) for path in self._mails(name)) if wanted else ()
+        yield from (path for path in (*waiting, *filed) if _plain(path) in wanted)
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SetupError(
+                f"The Maildir {self._folder} cannot be used: {error.strerror}. Check REKU_BOUNCE_MAILDIR and the "
+                "permissions there; no mail is lost, the next collection goes on."
+            ) from error
+
+
+def _plain(path: Path) -> str:
+    return path.name.partition(":")[0]
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES)
+
+
+def _came(path: Path) -> float:
+    """When it was delivered; now, if it has just gone."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True

@@ -1,0 +1,21 @@
+"""The return mailboxes that are configured."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+from reku.mailbox.imap import ImapMailbox
+from reku.mailbox.letters import Mailbox
+from reku.mailbox.maildir import MaildirMailbox
+from reku.settings import settings
+
+
+def mailboxes() -> list[AbstractContextManager[Mailbox]]:
+    """A Maildir, an IMAP mailbox, both or none; each is to be opened by itself, so that one may fail alone."""
+    s = settings()
+    found: list[AbstractContextManager[Mailbox]] = []
+    if s.bounce_maildir is not None:
+        found.append(nullcontext(MaildirMailbox(s.bounce_maildir)))
+    if s.bounce_imap_host:
+        found.append(ImapMailbox.opened(s))
+    return found
