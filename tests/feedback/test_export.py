@@ -13,8 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.errors import SetupError, StageError
-from reku.feedback import export as exporting
-from reku.feedback.export import export, finish_unwritten, rebuild
+from reku.feedback.export import export, rebuild
 from reku.records.contract import contracts, match_name
 from reku.records.reader import read
 from reku.store.tables import MessageState, feedback_rows, responses
@@ -231,66 +230,6 @@ def test_institute_without_response_files(
 
 
 # --- the same file, whatever happens -------------------------------------------------------------------------------
-
-
-class Killed(BaseException):
-    """Stands for a kill: nothing catches it."""
-
-
-def _kill(*_: object, **__: object) -> None:
-    raise Killed
-
-
-STEPS = [
-    ("before the transaction ends", "_fill_series", 0),
-    ("between transaction and file", "_write", 1),
-    ("before the rename", "put", 1),
-]
-
-
-@pytest.mark.parametrize(("where", "assigned"), [pytest.param(*rest, id=name) for name, *rest in STEPS])
-def test_killed(
-    database: sa.Engine, outbox: Path, monkeypatch: pytest.MonkeyPatch, clock_at: Any, where: str, assigned: int
-) -> None:
-    of = World(database)
-    for _ in range(3):
-        of.event(of.message(), K.VERS)
-    with monkeypatch.context() as patched:
-        patched.setattr(exporting, where, _kill)
-        with pytest.raises(Killed):
-            export(database, world.BLZ)
-    assert len(files(database)) == assigned
-    assert not outbox.exists() or list(outbox.iterdir()) == []
-    expected = rebuild(database, world.BLZ, 1) if assigned else None
-    of.event(of.message(), K.VERS)  # comes too late for a file whose rows are fixed
-    clock_at(NOW + timedelta(hours=2))
-    export(database, world.BLZ)
-    written = files(database)
-    assert [row.rows for row in written] == ([3, 1] if assigned else [4])
-    assert [row.number for row in written] == ([1, 2] if assigned else [1])
-    if expected:
-        assert (outbox / written[0].file_name).read_bytes() == expected
-        assert written[0].stamped_at == NOW
-
-
-def test_killed_after_the_rename(database: sa.Engine, outbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    of = World(database)
-    of.event(of.message(), K.VERS)
-    put = exporting.put
-
-    def put_and_die(*args: Any) -> None:
-        put(*args)
-        raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(exporting, "put", put_and_die)
-        with pytest.raises(Killed):
-            export(database, world.BLZ)
-    (only,) = outbox.iterdir()
-    before = only.read_bytes()
-    assert [file.number for file in finish_unwritten(database, world.BLZ)] == [1]
-    assert [path.read_bytes() for path in outbox.iterdir()] == [before]
-    assert finish_unwritten(database, world.BLZ) == []
 
 
 def test_rebuilt_twice_is_the_same(database: sa.Engine, outbox: Path) -> None:
