@@ -17,7 +17,7 @@ from reku.responses.reports import Kind, understand
 from reku.tokens import Purpose, Target, make
 
 N = MAX_BYTES
-SECONDS = 20.0
+SECONDS = 6.0
 PLAIN = b"Content-Type: text/plain\r\n\r\n"
 REPORT = b'Content-Type: multipart/report; boundary="b"\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n'
 
