@@ -52,7 +52,8 @@ def test_the_evidence_that_why_names(reku: Reku, maildir: Path, tmp_path: Path) 
     }
     assert mail["why"].startswith("The address is wrong")
     file = tmp_path / "evidence.eml"
-    assert reku("bounces", "show", "1.host", "--to", file).exit_code == 0
+    done = json.loads(reku("bounces", "show", "1.host", "--to", file, "--json").output)
+    assert done == {"mail": "1.host", "file": str(file), "bytes": file.stat().st_size}
     assert b"Status: 5.1.1" in file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
     for name, said in (("9.host", "No mail of this name"), ("1.host", "exists already")):

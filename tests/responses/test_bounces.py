@@ -14,12 +14,15 @@ import pytest
 import sqlalchemy as sa
 from tests import world
 
+from reku import tokens
 from reku.addresses import address_hmac
-from reku.errors import SetupError
+from reku.catalogue.bounce_rules import bounce_rules
+from reku.errors import ConfigError, SetupError
 from reku.mailbox import Letter
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
+from reku.settings import settings
 from reku.store.tables import SuppressionKind, responses, return_mails, suppressions
 from reku.tokens import Purpose, Target, make
 
@@ -330,3 +333,21 @@ def test_mails_of_100_megabytes(database: sa.Engine, maildir: Path, drop: Drop, 
     tracemalloc.stop()
     assert len(events()) == 1
     assert peak < 20_000_000
+
+
+def test_nothing_is_judged_without_keys_or_rules(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours must not send everybody's bounces to the unclear ones."""
+    mail = drop(sent())
+    (bank / "bounces.yaml").write_text("rules: []\n")
+    bounce_rules.cache_clear()
+    with pytest.raises(ConfigError, match=r"bounces\.yaml"):
+        collect(database, maildir)
+    (bank / "bounces.yaml").unlink()
+    monkeypatch.setenv("REKU_TOKEN_KEYS", "")
+    for cache in (settings, tokens._signer):
+        cache.cache_clear()
+    with pytest.raises(SetupError, match="REKU_TOKEN_KEYS"):
+        collect(database, maildir)
+    assert mail.exists()

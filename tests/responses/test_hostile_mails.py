@@ -17,7 +17,7 @@ from reku.responses.reports import Kind, understand
 from reku.tokens import Purpose, Target, make
 
 N = MAX_BYTES
-SECONDS = 20.0
+SECONDS = 6.0
 PLAIN = b"Content-Type: text/plain\r\n\r\n"
 REPORT = b'Content-Type: multipart/report; boundary="b"\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n'
 
@@ -51,6 +51,8 @@ SHAPES: dict[str, bytes] = {
     "parameters folded": b"Content-Type: multipart/report" + b";\r\n a=b" * (N // 8) + b"\r\n\r\nx",
     "quotes": b'Content-Type: text/plain; a="' + b'\\"' * (N // 2) + b"\r\n\r\nx",
     "encoded words": b"Subject: " + b"=?utf-8?q?" * (N // 10) + b"\r\n\r\nx",
+    "encoded words folded": b"Subject: x" + b"\r\n =?utf-8?b?QQ==?=" * (N // 20) + b"\r\n\r\nx",
+    "tokens folded": b"To: x" + b"\r\n b+7.00@x," * (N // 12) + b"\r\n\r\nx",
     "tokens": b"To: b+7.00@x\r\n" * (N // 14) + b"\r\nx",
     "fields": b"X: y\r\n" * (N // 6) + b"\r\nx",
     "groups": REPORT + b"a: b\r\n\r\n" * (N // 8),

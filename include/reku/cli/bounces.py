@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reku.cli.output import Json, show
+from reku.cli.output import Json, print_json, show
 from reku.errors import StageError
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def status(as_json: Json = False) -> None:
 def show_mail(
     mail: Annotated[str, typer.Argument(metavar="MAIL", help="Its name, as `reku why` tells it.")],
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, made with mode 600.")],
+    as_json: Json = False,
 ) -> None:
     """Write the evidence of an event to a file.
 
@@ -52,4 +53,7 @@ def show_mail(
             "REKU_KEEP_BOUNCE_MAILS_DAYS, and with the person that is erased."
         )
     write_new(to, found[mail])
-    typer.echo(f"Written to {to}.")
+    if as_json:
+        print_json({"mail": mail, "file": str(to), "bytes": len(found[mail])})
+    else:
+        typer.echo(f"Written to {to}.")

@@ -23,6 +23,7 @@ from enum import StrEnum
 from flufl.bounce import all_failures
 
 from reku.catalogue.bounce_rules import BounceClass, Verdict, bounce_rules, judge
+from reku.errors import RekuError
 from reku.tokens import Purpose, Target, read
 
 log = logging.getLogger(__name__)
@@ -69,15 +70,18 @@ _CONTINUED = re.compile(rb"((?:\n[ \t][^\n]*){30})(?:\n[ \t][^\n]*)+")
 _MAX_LINES = 5_000
 _MAX_MULTIPARTS = 50
 """No mail system nests or forwards so much; the parser's time grows with lines times depth."""
-_MAX_HEAD_LINE = 10_000
-"""Characters of a header field that are looked at."""
 
 
 def understand(data: bytes) -> Understood:
-    """What the mail means. Whatever bytes come: one that no parser can read is UNCLEAR."""
+    """What the mail means. Whatever bytes come: one that no parser can read is UNCLEAR.
+
+    Raises SetupError without token keys, ConfigError for broken rules: then no mail can be judged.
+    """
     data = _tamed(data)
     try:
         return _understand(data)
+    except RekuError:
+        raise
     except Exception as error:  # noqa: BLE001 # the stdlib and flufl.bounce raise all sorts of errors on broken mails
         log.warning("a mail of the return mailbox cannot be parsed (%s)", type(error).__name__)
         return _unclear(_whom(BytesHeaderParser().parsebytes(data)), "it cannot be parsed")
@@ -166,7 +170,7 @@ def _token_in(texts: Iterable[str]) -> Target | None:
 
 
 def _fields(mail: Message, names: Iterable[str]) -> list[str]:
-    return [str(value)[:_MAX_HEAD_LINE] for name in names for value in mail.get_all(name, [])]
+    return [str(value) for name in names for value in mail.get_all(name, [])]
 
 
 def _children(mail: Message) -> Iterator[Message]:
@@ -243,7 +247,7 @@ def _is_automatic(mail: Message) -> bool:
         return True
     if str(mail.get("Precedence", "")).strip().casefold() in ("auto_reply", "auto-reply"):
         return True
-    subject = " ".join(_decoded(str(mail.get("Subject", ""))[:_MAX_HEAD_LINE]).split()).casefold()
+    subject = " ".join(_decoded(str(mail.get("Subject", ""))).split()).casefold()
     return subject.startswith(bounce_rules().auto_reply_subjects)
 
 
