@@ -24,6 +24,7 @@ from reku.privacy.old_rows import whole_deliveries
 from reku.privacy.places import Places
 from reku.privacy.retention import STEPS, apply
 from reku.records import Head, contracts, write
+from reku.responses import reactions
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
 from reku.responses.reactions import By, unsubscribe
@@ -278,6 +279,24 @@ def test_a_blocking_period_outlasts_its_message(old: Chain, until: date, kept: b
     apply(old.engine, clock.now())
     assert len(old.rows(contacts)) == 2 * kept
     assert len(old.rows(messages)) == kept
+
+
+def test_an_unsubscribe_link_works_for_good(chain: Chain) -> None:
+    """DESIGN 6.11: also when its message has left, and whoever is delivered again is not written to."""
+    chain.whole_day(1, [person(1, 1, Anlass_Datum="24.11.2026")])
+    (mail,) = chain.rows(messages)
+    chain.report()
+    chain.move(NOON + timedelta(days=450))
+    assert apply(chain.engine, clock.now())["deliveries"] == 1
+    assert chain.rows(messages) == []
+    assert reactions.mail(chain.engine, mail.id) == reactions.Mail(BANK, ""), "the page is shown"
+    for _ in range(2):
+        assert unsubscribe(chain.engine, [(mail.id, By.ONE_CLICK), (mail.id + 1, By.LINK)]) == [BANK, None]
+    (bar,) = chain.rows(suppressions)
+    assert (bar.kind, bar.address_hmac, bar.person_number) == ("UNSUBSCRIBED", mail.address_hmac, "")
+    assert chain.rows(responses) == []
+    chain.whole_day(2, [person(1, 2, Anlass_Datum=f"{clock.today():%d.%m.%Y}")])
+    assert [row.reason for row in chain.rows(messages)] == ["ABGEMELDET"]
 
 
 def test_who_was_retained_stays_barred(chain: Chain) -> None:

@@ -33,6 +33,7 @@ from reku.store.tables import (
     hits,
     messages,
     paces,
+    past_messages,
     reactivations,
     rejects,
     releases,
@@ -145,11 +146,21 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
     counted["responses"] = _delete(connection, responses, responses.c.message_id.in_(own))
     counted["hits"] = _delete(connection, hits, hits.c.message_id.in_(own))
     counted["contacts"] = _delete(connection, contacts, contacts.c.message_id.in_(own))
+    _keep_unsubscribe_links(connection, delivery)
     counted["messages"] = _delete(connection, messages, messages.c.delivery_id == delivery)
     for table in (delivery_rows, rejects, rule_counts, figures, releases, response_counts):
         _delete(connection, table, table.c.delivery_id == delivery)
     _delete(connection, deliveries, deliveries.c.id == delivery)
     return counted
+
+
+def _keep_unsubscribe_links(connection: sa.Connection, delivery: int) -> None:
+    """Whom the links of mails that went out mean is kept, as the keyed hash of the address (DESIGN section 6.11)."""
+    of = messages.c
+    gone = sa.select(of.id, of.institute, of.order_id, of.address_hmac).where(
+        of.delivery_id == delivery, of.begun_at.is_not(None)
+    )
+    connection.execute(sa.insert(past_messages).from_select(["id", "institute", "order_id", "address_hmac"], gone))
 
 
 def _bar_retained(connection: sa.Connection, delivery: int) -> None:

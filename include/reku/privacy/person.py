@@ -29,6 +29,7 @@ from reku.store.tables import (
     files,
     hits,
     messages,
+    past_messages,
     reactivations,
     rejects,
     responses,
@@ -139,6 +140,7 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
     ]
     by_number = (suppressions.c.person_number == number) & (suppressions.c.person_number != "")
     tables["suppressions"] = select(suppressions, by_number | suppressions.c.address_hmac.in_(hashes))
+    tables["past_messages"] = select(past_messages, past_messages.c.address_hmac.in_(hashes))
     tables["reactivations"] = select(reactivations, reactivations.c.address_hmac.in_(hashes))
     return tables
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -17,7 +17,7 @@ from reku.catalogue.links import link_target
 from reku.catalogue.loader import institutes
 from reku.responses.pages import bank_of
 from reku.store.events import Event, record
-from reku.store.tables import ResponseKind, deliveries, messages
+from reku.store.tables import ResponseKind, deliveries, messages, past_messages
 
 
 class By(StrEnum):
@@ -43,8 +43,10 @@ class Unknown(LookupError):
 
 
 def mail(engine: sa.Engine, message: int) -> Mail:
-    """The message with this id. Raises Unknown."""
-    row = _only(engine, sa.select(messages.c.institute, messages.c.medium).where(messages.c.id == message))
+    """The message with this id; one that has left by retention has no medium any more. Raises Unknown."""
+    here = sa.select(messages.c.institute, messages.c.medium).where(messages.c.id == message)
+    past = sa.select(past_messages.c.institute, sa.literal("")).where(past_messages.c.id == message)
+    row = _only(engine, here.union_all(past))
     return Mail(row.institute, row.medium)
 
 
@@ -53,7 +55,7 @@ def institute_of(engine: sa.Engine, delivery: int) -> str:
     return str(_only(engine, sa.select(deliveries.c.institute).where(deliveries.c.id == delivery)).institute)
 
 
-def _only(engine: sa.Engine, wanted: sa.Select[Any]) -> sa.Row[Any]:
+def _only(engine: sa.Engine, wanted: sa.Executable) -> sa.Row[Any]:
     with engine.connect() as connection:
         row = connection.execute(wanted).one_or_none()
     if row is None:
@@ -79,7 +81,10 @@ _BAR = sa.text("""
         m.institute, 'UNSUBSCRIBED', m.address_hmac, m.person_number,
         CASE WHEN t.of_order THEN m.order_id END AS barred_order, t.source, :since
     FROM json_to_recordset(CAST(:told AS json)) AS t(message bigint, source text, of_order boolean)
-    JOIN reku.messages m ON m.id = t.message
+    JOIN (
+        SELECT id, institute, order_id, address_hmac, person_number FROM reku.messages
+        UNION ALL SELECT id, institute, order_id, address_hmac, '' FROM reku.past_messages
+    ) AS m ON m.id = t.message
     ORDER BY m.institute, m.address_hmac, m.person_number, barred_order
     ON CONFLICT DO NOTHING
 """)
@@ -90,13 +95,14 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, By]]) -> list[str
     """Bar the address and the person of each mail, from its order or from everything; again changes nothing.
 
     `wishes`: ids of messages, and how their people unsubscribed. All of it is committed when this returns: for each
-    the institute, or None if there is no such message.
+    the institute, or None if there is no such message. Of a message that has left by retention the address is barred,
+    and nothing is reported: nobody knows its Referenz any more.
     """
     moment = clock.now()
     ids = {message for message, _ in wishes if 0 < message < 2**63}
     with engine.begin() as connection:
-        wanted = sa.select(messages.c.id, messages.c.institute).where(messages.c.id.in_(ids))
-        whose: dict[int, str] = dict(map(tuple, connection.execute(wanted)))
+        here = _whose(connection, messages, ids)
+        whose = here | _whose(connection, past_messages, ids - here.keys())
         scopes = {institute: bank_of(institute).scope for institute in set(whose.values())}
         first = {message: by for message, by in reversed(wishes) if message in whose}
         told = [
@@ -110,6 +116,13 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, By]]) -> list[str
             [
                 Event(id_, ResponseKind.ABME, moment, by, _REPORTED_SCOPE[scopes[whose[id_]]])
                 for id_, by in first.items()
+                if id_ in here
             ],
         )
     return [whose.get(message) for message, _ in wishes]
+
+
+def _whose(connection: sa.Connection, table: sa.Table, ids: Collection[int]) -> dict[int, str]:
+    """The institute of each message that the table has."""
+    found = connection.execute(sa.select(table.c.id, table.c.institute).where(table.c.id.in_(ids)))
+    return {row.id: row.institute for row in found}

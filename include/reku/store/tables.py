@@ -555,6 +555,16 @@ return_mails = sa.Table(
     comment="Mails of the return mailbox about a message: the evidence of its bounces and complaints",
 )
 
+past_messages = sa.Table(
+    "past_messages",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the message's id"),
+    _institute(),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
+    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    comment="Whom the unsubscribe link of a mail means whose message has left by retention: links never expire",
+)
+
 response_counts = sa.Table(
     "response_counts",
     metadata,
