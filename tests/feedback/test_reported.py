@@ -10,8 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.feedback.export import export, rebuild
-from reku.responses import reactions
-from reku.responses.reactions import By
+from reku.responses.reactions import By, unsubscribe
 from reku.settings import settings
 from reku.store.tables import MessageState, ResponseKind, orders, suppressions
 from tests import banks, world
@@ -134,9 +133,7 @@ def test_unsubscribing_from_an_ended_order_counts_and_is_reported(
     of = World(database, ended=True)
     message = of.message()
     clock_at(BEGUN + timedelta(days=300))
-    mail = reactions.find(database, message)
-    assert mail is not None
-    reactions.unsubscribe(database, mail, By.ONE_CLICK, reactions.UnsubscribeScope.ORDER)
+    unsubscribe(database, [(message, By.ONE_CLICK)])
     with database.connect() as connection:
         (barred,) = connection.execute(sa.select(suppressions.c.order_id, suppressions.c.source)).all()
     assert barred == (of.order, "EINKLICK")

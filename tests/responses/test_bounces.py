@@ -346,7 +346,7 @@ def test_nothing_is_judged_without_keys_or_rules(
         collect(database, maildir)
     (bank / "bounces.yaml").unlink()
     monkeypatch.setenv("REKU_TOKEN_KEYS", "")
-    for cache in (settings, tokens._signer):
+    for cache in (settings, tokens._hashed_keys):
         cache.cache_clear()
     with pytest.raises(SetupError, match="REKU_TOKEN_KEYS"):
         collect(database, maildir)
