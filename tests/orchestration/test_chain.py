@@ -289,6 +289,16 @@ def test_daily_feedback_writes_a_file_for_every_bank_an_empty_one_too(
         assert reported(bank) == {}
 
 
+def test_daily_feedback_is_written_although_a_journal_of_the_tracker_is_broken(
+    database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run
+) -> None:
+    clock_at(NOON)
+    (settings().hit_journals() / "broken.hits").mkdir(parents=True)
+    assert run_dag("reku_feedback").state == "failed"
+    for bank in (BANK, OTHER):
+        assert len(list((Path(settings().files_url) / bank / "ausgang").glob("response_*.csv"))) == 1
+
+
 def test_intake_dag_is_red_when_it_meets_a_file_that_nobody_knows(
     database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run
 ) -> None:

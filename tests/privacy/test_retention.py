@@ -269,6 +269,29 @@ def test_nothing_leaves_while_an_export_assigns_events(old: Chain) -> None:
     impatient.dispose()
 
 
+def test_a_bank_that_has_never_exported_is_held_as_well(database: sa.Engine) -> None:
+    impatient = sa.create_engine(database.url, connect_args={"options": "-c lock_timeout=200ms"})
+    with database.begin() as holding:
+        hold_exports(holding, BANK)
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"), impatient.begin() as other:
+            hold_exports(other, BANK)
+    impatient.dispose()
+
+
+def test_nothing_leaves_while_somebody_unsubscribes(old: Chain) -> None:
+    """Or what was answered as saved would be removed before the core system is told."""
+    (mail, *_) = old.rows(messages)
+    impatient = sa.create_engine(old.engine.url, connect_args={"options": "-c lock_timeout=200ms"})
+    with old.engine.begin() as unsubscribing:
+        held = sa.select(messages.c.id).where(messages.c.id == mail.id)
+        unsubscribing.execute(held.with_for_update(key_share=True, read=True))
+        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
+            whole_deliveries(impatient, clock.now(), settings())
+        record(unsubscribing, [Event(mail.id, ResponseKind.ABME, clock.now(), "LINK", "LISTE")])
+    assert "deliveries" not in whole_deliveries(impatient, clock.now(), settings())[0]
+    impatient.dispose()
+
+
 @pytest.mark.parametrize(("until", "kept"), [(date(2029, 1, 1), True), (date(2027, 1, 1), False)])
 def test_a_blocking_period_outlasts_its_message(old: Chain, until: date, kept: bool) -> None:
     values = {"institute": BANK, "person_number": _number(1), "medium": "X", "day": date(2026, 11, 24)}

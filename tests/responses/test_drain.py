@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
@@ -197,13 +198,13 @@ def test_a_stretch_of_zeros_longer_than_a_batch_is_passed_over(
 def test_late_hits_are_not_recorded(folder: Path, sent: Any, database: sa.Engine) -> None:
     long_ago, lately = (clock.now() - timedelta(days=days) for days in (91, 89))
     old, young, anonymous = (
-        sent(1, ended_at=long_ago),
-        sent(2, ended_at=lately),
-        sent(3, tracking=False, ended_at=long_ago),
+        sent(1, begun_at=long_ago),
+        sent(2, begun_at=lately),
+        sent(3, tracking=False, begun_at=long_ago),
     )
     with database.begin() as connection:
         connection.execute(
-            sa.text("UPDATE reku.messages SET ended_at = :at WHERE id = :id"), {"at": long_ago, "id": anonymous}
+            sa.text("UPDATE reku.messages SET begun_at = :at WHERE id = :id"), {"at": long_ago, "id": anonymous}
         )
         connection.execute(sa.text("UPDATE reku.deliveries SET loaded_at = :at"), {"at": long_ago})
     journal = HitJournal(folder)
@@ -214,10 +215,46 @@ def test_late_hits_are_not_recorded(folder: Path, sent: Any, database: sa.Engine
     assert (done["stored"], done["counted"], done["late"]) == (1, 0, 3)
 
 
-def test_a_journal_that_may_not_be_read_is_named(folder: Path, database: sa.Engine) -> None:
-    (folder / f"x{SUFFIX}").mkdir(parents=True)
+def test_a_journal_that_may_not_be_read_is_named_when_all_others_are_in(
+    folder: Path, database: sa.Engine, sent: Any
+) -> None:
+    (folder / f"0{SUFFIX}").mkdir(parents=True)
+    journal = HitJournal(folder)
+    journal.note("OEFF", sent())
     with pytest.raises(StageError, match="Let this account read"):
         drain(database, folder)
+    with database.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM reku.hits")) == 1
+
+
+def test_a_journal_that_somebody_removes_is_noticed_and_followed_by_another(folder: Path, sent: Any) -> None:
+    message, journal = sent(), HitJournal(folder)
+    for file in folder.glob(f"*{SUFFIX}"):
+        file.unlink()
+    journal.tend()
+    journal.note("OEFF", message)
+    (file,) = folder.glob(f"*{SUFFIX}")
+    assert b"OEFF" in file.read_bytes()
+
+
+def test_a_journal_whose_end_nobody_knows_is_left(folder: Path, sent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a line was written and cannot be taken back: what comes next must not follow it."""
+    message, journal = sent(), HitJournal(folder)
+    (first,) = folder.glob(f"*{SUFFIX}")
+    with monkeypatch.context() as full:
+        write = os.write
+
+        def refuse(*_: Any) -> None:
+            raise OSError(errno.EIO, "broken")
+
+        full.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
+        full.setattr(os, "ftruncate", refuse)
+        journal.note("OEFF", message)
+    assert (journal.lost, first.read_bytes()[:1]) == (1, b"{")
+    journal.tend()
+    journal.note("OEFF", message)
+    assert len(list(folder.glob(f"*{SUFFIX}"))) == 2
+    assert len(first.read_bytes()) == 5
 
 
 def test_a_folder_that_cannot_be_written_stops_no_answer(

@@ -88,9 +88,9 @@ def test_a_hit_is_judged_once_when_it_has_settled_with_all_that_came_until_then(
     journal.note("OEFF", message, agent="one")
     assert take_in(database) == 1
     assert (verdicts(database), scanners) == ([("one", None, "")], [])
-    clock_at(begun + timedelta(seconds=30))
+    clock_at(begun + timedelta(seconds=2))
     journal.note("KLIC", message, 1, "two")
-    clock_at(begun + timedelta(seconds=70))
+    clock_at(begun + timedelta(seconds=61))
     assert take_in(database) == 1
     assert [verdict for _, verdict, _ in verdicts(database)] == ["PERSON", None]
     assert [hit.agent for hit in scanners[-1]] == ["one", "two"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +323,32 @@ def test_enormous_headers(web: httpx.Client, sent: Any, headers: int, status: in
         answer = 400
     assert answer == status
     assert web.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "GET /health HTTP/1.1\r\nX: ",
+        "GET /health HTTP/1.1\r\n",
+        "POST /u/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+    ],
+)
+def test_a_head_that_never_ends(web: httpx.Client, begun: str) -> None:
+    """The parser gathers it all: it must be cut off, not waited for."""
+    with socket.create_connection((web.base_url.host, web.base_url.port or 80), timeout=30) as line:
+        line.sendall(begun.encode())
+        sent = _until_cut_off(line)
+    assert sent < 20_000_000, "what the sockets hold, and no more"
+    assert web.get("/health").status_code == 200
+
+
+def _until_cut_off(line: socket.socket) -> int:
+    """How many bytes of rubbish are taken before the other side hangs up; it does before 50 MB."""
+    sent = 0
+    with suppress(ConnectionError):
+        while sent < 50_000_000:
+            sent += line.send(b"x" * 65_536)
+    return sent
 
 
 def raw(web: httpx.Client, address: str, headers: str = "") -> int:

@@ -16,7 +16,7 @@ from reku.responses import unsubscribing
 from reku.responses.reactions import By, unsubscribe
 from reku.responses.unsubscribing import Unsubscribing
 from reku.settings import settings
-from reku.store.tables import responses, suppressions
+from reku.store.tables import messages, past_messages, responses, suppressions
 
 pytestmark = pytest.mark.usefixtures("bank")
 
@@ -102,3 +102,32 @@ def test_two_trackers_that_bar_the_same_people_at_once(sent: Any, database: sa.E
         thread.close()
     assert {future.result() for future in asked} == {world.BLZ}
     assert count(database, suppressions) == count(database, responses) == 100
+
+
+def test_one_that_cannot_be_done_spoils_no_other(sent: Any, database: sa.Engine) -> None:
+    """Somebody is being erased, which takes its time: the others are not kept waiting for that."""
+    mails = [sent(number) for number in range(1, 6)]
+    thread = Unsubscribing()
+    with database.begin() as erasing:
+        erasing.execute(sa.select(messages.c.id).where(messages.c.id == mails[2]).with_for_update())
+        asked = [thread.ask(mail, By.LINK) for mail in mails]
+        wait(asked, 60)
+    thread.close()
+    assert [future.exception() is None for future in asked] == [True, True, False, True, True]
+    assert count(database, suppressions) == 4
+    assert unsubscribe(database, [(mails[2], By.LINK)]) == [world.BLZ]
+
+
+def test_a_message_that_leaves_meanwhile_by_retention_is_found_where_it_has_gone(
+    thread: Unsubscribing, sent: Any, database: sa.Engine
+) -> None:
+    message = sent()
+    its = messages.c.id == message
+    kept = [messages.c[column.name] for column in past_messages.columns]
+    with database.begin() as retention:
+        retention.execute(sa.select(messages.c.id).where(its).with_for_update())
+        asked = thread.ask(message, By.LINK)
+        retention.execute(sa.insert(past_messages).from_select(kept, sa.select(*kept).where(its)))
+        retention.execute(sa.delete(messages).where(its))
+    assert asked.result(30) == world.BLZ
+    assert (count(database, suppressions), count(database, responses)) == (1, 0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -67,6 +67,23 @@ def collect_hits(engine: sa.Engine) -> None:
     from reku.responses.hits import take_in
 
     take_in(engine)
+
+
+@contextmanager
+def after_collecting(engine: sa.Engine, *collectors: Callable[[sa.Engine], None]) -> Iterator[None]:
+    """Take in what has come, then go on; if that failed, the task fails all the same, but only when the rest is done.
+
+    What is known already has to be reported: one broken journal or a mailbox that is away must not hold unsubscribes.
+    """
+    faults: list[RekuError] = []
+    for collect in collectors:
+        try:
+            collect(engine)
+        except RekuError as error:
+            faults.append(error)
+    yield
+    if faults:
+        raise faults[0]
 
 
 def wait(task: BaseOperator, trigger: BaseTrigger) -> NoReturn:
@@ -356,9 +373,9 @@ class ExportFeedback(Stage):
         from reku.feedback.export import export
         from reku.orchestration import work
 
-        collect_hits(engine)
         institute, order = work.whose(engine, delivery)
-        written = export(engine, institute, order_id=order)
+        with after_collecting(engine, collect_hits):
+            written = export(engine, institute, order_id=order)
         return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
 
 

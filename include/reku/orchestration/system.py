@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from reku.orchestration.operators import Counts, collect_bounces, collect_hits, plain_errors
+from reku.orchestration.operators import Counts, after_collecting, collect_bounces, collect_hits, plain_errors
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -83,9 +83,7 @@ is written again with the same bytes, and no event is reported twice.
         from reku.feedback.export import export
         from reku.store.engine import engine
 
-        with plain_errors():
-            collect_bounces(engine())
-            collect_hits(engine())
+        with plain_errors(), after_collecting(engine(), collect_bounces, collect_hits):
             written = export(engine(), self.institute, daily=True)
         return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
 

@@ -117,6 +117,9 @@ def whole_deliveries(engine: sa.Engine, now: datetime, s: Settings) -> Done:
             if institute is None:  # another housekeeping was faster
                 continue
             hold_exports(connection, institute)
+            # No event comes in between what is asked now and what is removed.
+            own = sa.select(messages.c.id).where(messages.c.delivery_id == delivery).order_by(messages.c.id)
+            connection.execute(own.with_for_update())
             if not _is_needed(connection, delivery, limit, clock.berlin(now).date()):
                 counted += _remove(connection, delivery)
     return counted, []

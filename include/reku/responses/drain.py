@@ -38,7 +38,7 @@ _STORE = sa.text("""
         FROM json_to_recordset(CAST(:lines AS json)) AS t(kind text, id bigint, link integer, at bigint, agent text)
     ), of_messages AS (
         SELECT t.*, m.institute, m.delivery_id, m.tracking,
-            t.at <= coalesce(m.ended_at, m.begun_at, t.at) + make_interval(days => :days) AS in_time
+            t.at <= coalesce(m.begun_at, m.ended_at, t.at) + make_interval(days => :days) AS in_time
         FROM told t JOIN reku.messages m ON m.id = t.id WHERE t.kind <> 'ANON'
         FOR KEY SHARE OF m
     ), of_nobody AS (
@@ -76,9 +76,10 @@ def drain(engine: sa.Engine, folder: Path) -> Counter[str]:
 
     Returns how many hits were `stored`, `counted` (nobody named), `late` (past their time), `unknown` (of a message
     that this database has not) and `unreadable` (lines spoilt by a loss of power). Raises StageError if a journal
-    cannot be read.
+    cannot be read, after all others.
     """
     done = Counter[str]()
+    fault: StageError | None = None
     for file in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             with file.open("rb") as journal:
@@ -86,13 +87,15 @@ def drain(engine: sa.Engine, folder: Path) -> Counter[str]:
         except FileNotFoundError:
             continue  # somebody else has just finished it
         except OSError as error:
-            raise StageError(
+            fault = StageError(
                 f"The journal {file} of opens and clicks cannot be taken in: {error.strerror}. Let this account read "
                 "and write it; nothing of it is lost."
-            ) from error
+            )
     for name in ("unknown", "unreadable"):
         if done[name]:
             log.warning("%d opens and clicks were dropped: %s.", done[name], name)
+    if fault is not None:
+        raise fault
     return done
 
 

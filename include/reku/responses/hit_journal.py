@@ -79,6 +79,9 @@ class HitJournal:
         """See whether a journal in trouble can be written again; begin the next one once it is large or old, since only
         ended ones are removed.
         """
+        if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
+            self.close()
+            self._in_trouble("somebody has removed it")
         if self._descriptor is None:
             self._open()
         elif self.problem:
@@ -113,14 +116,18 @@ class HitJournal:
             return False
         try:
             written = os.write(self._descriptor, data)
-            if written == len(data):
-                self._size += written
-                self._well_again()
-                return True
-            os.ftruncate(self._descriptor, self._size)  # half a line would spoil the next one
-            self._in_trouble("the disk is full")
         except OSError as error:
             self._in_trouble(error.strerror or type(error).__name__)
+            return False
+        if written == len(data):
+            self._size += written
+            self._well_again()
+            return True
+        self._in_trouble("the disk is full")
+        try:
+            os.ftruncate(self._descriptor, self._size)  # half a line would spoil the next one
+        except OSError:
+            self.close()  # where it ends nobody knows now: the next journal begins anew
         return False
 
     def _in_trouble(self, why: str) -> None:

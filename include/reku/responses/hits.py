@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku import clock
+from reku.catalogue.machine_rules import machine_rules
 from reku.errors import ConfigError
 from reku.responses.drain import drain
 from reku.responses.machines import Hit, judge
@@ -23,8 +24,6 @@ log = logging.getLogger(__name__)
 
 MESSAGES = 500
 """Messages whose hits are judged in one transaction."""
-CONTEXT = timedelta(hours=1)
-"""How far back hits are looked at that were judged before: machines come in bursts."""
 _TURNS = 5_606_177  # any number; the same for everybody who judges
 
 
@@ -34,8 +33,10 @@ def take_in(engine: sa.Engine) -> int:
     Returns how many hits still have to settle. May run anywhere, any number of times at once. Raises StageError if a
     journal cannot be read.
     """
-    drain(engine, settings().hit_journals())
-    judge_settled(engine)
+    try:
+        drain(engine, settings().hit_journals())
+    finally:
+        judge_settled(engine)  # what is in, whatever may be wrong with one journal
     with engine.connect() as connection:
         return connection.scalar(sa.select(sa.func.count()).where(hits.c.verdict.is_(None))) or 0
 
@@ -66,7 +67,8 @@ def _judge(connection: sa.Connection, wanted: Sequence[int], limit: datetime) ->
         sa.select(hits, messages.c.medium, messages.c.begun_at)
         .join(messages, messages.c.id == hits.c.message_id)
         .join(oldest, oldest.c.message_id == hits.c.message_id)
-        .where(hits.c.at >= oldest.c.at - CONTEXT)
+        # those judged before bear on the verdict as well
+        .where(hits.c.at >= oldest.c.at - machine_rules().reach)
         .order_by(hits.c.message_id, hits.c.at, hits.c.id)
     ).all()
     verdicts, events = [], []

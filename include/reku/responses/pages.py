@@ -23,14 +23,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Bank:
-    """Whose page it is. The neutral default is for links that name no bank, or one whose file cannot be read."""
+    """Whose page it is. The neutral default is for links that name no bank, or one whose file cannot be read.
+
+    Its scope is the wide one: if nobody knows how far an unsubscribe reaches, it must not reach less than was meant.
+    """
 
     name: str = ""
     imprint: str = ""
     primary: str = "#404040"
     on_primary: str = "#FFFFFF"
     background: str = "#F2F2F2"
-    scope: UnsubscribeScope = UnsubscribeScope.ORDER
+    scope: UnsubscribeScope = UnsubscribeScope.INSTITUTE
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,8 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, By]]) -> list[str
     moment = clock.now()
     ids = {message for message, _ in wishes if 0 < message < 2**63}
     with engine.begin() as connection:
+        # One person's message may be held for long, by an erasure: nobody else waits for it.
+        connection.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
         here = _whose(connection, messages, ids)
         whose = here | _whose(connection, past_messages, ids - here.keys())
         scopes = {institute: bank_of(institute).scope for institute in set(whose.values())}
@@ -123,6 +125,7 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, By]]) -> list[str
 
 
 def _whose(connection: sa.Connection, table: sa.Table, ids: Collection[int]) -> dict[int, str]:
-    """The institute of each message that the table has."""
-    found = connection.execute(sa.select(table.c.id, table.c.institute).where(table.c.id.in_(ids)))
+    """The institute of each message that the table has. It does not leave meanwhile by retention."""
+    wanted = sa.select(table.c.id, table.c.institute).where(table.c.id.in_(ids)).order_by(table.c.id)
+    found = connection.execute(wanted.with_for_update(key_share=True, read=True))
     return {row.id: row.institute for row in found}

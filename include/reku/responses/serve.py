@@ -19,31 +19,35 @@ LONGEST_HEAD = 65_536
 KEEP_ALIVE_SECONDS = 15
 
 
-class _TooLong(ValueError):
-    """uvicorn answers it with 400 and hangs up."""
+_SLICE = 16_384
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """HTTP whose request heads end somewhere."""
+    """HTTP whose request heads end somewhere.
 
-    _head = 0
+    Counted are the bytes that the parser takes without a head, or a piece of a body, being complete: it gathers an
+    unfinished header, however long, and tells nobody.
+    """
 
-    def on_message_begin(self) -> None:
-        self._head = 0
-        super().on_message_begin()
+    _unfinished = 0
 
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), _SLICE):
+            if self.transport.is_closing():
+                return
+            piece = data[start : start + _SLICE]
+            self._unfinished += len(piece)
+            super().data_received(piece)
+            if self._unfinished > LONGEST_HEAD and not self.transport.is_closing():
+                self.send_400_response("The request's address and headers are too long.")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
+    def on_headers_complete(self) -> None:
+        self._unfinished = 0
+        super().on_headers_complete()
 
-    def _count(self, more: int) -> None:
-        self._head += more
-        if self._head > LONGEST_HEAD:
-            raise _TooLong
+    def on_body(self, body: bytes) -> None:
+        self._unfinished = 0
+        super().on_body(body)
 
 
 def config(app: Any, host: str, port: int) -> uvicorn.Config:

@@ -7,8 +7,8 @@ import time
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 
-import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from reku.responses.reactions import By, unsubscribe
 from reku.store.engine import engine
@@ -17,7 +17,6 @@ GATHER_SECONDS = 0.003
 """How long the first one waits for others: without it every second transaction would be of one alone."""
 MOST = 500
 """Unsubscribes in one transaction."""
-_TRY_AGAIN = ("40P01", "40001")  # deadlock, serialization failure: PostgreSQL's own advice
 
 _Wish = tuple[int, By, "Future[str | None]"]
 
@@ -65,21 +64,35 @@ class Unsubscribing:
 
 
 def _carry_out(gathered: list[_Wish]) -> None:
+    """All in one transaction; if that fails, each in one of its own, so that one bad wish spoils no other.
+
+    What fails may be a deadlock, a message that is just leaving by retention, or one that an erasure holds.
+    """
     wishes = [(message, by) for message, by, _ in gathered]
     try:
-        institutes = _committed(engine(), wishes)
+        institutes = unsubscribe(engine(), wishes)
     except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it, and the thread lives on
-        for _, _, future in gathered:
-            future.set_exception(error)
+        if _is_away(error):
+            for _, _, future in gathered:
+                future.set_exception(error)
+        else:
+            for wish in gathered:
+                _alone(wish)
         return
     for (_, _, future), institute in zip(gathered, institutes, strict=True):
         future.set_result(institute)
 
 
-def _committed(database: sa.Engine, wishes: list[tuple[int, By]]) -> list[str | None]:
+def _is_away(error: Exception) -> bool:
+    """Whether the database cannot be asked at all: then nobody needs to ask it hundreds of times."""
+    return isinstance(error, PoolTimeoutError) or (
+        isinstance(error, DBAPIError) and (error.connection_invalidated or not getattr(error.orig, "sqlstate", None))
+    )
+
+
+def _alone(wish: _Wish) -> None:
+    message, by, future = wish
     try:
-        return unsubscribe(database, wishes)
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) not in _TRY_AGAIN:
-            raise
-    return unsubscribe(database, wishes)
+        future.set_result(unsubscribe(engine(), [(message, by)])[0])
+    except Exception as error:  # noqa: BLE001 - the caller gets it, and the thread lives on
+        future.set_exception(error)

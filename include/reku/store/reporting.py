@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from reku.settings import settings
 from reku.store.tables import (
@@ -29,6 +30,8 @@ def hold_exports(connection: sa.Connection, institute: str) -> None:
 
     For whoever looks whether events are still to be reported, and then takes them, or what they tell, away.
     """
+    # A bank that has never exported has no counter yet that could be locked.
+    connection.execute(insert(feedback_counters).values(institute=institute, last_number=0).on_conflict_do_nothing())
     connection.execute(
         sa.select(feedback_counters.c.last_number).where(feedback_counters.c.institute == institute).with_for_update()
     )
