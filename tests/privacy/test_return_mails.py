@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from reku import clock
 from reku.errors import SetupError
 from reku.mailbox import SEEN, UNCLEAR
+from reku.privacy import erase as erasing
 from reku.privacy.erase import erase
 from reku.privacy.person import look_up
 from reku.privacy.retention import apply
@@ -97,6 +98,27 @@ def test_show_and_erase(chain: Chain, deliver: Deliver) -> None:
     assert [row.message_id for row in chain.rows(return_mails)] == [other]
     assert places_with(chain, ["ist verzogen", "adresse1x@"]) == []
     assert erase(chain.engine, BANK, ONE, actor="x", note="again").removed == []
+
+
+def test_a_mail_that_is_collected_during_the_erasure_goes_too(
+    chain: Chain, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the person was looked up, before the messages are locked."""
+    chain.whole_day(1, [person(1), person(2)])
+    one, other = sent(chain, ONE), sent(chain, OTHER)
+    really_check = erasing._check_files
+
+    def check(*given: Any) -> None:
+        really_check(*given)
+        deliver(reply(one, "ist verzogen"), reply(other, "dankt"))
+        collect_all(chain.engine)
+
+    monkeypatch.setattr(erasing, "_check_files", check)
+    receipt = erase(chain.engine, BANK, ONE, actor="x", note="letter")
+    assert {"place": "mails in the return mailbox", "rows": 1} in receipt.removed
+    assert {"place": "table return_mails", "rows": 1} in receipt.removed
+    assert kept(chain) == {"new": 0, SEEN: 0, UNCLEAR: 1}
+    assert [row.message_id for row in chain.rows(return_mails)] == [other]
 
 
 def test_nothing_is_erased_while_a_mailbox_does_not_let_us_in(

@@ -22,8 +22,9 @@ from reku.mailbox import Letter
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
+from reku.responses.reports import Kind, Understood
 from reku.settings import settings
-from reku.store.tables import SuppressionKind, responses, return_mails, suppressions
+from reku.store.tables import SuppressionKind, messages, past_messages, responses, return_mails, suppressions
 from reku.tokens import Purpose, Target, make
 
 Drop = Callable[..., Path]
@@ -109,6 +110,32 @@ def test_a_complaint_bars_the_address_for_the_whole_bank(
         entry = connection.execute(sa.select(suppressions)).one()
     assert (entry.kind, entry.institute, entry.order_id) == (SuppressionKind.COMPLAINED, world.BLZ, None)
     assert entry.address_hmac == address_hmac(world.BLZ, "person1@kunde.example")
+
+
+def test_a_complaint_about_a_message_that_has_left_bars_all_the_same(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any
+) -> None:
+    """By the address alone, since nothing else is kept; a bounce of such a message says nothing to anybody."""
+    past, here = sent(1), sent(2)
+    c = messages.c
+    kept = sa.select(c.id, c.institute, c.order_id, c.address_hmac).where(c.id == past)
+    with database.begin() as connection:
+        connection.execute(sa.insert(past_messages).from_select(["id", "institute", "order_id", "address_hmac"], kept))
+        connection.execute(sa.delete(messages).where(c.id == past))
+    for message in (past, past, here):
+        drop(message, spam=True)
+    drop(past)
+    assert collect(database, maildir) == BounceReport(mails=4, complaints=3, unclear=1)
+    b = suppressions.c
+    with database.connect() as connection:
+        wanted = sa.select(b.kind, b.institute, b.address_hmac, b.person_number, b.order_id, b.source)
+        barred = connection.execute(wanted.where(b.person_number == "")).all()
+    assert barred == [
+        ("COMPLAINED", world.BLZ, address_hmac(world.BLZ, "person1@kunde.example"), "", None, "BESCHWERDE")
+    ]
+    assert events() == [(here, "BESC", "", "")]
+    assert [row[0] for row in evidence(database)] == [here]
+    assert (len(names(maildir / SEEN / "cur")), len(names(maildir / UNCLEAR / "new"))) == (3, 1)
 
 
 def test_the_same_report_twice_is_one_event(
@@ -259,6 +286,41 @@ def test_a_crash_doubles_no_evidence(
             collect(database, maildir)
     collect(database, maildir)
     assert len(evidence(database)) == 1
+
+
+def test_a_mail_that_is_put_back_is_evidence_of_what_it_says_now(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Judged by other rules; but the evidence of an event that was recorded stays what it is."""
+    message = sent()
+    mail = drop(message)
+    unclear, ignored = Understood(Kind.UNCLEAR, message, why="no rule"), Understood(Kind.IGNORED, message, why="other")
+    told = []
+    for judged in (unclear, None, ignored):
+        with monkeypatch.context() as patched:
+            if judged:
+                patched.setattr(bounces, "understand", lambda _, judged=judged: judged)
+            collect(database, maildir)
+        told += [row[2:5] for row in evidence(database)]
+        (filed,) = (path for path in maildir.rglob(f"{mail.name}*"))
+        filed.rename(mail)
+    assert told == [("UNCLEAR", "", ""), ("BOUNCE", "HBOU", "5.1.1"), ("BOUNCE", "HBOU", "5.1.1")]
+
+
+def test_two_copies_of_a_mail_with_one_name_are_one_entry(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any
+) -> None:
+    """IMAP names a mail by its day and contents."""
+    data = drop(sent()).read_bytes()
+
+    class Twice(MaildirMailbox):
+        def waiting(self) -> Any:
+            for letter in super().waiting():
+                yield Letter(letter.key, "the same", letter.data)
+
+    drop(data=data)
+    assert bounces.collect(database, Twice(maildir)).mails == 2
+    assert [row[1:4] for row in evidence(database)] == [("the same", "BOUNCE", "HBOU")]
 
 
 def test_who_received_one_mail_can_harm_nobody_but_himself(

@@ -28,7 +28,7 @@ def why(
     File and line, the gate's verdict, when it is due, state, all reasons for not sending it, tries and the mail
     server's last answer, what an unfinished one waits for (`next`); then its life in the order of time, with its
     events and the response files that tell them, and the mails of the return mailbox about it (`reku bounces show`
-    prints one). Rows that share a Referenz are all shown. Exits with 1 if no row has it.
+    writes one to a file). Rows that share a Referenz are all shown. Exits with 1 if no row has it.
     """
     from reku.feedback.why import fates
 

@@ -32,6 +32,11 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UID = re.compile(rb"\bUID (\d+)")
 _ARRIVED = re.compile(rb'\bINTERNALDATE "\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) ')
+_NEXT = re.compile(rb"\d+ \(")
+_QUOTED_TEXT = re.compile(rb'\bBODY\[\](?:<0>)? (?:"((?:[^"\\]|\\.)*)"|NIL)', re.IGNORECASE)
+_UNDATED = date(1970, 1, 1)
+"""Stands in the name of a mail for whose arrival the server tells no day."""
+
 _DELIMITER = re.compile(rb'^\([^)]*\) (?:"\\?(.)"|NIL) ')
 
 
@@ -131,7 +136,8 @@ class ImapMailbox:
         for folder in (self._folder, *self._boxes.values()) if days else ():
             self._select(folder)
             for day in sorted(days):
-                uids = self._search("SINCE", _shown(day - timedelta(days=1)), "BEFORE", _shown(day + timedelta(days=2)))
+                around = ("SINCE", _shown(day - timedelta(days=1)), "BEFORE", _shown(day + timedelta(days=2)))
+                uids = self._search(*(("ALL",) if day == _UNDATED else around))
                 for fetched in self._fetch(folder, uids):
                     if fetched.name in names and fetched.arrived == day:
                         yield folder, fetched
@@ -267,18 +273,31 @@ def _plain_errors(place: str) -> Iterator[None]:
 
 
 def _messages(answer: Iterable[Any]) -> Iterator[_Fetched]:
-    """The mails of a FETCH answer: imaplib gives (head, literal) and the rest of each, and whatever came in between."""
-    head, data = b"", b""
-    for item in (*answer, (b"", b"")):
-        if isinstance(item, bytes):
+    """The mails of a FETCH answer: imaplib gives (head, literal) and the rest of each, and whatever came in between.
+
+    A text may also come as a quoted string, as `""` of an empty mail does: imaplib gives that as one line, which begins
+    like a head. Every mail must come out of here, or it would wait for ever.
+    """
+    head: bytes = b""
+    data: bytes | None = None
+    for item in (*answer, None):
+        if isinstance(item, bytes) and not _NEXT.match(item):
             head += b" " + item
             continue
-        uid, arrived = _UID.search(head), _ARRIVED.search(head)
-        if uid and arrived and arrived[2].decode().title() in _MONTHS:
-            day = date(int(arrived[3]), _MONTHS.index(arrived[2].decode().title()) + 1, int(arrived[1]))
-            yield _Fetched(uid[1].decode(), day, data)
-        if item is not None:
-            head, data = item
+        if data is None and (quoted := _QUOTED_TEXT.search(head)):
+            data = re.sub(rb"\\(.)", rb"\1", quoted[1] or b"")
+            head = head[: quoted.start()] + head[quoted.end() :]
+        if data is not None and (uid := _UID.search(head)):
+            yield _Fetched(uid[1].decode(), _arrived(head), data)
+        head, data = (item, None) if isinstance(item, bytes) else item or (b"", None)
+
+
+def _arrived(head: bytes) -> date:
+    found = _ARRIVED.search(head)
+    try:
+        return date(int(found[3]), _MONTHS.index(found[2].decode().title()) + 1, int(found[1])) if found else _UNDATED
+    except ValueError:
+        return _UNDATED
 
 
 def _day(name: str) -> date | None:

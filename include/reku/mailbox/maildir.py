@@ -1,4 +1,7 @@
-"""A return mailbox that is a Maildir(++): `new/` holds what waits, `.gesehen` and `.ungeklaert` what was filed."""
+"""A return mailbox that is a Maildir(++): `.gesehen` and `.ungeklaert` hold what was filed.
+
+What waits lies in `new/`, or in `cur/`: a mail program that opens the inbox moves everything there.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +28,7 @@ class MaildirMailbox:
         """See Mailbox."""
         with self._plain_errors():
             self._prepare()
-            files = sorted(path for path in (self._folder / "new").iterdir() if path.is_file())
-            for path in files:
+            for path in sorted(self._inbox(), key=lambda path: path.name):
                 with suppress(FileNotFoundError):  # another collector has just taken it
                     yield Letter(str(path), _plain(path), _beginning(path))
 
@@ -44,13 +46,16 @@ class MaildirMailbox:
         """See Mailbox."""
         with self._plain_errors():
             self._prepare()
-            waiting = sum(path.is_file() for path in (self._folder / "new").iterdir())
-            return {"new": waiting} | {name: len(list(self._mails(name))) for name in (SEEN, UNCLEAR)}
+            return {"new": len(list(self._inbox()))} | {name: len(list(self._mails(name))) for name in (SEEN, UNCLEAR)}
 
     def read(self, names: Collection[str]) -> dict[str, bytes]:
         """See Mailbox."""
+        found = {}
         with self._plain_errors():
-            return {_plain(path): _beginning(path) for path in self._named(names)}
+            for path in self._named(names):
+                with suppress(FileNotFoundError):  # a collector or a mail program has just moved it
+                    found[_plain(path)] = _beginning(path)
+        return found
 
     def remove(self, names: Collection[str]) -> int:
         """See Mailbox."""
@@ -74,6 +79,13 @@ class MaildirMailbox:
     def _box(self, name: str) -> Path:
         return self._folder / f".{name}"
 
+    def _inbox(self) -> Iterator[Path]:
+        """What waits. `new` comes first, since that is the way mail programs move a mail meanwhile."""
+        for part in ("new", "cur"):
+            folder = self._folder / part
+            if folder.is_dir():
+                yield from (path for path in folder.iterdir() if path.is_file())
+
     def _mails(self, name: str, parts: Sequence[str] = ("new", "cur")) -> Iterator[Path]:
         for part in parts:
             folder = self._box(name) / part
@@ -82,8 +94,7 @@ class MaildirMailbox:
 
     def _named(self, names: Collection[str]) -> Iterator[Path]:
         wanted = set(names)
-        folder = self._folder / "new"
-        waiting = folder.iterdir() if wanted and folder.is_dir() else ()
+        waiting = self._inbox() if wanted else ()
         filed = (path for name in (SEEN, UNCLEAR) for path in self._mails(name)) if wanted else ()
         yield from (path for path in (*waiting, *filed) if _plain(path) in wanted)
 

@@ -89,14 +89,14 @@ def erase(engine: sa.Engine, institute: str, number: str, *, actor: str, note: s
             person = everything(connection, institute, number)
             _check_known(connection, person, number)
             _check_files(connection, person)
-            stopped = _erase_rows(connection, person, number)
-            _erase_mails(connection, person)  # last: if a mailbox fails, nothing else is erased either
+            stopped, own = _erase_rows(connection, person, number)
+            mails = _erase_mails(connection, own)  # last: if a mailbox fails, nothing else is erased either
             pseudonym = of_person(institute, number)
             put_on_record(connection, institute, actor=actor, action=ACTION, subject=f"person:{pseudonym}", note=note)
         cut = [one for one in person.files if one.kept.folder in (ARCHIVE, FAULTY)]
         _cut(cut, number)
     return Receipt(
-        institute, pseudonym, clock.now(), actor, note, stopped, _removed(person, cut), _kept(person, pseudonym)
+        institute, pseudonym, clock.now(), actor, note, stopped, _removed(person, mails, cut), _kept(person, pseudonym)
     )
 
 
@@ -144,8 +144,11 @@ def _check_files(connection: sa.Connection, person: Person) -> None:
         )
 
 
-def _erase_rows(connection: sa.Connection, person: Person, number: str) -> int:
-    """Stop what is open, then take the person out of all tables. Returns how many messages were stopped."""
+def _erase_rows(connection: sa.Connection, person: Person, number: str) -> tuple[int, list[int]]:
+    """Stop what is open, then take the person out of all tables.
+
+    Returns how many messages were stopped, and the ids of all the person's messages, which are locked now.
+    """
     hold_exports(connection, person.institute)
     own = (messages.c.institute == person.institute) & (messages.c.person_number == number)
     found = connection.execute(
@@ -181,17 +184,22 @@ def _erase_rows(connection: sa.Connection, person: Person, number: str) -> int:
             .where(own, messages.c.delivery_id == delivery)
             .values(person_number=pseudonym, tracking=False)
         )
-    return len(open_ones)
+    return len(open_ones), [row.id for row in found]
 
 
-def _erase_mails(connection: sa.Connection, person: Person) -> None:
-    """Mails of the return mailbox about the person's messages, and the entries that lead to them."""
-    ids = [row["id"] for row in person.tables["return_mails"]]
-    connection.execute(sa.delete(return_mails).where(return_mails.c.id.in_(ids)))
-    names = {row["mail"] for row in person.tables["return_mails"]}
+def _erase_mails(connection: sa.Connection, own: list[int]) -> dict[str, int]:
+    """Mails of the return mailbox about the person's messages, and the entries that lead to them. Returns how many.
+
+    The messages are locked, so no collector adds a mail any more; one may have since the person was looked up.
+    """
+    names = connection.scalars(
+        sa.delete(return_mails).where(return_mails.c.message_id.in_(own)).returning(return_mails.c.mail)
+    ).all()
+    removed = 0
     for opened in mailboxes() if names else ():
         with opened as mailbox:
-            mailbox.remove(names)
+            removed += mailbox.remove(set(names))
+    return {"table return_mails": len(names), "mails in the return mailbox": removed}
 
 
 def _check_messages(found: list[Any] | Any) -> None:
@@ -222,16 +230,13 @@ def _cut(found: list[Found], number: str) -> None:
         )
 
 
-def _removed(person: Person, cut: list[Found]) -> list[dict[str, Any]]:
+def _removed(person: Person, mails: dict[str, int], cut: list[Found]) -> list[dict[str, Any]]:
     tables = [
         {"place": f"table {table.name}", "rows": len(person.tables[table.name])}
         for table in (*_GOES, hits)
         if person.tables[table.name]
     ]
-    if person.tables["return_mails"]:
-        tables.append({"place": "table return_mails", "rows": len(person.tables["return_mails"])})
-    if person.mails:
-        tables.append({"place": "mails in the return mailbox", "rows": len(person.mails)})
+    tables += [{"place": place, "rows": number} for place, number in mails.items() if number]
     return tables + [{"place": f"file {one.kept.path}", "rows": len(one.rows)} for one in cut]
 
 

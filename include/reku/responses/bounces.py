@@ -21,7 +21,7 @@ from reku.errors import RekuError
 from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
 from reku.responses.reports import Kind, Understood, understand
 from reku.store.events import Event, record
-from reku.store.tables import ResponseKind, SuppressionKind, messages, return_mails, suppressions
+from reku.store.tables import ResponseKind, SuppressionKind, messages, past_messages, return_mails, suppressions
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +104,11 @@ def _take_in(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report
     with engine.begin() as connection:
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_AT_A_TIME, 0)))
         known = _messages(connection, {one.what.message for one in batch})
-        judged = [_in_this_ledger(one, known) for one in batch]
-        events = dict(_events(judged))
-        _bar_complaints(connection, judged, known)
+        complained = {one.what.message for one in batch if one.what.kind is Kind.COMPLAINT}
+        past = _past_messages(connection, complained - known.keys())
+        judged = [_in_this_ledger(one, known, past) for one in batch]
+        events = {key: event for key, event in _events(judged) if event.message in known}
+        _bar_complaints(connection, judged, known | past)
         new = record(connection, events.values())
         _keep_evidence(connection, judged, known, events)
     filed: dict[str, list[str]] = defaultdict(list)
@@ -117,11 +119,12 @@ def _take_in(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report
     report.known += len(events) - new
     report.ignored += sum(one.what.kind is Kind.IGNORED for one in judged)
     report.unclear += len(filed[UNCLEAR])
+    report.complaints += sum(one.what.message in past for one in judged)
     for event in events.values():
         setattr(report, _COUNTED[event.kind], getattr(report, _COUNTED[event.kind]) + 1)
 
 
-def _messages(connection: sa.Connection, wanted: set[int]) -> Mapping[int, Any]:
+def _messages(connection: sa.Connection, wanted: set[int]) -> dict[int, Any]:
     """The messages of the ledger that mails are about; retention may not remove them now."""
     c = messages.c
     found = connection.execute(
@@ -132,8 +135,27 @@ def _messages(connection: sa.Connection, wanted: set[int]) -> Mapping[int, Any]:
     return {row.id: row for row in found}
 
 
-def _in_this_ledger(one: _Read, known: Mapping[int, Any]) -> _Read:
-    """A valid token of a ledger that is not this one, or of a message that has left it, is nothing to go by."""
+def _past_messages(connection: sa.Connection, wanted: set[int]) -> dict[int, Any]:
+    """Whom messages were for that have left by retention: who complains late is barred all the same.
+
+    To be asked after the ledger, so that a message that leaves just now is found in one of the two.
+    """
+    c = past_messages.c
+    found = connection.execute(
+        sa.select(c.id, c.institute, c.address_hmac, sa.literal("").label("person_number")).where(
+            c.id.in_([one for one in wanted if 0 < one < 2**63])
+        )
+    )
+    return {row.id: row for row in found}
+
+
+def _in_this_ledger(one: _Read, known: Mapping[int, Any], past: Mapping[int, Any]) -> _Read:
+    """A valid token of a ledger that is not this one is nothing to go by, nor that of a message that has left it.
+
+    A complaint is the exception: it bars, and nothing is reported, since nobody knows the message's Referenz any more.
+    """
+    if one.what.kind is Kind.COMPLAINT and one.what.message in past:
+        return one
     aimless = one.what.kind in (Kind.IGNORED, Kind.UNCLEAR)
     if one.what.message in known or (aimless and not one.what.message):
         return one
@@ -172,8 +194,13 @@ def _bar_complaints(connection: sa.Connection, judged: Sequence[_Read], known: M
 def _keep_evidence(
     connection: sa.Connection, judged: Sequence[_Read], known: Mapping[int, Any], events: Mapping[str, Event]
 ) -> None:
-    rows = [
-        {
+    """One entry for each mail and message; a mail that a person has put back is judged anew, by the rules of now.
+
+    Two copies of one mail have one name (IMAP), and one command may touch an entry only once. An entry that is the
+    evidence of an event stays it if the mail now says nothing: the event has been recorded.
+    """
+    rows = {
+        (one.what.message, one.name): {
             "institute": known[one.what.message].institute,
             "message_id": one.what.message,
             "mail": one.name,
@@ -184,7 +211,15 @@ def _keep_evidence(
             "taken_at": clock.now(),
         }
         for one in judged
-        if one.what.message
-    ]
+        if one.what.message in known
+    }
     if rows:
-        connection.execute(insert(return_mails).values(rows).on_conflict_do_nothing())
+        adding = insert(return_mails).values(list(rows.values()))
+        told = adding.excluded
+        connection.execute(
+            adding.on_conflict_do_update(
+                index_elements=["message_id", "mail"],
+                set_={name: told[name] for name in ("meaning", "event", "status", "why")},
+                where=(return_mails.c.event == "") | (told.event != ""),
+            )
+        )
