@@ -48,6 +48,7 @@ _STORE = sa.text("""
     ), stored AS (
         INSERT INTO reku.hits (institute, message_id, kind, link_number, at, agent)
         SELECT institute, id, kind, nullif(link, 0), at, agent FROM of_messages WHERE tracking AND in_time
+        ORDER BY at
         RETURNING 1
     ), counted AS (
         INSERT INTO reku.response_counts (institute, delivery_id, kind, link_number, count)
