@@ -73,7 +73,7 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec comes without types
             try:
                 self._upload(draft, blocks, check_sum)
                 self._rename(draft, path, check_sum)
-            except BaseException:
+            except BaseException:  # no draft is left, not by an interruption either
                 with suppress(OSError, *_LOST):
                     self.ftp.remove(draft)
                 raise
@@ -87,7 +87,7 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec comes without types
         self.client = paramiko.SSHClient()
         try:
             self._log_in()
-        except BaseException as error:
+        except BaseException as error:  # an interruption as well must not leave the connection open
             self.client.close()
             if (text := _explained(error)) is None:
                 raise

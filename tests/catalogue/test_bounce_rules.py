@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from reku.catalogue.bounce_rules import (
     BounceClass,
     bounce_rules,
-    classify,
     judge,
     load_bounce_rules,
 )
@@ -77,7 +76,7 @@ CASES = [
 
 @pytest.mark.parametrize(("status", "diagnostic", "action", "expected"), CASES)
 def test_class(status: str, diagnostic: str, action: str, expected: BounceClass) -> None:
-    assert classify(status, diagnostic, action) is expected
+    assert judge(status, diagnostic, action).bounce_class is expected
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ def test_class(status: str, diagnostic: str, action: str, expected: BounceClass)
     ],
 )
 def test_answer_of_a_server(code: int, enhanced: str, text: str, expected: BounceClass) -> None:
-    assert classify(enhanced, f"{code} {text}") is expected
+    assert judge(enhanced, f"{code} {text}").bounce_class is expected
 
 
 @pytest.mark.parametrize(

@@ -121,9 +121,8 @@ def test_a_mail_that_is_collected_during_the_erasure_goes_too(
     assert [row.message_id for row in chain.rows(return_mails)] == [other]
 
 
-def test_nothing_is_erased_while_a_mailbox_does_not_let_us_in(
-    chain: Chain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def _bounced(chain: Chain) -> None:
+    """One person's mail was sent, came back by Maildir, and all of it is reported."""
     chain.whole_day(1, [person(1)])
     maildir = settings().bounce_maildir
     assert maildir is not None
@@ -131,6 +130,12 @@ def test_nothing_is_erased_while_a_mailbox_does_not_let_us_in(
     (maildir / "new" / "17.host").write_bytes(report(sent(chain, ONE)))
     collect_all(chain.engine)
     chain.report()
+
+
+def test_nothing_is_erased_while_a_mailbox_does_not_let_us_in(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _bounced(chain)
     monkeypatch.setattr("reku.mailbox.maildir.MaildirMailbox.remove", _refuse)
     with pytest.raises(SetupError, match="no way in"):
         erase(chain.engine, BANK, ONE, actor="x", note="letter")
@@ -167,13 +172,7 @@ def test_mails_and_entries_leave_by_retention(chain: Chain, deliver: Deliver) ->
 
 def test_a_delivery_leaves_with_its_evidence(chain: Chain) -> None:
     """Where bounce mails are kept for longer than messages, the entry goes with the message."""
-    chain.whole_day(1, [person(1)])
-    maildir = settings().bounce_maildir
-    assert maildir is not None
-    (maildir / "new").mkdir(parents=True)
-    (maildir / "new" / "17.host").write_bytes(report(sent(chain, ONE)))
-    collect_all(chain.engine)
-    chain.report()
+    _bounced(chain)
     with chain.engine.begin() as connection:
         connection.execute(sa.update(return_mails).values(taken_at=clock.now() + timedelta(days=400)))
     chain.move(clock.now() + timedelta(days=400))

@@ -92,13 +92,8 @@ _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _REPLY = re.compile(r"(?<![\d.#])([245]\d\d)(?=[ \-]|$)")
 
 
-def classify(status: str, diagnostic: str, action: str = "failed") -> BounceClass:
-    """The class of one recipient's report (RFC 3464 fields Status, Diagnostic-Code and Action; each may be empty)."""
-    return judge(status, diagnostic, action).bounce_class
-
-
 def judge(status: str, diagnostic: str, action: str = "failed") -> Verdict:
-    """Like `classify`, with the status that is to be reported.
+    """The verdict on one recipient's report (RFC 3464 fields Status, Diagnostic-Code and Action; each may be empty).
 
     A status that says nothing (5.0.0, or none) gives way to one in the server's own text.
     """

@@ -49,13 +49,6 @@ class Inbox:
     no_files: int
 
 
-def read_file(path: str) -> bytes:
-    """The bytes of a file by its path below the files URL (as `files.stored_as` holds it). Raises FileNotFoundError."""
-    files, root = store()
-    data: bytes = files.cat_file(f"{root}/{path}")
-    return data
-
-
 def institutes_present() -> tuple[str, ...]:
     """Names of the folders directly below the files URL, one per institute, sorted."""
     files, root = store()

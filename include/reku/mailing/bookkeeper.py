@@ -221,7 +221,7 @@ class Bookkeeper:
         finished = {fence: batch.left for fence, batch in batches.items()}
         try:
             ledger.settle(self._engine, self._due.delivery, ended, barred, finished)
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: whatever ends it, the journals tell the rest
             self._failed = True
             for batch in batches.values():
                 batch.journal.close()

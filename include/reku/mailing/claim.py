@@ -119,7 +119,7 @@ def claim(
         journal = Journal.create(journals, due.delivery, fence)
         try:
             transaction.commit()
-        except BaseException:
+        except BaseException:  # held by nobody, it can be recovered, whatever ended the commit
             journal.close()
             raise
     return Batch(fence, journal, [(waits[row.id], row) for row in rows], withheld, people[-1].id, slowed)

@@ -70,7 +70,7 @@ def send_control_copy(engine: sa.Engine, way: Route, media: Mapping[str, Compile
     copies = _Copies([_copy(way, medium, delivery, address) for medium in media.values()])
     try:
         hand_over(copies, Relay.from_settings(settings()), connections=1)
-    except BaseException:
+    except BaseException:  # interrupted or failed: only a copy that was taken counts as sent
         if not copies.taken:
             _set(engine, delivery, None)
         raise

@@ -122,7 +122,7 @@ def open_session(relay: Relay, tick: Callable[[], None]) -> Session:
             smtp.login(relay.user, relay.password)
         smtp.ehlo_or_helo_if_needed()
         return Session(smtp.handed_out(), smtp.replies, _offers(smtp.esmtp_features))
-    except BaseException as error:
+    except BaseException as error:  # an interruption as well must not leave the connection open
         if smtp is not None:
             smtp.close()
         if not isinstance(error, OSError | Lost | UnicodeError):  # smtplib's own errors are OSErrors
