@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from email.message import EmailMessage
 from pathlib import Path
@@ -49,7 +50,7 @@ from reku.store.tables import (
     subscribers,
     suppressions,
 )
-from tests import world
+from tests import hostile, world
 from tests.dispatching import BANK, ORDER, change_settings
 from tests.privacy.conftest import NOON, Chain, person
 from tests.privacy.searching import files as all_files
@@ -279,17 +280,18 @@ def test_a_bank_that_has_never_exported_is_held_as_well(database: sa.Engine) -> 
 
 
 def test_nothing_leaves_while_somebody_unsubscribes(old: Chain) -> None:
-    """Or what was answered as saved would be removed before the core system is told."""
+    """Retention waits before it asks what is still needed: what is answered as saved meanwhile, it sees."""
     (mail, *_) = old.rows(messages)
-    impatient = sa.create_engine(old.engine.url, connect_args={"options": "-c lock_timeout=200ms"})
-    with old.engine.begin() as unsubscribing:
-        held = sa.select(messages.c.id).where(messages.c.id == mail.id)
-        unsubscribing.execute(held.with_for_update(key_share=True, read=True))
-        with pytest.raises(sa.exc.OperationalError, match="lock timeout"):
-            whole_deliveries(impatient, clock.now(), settings())
-        record(unsubscribing, [Event(mail.id, ResponseKind.ABME, clock.now(), "LINK", "LISTE")])
-    assert "deliveries" not in whole_deliveries(impatient, clock.now(), settings())[0]
-    impatient.dispose()
+    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    with ThreadPoolExecutor(1) as pool:
+        with old.engine.begin() as unsubscribing:
+            held = sa.select(messages.c.id).where(messages.c.id == mail.id)
+            unsubscribing.execute(held.with_for_update(key_share=True, read=True))
+            leaving = pool.submit(whole_deliveries, old.engine, clock.now(), settings())
+            hostile.until(lambda: unsubscribing.scalar(waiting) == 1)
+            record(unsubscribing, [Event(mail.id, ResponseKind.ABME, clock.now(), "LINK", "LISTE")])
+        assert "deliveries" not in leaving.result(timeout=60)[0]
+    assert [row.kind for row in old.rows(responses) if row.kind == "ABME"] == ["ABME"]
 
 
 @pytest.mark.parametrize(("until", "kept"), [(date(2029, 1, 1), True), (date(2027, 1, 1), False)])
