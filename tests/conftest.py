@@ -12,11 +12,13 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from reku import clock, tokens
+from reku.foundation import clock, tokens
+from reku.foundation.settings import settings
 from reku.runtime.postgres import Postgres
-from reku.settings import settings
 from reku.store.migrate import migrate
 from reku.store.tables import metadata
+
+pytest.register_assert_rewrite("reku_testing")
 
 for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
     del os.environ[name]  # a test must not see the settings of whoever starts it

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import Settings
 from reku.runtime import airflow, health, prepare
 from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
-from reku.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yaml").read_text(encoding="utf-8"))

@@ -17,9 +17,9 @@ from reku.catalogue import occasions
 from reku.catalogue.contact import ContactRules
 from reku.cli import app
 from reku.contact.reasons import Reason
+from reku.foundation.settings import Settings
+from reku.gate.checks import Check
 from reku.orchestration import handbook
-from reku.quality.checks import Check
-from reku.settings import Settings
 from reku.store.tables import DeliveryState, FileVerdict, MessageState, metadata
 from tests.conftest import PROJECT
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from reku.bench import contact
 from reku.bench.world import World, world
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.store.tables import contacts, suppressions
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reku.bench import dsn
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 
 
 @pytest.mark.processes

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from reku.bench import feedback
 from reku.bench.world import world
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 
 
 @pytest.mark.processes

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from reku.bench import deliveries, gate, read
-from reku.errors import SetupError
-from reku.quality.rules import Severity
+from reku.foundation.errors import SetupError
+from reku.gate.rules import Severity
 
 ROWS = 23 * deliveries.ONE_IN
 

@@ -10,10 +10,10 @@ import pytest
 
 from reku.bench import handover
 from reku.bench import sink as sinks
-from reku.errors import SetupError, StageError
+from reku.foundation.errors import SetupError, StageError
 from reku.runtime import ports
-from tests import hostile
-from tests.hostile import Act
+from reku_testing import hostile
+from reku_testing.hostile import Act
 
 needs_postfix = pytest.mark.skipif(
     shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin:/usr/bin") is None,

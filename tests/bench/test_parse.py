@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from reku.bench import parse
 from reku.cli import app
-from tests import airflow_home  # before Airflow: sets its home
+from reku_testing import airflow_home  # before Airflow: sets its home
 
 
 @pytest.mark.airflow
@@ -53,7 +53,7 @@ def test_one_object_per_line_for_programs(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_cannot_be_parsed_is_named(tmp_path: Path) -> None:
-    from reku.errors import SetupError
+    from reku.foundation.errors import SetupError
 
     (tmp_path / "broken.py").write_text("from airflow.sdk import DAG\nDAG(1/0)\n", encoding="utf-8")
     with pytest.raises(SetupError, match=r"broken\.py: ZeroDivisionError"):

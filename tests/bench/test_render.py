@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from reku.bench import render
-from reku.errors import SetupError
-from reku.mailing.media.links import links_for
-from reku.settings import settings
+from reku.channels.email.media.links import links_for
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import settings
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from reku.bench import tracker
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 
 
 @pytest.mark.processes

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from reku.bench import upsert
 from reku.bench.world import world
-from reku.errors import SetupError
-from reku.settings import settings
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import settings
 from reku.store.tables import messages, subscribers
 
 PEOPLE = 40

@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.catalogue.bounce_rules import (
-    BounceClass,
-    bounce_rules,
-    judge,
-    load_bounce_rules,
-)
-from reku.errors import ConfigError
+from reku.catalogue.bounce_rules import BounceClass, bounce_rules, judge, load_bounce_rules
+from reku.foundation.errors import ConfigError
 
 HARD, SOFT, BLOCK, UNKNOWN, NONE = BounceClass
 

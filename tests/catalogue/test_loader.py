@@ -13,8 +13,8 @@ import pytest
 from reku.catalogue import institutes, load_occasion, loader, media, medium_folder, occasions, scan_occasions
 from reku.catalogue.medium import Provider
 from reku.catalogue.occasion import Family, Occasion
-from reku.errors import ConfigError
-from reku.settings import settings
+from reku.foundation.errors import ConfigError
+from reku.foundation.settings import settings
 
 PROJECT = Path(__file__).resolve().parents[2]
 INCLUDE = PROJECT / "include"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from tests.conftest import PROJECT
 
-from reku.addresses import normalise
 from reku.catalogue.campaign import Campaign, Canary
 from reku.catalogue.institute import Institute, ResponseFile, Sender
 from reku.catalogue.medium import Medium, Provider, folder_of, provider_of
 from reku.catalogue.occasion import InDoubt, Occasion
+from reku.foundation.addresses import normalise
+from reku.foundation.yaml_source import read_plain
 from reku.store.tables import ResponseKind
-from reku.yaml_source import read_plain
+from tests.conftest import PROJECT
 
 OCCASION = {
     "code": "MCAG002",

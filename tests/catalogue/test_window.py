@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku import clock
 from reku.catalogue.window import DueWindow, anniversary, due_window
+from reku.foundation import clock
 
 NINE = time(9, 0)
 WEEKDAYS = frozenset(range(5))

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from reku.responses.bounces import collect_all
-from tests import world
+from reku_testing import world
+from reku_testing.dispatching import change_settings
 from tests.cli.conftest import Reku
-from tests.dispatching import change_settings
 from tests.responses.reports import report
 
 

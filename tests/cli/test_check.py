@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reku.settings import INCLUDE, settings
+from reku.foundation.settings import INCLUDE, settings
 from tests.cli.conftest import Reku
 
 

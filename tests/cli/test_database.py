@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku import clock
+from reku.foundation import clock
 from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
 from reku.store.migrate import migrate
-from tests import world
+from reku_testing import world
 
 REKU = Path(sys.executable).with_name("reku")
 

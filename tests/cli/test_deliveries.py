@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku.mailing.canary import CanaryFault
-from reku.mailing.dispatch import dispatch
-from reku.settings import settings
+from reku.dispatch.canary import CanaryFault
+from reku.dispatch.dispatch import dispatch
+from reku.foundation.settings import settings
 from reku.store.tables import DeliveryState, FileVerdict, MessageState, audit, deliveries, files, rejects, releases
-from tests import banks, smtp, world
+from reku_testing import banks, smtp, world
 from tests.cli.conftest import Reku
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)

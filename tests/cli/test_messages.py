@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.feedback.export import assign, export
-from reku.mailing.media.links import Mailing, links_for
+from reku.channels.email.media.links import Mailing, links_for
+from reku.reporting.export import assign, export
 from reku.store.events import Event, record
 from reku.store.tables import DeliveryState, MessageState, ResponseKind, audit, messages, rejects, responses
-from tests import banks, world
+from reku_testing import banks, world
 from tests.cli.conftest import Reku
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.store.tables import FileVerdict
-from tests import world
+from reku_testing import world
 from tests.cli.conftest import Reku
 
 OTHER = "99950002"

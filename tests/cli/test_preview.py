@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import banks, world
+from reku_testing import banks, world
 from tests.cli.conftest import Reku
 
 

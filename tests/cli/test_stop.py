@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.mailing import ledger
-from reku.mailing.dispatch import dispatch
-from reku.mailing.stops import Stopped
-from reku.settings import settings
+from reku.dispatch import ledger
+from reku.dispatch.dispatch import dispatch
+from reku.dispatch.stops import Stopped
+from reku.foundation.settings import settings
 from reku.store.audit import EVERY_INSTITUTE
 from reku.store.tables import DeliveryState, audit
-from tests import smtp, world
+from reku_testing import smtp, world
 from tests.cli.conftest import Reku
 
 DAY = date(2026, 11, 24)
@@ -165,8 +165,8 @@ def test_what_nobody_knows_stops_nothing(reku: Reku, known: int, scope: tuple[st
 _DISPATCH = """
 import sys
 from datetime import date
-from reku.errors import StageError
-from reku.mailing.dispatch import dispatch
+from reku.foundation.errors import StageError
+from reku.dispatch.dispatch import dispatch
 from reku.store.engine import engine
 try:
     dispatch(engine(), int(sys.argv[1]), day=date(2026, 11, 24))

@@ -15,8 +15,8 @@ from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, SuppressionKind, audit, responses, suppressions
-from reku.subscribers.everywhere import bar_here_too
-from tests import world
+from reku.subscribers.global_suppressions import bar_here_too
+from reku_testing import world
 from tests.cli.conftest import Reku
 
 DAY = date(2026, 11, 24)

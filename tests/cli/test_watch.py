@@ -18,10 +18,10 @@ import pytest
 import sqlalchemy as sa
 
 from reku.cli.watch import _told
-from reku.mailing.dispatch import dispatch
-from reku.settings import settings
+from reku.dispatch.dispatch import dispatch
+from reku.foundation.settings import settings
 from reku.store.tables import DeliveryState, MessageState, claims, messages
-from tests import smtp, world
+from reku_testing import smtp, world
 from tests.cli.conftest import Reku
 
 REKU = Path(sys.executable).with_name("reku")

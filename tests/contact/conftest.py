@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench.noting_sink import running
-from tests import contacting
-from tests.contacting import Bank
-from tests.dispatching import Sink, change_settings
+from reku_testing import contacting
+from reku_testing.contacting import Bank
+from reku_testing.dispatching import Sink, change_settings
 
 Rules = Callable[..., None]
 

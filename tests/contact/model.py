@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.contact import Comparison, ContactRules
-from reku.clock import berlin
+from reku.foundation.clock import berlin
 from reku.store.tables import MessageState, ResponseKind, SuppressionKind
 
 LEFT = (MessageState.CLAIMED, MessageState.SENT, MessageState.IN_DOUBT)

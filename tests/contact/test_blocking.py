@@ -14,7 +14,7 @@ from reku.contact.decide import barred_among
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.contact.suppressions import bar
-from reku.mailing import ledger
+from reku.dispatch import ledger
 from reku.store.tables import (
     EVERY_INSTITUTE,
     MessageState,
@@ -25,9 +25,9 @@ from reku.store.tables import (
     responses,
     suppressions,
 )
-from tests import world
+from reku_testing import world
+from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, PASSIVE, Bank, campaign
 from tests.contact.conftest import Rules
-from tests.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, PASSIVE, Bank, campaign
 
 BLOCKED = (Reason.SPERRZEIT,)
 ACTIVE = {MEDIUM: 14}

@@ -12,7 +12,7 @@ from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, SuppressionKind, messages, orders, suppressions
-from tests import world
+from reku_testing import world
 
 DAY = date(2026, 11, 24)
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)

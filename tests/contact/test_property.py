@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects.postgresql import insert
 
-from reku.addresses import address_hmac
 from reku.catalogue import institutes, media
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.contact import ContactRules
@@ -21,9 +20,10 @@ from reku.catalogue.institute import Institute
 from reku.contact.decide import reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
-from reku.mailing.campaign import Route
-from reku.mailing.claim import claim
-from reku.mailing.ledger import Due
+from reku.dispatch.claim import claim
+from reku.dispatch.ledger import Due
+from reku.dispatch.plan import Route
+from reku.foundation.addresses import address_hmac
 from reku.store.events import Event, record
 from reku.store.tables import (
     EVERY_INSTITUTE,
@@ -42,10 +42,10 @@ from reku.store.tables import (
     stops,
     suppressions,
 )
-from tests import contacting, world
+from reku_testing import contacting, world
+from reku_testing.contacting import BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, PARTY, PASSIVE, Bank
 from tests.contact import model
 from tests.contact.conftest import Rules
-from tests.contacting import BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, PARTY, PASSIVE, Bank
 
 ORDERS = {LOAN: 1, BIRTHDAY: 3, PARTY: 3}
 """Order → priority of its occasion."""

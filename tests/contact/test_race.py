@@ -16,10 +16,10 @@ from reku.bench.forker import Forker
 from reku.contact.contacts import hold
 from reku.contact.policy import Policy, policy_of
 from reku.store.tables import MessageState, claims, contacts, messages, responses
-from tests import hostile
+from reku_testing import hostile
+from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, Bank
+from reku_testing.dispatching import Sink, change_settings, environment
 from tests.contact.conftest import Rules
-from tests.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, Bank
-from tests.dispatching import Sink, change_settings, environment
 
 pytestmark = pytest.mark.processes
 

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from reku.contact.reasons import Reason
 from reku.store.tables import MessageState, SuppressionKind, messages, stops, suppressions
-from tests import banks, contacting
+from reku_testing import banks, contacting
+from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, LOAN, MEDIUM, NOW, PARTY, PASSIVE, Bank, campaign
 from tests.contact.conftest import Rules
-from tests.contacting import ACCOUNT, BIRTHDAY, DAY, LOAN, MEDIUM, NOW, PARTY, PASSIVE, Bank, campaign
 
 KEPT_BACK = (Reason.ANDERE_KAMPAGNE,)
 ACTIVE = {MEDIUM: 14}

@@ -12,10 +12,10 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
-from reku import clock
+from reku.foundation import clock
+from reku.foundation.settings import settings
 from reku.orchestration.factory import DEFAULT_ARGS, OWNER
-from reku.settings import settings
-from tests import airflow_home  # before Airflow: sets its home
+from reku_testing import airflow_home  # before Airflow: sets its home
 from tests.conftest import PROJECT
 
 SYSTEM_DAGS = {"reku_intake", "reku_feedback", "reku_housekeeping"}

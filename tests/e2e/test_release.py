@@ -18,13 +18,13 @@ import psutil
 import pytest
 
 from reku.demo.airflow_api import AirflowApi
+from reku.foundation.settings import INCLUDE, settings
 from reku.orchestration.approval import APPROVE, DECLINE
 from reku.runtime.home import Home
 from reku.runtime.ports import free_port
 from reku.runtime.postgres import Postgres
-from reku.settings import INCLUDE, settings
 from reku.simulator.customers import is_control_copy
-from tests import banks
+from reku_testing import banks
 from tests.orchestration.test_chain import BANK, DAG, OTHER, deliver, order, people, reported
 
 pytestmark = pytest.mark.processes

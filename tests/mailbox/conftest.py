@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.imap import opened, server
+from reku_testing.imap import opened, server
 
 __all__ = ["opened", "server"]

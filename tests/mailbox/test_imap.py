@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from reku.errors import PassingError, RekuError, SetupError
+from reku.foundation.errors import PassingError, RekuError, SetupError
 from reku.mailbox import MAX_BYTES, SEEN, UNCLEAR
 from reku.mailbox import imap as module
 from reku.runtime.ports import free_port
-from tests.imap import Open, Server, dovecot
+from reku_testing.imap import Open, Server, dovecot
 
 pytestmark = pytest.mark.processes
 

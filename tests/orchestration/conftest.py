@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from reku import settings as settings_module
+from reku.foundation import settings as settings_module
 from reku.runtime.postgres import Postgres
-from tests import airflow_home, smtp
+from reku_testing import airflow_home, smtp
 from tests.conftest import PROJECT
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku.intake.intake import take_in_all
-from reku.orchestration import work
-from reku.settings import INCLUDE, settings
+from reku.foundation.settings import INCLUDE, settings
+from reku.process import due_work
+from reku.sources.osplus.scan import take_in_all
 from reku.store.tables import deliveries
-from tests import smtp
+from reku_testing import smtp
 from tests.orchestration.test_chain import BANK, DAG, NOON, OTHER, Move, Run, deliver, order, people, states_of
 
 pytestmark = pytest.mark.airflow
@@ -56,12 +56,12 @@ def test_the_other_bank_is_served_and_the_run_names_file_and_line(
 def test_an_expected_delivery_of_a_broken_bank_is_not_forgotten(
     database: sa.Engine, own_institutes: Path, clock_at: Move
 ) -> None:
-    from reku.orchestration.report import sum_up
+    from reku.process.summary import sum_up
 
     clock_at(NOON)
     order(OTHER)
     take_in_all(database)
     (own_institutes / f"{OTHER}.yaml").write_text("blz: [", encoding="utf-8")
-    assert work.due_items(database, "MCAG002", NOON.date(), NOON.date()) == []
+    assert due_work.due_items(database, "MCAG002", NOON.date(), NOON.date()) == []
     (problem,) = sum_up(database, "MCAG002", NOON.date(), "a run", [], {}).problems
     assert f"{OTHER}.yaml:" in problem

@@ -12,13 +12,13 @@ from urllib.parse import unquote
 import pytest
 import sqlalchemy as sa
 
-from reku import clock
-from reku.intake.intake import take_in_all
-from reku.mailing import stops
+from reku.dispatch import stops
+from reku.foundation import clock
+from reku.foundation.settings import settings
 from reku.records import Head, contracts, read, write
-from reku.settings import settings
+from reku.sources.osplus.scan import take_in_all
 from reku.store.tables import deliveries, lists, messages
-from tests import smtp, world
+from reku_testing import smtp, world
 
 pytestmark = pytest.mark.airflow
 
@@ -177,8 +177,8 @@ def test_what_the_server_put_off_is_sent_by_the_same_task(
     order()
     deliver(1, people(2))
     take_in_all(database)
-    monkeypatch.setattr("reku.mailing.dispatch.SHORT_WAIT", timedelta())
-    monkeypatch.setattr("reku.mailing.errand.RETRY_AFTER", (1,))
+    monkeypatch.setattr("reku.dispatch.dispatch.SHORT_WAIT", timedelta())
+    monkeypatch.setattr("reku.dispatch.queue.RETRY_AFTER", (1,))
     refused = iter(["451 4.7.1 greylisted"])
     relay.at_rcpt = lambda address: next(refused, None) if address.startswith("person1@") else None
     assert run_dag(DAG, day="2026-11-24").state == "success"

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.store.tables import DeliveryState, MessageState, delivery_rows
-from tests import world
+from reku_testing import world
 
 NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)
 

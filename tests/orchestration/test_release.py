@@ -15,20 +15,20 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from reku import clock
-from reku.errors import StageError
-from reku.feedback.export import export
-from reku.feedback.funnel import funnel
-from reku.feedback.why import fates
-from reku.intake.intake import take_in_all
-from reku.mailing.dispatch import dispatch
+from reku.dispatch.dispatch import dispatch
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.foundation.settings import INCLUDE
+from reku.gate.gate import validate
 from reku.orchestration.approval import APPROVE, DECLINE, answer_by
-from reku.orchestration.decline import decline
-from reku.quality.gate import validate
-from reku.quality.release import approve
-from reku.settings import INCLUDE
+from reku.process.decline import decline
+from reku.release.decision import approve
+from reku.reporting.export import export
+from reku.sources.osplus.scan import take_in_all
 from reku.store.tables import Decision, DeliveryState, deliveries, messages, releases, responses, subscribers
-from tests import banks, smtp
+from reku.views.funnel import funnel
+from reku.views.trace import fates
+from reku_testing import banks, smtp
 from tests.orchestration.test_chain import (
     BANK,
     DAG,
@@ -300,8 +300,8 @@ def test_a_decline_is_recorded_as_a_whole_or_not_at_all(
     database: sa.Engine, two_deliveries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     validate(database, two_deliveries)
-    monkeypatch.setattr("reku.orchestration.decline.AT_ONCE", 2)
-    monkeypatch.setattr("reku.mailing.ledger.record", lambda *_: (_ for _ in ()).throw(StageError("cut off")))
+    monkeypatch.setattr("reku.process.decline.AT_ONCE", 2)
+    monkeypatch.setattr("reku.dispatch.ledger.record", lambda *_: (_ for _ in ()).throw(StageError("cut off")))
     with pytest.raises(StageError, match="cut off"):
         decline(database, two_deliveries, actor="ben", note="")
     assert _row(database, deliveries, two_deliveries).state == DeliveryState.VALIDATED

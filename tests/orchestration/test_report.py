@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.mailing import stops
-from reku.orchestration.report import sum_up, unclaimed
-from reku.orchestration.work import handed_over_by
+from reku.dispatch import stops
+from reku.process.due_work import handed_over_by
+from reku.process.summary import sum_up, unclaimed
 from reku.store.tables import messages, releases
-from tests import banks, world
+from reku_testing import banks, world
 
 DAY = date(2026, 11, 24)
 NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.intake.intake import take_in_all
+from reku.foundation.settings import settings
 from reku.orchestration.reports import ReportLink, address, write_report_or_warn
-from reku.quality.report import find_report, write_report
-from reku.settings import settings
+from reku.release.report import find_report, write_report
+from reku.sources.osplus.scan import take_in_all
 from reku.store.tables import DeliveryState, releases
-from tests import smtp, world
+from reku_testing import smtp, world
 from tests.orchestration import test_chain as chain
 from tests.orchestration import test_release as release
 from tests.orchestration.test_release import one_bank_asks_first, two_deliveries  # noqa: F401 - fixtures

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.quality.report import find_report, write_report
-from reku.settings import settings
+from reku.foundation.settings import settings
+from reku.release.report import find_report, write_report
 from reku.store.tables import DeliveryState
-from tests import world
+from reku_testing import world
 
 Token = Callable[..., str]
 

@@ -12,21 +12,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku import clock
-from reku import settings as settings_module
 from reku.bench.noting_sink import running
-from reku.feedback.export import export
-from reku.intake.intake import take_in_all
-from reku.intake.rejected import receipt_for_rejects
-from reku.mailing.dispatch import dispatch
-from reku.quality.gate import validate
+from reku.dispatch.dispatch import dispatch
+from reku.foundation import clock
+from reku.foundation import settings as settings_module
+from reku.foundation.settings import settings
+from reku.gate.gate import validate
 from reku.records import Head, contracts, read, write
-from reku.settings import settings
+from reku.reporting.export import export
+from reku.sources.osplus.rejected import receipt_for_rejects
+from reku.sources.osplus.scan import take_in_all
 from reku.store.tables import DeliveryState, deliveries
 from reku.subscribers.load import load
-from tests import world
+from reku_testing import world
+from reku_testing.dispatching import BANK, ORDER, Sink, change_settings
 from tests.cli.conftest import reku
-from tests.dispatching import BANK, ORDER, Sink, change_settings
 
 __all__ = ["reku"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from reku.settings import settings
+from reku.foundation.settings import settings
 from reku.store.tables import SCHEMA
 from tests.privacy.conftest import Chain
 

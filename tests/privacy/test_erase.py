@@ -13,10 +13,9 @@ import pytest
 import sqlalchemy as sa
 
 from reku.contact.reasons import Reason
-from reku.errors import StageError
-from reku.feedback.funnel import funnel
-from reku.intake.retry import retry
-from reku.mailing.doubt import resolve_all
+from reku.dispatch.doubt import resolve_all
+from reku.foundation.errors import StageError
+from reku.foundation.settings import settings
 from reku.privacy import erase as erasing
 from reku.privacy.erase import Receipt, erase
 from reku.privacy.person import look_up
@@ -25,7 +24,7 @@ from reku.records import contracts, read
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
 from reku.responses.reactions import By, unsubscribe
-from reku.settings import settings
+from reku.sources.osplus.retry import retry
 from reku.store.tables import (
     DeliveryState,
     MessageState,
@@ -43,7 +42,8 @@ from reku.store.tables import (
     subscribers,
     suppressions,
 )
-from tests.dispatching import BANK, ORDER, change_settings
+from reku.views.funnel import funnel
+from reku_testing.dispatching import BANK, ORDER, change_settings
 from tests.privacy.conftest import NOON, Chain, person
 from tests.privacy.searching import places_with
 

@@ -6,11 +6,11 @@ import re
 
 import sqlalchemy as sa
 
+from reku.foundation.settings import Settings
 from reku.privacy import erase as erasing
 from reku.privacy.person import in_tables
-from reku.settings import Settings
 from reku.store.tables import metadata
-from tests import world
+from reku_testing import world
 from tests.conftest import PROJECT
 
 PAGE = (PROJECT / "docs" / "privacy.md").read_text(encoding="utf-8")

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku import clock
-from reku.errors import StageError
-from reku.feedback.funnel import funnel
-from reku.intake import folders
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.foundation.settings import settings
 from reku.mailbox import SEEN, UNCLEAR
 from reku.privacy import places
 from reku.privacy.old_rows import whole_deliveries
@@ -29,10 +28,9 @@ from reku.responses import reactions
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
 from reku.responses.reactions import By, unsubscribe
-from reku.settings import settings
+from reku.sources.inbox import folders
 from reku.store.bounce_series import retained_addresses
 from reku.store.events import Event, record
-from reku.store.reporting import hold_exports
 from reku.store.tables import (
     MessageState,
     ResponseKind,
@@ -50,8 +48,10 @@ from reku.store.tables import (
     subscribers,
     suppressions,
 )
-from tests import hostile, world
-from tests.dispatching import BANK, ORDER, change_settings
+from reku.store.unreported import hold_exports
+from reku.views.funnel import funnel
+from reku_testing import hostile, world
+from reku_testing.dispatching import BANK, ORDER, change_settings
 from tests.privacy.conftest import NOON, Chain, person
 from tests.privacy.searching import files as all_files
 from tests.privacy.searching import in_files, in_tables

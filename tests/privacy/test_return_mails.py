@@ -12,19 +12,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku import clock
-from reku.errors import SetupError
+from reku.foundation import clock
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import settings
+from reku.foundation.tokens import Purpose, Target, make
 from reku.mailbox import SEEN, UNCLEAR
 from reku.privacy import erase as erasing
 from reku.privacy.erase import erase
 from reku.privacy.person import look_up
 from reku.privacy.retention import apply
 from reku.responses.bounces import collect_all
-from reku.settings import settings
 from reku.store.tables import messages, return_mails, subscribers
-from reku.tokens import Purpose, Target, make
-from tests.dispatching import BANK, change_settings
-from tests.imap import PASSWORD, Server, server
+from reku_testing.dispatching import BANK, change_settings
+from reku_testing.imap import PASSWORD, Server, server
 from tests.privacy.conftest import Chain, person
 from tests.privacy.searching import places_with
 from tests.responses.reports import report

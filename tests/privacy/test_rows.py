@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reku.privacy.rows import Unreadable, find, unpack, without
 from reku.records import Head, contracts, read, write
-from tests import world
+from reku_testing import world
 
 HEAD = Head("REKU", "1", world.BLZ, world.ORDER, "000017", world.CREATED, "FI", "EMMA", "T")
 NUMBER = f"{2:010d}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reku.errors import ConfigError
+from reku.foundation.errors import ConfigError
 from reku.records import FaultCode, contracts, load_contracts, match_name
 
 GOOD = r"""kind: PROBE

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from reku.errors import RekuError
+from reku.foundation.errors import RekuError
 from reku.records import Contract, FaultCode, FileRefused, Head, RecordFile, contracts, match_name, read, write
 
 EXAMPLES = Path(__file__).parent / "examples"

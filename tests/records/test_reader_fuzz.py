@@ -12,8 +12,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reku.errors import RekuError
-from reku.intake.receipts import KIND, refusal
+from reku.foundation.errors import RekuError
 from reku.records import (
     Contract,
     FaultCode,
@@ -26,6 +25,7 @@ from reku.records import (
     row_faults,
     write,
 )
+from reku.sources.inbox.receipts import KIND, refusal
 
 EXAMPLES = sorted((Path(__file__).parent / "examples").iterdir())
 ENCODINGS = ("utf-8", "iso-8859-15", "cp1252")

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from tests import banks, world
-from tests.serving import served
 
-from reku import clock
+from reku.foundation import clock
 from reku.responses.hits import take_in
 from reku.responses.tracker import app
 from reku.store.tables import MessageState, responses
+from reku_testing import banks, world
+from reku_testing.serving import served
 
 Sent = Callable[..., int]
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from reku.tokens import Purpose, Target, make
+from reku.foundation.tokens import Purpose, Target, make
 
 _NUMBERS = count(1)
 

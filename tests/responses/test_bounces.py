@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests import world
 
-from reku import tokens
-from reku.addresses import address_hmac
 from reku.catalogue.bounce_rules import bounce_rules
-from reku.errors import ConfigError, SetupError
+from reku.foundation import tokens
+from reku.foundation.addresses import address_hmac
+from reku.foundation.errors import ConfigError, SetupError
+from reku.foundation.settings import settings
+from reku.foundation.tokens import Purpose, Target, make
 from reku.mailbox import Letter
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
 from reku.responses.reports import Kind, Understood
-from reku.settings import settings
 from reku.store.tables import SuppressionKind, messages, past_messages, responses, return_mails, suppressions
-from reku.tokens import Purpose, Target, make
+from reku_testing import world
 
 Drop = Callable[..., Path]
 

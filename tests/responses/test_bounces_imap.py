@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.dispatching import change_settings
-from tests.imap import Open, Server, cutting, opened, server
-from tests.responses.reports import report
 
-from reku.errors import PassingError, SetupError
+from reku.foundation.errors import PassingError, SetupError
 from reku.mailbox import SEEN, UNCLEAR
 from reku.mailbox.imap import ImapMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport, collect, collect_all
 from reku.store.tables import return_mails
+from reku_testing.dispatching import change_settings
+from reku_testing.imap import Open, Server, cutting, opened, server
+from tests.responses.reports import report
 
 __all__ = ["opened", "server"]
 

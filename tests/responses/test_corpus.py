@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reku.bench import dsn
 from reku.catalogue.bounce_rules import BounceClass, bounce_rules
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.responses.reports import Kind, understand
 
 NAMES = sorted(path.stem for path in dsn.CORPUS.glob("*.eml"))

@@ -23,14 +23,14 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from reku import clock
-from reku.errors import StageError
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.foundation.settings import settings
+from reku.foundation.tokens import Purpose, Target, make
 from reku.responses import drain as draining
 from reku.responses.drain import drain
 from reku.responses.hit_journal import SUFFIX, HitJournal
-from reku.settings import settings
 from reku.store.tables import hit_journals, hits, response_counts
-from reku.tokens import Purpose, Target, make
 
 pytestmark = pytest.mark.usefixtures("bank")
 

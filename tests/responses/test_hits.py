@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.responses.conftest import BROWSER
 
-from reku import clock
+from reku.foundation import clock
+from reku.foundation.settings import settings
 from reku.responses import hits as judging
+from reku.responses.bots import Hit
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
-from reku.responses.machines import Hit
-from reku.settings import settings
 from reku.store.tables import hits, responses
+from tests.responses.conftest import BROWSER
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from reku.foundation.tokens import Purpose, Target, make
 from reku.mailbox import MAX_BYTES
 from reku.responses.reports import Kind, understand
-from reku.tokens import Purpose, Target, make
 
 N = MAX_BYTES
 SECONDS = 6.0

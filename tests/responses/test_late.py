@@ -10,18 +10,18 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from tests import banks, world
-from tests.serving import served
 
-from reku import clock
 from reku.contact.decide import reasons
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
-from reku.feedback.export import export
+from reku.foundation import clock
+from reku.foundation.tokens import Purpose, Target, make
 from reku.records import contracts, read
+from reku.reporting.export import export
 from reku.responses.tracker import app
 from reku.store.tables import MessageState, orders
-from reku.tokens import Purpose, Target, make
+from reku_testing import banks, world
+from reku_testing.serving import served
 
 OTHER = "R0000002"
 

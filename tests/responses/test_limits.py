@@ -7,14 +7,14 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from tests.serving import served
 
+from reku.foundation.settings import settings
+from reku.foundation.tokens import Purpose, Target, make
 from reku.responses import limits
 from reku.responses.hits import take_in
 from reku.responses.limits import Limits
-from reku.settings import settings
 from reku.store.tables import hits
-from reku.tokens import Purpose, Target, make
+from reku_testing.serving import served
 
 
 def test_so_many_at_once_and_then_by_the_second(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import banks, browser
-from tests.browser import Tab
 
-from reku.tokens import Purpose, Target, make
+from reku.foundation.tokens import Purpose, Target, make
+from reku_testing import banks, browser
+from reku_testing.browser import Tab
 
 pytestmark = [
     pytest.mark.processes,

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reku.catalogue.bounce_rules import BounceClass
+from reku.foundation.tokens import Purpose, Target, make
 from reku.responses.reports import Kind, Understood, understand
-from reku.tokens import Purpose, Target, make
 
 MESSAGE, OTHER = 7, 8
 

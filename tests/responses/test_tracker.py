@@ -16,16 +16,16 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from tests import banks, world
-from tests.responses.conftest import BROWSER
 
-from reku.addresses import address_hmac
+from reku.foundation.addresses import address_hmac
+from reku.foundation.settings import settings
+from reku.foundation.tokens import Purpose, Target, _hashed_keys, make
 from reku.responses.hits import take_in
 from reku.responses.tracker import PIXEL
 from reku.responses.upkeep import Upkeep
-from reku.settings import settings
 from reku.store.tables import ResponseKind, SuppressionKind, response_counts, responses, suppressions
-from reku.tokens import Purpose, Target, _hashed_keys, make
+from reku_testing import banks, world
+from tests.responses.conftest import BROWSER
 
 pytestmark = pytest.mark.usefixtures("bank")
 
@@ -104,7 +104,7 @@ def test_replay_within_a_second_is_one_event(
     web: httpx.Client, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = world.CREATED
-    monkeypatch.setattr("reku.clock.now", lambda: moment)
+    monkeypatch.setattr("reku.foundation.clock.now", lambda: moment)
     message = sent()
     for _ in range(3):
         web.get(link(Purpose.OPEN, message))

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
-from tests import world
 
+from reku.foundation.settings import settings
 from reku.responses import unsubscribing
 from reku.responses.reactions import By, unsubscribe
 from reku.responses.unsubscribing import Unsubscribing
-from reku.settings import settings
 from reku.store.tables import messages, past_messages, responses, suppressions
+from reku_testing import world
 
 pytestmark = pytest.mark.usefixtures("bank")
 

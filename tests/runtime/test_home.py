@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.runtime.home import SECRETS, Home
 
 
@@ -74,7 +74,7 @@ def test_no_write_permission_is_one_clear_sentence_for_root_s_guest(tmp_path: Pa
     forbidden.mkdir(mode=0o755)
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from reku.runtime.home import Home; from reku.errors import SetupError\n"
+        "from reku.runtime.home import Home; from reku.foundation.errors import SetupError\n"
         "os.chdir('/'); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try: Home(Path(sys.argv[1])).make()\n"
         "except SetupError as error: print(error)\n"

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.runtime import places
 from reku.runtime.postgres import Postgres
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.runtime import processes
 from reku.runtime.home import Home
 from reku.runtime.ports import free_port

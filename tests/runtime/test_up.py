@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import Settings, settings
 from reku.runtime import airflow, up
 from reku.runtime.home import Home
-from reku.settings import Settings, settings
 
 
 @pytest.fixture

@@ -5,13 +5,24 @@ from datetime import date
 
 import pytest
 
-from reku.addresses import is_public, is_valid, normalise
 from reku.catalogue import institutes, occasions
 from reku.catalogue.calendar import is_bank_working_day
 from reku.catalogue.window import due_window
-from reku.clock import berlin
+from reku.foundation.addresses import is_public, is_valid, normalise
+from reku.foundation.clock import berlin
 from reku.simulator.build import RENAMED, build
-from reku.simulator.world import BANK_1, BANK_2, BANKS, Bounce, Fate, Step, Unsubscribes, World, good_first_day, moment
+from reku.simulator.world import (
+    BANK_1,
+    BANK_2,
+    BANKS,
+    Bounce,
+    Fate,
+    Step,
+    Unsubscribes,
+    World,
+    good_first_day,
+    moment,
+)
 from tests.simulator.conftest import DAY_1
 
 

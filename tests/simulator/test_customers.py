@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from reku import clock
 from reku.catalogue import institutes
-from reku.catalogue.machine_rules import FILE, load_machine_rules
-from reku.responses.machines import Hit, judge
-from reku.settings import INCLUDE
+from reku.catalogue.bot_rules import FILE, load_machine_rules
+from reku.foundation import clock
+from reku.foundation.settings import INCLUDE
+from reku.responses.bots import Hit, judge
 from reku.simulator import customers
 from reku.simulator.customers import CLICKS_AFTER, OPENS_AFTER, Acts, Customers
 from reku.simulator.devices import DEVICES, Device, device_of

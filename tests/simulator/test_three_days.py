@@ -13,26 +13,26 @@ from datetime import date, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from reku import clock
-from reku.feedback.export import export
-from reku.intake.intake import take_in_all
+from reku.dispatch.dispatch import dispatch
+from reku.foundation import clock
+from reku.foundation.settings import settings
+from reku.gate.gate import validate
 from reku.mailbox.maildir import MaildirMailbox
-from reku.mailing.dispatch import dispatch
-from reku.orchestration import work
-from reku.quality.gate import validate
-from reku.quality.release import judge_release
+from reku.process import due_work
+from reku.release.decision import judge_release
+from reku.reporting.export import export
 from reku.responses.bounces import collect
 from reku.responses.hits import take_in
 from reku.responses.tracker import app
-from reku.settings import settings
 from reku.simulator.core_bank import deliver
 from reku.simulator.customers import Customers
 from reku.simulator.sink import write_rules
 from reku.simulator.truth import compare
 from reku.simulator.world import BANK_2, Fate, Step, World, calendar_day, moment
+from reku.sources.osplus.scan import take_in_all
 from reku.store.tables import DeliveryState, FileVerdict, MessageState, deliveries, lists, messages
 from reku.subscribers.load import load
-from tests.serving import served
+from reku_testing.serving import served
 from tests.simulator.conftest import DAY_1, SinkProcess
 
 
@@ -94,9 +94,9 @@ class Demo:
         assert take_in(self.engine) == 0
         export(self.engine, BANK_2)
 
-    def _items(self, day: date) -> list[work.Item]:
+    def _items(self, day: date) -> list[due_work.Item]:
         occasions = sorted({order.occasion for order in self.world.orders.values()})
-        return [item for code in occasions for item in work.due_items(self.engine, code, day, day)]
+        return [item for code in occasions for item in due_work.due_items(self.engine, code, day, day)]
 
     def judge(self, day: int) -> None:
         found = compare(

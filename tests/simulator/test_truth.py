@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reku import clock
 from reku.catalogue import institutes
+from reku.foundation import clock
 from reku.records import Head, contracts, format_moment, write
 from reku.simulator.truth import Comparison, Response, compare
 from reku.simulator.world import BANKS, Fate, Row, World

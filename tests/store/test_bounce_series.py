@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from tests import world
 
-from reku import clock
-from reku.addresses import address_hmac
+from reku.foundation import clock
+from reku.foundation.addresses import address_hmac
 from reku.store.bounce_series import length_at, retained_addresses, series
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, messages
+from reku_testing import world
 
 ADDRESS = "person1@kunde.example"
 START = datetime(2026, 6, 1, 8, tzinfo=UTC)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from reku.store.tables import DeliveryState, messages
 from reku.subscribers.load import load
-from tests import world
+from reku_testing import world
 
 J, N, UNKNOWN = "J", "N", ""
 OTHER = "arbeit@kunde.example"

@@ -18,7 +18,7 @@ from reku.store import tables
 from reku.store.bulk import copy_rows
 from reku.subscribers import fill
 from reku.subscribers.load import load
-from tests import banks, world
+from reku_testing import banks, world
 
 ERASED = "Titel"
 """The field that the bank of these tests lets an empty value erase."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from reku.store.tables import DeliveryState, messages
 from reku.subscribers.load import load
-from tests import banks, world
+from reku_testing import banks, world
 
 HOUSEHOLD = {"household": "Haushalt_ID", "contact_person": "Ansprechperson"}
 SHARED = "familie@kunde.example"

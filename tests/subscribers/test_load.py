@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku import addresses, clock
-from reku.errors import StageError
+from reku.foundation import addresses, clock
+from reku.foundation.errors import StageError
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders, subscribers
 from reku.subscribers.load import load
-from tests import banks, world
+from reku_testing import banks, world
 
 CAMPAIGN = {
     "order": world.ORDER,

@@ -13,13 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku import clock
 from reku.bench.world import BLZ, ORDER, World, world
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.contact import Cap, ContactRules
 from reku.contact.decide import reasons
 from reku.contact.policy import Policy
-from reku.errors import SetupError
+from reku.foundation import clock
+from reku.foundation.errors import SetupError
 from reku.store.tables import messages
 
 PEOPLE = 100_000

@@ -10,11 +10,11 @@ from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
-from reku import clock
 from reku.catalogue import media
-from reku.quality.predicates import Expected
-from reku.quality.rule_files import rules_for
-from reku.quality.rules import Rule
+from reku.foundation import clock
+from reku.gate.predicates import Expected
+from reku.gate.rule_files import rules_for
+from reku.gate.rules import Rule
 from reku.records import Contract, contracts, format_date, format_moment
 
 ENCODING = "cp1252"

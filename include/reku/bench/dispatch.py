@@ -18,23 +18,23 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku import clock, settings
 from reku.bench import render
 from reku.bench.sink import sink, smtp_source
 from reku.bench.world import World, world
-from reku.errors import SetupError
-from reku.mailing.bookkeeper import Bookkeeper
-from reku.mailing.claim import Batch, Claimed
-from reku.mailing.dispatch import check, dispatch
-from reku.mailing.errand import DispatchErrand
-from reku.mailing.journal import Begun, Ended, Journal
-from reku.mailing.ledger import Due
-from reku.mailing.lock import delivery_lock
-from reku.mailing.media.links import Mailing, links_for
-from reku.mailing.progress import Dispatched
-from reku.mailing.relay.handover import Relay, hand_over
-from reku.mailing.serve import Work, compiled_media, serve
-from reku.mailing.standing import Standing
+from reku.channels.email.media.links import Mailing, links_for
+from reku.channels.email.smtp.handover import Relay, hand_over
+from reku.dispatch.claim import Batch, Claimed
+from reku.dispatch.dispatch import check, dispatch
+from reku.dispatch.journal import Begun, Ended, Journal
+from reku.dispatch.lease import Standing
+from reku.dispatch.ledger import Due
+from reku.dispatch.ledger_writer import Bookkeeper
+from reku.dispatch.lock import delivery_lock
+from reku.dispatch.progress import Dispatched
+from reku.dispatch.queue import DispatchErrand
+from reku.dispatch.serve import Work, compiled_media, serve
+from reku.foundation import clock, settings
+from reku.foundation.errors import SetupError
 from reku.store.tables import MessageState, delivery_rows, messages
 
 PEOPLE = 30_000

@@ -22,10 +22,10 @@ from typing import Any
 
 from flufl.bounce import all_failures
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import INCLUDE
+from reku.foundation.tokens import Purpose, Target, make
 from reku.responses.reports import understand
-from reku.settings import INCLUDE
-from reku.tokens import Purpose, Target, make
 
 CORPUS = INCLUDE.parent / "tests" / "responses" / "corpus"
 AT_LEAST = 0.9

@@ -21,11 +21,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.bench.world import BLZ, World, world
-from reku.errors import SetupError
-from reku.feedback import export as exporting
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import settings
+from reku.reporting import export as exporting
 from reku.runtime.places import account
 from reku.runtime.postgres import reachable_programs
-from reku.settings import settings
 
 EVENTS = 100_000
 AT_LEAST = 0.3

@@ -23,10 +23,10 @@ from typing import Any
 import psycopg
 
 from reku.catalogue import institutes, media, occasions
-from reku.errors import PassingError
-from reku.mailing.dispatch import dispatch
-from reku.mailing.media.compile import compile_medium
-from reku.settings import settings
+from reku.channels.email.media.compile import compile_medium
+from reku.dispatch.dispatch import dispatch
+from reku.foundation.errors import PassingError
+from reku.foundation.settings import settings
 from reku.store.engine import engine
 
 LOADED = (psycopg,)  # SQLAlchemy loads it with the first connection, so it is named here

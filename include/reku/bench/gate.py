@@ -21,8 +21,8 @@ import pandas as pd
 from reku.bench import deliveries
 from reku.bench.plain_pandas import breaches
 from reku.bench.read import by_us
-from reku.errors import SetupError
-from reku.quality.suite import judge
+from reku.foundation.errors import SetupError
+from reku.gate.suite import judge
 from reku.records import RecordFile
 from reku.records.columns import Columns
 

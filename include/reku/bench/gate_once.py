@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reku.bench import deliveries
 from reku.bench.read import by_us
-from reku.quality.suite import judge
+from reku.gate.suite import judge
 
 
 def main(file: Path) -> None:

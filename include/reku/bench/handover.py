@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any
 
 from reku.bench.sink import MAIL_BYTES, sink, smtp_source
-from reku.errors import StageError
-from reku.mailing.relay.handover import Answer, Handable, Outcome, Relay, hand_over
+from reku.channels.email.smtp.handover import Answer, Handable, Outcome, Relay, hand_over
+from reku.foundation.errors import StageError
 from reku.runtime.ports import LOOPBACK
 
 AT_LEAST = 0.9

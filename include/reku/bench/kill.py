@@ -16,11 +16,11 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from reku import clock
 from reku.bench.forker import PASSING, Dispatcher, Forker
 from reku.bench.noting_sink import NotingSink, running
 from reku.bench.world import World, world
-from reku.errors import StageError
+from reku.foundation import clock
+from reku.foundation.errors import StageError
 from reku.store.tables import MessageState, ResponseKind, claims, delivery_rows, messages, responses
 
 SECONDS_A_MAIL = 0.005

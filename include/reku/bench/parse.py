@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from reku.errors import SetupError
-from reku.settings import INCLUDE
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import INCLUDE
 
 BARE_DAGS = 60
 AT_LEAST = 0.5

@@ -12,9 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from reku.quality import checks
-from reku.quality.predicates import Expected
-from reku.quality.rules import Rule
+from reku.gate import checks
+from reku.gate.predicates import Expected
+from reku.gate.rules import Rule
 from reku.records.contract import Conditions
 
 _ATOM = r"[a-z0-9_+-]+"

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from reku.bench import deliveries
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.records import RecordFile, read
 from reku.records.columns import Columns
 

@@ -22,14 +22,14 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from reku import clock
 from reku.catalogue import institutes, media
-from reku.errors import SetupError
-from reku.mailing.media.compile import CompiledMedium, compile_medium
-from reku.mailing.media.fill import fill
-from reku.mailing.media.links import Links, Mailing, links_for
-from reku.mailing.media.preview import sample_person
-from reku.settings import INCLUDE
+from reku.channels.email.media.compile import CompiledMedium, compile_medium
+from reku.channels.email.media.fill import fill
+from reku.channels.email.media.links import Links, Mailing, links_for
+from reku.channels.email.media.preview import sample_person
+from reku.foundation import clock
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import INCLUDE
 
 BLZ, MEDIUM = "99990001", "SCOM_GEBURTSTAG"
 TRACKER = "https://mail.sparkasse-musterstadt.example"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.runtime.ports import LOOPBACK, free_port, holder
 
 MAIL_BYTES = 16_171

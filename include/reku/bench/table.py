@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from reku import clock
-from reku.settings import INCLUDE
+from reku.foundation import clock
+from reku.foundation.settings import INCLUDE
 
 PAGE = INCLUDE.parent / "docs" / "benchmarks.md"
 _COLUMNS = ("stage", "what", "against", "ratio", "at_least", "rounds", "rows")

@@ -23,14 +23,14 @@ import httpx
 import sqlalchemy as sa
 
 from reku.bench.world import World, world
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import settings
+from reku.foundation.tokens import Purpose, Target, _hashed_keys, make
 from reku.responses.drain import drain
 from reku.runtime import places
 from reku.runtime.ports import LOOPBACK, free_port
 from reku.runtime.postgres import reachable_programs
-from reku.settings import settings
 from reku.store.tables import hits, messages, suppressions
-from reku.tokens import Purpose, Target, _hashed_keys, make
 
 AT_LEAST = 0.3
 CLIENTS = 32

@@ -22,9 +22,9 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
-from reku import clock, settings
 from reku.bench.world import BLZ, OCCASION, ORDER, World, world
-from reku.errors import SetupError
+from reku.foundation import clock, settings
+from reku.foundation.errors import SetupError
 from reku.records import contracts
 from reku.store.bulk import copy_rows
 from reku.store.engine import engine

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from reku import clock
 from reku.bench.render import configuration
+from reku.foundation import clock
 from reku.runtime.postgres import Postgres
 from reku.store import tables
 from reku.store.migrate import migrate

@@ -2,15 +2,7 @@
 
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.institute import Institute
-from reku.catalogue.loader import (
-    Entries,
-    institutes,
-    load_occasion,
-    media,
-    medium_folder,
-    occasions,
-    scan_occasions,
-)
+from reku.catalogue.loader import Entries, institutes, load_occasion, media, medium_folder, occasions, scan_occasions
 from reku.catalogue.medium import Medium
 from reku.catalogue.occasion import Occasion
 

@@ -15,8 +15,8 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from reku.catalogue.fields import Model
-from reku.settings import configured
-from reku.yaml_source import load
+from reku.foundation.settings import configured
+from reku.foundation.yaml_source import load
 
 FILE = "bounces.yaml"
 

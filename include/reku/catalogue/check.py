@@ -12,14 +12,14 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from reku import yaml_source
 from reku.catalogue import loader
 from reku.catalogue.campaign import Campaign, SendBlock
 from reku.catalogue.institute import Institute
 from reku.catalogue.loader import Entries
 from reku.catalogue.medium import Medium, folder_of
 from reku.catalogue.occasion import Occasion
-from reku.errors import ConfigError
+from reku.foundation import yaml_source
+from reku.foundation.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

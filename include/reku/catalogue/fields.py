@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from reku.catalogue.calendar import STATES
-from reku.clock import BERLIN
+from reku.foundation.clock import BERLIN
 
 
 class Model(BaseModel):
@@ -64,7 +64,7 @@ def _german_state(value: str) -> str:
 
 
 def _mail_address(value: str) -> str:
-    from reku.addresses import is_valid  # email_validator is loaded for institutes only, not for each DAG parse
+    from reku.foundation.addresses import is_valid  # email_validator: for institutes only, not for each DAG parse
 
     if not is_valid(value):
         raise ValueError("is not a mail address")
@@ -75,7 +75,7 @@ def _recipient_domain(value: str) -> str:
     """A domain in the form that normalised addresses have, or "*". Raises ValueError saying how to write it."""
     if value == OTHER_DOMAINS:
         return value
-    from reku.addresses import normalise  # see _mail_address
+    from reku.foundation.addresses import normalise  # see _mail_address
 
     try:
         domain = normalise(f"x@{value.strip().lstrip('@').rstrip('.')}").partition("@")[2]

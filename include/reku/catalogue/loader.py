@@ -13,11 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from reku import yaml_source
 from reku.catalogue.institute import Institute
 from reku.catalogue.medium import Medium, folder_of
 from reku.catalogue.occasion import Occasion
-from reku.errors import ConfigError
+from reku.foundation import yaml_source
+from reku.foundation.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 _Stamp = tuple[int, int]
@@ -112,7 +112,7 @@ def medium_folder(key: str, config_dir: Path | None = None) -> Path:
 
 def _root(config_dir: Path | None) -> Path:
     if config_dir is None:
-        from reku.settings import settings  # 0.1 s to import, for callers that do not name a folder
+        from reku.foundation.settings import settings  # 0.1 s to import, for callers that do not name a folder
 
         return settings().config_dir
     return config_dir

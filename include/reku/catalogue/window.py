@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from reku import clock
+from reku.foundation import clock
 
 
 @dataclass(frozen=True)

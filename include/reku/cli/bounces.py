@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from reku.cli.output import Json, print_json, show
-from reku.errors import StageError
+from reku.foundation.errors import StageError
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -9,7 +9,7 @@ import typer
 
 from reku.cli.group import FAULT
 from reku.cli.output import Json, print_json, working
-from reku.errors import ConfigError
+from reku.foundation.errors import ConfigError
 
 _EXCHANGED = ("VREKU", "REKU", "VIAM", "IAMW", "RESPONSE", "QUITTUNG")
 """Kinds of files that the stages ask for by name."""
@@ -24,7 +24,7 @@ def check(as_json: Json = False) -> None:
     shown with file, line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any. Nothing is
     changed, and no database is needed.
     """
-    from reku.settings import settings
+    from reku.foundation.settings import settings
 
     folder = settings().config_dir
     with working("Compiling every medium for every bank"):
@@ -45,12 +45,12 @@ def check(as_json: Json = False) -> None:
 
 def _faults(folder: Path) -> list[ConfigError]:
     """All faults in order of file and line, each once, whoever finds it."""
-    from reku.catalogue import bounce_rules, machine_rules
+    from reku.catalogue import bot_rules, bounce_rules
     from reku.catalogue.check import check as check_catalogue
-    from reku.mailing.media.compile import media_faults
-    from reku.quality.rule_files import check_occasion_rules, check_rule_files
+    from reku.channels.email.media.compile import media_faults
+    from reku.foundation.yaml_source import load_all
+    from reku.gate.rule_files import check_occasion_rules, check_rule_files
     from reku.records import Contract
-    from reku.yaml_source import load_all
 
     found = check_catalogue(folder)
     # What is told of a whole folder (a file of it is missing) need not be told of that file as well.
@@ -66,7 +66,7 @@ def _faults(folder: Path) -> list[ConfigError]:
         found += _tried(lambda: _unknown_flags(folder, contracts))
     for own, model in (
         (folder / bounce_rules.FILE, bounce_rules.BounceRules),
-        (folder / machine_rules.FILE, machine_rules.MachineRules),
+        (folder / bot_rules.FILE, bot_rules.MachineRules),
     ):
         if own.exists():  # a configuration without one takes the shipped rules
             found += load_all(own, model)[1]
@@ -88,8 +88,8 @@ def _missing_contracts(folder: Path) -> list[ConfigError]:
 def _unknown_flags(folder: Path, contracts: Path) -> Iterator[ConfigError]:
     """Fields that a bank's contact rules look at and no delivery has: the rule would never hold, silently."""
     from reku.catalogue import institutes
+    from reku.foundation.yaml_source import line_of
     from reku.records import load_contracts
-    from reku.yaml_source import line_of
 
     known = load_contracts(contracts)
     fields = {column.name for kind in _DELIVERED if kind in known for column in known[kind].columns}
@@ -104,8 +104,8 @@ def _unknown_flags(folder: Path, contracts: Path) -> Iterator[ConfigError]:
 
 def _judged_too_soon() -> Iterator[ConfigError]:
     """A settle time in which the rest of a machine's burst has not come yet."""
-    from reku.catalogue.machine_rules import FILE, machine_rules
-    from reku.settings import configured, settings
+    from reku.catalogue.bot_rules import FILE, machine_rules
+    from reku.foundation.settings import configured, settings
 
     seconds, reach = settings().hit_settle_seconds, machine_rules().reach.total_seconds()
     if seconds < reach:
@@ -126,7 +126,7 @@ def _tried(look: Callable[[], Iterable[ConfigError]]) -> list[ConfigError]:
 
 def _counts(folder: Path) -> dict[str, int]:
     from reku.catalogue import institutes, media, occasions
-    from reku.quality.rule_files import load_occasion_rules, load_rule_files
+    from reku.gate.rule_files import load_occasion_rules, load_rule_files
     from reku.records import load_contracts
 
     banks, contracts = institutes(folder), load_contracts(folder / "contracts")

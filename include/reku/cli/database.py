@@ -22,12 +22,12 @@ def database() -> sa.Engine:
 
 
 def _join_embedded() -> None:
-    from reku import clock
-    from reku.errors import SetupError
+    from reku.foundation import clock
+    from reku.foundation.errors import SetupError
+    from reku.foundation.settings import Settings, settings
     from reku.runtime.home import Home, home
     from reku.runtime.postgres import Postgres
     from reku.runtime.up import environment
-    from reku.settings import Settings, settings
 
     demo = Home(home().path / "demo")
     here = next((place for place in (home(), demo) if Postgres(place.database).answers()), None)

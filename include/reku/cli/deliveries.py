@@ -99,7 +99,7 @@ def report_delivery(
     One page with what the gate found, the figures and the rejected rows; it needs no network and shows nobody. It is
     what the button at the tasks `validate` and `release` opens in Airflow.
     """
-    from reku.quality.report import write_report
+    from reku.release.report import write_report
 
     file = write_report(database(), delivery)
     if as_json:
@@ -123,7 +123,7 @@ def retry_delivery(delivery: Id, as_json: Json = False) -> None:
     """
     from dataclasses import asdict
 
-    from reku.intake.retry import retry
+    from reku.sources.osplus.retry import retry
     from reku.store.tables import DeliveryState
 
     found = retry(database(), delivery, actor())
@@ -142,7 +142,7 @@ def approve_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
     The same as Approve in Airflow (Browse, Required Actions). Nothing is sent by that alone: a `release` task that
     waits for an answer does not notice, so clear it, and it goes on. The first answer holds, wherever it was given.
     """
-    from reku.quality.release import approve
+    from reku.release.decision import approve
 
     decision = approve(database(), delivery, actor=actor(), note=note)
     if as_json:
@@ -160,7 +160,7 @@ def decline_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
     delivers them again with a new delivery number. A `release` task that waits for an answer does not notice; clear it,
     and it ends.
     """
-    from reku.orchestration.decline import decline
+    from reku.process.decline import decline
 
     rows = decline(database(), delivery, actor=actor(), note=note)
     if as_json:
@@ -181,7 +181,7 @@ def go_on(
     For when the first mails of a delivery were taken badly, or shall not be waited for. Nothing is sent by that alone:
     clear the delivery's `dispatch` task.
     """
-    from reku.mailing.canary import go_on as past_canary
+    from reku.dispatch.canary import go_on as past_canary
 
     past_canary(database(), delivery, actor=actor(), note=note)
     if as_json:
@@ -202,7 +202,7 @@ def close(
     file reports. For mails that turned out to be wrong; `reku stop` only holds them back. A running dispatch has to be
     stopped first.
     """
-    from reku.mailing.closing import close as close_delivery
+    from reku.process.cancel import close as close_delivery
 
     closed = close_delivery(database(), delivery, actor=actor(), note=note)
     if as_json:
@@ -215,7 +215,7 @@ def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
     """What is known of a delivery as a whole. Raises StageError if there is none with this id."""
     import sqlalchemy as sa
 
-    from reku.errors import StageError
+    from reku.foundation.errors import StageError
     from reku.store.tables import deliveries as of
     from reku.store.tables import files, lists, releases
 

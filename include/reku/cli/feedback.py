@@ -54,8 +54,8 @@ def show_file(number: Number, institute: OneInstitute, as_json: Json = False) ->
     """
     import sqlalchemy as sa
 
-    from reku.errors import StageError
-    from reku.feedback.export import no_such_file
+    from reku.foundation.errors import StageError
+    from reku.reporting.export import no_such_file
     from reku.store.tables import feedback_files as of
     from reku.store.tables import feedback_rows, orders, responses
 
@@ -110,7 +110,7 @@ def rebuild_file(
     import hashlib
     import os
 
-    from reku.feedback.export import rebuild, send_again
+    from reku.reporting.export import rebuild, send_again
 
     engine = database()
     sent, data = (

@@ -14,7 +14,7 @@ from reku.cli.options import Institute, Order
 from reku.cli.output import Json, console, print_json
 
 if TYPE_CHECKING:
-    from reku.plots import Kind
+    from reku.foundation.plots import Kind
 
 
 class By(StrEnum):
@@ -44,9 +44,9 @@ def funnel(
     with 1 if not. By period there is a line for each due date of the order's rhythm that something was delivered for,
     and their sum. The plot always shows periods.
     """
-    from reku.feedback.funnel import funnel_by_period, whole_orders
-    from reku.feedback.funnel_plot import funnel_plot
-    from reku.feedback.funnel_table import funnel_table, period_tables
+    from reku.views.funnel import funnel_by_period, whole_orders
+    from reku.views.funnel_plot import funnel_plot
+    from reku.views.funnel_table import funnel_table, period_tables
 
     kind = _kind(plot) if plot else None
     periods = funnel_by_period(database(), institute, order)
@@ -65,7 +65,7 @@ def funnel(
 
 def _kind(file: Path) -> Kind:
     """What a file's name says it is to be. Wrong usage for a name that says nothing we can draw."""
-    from reku.plots import Kind
+    from reku.foundation.plots import Kind
 
     known: tuple[Kind, ...] = get_args(Kind)
     for kind in known:

@@ -9,7 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from reku.errors import RekuError
+from reku.foundation.errors import RekuError
 
 FAULT, INTERRUPTED = 1, 130
 

@@ -73,7 +73,7 @@ def in_doubt(as_json: Json = False) -> None:
     log by Message-ID or by how their return path begins, then say what you found with `reku messages resolve`. Those
     settled by "dispatch" (policy resend) are sent again by the next one, with the same Message-ID.
     """
-    from reku.mailing.doubt import in_doubt as of_ledger
+    from reku.dispatch.doubt import in_doubt as of_ledger
 
     rows = (asdict(doubt) for doubt in of_ledger(database()))
     listed = [{"order" if name == "order_number" else name: value for name, value in row.items()} for row in rows]
@@ -104,8 +104,8 @@ def resolve(
     One by its Referenz, or with --all those of a delivery. They are never sent again. The bank is told by response
     file.
     """
-    from reku.mailing.doubt import resolve as close
-    from reku.mailing.doubt import resolve_all
+    from reku.dispatch.doubt import resolve as close
+    from reku.dispatch.doubt import resolve_all
 
     count = 1
     if every and delivery is not None and not reference:

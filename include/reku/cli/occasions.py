@@ -19,8 +19,8 @@ def occasions(
     named on stderr.
     """
     from reku.catalogue import occasions as all_occasions
-    from reku.errors import ConfigError
-    from reku.settings import settings
+    from reku.foundation.errors import ConfigError
+    from reku.foundation.settings import settings
 
     found = all_occasions()
     if code:

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from reku.errors import suggest
+from reku.foundation.errors import suggest
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 

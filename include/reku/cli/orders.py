@@ -24,7 +24,7 @@ def orders(
     """
     import sqlalchemy as sa
 
-    from reku import clock
+    from reku.foundation import clock
     from reku.store import tables
 
     engine = database()  # first, since the clock is that of the set-up it joins

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reku import clock
+from reku.foundation import clock
 
 if TYPE_CHECKING:
     from rich.console import Console

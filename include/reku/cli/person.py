@@ -10,7 +10,7 @@ import typer
 from reku.cli.database import database
 from reku.cli.options import Blz, actor
 from reku.cli.output import Json, print_json, show
-from reku.errors import StageError
+from reku.foundation.errors import StageError
 
 if TYPE_CHECKING:
     from reku.privacy.erase import Receipt

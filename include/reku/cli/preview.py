@@ -25,9 +25,9 @@ def preview(
     file for the browser. Links lead straight to their targets and nothing is counted.
     """
     from reku.catalogue import institutes
-    from reku.errors import ConfigError
-    from reku.mailing.media.preview import preview as filled
-    from reku.settings import settings
+    from reku.channels.email.media.preview import preview as filled
+    from reku.foundation.errors import ConfigError
+    from reku.foundation.settings import settings
 
     banks = institutes()
     if institute not in banks:

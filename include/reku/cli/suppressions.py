@@ -14,7 +14,7 @@ import typer
 from reku.cli.database import database
 from reku.cli.options import Blz, Institute, Note, actor, blz
 from reku.cli.output import Json, print_json, show
-from reku.errors import StageError
+from reku.foundation.errors import StageError
 
 app = typer.Typer(
     no_args_is_help=True,

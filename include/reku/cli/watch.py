@@ -45,7 +45,7 @@ def watch(
 def _check(engine: sa.Engine, delivery: int) -> None:
     import sqlalchemy as sa
 
-    from reku.errors import StageError
+    from reku.foundation.errors import StageError
     from reku.store.tables import deliveries
 
     with engine.connect() as connection:
@@ -113,7 +113,7 @@ def _counts(engine: sa.Engine, delivery: int | None, also: Collection[int] = ())
     """
     import sqlalchemy as sa
 
-    from reku import clock
+    from reku.foundation import clock
     from reku.store.tables import UNFINISHED, MessageState, claims, deliveries, messages
 
     begins = clock.at(clock.today())

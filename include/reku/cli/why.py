@@ -15,7 +15,7 @@ from reku.cli.output import Json, print_json, show_one
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from reku.feedback.why import Fate
+    from reku.views.trace import Fate
 
 
 def why(
@@ -30,7 +30,7 @@ def why(
     events and the response files that tell them, and the mails of the return mailbox about it (`reku bounces show`
     writes one to a file). Rows that share a Referenz are all shown. Exits with 1 if no row has it.
     """
-    from reku.feedback.why import fates
+    from reku.views.trace import fates
 
     engine = database()
     found = [_told(engine, fate) for fate in fates(engine, reference, institute)]
@@ -46,8 +46,8 @@ def why(
 
 
 def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
-    from reku.feedback.life import life
-    from reku.mailing.outlook import outlook
+    from reku.dispatch.pending import outlook
+    from reku.views.history import life
 
     told = asdict(fate)
     lists = {name: told.pop(name) for name in ("events", "by_machines", "by_hand", "mails")}

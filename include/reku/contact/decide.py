@@ -10,12 +10,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from reku.addresses import normalised
 from reku.catalogue.contact import Comparison, Flags
 from reku.contact import statement
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason, in_order
 from reku.contact.rivals import contests, kept_back
+from reku.foundation.addresses import normalised
 from reku.store.bounce_series import RETAINED_AT, series
 from reku.store.tables import EVERY_INSTITUTE, barred_domains, delivery_rows, messages
 

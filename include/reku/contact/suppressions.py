@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from reku import addresses, clock
 from reku.catalogue import institutes
-from reku.errors import StageError
+from reku.foundation import addresses, clock
+from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
 from reku.store.bounce_series import RETAINED_AT, retained_addresses, series
 from reku.store.events import Event, record

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from reku.errors import RekuError
+from reku.foundation.errors import RekuError
 
 ENDED = ("success", "failed")
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from reku.demo.story import Story
-from reku.feedback.funnel import funnel
-from reku.feedback.funnel_table import funnel_table
-from reku.settings import settings
+from reku.foundation.settings import settings
 from reku.simulator.truth import compare
 from reku.store.engine import engine
+from reku.views.funnel import funnel
+from reku.views.funnel_table import funnel_table
 
 if TYPE_CHECKING:
     from reku.demo.run import Places

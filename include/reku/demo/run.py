@@ -11,16 +11,16 @@ from datetime import datetime
 import sqlalchemy as sa
 from rich.console import Console
 
-from reku import clock
 from reku.catalogue import institutes
 from reku.demo import state as demo_state
 from reku.demo.outcome import show_outcome
 from reku.demo.story import Story
+from reku.foundation import clock
+from reku.foundation.settings import settings
 from reku.runtime import up
 from reku.runtime.home import Home, home
 from reku.runtime.ports import LOOPBACK
 from reku.runtime.supervisor import Plan, Service, Supervisor, stop_signals
-from reku.settings import settings
 from reku.simulator import world
 from reku.simulator.build import build
 from reku.simulator.sink import write_rules

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-from reku import clock
+from reku.foundation import clock
 
 
 @dataclass

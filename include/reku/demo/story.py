@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from reku import clock
 from reku.demo.airflow_api import ENDED, AirflowApi
 from reku.demo.state import State, set_clock
-from reku.errors import RekuError
-from reku.mailing.doubt import in_doubt, resolve
+from reku.dispatch.doubt import in_doubt, resolve
+from reku.foundation import clock
+from reku.foundation.errors import RekuError
+from reku.foundation.settings import settings
 from reku.orchestration.names import dag_id
 from reku.responses.hits import take_in
-from reku.settings import settings
 from reku.simulator import core_bank
 from reku.simulator.customers import Customers, is_control_copy
 from reku.simulator.journal import entries

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from reku import clock
-from reku.errors import PassingError, SetupError
-from reku.mailbox.letters import MAX_BYTES, SEEN, UNCLEAR, Letter
-from reku.settings import Settings
+from reku.foundation import clock
+from reku.foundation.errors import PassingError, SetupError
+from reku.foundation.settings import Settings
+from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, Letter
 
 TIMEOUT_SECONDS = 60.0
 AT_ONCE = 20

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from reku.errors import SetupError
-from reku.mailbox.letters import MAX_BYTES, SEEN, UNCLEAR, Letter
+from reku.foundation.errors import SetupError
+from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, Letter
 
 _PARTS = ("tmp", "new", "cur")
 _DAY = 86_400.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
+from reku.foundation.settings import settings
 from reku.mailbox.imap import ImapMailbox
-from reku.mailbox.letters import Mailbox
 from reku.mailbox.maildir import MaildirMailbox
-from reku.settings import settings
+from reku.mailbox.returned_mail import Mailbox
 
 
 def mailboxes() -> list[AbstractContextManager[Mailbox]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
-from reku import clock
+from reku.foundation import clock
 from reku.orchestration.operators import Counts, Stage, plain_errors
 from reku.orchestration.reports import ReportLink, address, write_report_or_warn
 from reku.orchestration.triggers import UntilTrigger
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from reku.quality.release import Verdict
+    from reku.release.decision import Verdict
 
 APPROVE, DECLINE = "Approve", "Decline"
 ANSWER_BY = 8
@@ -36,7 +36,7 @@ class Release(Stage):
     operator_extra_links = (ReportLink(),)
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
-        from reku.quality.release import judge_release
+        from reku.release.decision import judge_release
 
         verdict = judge_release(engine, delivery)
         write_report_or_warn(engine, delivery)
@@ -57,8 +57,8 @@ class Release(Stage):
         """Record the answer. If our database is away, keep it and come back: a retry would ask the person again."""
         from sqlalchemy.exc import DBAPIError
 
-        from reku.orchestration.decline import decline
-        from reku.quality.release import approve
+        from reku.process.decline import decline
+        from reku.release.decision import approve
         from reku.store.engine import engine
 
         delivery, note = self.delivery["delivery"], "answered in Airflow"
@@ -85,7 +85,7 @@ class Release(Stage):
     def _ask(self, verdict: Verdict, context: Context) -> NoReturn:
         from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
-        from reku.quality import question
+        from reku.release import question
 
         deadline = answer_by(clock.now())
         until = f"{clock.berlin(deadline):%d.%m.%Y %H:%M}"
@@ -101,7 +101,7 @@ class Release(Stage):
 
     def _unanswered(self) -> Counts:
         """It may have been decided by `reku deliveries` meanwhile, or be normal by now."""
-        from reku.quality.release import judge_release
+        from reku.release.decision import judge_release
         from reku.store.engine import engine
 
         with plain_errors():

@@ -8,9 +8,9 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param, task, task_group
 
-from reku import clock
 from reku.catalogue.occasion import Occasion
-from reku.errors import ConfigError
+from reku.foundation import clock
+from reku.foundation.errors import ConfigError
 from reku.orchestration import operators as op
 from reku.orchestration.approval import Release
 from reku.orchestration.docs import broken_doc, occasion_doc

@@ -16,10 +16,10 @@ from pydantic.fields import FieldInfo
 
 from reku.catalogue import occasions
 from reku.catalogue.occasion import Occasion, Window
+from reku.foundation.settings import INCLUDE, Settings, settings
+from reku.gate.rule_files import DELIVERIES, load_occasion_rules
 from reku.orchestration.names import dag_id, start_minute
-from reku.quality.rule_files import DELIVERIES, load_occasion_rules
-from reku.quality.rules import Severity
-from reku.settings import INCLUDE, Settings, settings
+from reku.store.kinds import Severity
 
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from reku import clock
-from reku.errors import PassingError, RekuError
+from reku.foundation import clock
+from reku.foundation.errors import PassingError, RekuError
 from reku.orchestration.reports import ReportLink, write_report_or_warn
 from reku.orchestration.triggers import LookTrigger, UntilTrigger
 
@@ -39,7 +39,7 @@ EARLIER_FIRST = timedelta(minutes=30)
 
 def run_day(context: Context) -> date:
     """The calendar day this run is for. Raises AirflowFailException for a day that has not come yet."""
-    from reku.orchestration.work import day_of
+    from reku.process.due_work import day_of
 
     run = context["dag_run"]
     day = day_of(context["params"].get("day"), run.logical_date, run.run_after)
@@ -119,11 +119,11 @@ class AwaitControlFile(BaseOperator):
         self.occasion = occasion
 
     def execute(self, context: Context) -> int:
-        from reku.orchestration import looks
+        from reku.process import conditions
 
         with plain_errors():
-            found = looks.processed_control_file(self.occasion)
-            parked = looks.parked_deliveries(self.occasion)
+            found = conditions.processed_control_file(self.occasion)
+            parked = conditions.parked_deliveries(self.occasion)
         if found:
             return found
         if not parked:
@@ -148,12 +148,12 @@ class DueWork(BaseOperator):
         self.occasion = occasion
 
     def execute(self, context: Context) -> list[Counts]:
-        from reku.orchestration import work
+        from reku.process import due_work
         from reku.store.engine import engine
 
         day = run_day(context)
         with plain_errors():
-            items = work.due_items(engine(), self.occasion, day, clock.today())
+            items = due_work.due_items(engine(), self.occasion, day, clock.today())
         self.log.info("%s: %d to do for %s", self.occasion, len(items), f"{day:%d.%m.%Y}")
         return [item.as_xcom() for item in items]
 
@@ -163,14 +163,14 @@ class OwnedDelivery(BaseOperator):
 
     def take_up(self, engine: sa.Engine, delivery: int, context: Context) -> None:
         """Own the delivery for this run. Raises AirflowSkipException when another live run has it."""
-        from reku.orchestration import work
+        from reku.process import due_work
 
         ti = context["ti"]
 
         def is_alive(dag: str, run: str) -> bool:
             return bool(ti.get_dr_count(dag_id=dag, run_ids=[run], states=["queued", "running"]))
 
-        owner = work.take_up(engine, delivery, ti.dag_id, ti.run_id, is_alive)
+        owner = due_work.take_up(engine, delivery, ti.dag_id, ti.run_id, is_alive)
         if owner:
             raise AirflowSkipException(f"Delivery {delivery} is in the hands of run {owner}; nothing to do here.")
 
@@ -185,26 +185,26 @@ class AwaitDelivery(OwnedDelivery):
         self.item = item
 
     def execute(self, context: Context) -> Counts:
-        from reku.orchestration import looks, work
+        from reku.process import conditions, due_work
         from reku.store.engine import engine
 
         day = run_day(context)
         with plain_errors():
-            found = self.item["delivery"] or looks.delivery(self.item["order"], day.isoformat())
+            found = self.item["delivery"] or conditions.delivery(self.item["order"], day.isoformat())
             if found:
                 return self._handed_on(found, context)
-            deadline = min(work.expected_until(engine(), self.item["order"], day), end_of_waiting(day))
+            deadline = min(due_work.expected_until(engine(), self.item["order"], day), end_of_waiting(day))
         self.log.info("expected by %s Berlin time", f"{clock.berlin(deadline):%d.%m.%Y %H:%M}")
         arguments = {"order": self.item["order"], "period_start": day.isoformat()}
         wait(self, LookTrigger("delivery", arguments, deadline.isoformat()))
 
     def resume(self, context: Context, event: dict[str, Any]) -> Counts:
-        from reku.orchestration import work
+        from reku.process import due_work
         from reku.store.engine import engine
 
         with plain_errors():
             if "deadline" in event:
-                period = work.period_name(engine(), self.item["order"], run_day(context))
+                period = due_work.period_name(engine(), self.item["order"], run_day(context))
                 raise AirflowFailException(
                     f"{self.item['label']}: no delivery for {period}. Ask the sender for it. If it comes later after "
                     "all, the next run takes it; nothing has to be cleared."
@@ -255,8 +255,8 @@ class Validate(Stage):
     operator_extra_links = (ReportLink(),)
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
-        from reku.intake.rejected import receipt_for_rejects
-        from reku.quality.gate import validate
+        from reku.gate.gate import validate
+        from reku.sources.osplus.rejected import receipt_for_rejects
 
         result = validate(engine, delivery)
         receipt_for_rejects(engine, delivery)
@@ -273,12 +273,12 @@ class UpsertSubscribers(Stage):
     """Fills the order's list and writes the open messages; deliveries of one order load in number order."""
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
-        from reku.errors import StageError
-        from reku.intake.rejected import receipt_for_rejects
-        from reku.orchestration import work
+        from reku.foundation.errors import StageError
+        from reku.process import due_work
+        from reku.sources.osplus.rejected import receipt_for_rejects
         from reku.subscribers.load import load
 
-        earlier = work.earlier_not_loaded(engine, delivery)
+        earlier = due_work.earlier_not_loaded(engine, delivery)
         if earlier is not None:
             self.log.info("delivery number %06d of the same order comes first; waiting", earlier)
             deadline = clock.now() + EARLIER_FIRST
@@ -304,11 +304,11 @@ class Dispatch(Stage):
     """Waits for the play-out time and hands over what is due on the run's day; waits again for what was put off."""
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
-        from reku.mailing import dispatch
-        from reku.mailing.recovery import StillLeased
-        from reku.orchestration import work
+        from reku.dispatch import dispatch
+        from reku.dispatch.recovery import StillLeased
+        from reku.process import due_work
 
-        until, exactly = work.handed_over_by(run_day(context), clock.today(), work.loaded_at(engine, delivery))
+        until, exactly = due_work.handed_over_by(run_day(context), clock.today(), due_work.loaded_at(engine, delivery))
         dispatch.check(engine, delivery)
         due = dispatch.next_due(engine, delivery, until)
         if due and due > clock.now():
@@ -328,7 +328,7 @@ class Dispatch(Stage):
 
     def on_kill(self) -> None:
         """Airflow kills a task a few seconds after it has asked it to end: time enough to leave nothing in doubt."""
-        from reku.mailing.halt import halt
+        from reku.dispatch.shutdown import halt
 
         halt()
 
@@ -352,28 +352,28 @@ class CollectResponses(Stage):
         self.window = window
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
-        from reku.orchestration import work
-        from reku.settings import settings
+        from reku.foundation.settings import settings
+        from reku.process import due_work
 
         own = settings().response_window_seconds
         window = self.window if own is None else timedelta(seconds=own)
-        last = work.last_handed_over(engine, delivery)
+        last = due_work.last_handed_over(engine, delivery)
         until = min(last + window, end_of_waiting(run_day(context))) if last else clock.now()
         if until > clock.now():
             wait(self, UntilTrigger(until.isoformat()))
         collect_bounces(engine)
         collect_hits(engine)
-        return dict(work.response_counts(engine, delivery))
+        return dict(due_work.response_counts(engine, delivery))
 
 
 class ExportFeedback(Stage):
     """Writes the order's new events into a response file; without new events it writes none."""
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:  # noqa: ARG002 - see Stage
-        from reku.feedback.export import export
-        from reku.orchestration import work
+        from reku.process import due_work
+        from reku.reporting.export import export
 
-        institute, order = work.whose(engine, delivery)
+        institute, order = due_work.whose(engine, delivery)
         with after_collecting(engine, collect_hits):
             written = export(engine, institute, order_id=order)
         return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
@@ -387,7 +387,7 @@ class Report(BaseOperator):
         self.occasion = occasion
 
     def execute(self, context: Context) -> Counts:
-        from reku.orchestration import report
+        from reku.process import summary
         from reku.store.engine import engine
 
         ti = context["ti"]
@@ -395,7 +395,7 @@ class Report(BaseOperator):
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
         items = ti.xcom_pull(task_ids="due_work", run_id=ti.run_id) or []
         with plain_errors():
-            found = report.sum_up(engine(), self.occasion, day, ti.run_id, items, states)
+            found = summary.sum_up(engine(), self.occasion, day, ti.run_id, items, states)
         for line in found.lines:
             self.log.info(line)
         if found.problems:

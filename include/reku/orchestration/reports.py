@@ -49,8 +49,8 @@ def write_report_or_warn(engine: sa.Engine, delivery: int) -> None:
     """
     from sqlalchemy.exc import DBAPIError
 
-    from reku.errors import RekuError
-    from reku.quality.report import write_report
+    from reku.foundation.errors import RekuError
+    from reku.release.report import write_report
 
     try:
         write_report(engine, delivery)

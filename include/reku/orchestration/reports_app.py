@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from reku.orchestration.reports import address
-from reku.quality.report import find_report
+from reku.release.report import find_report
 
 _LARGEST_ID = 2**63 - 1
 

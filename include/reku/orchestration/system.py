@@ -32,8 +32,8 @@ their occasion.
 """
 
     def execute(self, context: Context) -> Counts:
-        from reku.intake.intake import take_in_all
-        from reku.orchestration.report import unclaimed
+        from reku.process.summary import unclaimed
+        from reku.sources.osplus.scan import take_in_all
         from reku.store.engine import engine
 
         with plain_errors():
@@ -80,7 +80,7 @@ is written again with the same bytes, and no event is reported twice.
         self.institute = institute
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
-        from reku.feedback.export import export
+        from reku.reporting.export import export
         from reku.store.engine import engine
 
         with plain_errors(), after_collecting(engine(), collect_bounces, collect_hits):
@@ -106,8 +106,8 @@ class RemoveReports(BaseOperator):
     """Removes delivery reports that have been kept for their time; each can be made again from the tables."""
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
-        from reku import clock
-        from reku.quality.report import remove_old
+        from reku.foundation import clock
+        from reku.release.report import remove_old
 
         with plain_errors():
             removed = remove_old(clock.now())
@@ -119,7 +119,7 @@ class ApplyRetention(BaseOperator):
     """Removes files and rows whose period is over."""
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
-        from reku import clock
+        from reku.foundation import clock
         from reku.privacy.retention import apply
         from reku.store.engine import engine
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from reku import clock
-from reku.settings import settings
+from reku.foundation import clock
+from reku.foundation.settings import settings
 
 
 class UntilTrigger(BaseTrigger):
@@ -62,7 +62,7 @@ class LookTrigger(BaseTrigger):
     def _look(self) -> int | None:
         from sqlalchemy.exc import OperationalError
 
-        from reku.orchestration.looks import LOOKS
+        from reku.process.conditions import LOOKS
 
         try:
             return LOOKS[self.look](**self.arguments)

@@ -12,8 +12,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku import clock
-from reku.errors import StageError
+from reku.foundation import clock
+from reku.foundation.errors import StageError
 from reku.mailbox import mailboxes
 from reku.privacy import rows as of_file
 from reku.privacy.person import Found, Person, everything
@@ -22,7 +22,6 @@ from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
 from reku.store.institute_lock import locked
-from reku.store.reporting import hold_exports, waiting
 from reku.store.tables import (
     DeliveryState,
     MessageState,
@@ -38,6 +37,7 @@ from reku.store.tables import (
     return_mails,
     subscribers,
 )
+from reku.store.unreported import hold_exports, waiting
 
 ACTION = "erase person"
 STOPPED = "GESTOPPT"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from reku.errors import RekuError
+from reku.foundation.errors import RekuError
+from reku.foundation.settings import Settings
 from reku.mailbox import mailboxes
 from reku.privacy.places import ARCHIVE, FAULTY, OUTBOX, STILL_NEEDED, Kept, Places
-from reku.settings import Settings
 from reku.store.institute_lock import locked
 from reku.store.tables import DeliveryState, FileVerdict, claims, deliveries, feedback_files, files, return_mails
 

@@ -10,10 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from reku import clock
-from reku.settings import Settings
+from reku.foundation import clock
+from reku.foundation.settings import Settings
 from reku.store.bounce_series import RETAINED_AT, series
-from reku.store.reporting import hold_exports, waiting
 from reku.store.tables import (
     DeliveryState,
     MessageState,
@@ -45,6 +44,7 @@ from reku.store.tables import (
     subscribers,
     suppressions,
 )
+from reku.store.unreported import hold_exports, waiting
 
 Done = tuple[Counter[str], list[str]]
 

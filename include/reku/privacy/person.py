@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku import addresses, clock
-from reku.errors import StageError
+from reku.foundation import addresses, clock
+from reku.foundation.errors import StageError
 from reku.mailbox import mailboxes
 from reku.privacy import rows as of_file
 from reku.privacy.places import Kept, Places

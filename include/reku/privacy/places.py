@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
-from reku.storage import DRAFT, replace_file, store
+from reku.foundation.storage import DRAFT, replace_file, store
 
 INBOX, AT_WORK, PARKED = "eingang", "in_arbeit", "geparkt"
 ARCHIVE, FAULTY, OUTBOX = "archiv", "fehler", "ausgang"

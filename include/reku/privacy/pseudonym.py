@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from reku.settings import required
+from reku.foundation.settings import required
 
 
 def of_person(institute: str, number: str) -> str:

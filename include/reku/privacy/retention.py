@@ -14,9 +14,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from reku.errors import RekuError, StageError
+from reku.foundation.errors import RekuError, StageError
+from reku.foundation.settings import Settings, settings
 from reku.privacy import old_files, old_rows
-from reku.settings import Settings, settings
 
 log = logging.getLogger(__name__)
 

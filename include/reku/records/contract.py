@@ -11,10 +11,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from reku.errors import ConfigError
+from reku.foundation.errors import ConfigError
+from reku.foundation.settings import settings
+from reku.foundation.yaml_source import load
 from reku.records.faults import FaultCode
-from reku.settings import settings
-from reku.yaml_source import load
 
 _TYPE = re.compile(r"(AN|N)\(([1-9][0-9]*)\)|(Z|D|DT|J/N|ENUM)")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reku.errors import RekuError
+from reku.foundation.errors import RekuError
 
 
 class FaultCode(StrEnum):

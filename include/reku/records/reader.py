@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from reku.errors import RekuError, suggest
+from reku.foundation.errors import RekuError, suggest
 from reku.records.clean import read_rows
 from reku.records.contract import Contract
 from reku.records.faults import Fault, FaultCode, FileRefused

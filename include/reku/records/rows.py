@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from reku.addresses import is_valid
+from reku.foundation.addresses import is_valid
 from reku.records.contract import Column, Conditions, Contract
 from reku.records.faults import Fault, FaultCode
 from reku.records.record_file import Head, RecordFile

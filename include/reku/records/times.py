@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 
-from reku.clock import BERLIN, berlin
+from reku.foundation.clock import BERLIN, berlin
 
 _DATE = re.compile(r"([0-9]{2})\.([0-9]{2})\.([0-9]{4})", re.ASCII)
 _MOMENT = re.compile(r"([0-9]{2}\.[0-9]{2}\.[0-9]{4}) ([0-9]{2}):([0-9]{2}):([0-9]{2})", re.ASCII)

@@ -16,8 +16,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from reku import clock
-from reku.errors import RekuError
+from reku.foundation import clock
+from reku.foundation.errors import RekuError
 from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
 from reku.responses.reports import Kind, Understood, understand
 from reku.store.events import Event, record

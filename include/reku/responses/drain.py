@@ -19,9 +19,9 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from reku.errors import StageError
+from reku.foundation.errors import StageError
+from reku.foundation.settings import settings
 from reku.responses.hit_journal import SUFFIX, Line
-from reku.settings import settings
 from reku.store.tables import hit_journals
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from reku import clock
+from reku.foundation import clock
 
 log = logging.getLogger(__name__)
 

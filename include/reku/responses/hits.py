@@ -10,13 +10,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku import clock
-from reku.catalogue.machine_rules import machine_rules
-from reku.errors import ConfigError
+from reku.catalogue.bot_rules import machine_rules
+from reku.foundation import clock
+from reku.foundation.errors import ConfigError
+from reku.foundation.settings import settings
+from reku.responses.bots import Hit, judge
 from reku.responses.drain import drain
-from reku.responses.machines import Hit, judge
 from reku.responses.reactions import target_of, without_query
-from reku.settings import settings
 from reku.store.events import Event, record
 from reku.store.tables import ResponseKind, Verdict, hits, messages
 

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reku.catalogue.institute import UnsubscribeScope
 from reku.catalogue.loader import institutes
-from reku.errors import ConfigError
+from reku.foundation.errors import ConfigError
 
 log = logging.getLogger(__name__)
 

@@ -11,10 +11,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import msgspec
 import sqlalchemy as sa
 
-from reku import clock
 from reku.catalogue.institute import UnsubscribeScope
 from reku.catalogue.links import link_target
 from reku.catalogue.loader import institutes
+from reku.foundation import clock
 from reku.responses.pages import bank_of
 from reku.store.events import Event, record
 from reku.store.tables import ResponseKind, deliveries, messages, past_messages

@@ -23,8 +23,8 @@ from enum import StrEnum
 from flufl.bounce import all_failures
 
 from reku.catalogue.bounce_rules import BounceClass, Verdict, bounce_rules, judge
-from reku.errors import RekuError
-from reku.tokens import Purpose, Target, read
+from reku.foundation.errors import RekuError
+from reku.foundation.tokens import Purpose, Target, read
 
 log = logging.getLogger(__name__)
 logging.getLogger("flufl.bounce").disabled = True  # it logs tracebacks for broken mails, with what stands in them

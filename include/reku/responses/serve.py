@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from reku.settings import settings
+from reku.foundation.settings import settings
 
 LONGEST_HEAD = 65_536
 """Bytes of a request's address and headers together, as with uvicorn's other parser."""

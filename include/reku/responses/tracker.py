@@ -31,12 +31,12 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from reku.errors import ConfigError, SetupError
+from reku.foundation.errors import ConfigError, SetupError
+from reku.foundation.tokens import Purpose, Target, read
 from reku.responses import pages
 from reku.responses.reactions import By, Mail, Unknown
 from reku.responses.upkeep import Upkeep
 from reku.store.engine import engine
-from reku.tokens import Purpose, Target, read
 
 log = logging.getLogger(__name__)
 

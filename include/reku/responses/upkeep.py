@@ -12,13 +12,13 @@ from typing import Self
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from reku.errors import RekuError
+from reku.foundation.errors import RekuError
+from reku.foundation.settings import settings
 from reku.responses import hits, pages, reactions
 from reku.responses.hit_journal import HitJournal
 from reku.responses.limits import Limits
 from reku.responses.reactions import Mail
 from reku.responses.unsubscribing import Unsubscribing
-from reku.settings import settings
 from reku.store.engine import engine
 
 log = logging.getLogger(__name__)

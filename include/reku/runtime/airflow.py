@@ -9,9 +9,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from reku.foundation.settings import INCLUDE
 from reku.runtime.home import Home
 from reku.runtime.ports import LOOPBACK
-from reku.settings import INCLUDE
 
 PARALLELISM = 6
 """Tasks at once: two cores, and most tasks wait for the database or the relay."""

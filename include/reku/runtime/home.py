@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import settings
 from reku.runtime import places
-from reku.settings import settings
 
 _KEY_BYTES = 48
 

@@ -15,7 +15,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 
 SYSTEM_STATE = Path("/var/lib/reku")
 SHORT_SOCKETS = Path("/tmp")  # noqa: S108 - only for a folder of mode 0700 whose owner is verified below

@@ -6,7 +6,7 @@ import socket
 
 import psutil
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 
 LOOPBACK = "127.0.0.1"
 

@@ -24,7 +24,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.runtime import places
 from reku.runtime.places import Account
 

@@ -12,9 +12,9 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import required
 from reku.runtime import airflow
-from reku.settings import required
 from reku.store.migrate import migrate
 
 

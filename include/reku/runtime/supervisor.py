@@ -23,7 +23,7 @@ from typing import TextIO
 
 import psutil
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
 from reku.runtime import ports, processes
 from reku.runtime.health import Check
 from reku.runtime.home import Home

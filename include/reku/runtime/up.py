@@ -14,13 +14,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from reku.errors import SetupError
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import settings
 from reku.runtime import airflow, health, processes
 from reku.runtime.home import Home, home
 from reku.runtime.ports import LOOPBACK
 from reku.runtime.postgres import Postgres
 from reku.runtime.supervisor import Plan, Report, Service, Supervisor, stop_signals
-from reku.settings import settings
 from reku.store.migrate import migrate
 
 SINK_PORT = "2525"

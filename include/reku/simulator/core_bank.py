@@ -10,9 +10,9 @@ import gzip
 import fsspec
 
 from reku.catalogue import institutes
-from reku.clock import berlin
+from reku.foundation.clock import berlin
+from reku.foundation.settings import settings
 from reku.records import Head, contracts, format_date, write
-from reku.settings import settings
 from reku.simulator.world import ControlFile, Delivery, Row, Step, World
 
 

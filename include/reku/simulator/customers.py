@@ -19,9 +19,9 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpx
 
-from reku import clock
 from reku.catalogue import institutes
-from reku.errors import SetupError
+from reku.foundation import clock
+from reku.foundation.errors import SetupError
 from reku.simulator.bounce_mails import automatic_answer, status_notification
 from reku.simulator.devices import device_of
 from reku.simulator.html import Seen

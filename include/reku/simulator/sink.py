@@ -19,8 +19,8 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from reku import clock
-from reku.errors import SetupError
+from reku.foundation import clock
+from reku.foundation.errors import SetupError
 from reku.simulator.journal import Journal, put
 
 LARGEST_MAIL = 10_000_000

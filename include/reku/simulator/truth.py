@@ -14,8 +14,8 @@ from typing import Any
 import fsspec
 
 from reku.catalogue import institutes
+from reku.foundation.settings import settings
 from reku.records import contracts, read
-from reku.settings import settings
 from reku.simulator.customers import is_control_copy, row_of
 from reku.simulator.journal import entries
 from reku.simulator.world import RETAINED, Bounce, Fate, Row, World, normal_form

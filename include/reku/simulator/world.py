@@ -12,10 +12,10 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from functools import cache, cached_property
 
-from reku import clock
-from reku.addresses import normalise
 from reku.catalogue.calendar import is_bank_working_day
 from reku.catalogue.rhythm import Rhythm
+from reku.foundation import clock
+from reku.foundation.addresses import normalise
 from reku.simulator.people import Customer
 
 BANK_1, BANK_2 = "99990001", "99990002"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from reku import clock
+from reku.foundation import clock
 from reku.store.tables import EVERY_INSTITUTE, audit
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from reku import clock
+from reku.foundation import clock
 from reku.store.tables import MessageState, ResponseKind, messages, reactivations, responses
 
 RETAINED_AT = 3

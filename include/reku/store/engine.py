@@ -8,8 +8,8 @@ from functools import cache
 import msgspec
 import sqlalchemy as sa
 
-from reku.errors import SetupError
-from reku.settings import required
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import required
 
 _SILENCE = {"tcp_user_timeout": 30_000, "keepalives_idle": 20, "keepalives_interval": 5}
 """A server that is gone without a word is noticed within half a minute (ms, s, s), not after a quarter of an hour."""

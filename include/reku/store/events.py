@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import msgspec
 import sqlalchemy as sa
 
-from reku import clock
+from reku.foundation import clock
 from reku.store.tables import ResponseKind
 
 ONCE_PER_MESSAGE = frozenset(

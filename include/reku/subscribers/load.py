@@ -12,14 +12,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku import clock
 from reku.catalogue import institutes
-from reku.errors import StageError
+from reku.foundation import clock
+from reku.foundation.errors import StageError
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
 from reku.subscribers.consents import settle_contradictions
 from reku.subscribers.fill import fill_list
 from reku.subscribers.households import mark_seconds
-from reku.subscribers.opening import open_messages
+from reku.subscribers.new_messages import open_messages
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""How a message reaches a person: one folder per channel."""

@@ -1,0 +1,64 @@
+"""The links of one mail: signed, opaque, and without tracking consent none that tells who clicked (domain.md 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from reku.foundation.settings import settings
+from reku.foundation.tokens import Purpose, Target, make
+
+# Before Python 3.12 an enum is slow to find its members.
+_ANONYMOUS, _BOUNCE, _CLICK = Purpose.ANONYMOUS, Purpose.BOUNCE, Purpose.CLICK
+_OPEN, _UNSUBSCRIBE = Purpose.OPEN, Purpose.UNSUBSCRIBE
+
+
+class Links(NamedTuple):
+    """What is different in the links of each mail.
+
+    `reference`: token of the message, for Message-ID and return path. `open_pixel_url`: None without tracking consent.
+    `click_url(link number, target)`: what stands in the mail for a link.
+    """
+
+    reference: str
+    unsubscribe_url: str
+    open_pixel_url: str | None
+    click_url: Callable[[int, str], str]
+
+
+class Mailing:
+    """All mails of one delivery (id) with one medium (key): what is clicked in them without consent is counted here."""
+
+    def __init__(self, delivery: int, medium: str) -> None:
+        self._delivery, self._medium = delivery, medium
+        self._urls: dict[int, str] = {}
+
+    def click_url(self, number: int, _target: str) -> str:
+        """The URL of a link by its number, the same in every mail."""
+        if number not in self._urls:
+            token = make(_ANONYMOUS, Target(self._delivery, number, self._medium))
+            self._urls[number] = f"{_base()}/a/{token}"
+        return self._urls[number]
+
+
+def links_for(message_id: int, mailing: Mailing, *, tracking: bool) -> Links:
+    """The links of the message with this id in the ledger. Raises SetupError if no token key is set.
+
+    Without tracking consent a mail has no pixel, and its links are those of everybody in the mailing.
+    """
+    base = _base()
+    message = Target(message_id)
+
+    def click_url(number: int, _target: str) -> str:
+        return f"{base}/c/{make(_CLICK, Target(message_id, number))}"
+
+    return Links(
+        reference=make(_BOUNCE, message),
+        unsubscribe_url=f"{base}/u/{make(_UNSUBSCRIBE, message)}",
+        open_pixel_url=f"{base}/o/{make(_OPEN, message)}.gif" if tracking else None,
+        click_url=click_url if tracking else mailing.click_url,
+    )
+
+
+def _base() -> str:
+    return settings().tracker_url.rstrip("/")

@@ -1,0 +1,49 @@
+"""What a mail will look like, for a person who exists nowhere (`reku preview`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reku.catalogue import media
+from reku.catalogue.institute import Institute
+from reku.channels.email.media.compile import Content, compile_medium
+from reku.foundation.errors import ConfigError
+from reku.foundation.settings import settings
+
+
+def sample_person(institute: Institute) -> dict[str, str]:
+    """An invented person with every field filled; the advisor has an address of this bank."""
+    return {
+        "Referenz": "R0004711-000001-00001",
+        "Personennummer": "0001234567",
+        "Anlass_Code": "MCAG002",
+        "Anlass_Datum": "24.11.2026",
+        "Anlass_Wert": "50",
+        "Anrede": "2",
+        "Titel": "Dr.",
+        "Vorname": "Jördis",
+        "Nachname": "Beispiel-Müßig",
+        "EMail": "joerdis@kunde.example",
+        "Geschaeftsstelle": "Filiale Marktplatz",
+        "Berater_Nr": "B0042",
+        "Berater_Absendername": "Ole Muster",
+        "Berater_E-Mail": f"ole.muster@{institute.sender.domains[0]}",
+        "Berater_Telefon": "+49 99 000000",
+    }
+
+
+def preview(medium_key: str, institute: Institute, person: Mapping[str, str] | None = None) -> Content:
+    """Subject, HTML and text of a medium for one institute; links lead straight to their targets, nothing is counted.
+
+    Raises ConfigError for an unknown medium and for every fault that `compile_medium` finds.
+    """
+    known = media()
+    if medium_key not in known:
+        folder = settings().config_dir / "templates"
+        raise ConfigError(f"There is no medium {medium_key!r}.", file=folder, value=medium_key, valid=tuple(known))
+    compiled = compile_medium(known[medium_key], institute)
+    return compiled.render(
+        sample_person(institute) if person is None else person,
+        links=compiled.links,
+        unsubscribe=f"{settings().tracker_url.rstrip('/')}/u/vorschau",
+    )

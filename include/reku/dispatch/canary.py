@@ -1,0 +1,93 @@
+"""The canary: the first mails of a delivery go out, and the others only if those were taken well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from reku.dispatch.plan import Route
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.store.audit import put_on_record
+from reku.store.tables import MessageState, ResponseKind, deliveries, messages, responses
+
+_BOUNCES = (ResponseKind.HBOU, ResponseKind.SBOU, ResponseKind.UBOU)
+_TRIED = (MessageState.SENT, MessageState.REJECTED, MessageState.IN_DOUBT)
+
+
+class CanaryFault(StageError):
+    """The first mails were taken badly; the others are still open."""
+
+
+@dataclass(frozen=True)
+class Leave:
+    """How many more mails may go out now (None: all), or from when on it can be said."""
+
+    quota: int | None = None
+    wait_until: datetime | None = None
+
+
+def leave(engine: sa.Engine, way: Route, delivery: int) -> Leave:
+    """What the delivery's canary permits now. Raises CanaryFault if the first mails were taken badly."""
+    canary, moment = way.campaign.canary, clock.now()
+    with engine.begin() as connection:
+        row = connection.execute(
+            sa.select(deliveries.c.canary_until, deliveries.c.canary_passed_at)
+            .where(deliveries.c.id == delivery)
+            .with_for_update()
+        ).one()
+        if not canary.first or row.canary_passed_at is not None:
+            return Leave()
+        tried = _count(connection, delivery, messages.c.state.in_(_TRIED))
+        if row.canary_until is None and tried < canary.first:
+            return Leave(quota=canary.first - tried)
+        if row.canary_until is None:
+            until = moment + canary.pause
+            _set(connection, delivery, canary_until=until)
+            return Leave(wait_until=until)
+        if moment < row.canary_until:
+            return Leave(wait_until=row.canary_until)
+        _judge(connection, way, delivery, tried)
+        _set(connection, delivery, canary_passed_at=moment)
+    return Leave()
+
+
+def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
+    """Let the others follow whatever became of the first; audited. Raises StageError if there is no such delivery."""
+    with engine.begin() as connection:
+        institute = connection.scalar(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery))
+        if institute is None:
+            raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
+        _set(connection, delivery, canary_passed_at=clock.now())
+        subject = f"deliveries:{delivery}"
+        put_on_record(connection, institute, actor=actor, action="go on after canary", subject=subject, note=note)
+
+
+def _judge(connection: sa.Connection, way: Route, delivery: int, tried: int) -> None:
+    canary = way.campaign.canary
+    bounced = _count(connection, delivery, _has(_BOUNCES))
+    complained = _count(connection, delivery, _has((ResponseKind.BESC,)))
+    share = bounced / max(tried, 1)
+    if share <= canary.max_bounce_share and complained <= canary.max_complaints:
+        return
+    raise CanaryFault(
+        f"{way.institute.name}, order {way.order_number}: of the first {tried} mails {bounced} bounced ({share:.1%}; "
+        f"at most {canary.max_bounce_share:.1%} may) and {complained} people complained "
+        f"(at most {canary.max_complaints} may). The other messages are still open. Find out what is wrong; if they "
+        f"shall go out all the same, `reku deliveries go-on {delivery} --note …`, then clear `dispatch`."
+    )
+
+
+def _count(connection: sa.Connection, delivery: int, condition: sa.ColumnElement[bool]) -> int:
+    counted = sa.select(sa.func.count()).select_from(messages).where(messages.c.delivery_id == delivery, condition)
+    return connection.scalar(counted) or 0
+
+
+def _has(kinds: tuple[ResponseKind, ...]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(responses.c.message_id == messages.c.id, responses.c.kind.in_(kinds)).correlate(messages)
+
+
+def _set(connection: sa.Connection, delivery: int, **values: datetime) -> None:
+    connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery).values(**values))

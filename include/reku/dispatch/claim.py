@@ -1,0 +1,166 @@
+"""Claim the next batch: decide who may be contacted, and take them in hand, in one transaction.
+
+This runs once for every few hundred mails, against a delivery of any size: each statement finds its rows by an index,
+and none looks at what has been handed over before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from reku.contact.contacts import hold, reserve
+from reku.contact.decide import Against, reasons
+from reku.contact.policy import Policy
+from reku.contact.reasons import Reason
+from reku.dispatch import rate_limits
+from reku.dispatch.journal import Journal
+from reku.dispatch.ledger import Due, withhold
+from reku.dispatch.plan import Route
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+
+_ORDER_LOCK = 4712  # first key of the transaction lock on an order; the second is the order's id
+
+
+class Claimed(NamedTuple):
+    """One message to be handed over, with the row it is filled from. `message_id`: of an earlier try, or empty."""
+
+    id: int
+    reference: str
+    tracking: bool
+    message_id: str
+    attempts: int
+    address: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one claim brought: mails, each not to go out before so many seconds from now, and how many were withheld.
+
+    `last`: the highest id that was looked at; the next claim may begin behind it. `slowed`: the domains that answered
+    421 and have taken no mail since.
+    """
+
+    fence: int
+    journal: Journal
+    mails: list[tuple[float, Claimed]]
+    withheld: int
+    last: int
+    slowed: Sequence[str] = ()
+
+
+_DURABLE = sa.text("""
+    SELECT set_config('synchronous_commit', 'on', true),
+        set_config('idle_in_transaction_session_timeout', CAST(:silence AS text), true)
+""")
+"""A claim that a crash of the database forgets would be mails sent twice, whatever the server's own setting is. And a
+dispatcher that freezes in its claim must not hold the order's lock for ever: after a lease (ms) the server ends it."""
+_FENCE = sa.text("SELECT nextval('reku.fences'), pg_advisory_xact_lock(:order_lock, CAST(:order AS integer))")
+"""From a sequence: a number is never used twice, not after a rollback either, and neither is a journal's name."""
+_CANDIDATES = sa.text("""
+    SELECT m.id, m.person_number, m.address_hmac, r.address
+    FROM reku.messages m LEFT JOIN reku.delivery_rows r ON r.id = m.row_id
+    WHERE m.delivery_id = :delivery AND m.state = 'OPEN' AND m.id > :after
+        AND m.due_at >= :begin AND m.due_at < :end AND (m.retry_at IS NULL OR m.retry_at <= :moment)
+        AND (cardinality(CAST(:waiting AS text[])) = 0
+            OR coalesce(lower(substring(r.address, '@([^@]*)$')), '') <> ALL(CAST(:waiting AS text[])))
+    ORDER BY m.id LIMIT :limit FOR UPDATE OF m SKIP LOCKED
+""")
+_TAKE = sa.text("""
+    UPDATE reku.messages m SET state = 'CLAIMED', fence = :fence, claimed_at = :moment, retry_at = NULL
+    FROM reku.delivery_rows r
+    WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.state = 'OPEN' AND r.id = m.row_id
+    RETURNING m.id, m.reference, m.tracking, m.message_id, m.attempts, r.address, r.fields
+""")
+_BATCH = sa.text("""
+    INSERT INTO reku.claims (delivery_id, fence, institute, lease_until)
+    VALUES (:delivery, :fence, :institute, clock_timestamp() + CAST(:lease AS interval))
+""")
+
+
+def claim(
+    engine: sa.Engine, way: Route, due: Due, *, limit: int, journals: Path, lease: timedelta, after: int = 0
+) -> Batch | None:
+    """Claim the next messages that are due, were not put off and may be contacted now; None when there are none.
+
+    Messages with a reason against them end as withheld in the same transaction, with their event. Dispatchers of one
+    order claim one after the other, so that the same person in two of its deliveries is seen. `after`: look at higher
+    ids first, and at all of them only if there is none.
+    """
+    moment, blz, policy = clock.now(), way.institute.blz, Policy.of(way.institute)
+    day = clock.berlin(moment).date()
+    with engine.connect() as connection, connection.begin() as transaction:
+        connection.execute(_DURABLE, {"silence": max(1000, round(lease.total_seconds() * 1000))})
+        fence: int = connection.execute(_FENCE, {"order_lock": _ORDER_LOCK, "order": way.order}).one()[0]
+        wanted = {
+            "limit": rate_limits.batch(way.institute.limits, limit),
+            "waiting": rate_limits.waiting(connection, blz),
+        }
+        people = _candidates(connection, due, moment, after, wanted)
+        if not people:
+            transaction.rollback()
+            return None
+        hold(connection, policy)
+        against = _against(connection, policy, people, day)
+        withheld = withhold(connection, against, moment)
+        free = [row for row in people if row.id not in against]
+        _check_rows(due.delivery, free)
+        slots = rate_limits.reserve(connection, way.institute, [row.address for row in free])
+        waits = {row.id: wait for row, wait in zip(free, slots, strict=True) if wait is not None}
+        rows = _take(connection, list(waits), fence, moment)
+        media = {row.id: way.medium_for(row.fields).key for row in rows} if policy.rules.blocking_days else {}
+        reserve(connection, policy, media, day, mandatory=way.campaign.mandatory)
+        connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
+        slowed = rate_limits.slowed(connection, blz)
+        journal = Journal.create(journals, due.delivery, fence)
+        try:
+            transaction.commit()
+        except BaseException:  # held by nobody, it can be recovered, whatever ended the commit
+            journal.close()
+            raise
+    return Batch(fence, journal, [(waits[row.id], row) for row in rows], withheld, people[-1].id, slowed)
+
+
+def _candidates(
+    connection: sa.Connection, due: Due, moment: datetime, after: int, wanted: dict[str, Any]
+) -> Sequence[sa.Row[Any]]:
+    begin, end = due.between()
+    given = {"delivery": due.delivery, "begin": begin, "end": end, "moment": moment} | wanted
+    found = connection.execute(_CANDIDATES, given | {"after": after}).all()
+    return found if found or not after else connection.execute(_CANDIDATES, given | {"after": 0}).all()
+
+
+def _against(connection: sa.Connection, policy: Policy, people: Sequence[sa.Row[Any]], day: date) -> Against:
+    """What speaks against each of them; a second row of one person in this batch is a duplicate of the first."""
+    against = reasons(connection, policy, [row.id for row in people], day)
+    seen: set[tuple[str, str]] = set()
+    for row in people:
+        person = (row.person_number, row.address_hmac)
+        if row.id not in against and person in seen:
+            against[row.id] = (Reason.DUBLETTE,)
+        elif row.id not in against:
+            seen.add(person)
+    return against
+
+
+def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
+    lost = sum(row.address is None for row in people)
+    if lost:
+        raise StageError(
+            f"Delivery {delivery}: {lost} open messages have lost their delivered rows to the retention period and "
+            "cannot be filled any more. Raise that period above the occasion's window."
+        )
+
+
+def _take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
+    """Take in hand those that are still open: somebody may have ended one since it was looked at."""
+    rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment})
+    claimed = (Claimed(*row) for row in rows)
+    return sorted(one._replace(fields=one.fields | {"Referenz": one.reference}) for one in claimed)

@@ -1,0 +1,205 @@
+"""Messages in doubt: begun, and their answer never recorded.
+
+The occasion's policy says what becomes of them: `do_not_resend` leaves them to a person, `resend` lets the dispatch
+send them again with the same Message-ID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.catalogue import occasions
+from reku.catalogue.occasion import InDoubt
+from reku.contact.reasons import Reason
+from reku.dispatch.plan import Route
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.store.events import Event, record
+from reku.store.tables import MessageState, ResponseKind, audit, messages, orders
+
+_Rows = Sequence[sa.Row[*tuple[Any, ...]]]
+
+UNRESOLVED_CODE = Reason.UNGEKLAERT.code
+"""Grund_Code of NVER for a message in doubt that was closed as not sent (domain.md 9.6)."""
+
+MOST_TRIES = 5
+"""A message that fell in doubt so often is not sent again by itself."""
+
+
+class SettledBy(StrEnum):
+    """Who says what becomes of a message in doubt."""
+
+    DISPATCH = "dispatch"  # the next one sends it again
+    PERSON = "person"  # `reku messages resolve`
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A message in doubt. `policy`: its occasion's, None if the occasion has no readable file any more.
+
+    `return_path`: how its envelope sender begins, for looking it up in the relay's log. `message_id` is empty for one
+    whose dispatcher was lost with its journal: nobody knows whether it was begun.
+    """
+
+    institute: str
+    order_number: str
+    delivery: int
+    reference: str
+    message_id: str
+    return_path: str
+    begun_at: datetime
+    policy: InDoubt | None
+    settled_by: SettledBy
+
+
+def resend(engine: sa.Engine, delivery: int, way: Route) -> int:
+    """Open the delivery's messages in doubt again if the occasion's policy says so. Returns how many.
+
+    Only under the delivery's lock and after `recover`: whoever handed them over is dead, or has been silent for longer
+    than its lease.
+    """
+    if occasions()[way.occasion].in_doubt is not InDoubt.RESEND:
+        return 0
+    with engine.begin() as connection:
+        opened = connection.execute(
+            sa.update(messages)
+            .where(messages.c.delivery_id == delivery, messages.c.state == MessageState.IN_DOUBT, _may_be_resent())
+            .values(state=MessageState.OPEN, fence=None, claimed_at=None)
+        )
+        return opened.rowcount
+
+
+def _may_be_resent() -> sa.ColumnElement[bool]:
+    return (messages.c.last_day >= clock.today()) & (messages.c.attempts < MOST_TRIES)
+
+
+def in_doubt(engine: sa.Engine, *conditions: sa.ColumnElement[bool]) -> list[Doubt]:
+    """All messages in doubt (for which the conditions hold), bank by bank."""
+    listed = (
+        sa.select(
+            messages.c.id,
+            messages.c.institute,
+            orders.c.order_number,
+            orders.c.occasion,
+            messages.c.delivery_id,
+            messages.c.reference,
+            messages.c.message_id,
+            messages.c.begun_at,
+            _may_be_resent().label("may_be_resent"),
+        )
+        .join(orders, orders.c.id == messages.c.order_id)
+        .where(messages.c.state == MessageState.IN_DOUBT, *conditions)
+        .order_by(messages.c.institute, messages.c.id)
+    )
+    known = occasions().whole
+    found = []
+    with engine.connect() as connection:
+        for row in connection.execute(listed):
+            policy = known[row.occasion].in_doubt if row.occasion in known else None
+            resent = policy is InDoubt.RESEND and row.may_be_resent
+            found.append(
+                Doubt(
+                    row.institute,
+                    row.order_number,
+                    row.delivery_id,
+                    row.reference,
+                    row.message_id,
+                    f"b+{row.id:x}.",
+                    row.begun_at,
+                    policy,
+                    SettledBy.DISPATCH if resent else SettledBy.PERSON,
+                )
+            )
+    return found
+
+
+def resolve(
+    engine: sa.Engine,
+    institute: str,
+    reference: str,
+    *,
+    sent: bool,
+    actor: str,
+    note: str,
+    delivery: int | None = None,
+) -> None:
+    """Close a message in doubt as sent (the relay's log has it) or as not sent; it is never sent again.
+
+    Writes the event VERS or NVER/UNGEKLAERT and the audit entry in one transaction. A reference is unique within its
+    delivery only: `delivery` (id) chooses among several. Raises StageError when the reference does not name exactly one
+    message in doubt of the institute.
+    """
+    with engine.begin() as connection:
+        found = _locked(connection, institute, delivery, messages.c.reference == reference)
+        if len(found) > 1:
+            raise StageError(
+                f"{institute} has {len(found)} messages in doubt with the reference {reference}, of the deliveries "
+                f"{', '.join(str(row.delivery_id) for row in found)}. Say which one is meant: --delivery ID."
+            )
+        if not found:
+            raise StageError(
+                f"{institute} has no message in doubt with the reference {reference}. "
+                "`reku messages in-doubt` lists those there are."
+            )
+        _close(connection, institute, found, sent=sent, actor=actor, note=note)
+
+
+def resolve_all(engine: sa.Engine, institute: str, delivery: int, *, sent: bool, actor: str, note: str) -> int:
+    """Close all messages in doubt of a delivery in the same way, each with its event and its audit entry.
+
+    For a lost machine, whose whole batches are in doubt. One transaction. Returns how many. Raises StageError when the
+    delivery has none, or is another institute's.
+    """
+    with engine.begin() as connection:
+        found = _locked(connection, institute, delivery)
+        if not found:
+            raise StageError(
+                f"{institute} has no message in doubt in a delivery {delivery}. `reku messages in-doubt` lists those "
+                "there are."
+            )
+        _close(connection, institute, found, sent=sent, actor=actor, note=note)
+    return len(found)
+
+
+def _locked(
+    connection: sa.Connection, institute: str, delivery: int | None, *conditions: sa.ColumnElement[bool]
+) -> _Rows:
+    wanted = (
+        sa.select(messages.c.id, messages.c.reference, messages.c.begun_at, messages.c.delivery_id)
+        .where(messages.c.institute == institute, messages.c.state == MessageState.IN_DOUBT, *conditions)
+        .order_by(messages.c.id)
+        .with_for_update()
+    )
+    return connection.execute(wanted if delivery is None else wanted.where(messages.c.delivery_id == delivery)).all()
+
+
+def _close(connection: sa.Connection, institute: str, found: _Rows, *, sent: bool, actor: str, note: str) -> None:
+    moment = clock.now()
+    change: dict[str, Any]
+    if sent:
+        change = {"state": MessageState.SENT, "ended_at": messages.c.begun_at}
+        events = [Event(row.id, ResponseKind.VERS, row.begun_at) for row in found]
+    else:
+        change = {
+            "state": MessageState.WITHHELD,
+            "reason": UNRESOLVED_CODE,
+            "reasons": [UNRESOLVED_CODE],
+            "ended_at": moment,
+        }
+        events = [Event(row.id, ResponseKind.NVER, moment, UNRESOLVED_CODE) for row in found]
+    connection.execute(sa.update(messages).where(messages.c.id.in_([row.id for row in found])).values(**change))
+    record(connection, events)
+    audited = {
+        "institute": institute,
+        "at": moment,
+        "actor": actor,
+        "action": "resolve as sent" if sent else "resolve as not sent",
+        "note": note,
+    }
+    connection.execute(sa.insert(audit), [audited | {"subject": row.reference} for row in found])

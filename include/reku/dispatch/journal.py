@@ -1,0 +1,211 @@
+"""The journal of a claimed batch: which of its mails were begun, and what the server answered.
+
+One small file per batch on the machine's own disk, appended to right before a mail's first byte and right after its
+answer, without a commit in between. What is written survives the death of the process (kill -9), since the kernel has
+it; it is not synced, so after a crash of the machine it may lack its end. Then it is told by its boot id and only its
+answers are believed. It holds ids, codes and moments, nothing of people.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from reku.foundation.errors import SetupError
+
+_encode = msgspec.json.Encoder().encode  # moments become ISO 8601
+_BEGUN = "begun"
+_ENDED = "ended"
+
+
+class Owner(StrEnum):
+    """What a journal says about the dispatcher that wrote it."""
+
+    ALIVE = "ALIVE"  # it still holds its journal
+    DEAD = "DEAD"  # it has let go of it: the journal is complete
+    UNKNOWN = "UNKNOWN"  # no journal here, or one from before the machine was restarted
+
+
+class Ended(NamedTuple):
+    """How hand-over of one message ended: what the ledger and the responses are to be told.
+
+    `state` OPEN means put off until `retry_at`. `event` is the kind of response, empty for none.
+    """
+
+    id: int
+    state: str
+    begun_at: datetime | None
+    ended_at: datetime
+    answer: str = ""
+    event: str = ""
+    reason: str = ""
+    message_id: str = ""
+    medium: str = ""
+    retry_at: datetime | None = None
+
+
+class Begun(NamedTuple):
+    """A message whose hand-over has begun."""
+
+    id: int
+    at: datetime
+    message_id: str
+    medium: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read from a journal. `begun` has only those without an answer."""
+
+    owner: Owner
+    begun: dict[int, Begun] = field(default_factory=dict)
+    ended: list[Ended] = field(default_factory=list)
+
+
+class Journal:
+    """The journal of one batch, held by its dispatcher from `create` until `remove` or its death."""
+
+    def __init__(self, file: Path, descriptor: int) -> None:
+        self._file, self._descriptor = file, descriptor
+        self._unwritten: list[bytes] = []
+        self._is_full = False
+
+    @classmethod
+    def create(cls, folder: Path, delivery: int, fence: int) -> Journal:
+        """Start the journal of a batch. Raises SetupError if the folder cannot be written or the disk is full."""
+        file = _file(folder, delivery, fence)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            # a file that lies here under this name is of another database: fences are never used twice
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SetupError(
+                f"The journal of a batch cannot be written below {folder}: {error.strerror}. Nothing was handed over. "
+                "Give this account a local folder of its own: REKU_JOURNAL_DIR."
+            ) from error
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        journal = cls(file, descriptor)
+        journal._note(("boot", _boot_id()))
+        try:
+            journal.flush()
+        except SetupError:
+            journal.close()
+            raise
+        return journal
+
+    def begin(self, begun: Begun) -> None:
+        """Note that the first byte of this mail is about to be sent; it is written when this returns.
+
+        Raises SetupError if the disk is full.
+        """
+        self._note((_BEGUN, *begun))
+        self.flush()
+        if self._is_full:
+            raise self._full_disk()
+
+    def end(self, ended: Ended) -> None:
+        """Note the answer to a mail; it is written with the next beginning or by `flush`.
+
+        So a mail on each connection can be in doubt although it was answered, but none besides it.
+        """
+        self._note((_ENDED, *ended))
+
+    def flush(self) -> None:
+        """Write what was noted. Raises SetupError once if the disk is full; from then on nothing more is written."""
+        if self._is_full or not self._unwritten:
+            return
+        data = b"".join(self._unwritten)
+        self._unwritten.clear()
+        try:
+            self._is_full = os.write(self._descriptor, data) != len(data)
+        except OSError:
+            self._is_full = True
+        if self._is_full:
+            raise self._full_disk()
+
+    def close(self) -> None:
+        """Let go of the journal: whoever recovers the delivery may read it now."""
+        try:
+            self.flush()
+        finally:
+            os.close(self._descriptor)
+
+    def remove(self) -> None:
+        """Remove the journal: everything in it stands in the database by now."""
+        self._file.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+    def _full_disk(self) -> SetupError:
+        return SetupError(
+            f"The disk of {self._file.parent} is full: no mail can be noted there, so none is handed over. Everything "
+            "not handed over is still open: make room, then clear `dispatch`."
+        )
+
+    def _note(self, line: tuple[object, ...]) -> None:
+        self._unwritten.append(_encode(line) + b"\n")
+
+
+def read(folder: Path, delivery: int, fence: int) -> Found:
+    """What the journal of a batch says, and whether its dispatcher is alive. Raises SetupError if it is unreadable."""
+    try:
+        with _file(folder, delivery, fence).open("rb") as journal:
+            fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return _parsed(journal.read())
+    except FileNotFoundError:
+        return Found(Owner.UNKNOWN)
+    except BlockingIOError:
+        return Found(Owner.ALIVE)
+    except OSError as error:
+        raise SetupError(
+            f"The journal {_file(folder, delivery, fence)} cannot be read: {error.strerror}. It says which mails are "
+            "in doubt: let this account read it, then clear `dispatch`. Nothing was handed over."
+        ) from error
+
+
+def remove_settled(folder: Path, delivery: int) -> None:
+    """Remove the journals of a delivery that nobody holds; only when each of its batches has been put right."""
+    for file in folder.glob(f"{delivery}-*.journal"):
+        with suppress(FileNotFoundError, BlockingIOError), file.open("rb") as journal:
+            fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            file.unlink()
+
+
+def _file(folder: Path, delivery: int, fence: int) -> Path:
+    return folder / f"{delivery}-{fence}.journal"
+
+
+def _parsed(data: bytes) -> Found:
+    *whole, _torn = data.split(b"\n")  # a line without its end was being written when the process died
+    try:
+        return _told([msgspec.json.decode(line) for line in whole])
+    except (ValueError, TypeError):  # blocks that never reached the disk read as zeros: nothing in it can be trusted
+        return Found(Owner.UNKNOWN)
+
+
+def _told(lines: list[list[Any]]) -> Found:
+    complete = bool(lines) and lines[0] == ["boot", _boot_id()]
+    begun: dict[int, Begun] = {}
+    ended: list[Ended] = []
+    for kind, *values in lines[1:]:
+        if kind == _BEGUN:
+            one = msgspec.convert(values, Begun)
+            begun[one.id] = one
+        else:
+            ended.append(msgspec.convert(values, Ended))
+            begun.pop(ended[-1].id, None)
+    return Found(Owner.DEAD if complete else Owner.UNKNOWN, begun, ended)
+
+
+@cache
+def _boot_id() -> str:
+    """Names this start of the machine; a journal of an earlier one may have lost its end."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

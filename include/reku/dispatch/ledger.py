@@ -1,0 +1,294 @@
+"""The ledger: claims in batches before it sends, records in batches after, and knows what died in between (DESIGN 6.1).
+
+A dispatcher claims a batch with a fencing number and a lease, in one transaction with the decision who may be
+contacted. What it begins and what the server answers stands in the batch's journal first and here a little later. Of a
+dispatcher that died, the journal says what became of each mail (see `recovery`). The claimer's own late answer beats a
+doubt that somebody else noted meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from reku.contact.decide import Against, reasons
+from reku.contact.policy import policy_of
+from reku.contact.reasons import Reason
+from reku.dispatch import rate_limits
+from reku.dispatch.journal import Ended
+from reku.dispatch.lock import LockLost
+from reku.foundation import clock
+from reku.store.events import Event, record
+from reku.store.tables import MessageState, ResponseKind, claims, delivery_rows, messages
+
+NOT_IN_TIME = "4.4.7"
+"""Status of a message that was put off until its time was over (RFC 3463: delivery time expired)."""
+
+_ENDED = (Reason.AUFTRAG_BEENDET, Reason.ABGELAUFEN)
+"""Reasons that hold whatever the campaign looks like."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Which open messages of a delivery are meant: due up to `day`, or exactly on `only`, in Berlin's calendar."""
+
+    delivery: int
+    day: date
+    only: date | None = None
+
+    def between(self) -> tuple[datetime, datetime]:
+        """From when on, and until when (not included), what is meant is due."""
+        begin = clock.at(self.only) if self.only else datetime.min.replace(tzinfo=UTC)
+        return begin, clock.at((self.only or self.day) + timedelta(days=1))
+
+    def condition(self) -> sa.ColumnElement[bool]:
+        """The same for a statement over `messages`; it uses the index of open messages."""
+        begin, end = self.between()
+        of = messages.c
+        return (
+            (of.delivery_id == self.delivery)
+            & (of.state == MessageState.OPEN)
+            & (of.due_at >= begin)
+            & (of.due_at < end)
+        )
+
+
+def renew(connection: sa.Connection, delivery: int, fences: Collection[int], lease: timedelta) -> None:
+    """Let the batches' leases begin anew. Raises LockLost when somebody has taken one of them over."""
+    renewed = connection.execute(
+        sa.update(claims)
+        .where(claims.c.delivery_id == delivery, claims.c.fence == sa.any_(_array(fences)))
+        .values(lease_until=_end_of(lease))
+    )
+    if renewed.rowcount != len(fences):
+        raise LockLost(delivery, "a batch was taken over")
+
+
+def _end_of(lease: timedelta) -> sa.ColumnElement[datetime]:
+    # the database's own clock: ours may be moved, and machines' clocks differ
+    return sa.func.clock_timestamp() + sa.cast(lease, sa.Interval)
+
+
+_NOTE = sa.text("""
+    UPDATE reku.messages m SET
+        state = told.state, answer = coalesce(nullif(told.answer, ''), m.answer),
+        attempts = m.attempts + CAST(told.begun_at IS NOT NULL AS integer),
+        reason = CASE told.state WHEN 'WITHHELD' THEN told.reason ELSE '' END,
+        reasons = CASE told.state WHEN 'WITHHELD' THEN ARRAY[told.reason] ELSE '{}' END,
+        message_id = told.message_id, medium = coalesce(nullif(told.medium, ''), m.medium),
+        begun_at = coalesce(told.begun_at, m.begun_at),
+        ended_at = CASE WHEN told.state NOT IN ('OPEN', 'IN_DOUBT') THEN told.ended_at END,
+        retry_at = told.retry_at,
+        fence = CASE WHEN told.state <> 'OPEN' THEN m.fence END,
+        claimed_at = CASE WHEN told.state <> 'OPEN' THEN m.claimed_at END
+    FROM json_to_recordset(CAST(:told AS json)) AS told(
+        fence bigint, id bigint, state text, begun_at timestamptz, ended_at timestamptz, answer text, reason text,
+        message_id text, medium text, retry_at timestamptz
+    )
+    WHERE m.id = told.id AND m.fence = told.fence
+        -- not `IN`: the planner would walk the index of everything handed over instead of looking up these few
+        AND CASE m.state WHEN 'CLAIMED' THEN true WHEN 'IN_DOUBT' THEN true ELSE false END
+    RETURNING m.id
+""")
+
+
+def note(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]) -> None:
+    """Record how hand-over ended, `(fence, what)` for each message, with the events, in the caller's transaction.
+
+    A message that carries another fence by now, or that a person has closed, is left alone.
+    """
+    if not ended:
+        return
+    told = [{"fence": fence} | one._asdict() for fence, one in ended]
+    noted = set(connection.scalars(_NOTE, {"told": msgspec.json.encode(told).decode()}))
+    record(
+        connection,
+        [
+            Event(one.id, ResponseKind(one.event), one.ended_at, one.reason)
+            for _, one in ended
+            if one.event and one.id in noted
+        ],
+    )
+
+
+def settle(
+    engine: sa.Engine,
+    delivery: int,
+    ended: Sequence[tuple[int, Ended]],
+    barred: Collection[tuple[int, int]] = (),
+    finished: Mapping[int, Collection[int]] | None = None,
+) -> None:
+    """Record answers, withhold claimed messages that were barred meanwhile, and close finished batches.
+
+    `barred`: fence and message; they were never begun. `finished`: fence → messages of the batch that were never begun;
+    they are open again.
+    """
+    with engine.begin() as connection:
+        note(connection, ended)
+        if barred:
+            _withhold_barred(connection, barred)
+        if finished:
+            reopen(connection, finished)
+            close(connection, delivery, finished)
+
+
+def reopen(connection: sa.Connection, batches: Mapping[int, Collection[int]]) -> None:
+    """Open claimed messages again that were never begun (fence → ids), unless they are in other hands by now."""
+    for fence, ids in batches.items():
+        if ids:
+            connection.execute(
+                sa.update(messages)
+                .where(_one_of(ids), messages.c.fence == fence, messages.c.state == MessageState.CLAIMED)
+                .values(state=MessageState.OPEN, fence=None, claimed_at=None)
+            )
+
+
+def close(connection: sa.Connection, delivery: int, fences: Collection[int]) -> None:
+    """End batches."""
+    connection.execute(
+        sa.delete(claims).where(claims.c.delivery_id == delivery, claims.c.fence == sa.any_(_array(fences)))
+    )
+
+
+def held(connection: sa.Connection, delivery: int, fence: int) -> list[int]:
+    """The messages of a batch that have neither ended nor been opened again."""
+    wanted = sa.select(messages.c.id).where(
+        messages.c.delivery_id == delivery,
+        messages.c.fence == fence,
+        messages.c.state == MessageState.CLAIMED,
+    )
+    return list(connection.scalars(wanted))
+
+
+def _withhold_barred(connection: sa.Connection, barred: Collection[tuple[int, int]]) -> None:
+    moment = clock.now()
+    rows = connection.execute(
+        sa.select(messages.c.id, messages.c.institute, messages.c.fence)
+        .where(sa.tuple_(messages.c.fence, messages.c.id).in_(barred), messages.c.state == MessageState.CLAIMED)
+        .with_for_update()
+    ).all()
+    if rows:
+        policy = policy_of(rows[0].institute)
+        against = reasons(connection, policy, [row.id for row in rows], clock.berlin(moment).date())
+        withhold(connection, against, moment)
+        for row in rows:  # those whose bar was lifted meanwhile
+            if row.id not in against:
+                reopen(connection, {row.fence: [row.id]})
+
+
+def withhold_ended(engine: sa.Engine, delivery: int) -> int:
+    """Withhold the delivery's open messages whose order has ended or whose window has passed. Returns how many."""
+    moment = clock.now()
+    with engine.begin() as connection:
+        open_ones = connection.execute(
+            sa.select(messages.c.id, messages.c.institute)
+            .where(messages.c.delivery_id == delivery, messages.c.state == MessageState.OPEN)
+            .order_by(messages.c.id)
+            .with_for_update(skip_locked=True)
+        ).all()
+        if not open_ones:
+            return 0
+        against = reasons(
+            connection, policy_of(open_ones[0].institute), [row.id for row in open_ones], clock.berlin(moment).date()
+        )
+        return withhold(connection, {id_: found for id_, found in against.items() if found[0] in _ENDED}, moment)
+
+
+_WITHHOLD = sa.text("""
+    UPDATE reku.messages m SET
+        state = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN 'UNDELIVERED' ELSE 'WITHHELD' END,
+        reason = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN '' ELSE told.reason END,
+        reasons = string_to_array(told.reasons, ' '), ended_at = :moment
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:first AS text[]), CAST(:all AS text[])) AS told(id, reason, reasons)
+    WHERE m.id = told.id AND m.state IN ('OPEN', 'CLAIMED')
+    RETURNING m.id, m.state, told.reason
+""")
+
+
+def withhold(connection: sa.Connection, against: Against, moment: datetime) -> int:
+    """End messages as withheld, with their events; the first reason is reported, all are kept. Returns how many.
+
+    One that a server kept putting off until its window ended was not delivered in time. A message that another
+    dispatcher has ended meanwhile is left alone.
+    """
+    if not against:
+        return 0
+    told = {
+        "ids": list(against),
+        "first": [found[0].value for found in against.values()],
+        "all": [" ".join(reason.value for reason in found) for found in against.values()],
+    }
+    rows = connection.execute(_WITHHOLD, told | {"moment": moment}).all()
+    events = []
+    for row in rows:
+        reason = Reason(row.reason)
+        if row.state == MessageState.UNDELIVERED:
+            events.append(Event(row.id, ResponseKind.SBOU, moment, NOT_IN_TIME))
+        else:
+            events.append(Event(row.id, reason.response, moment, reason.code))
+    record(connection, events)
+    return len(rows)
+
+
+def end_put_off(engine: sa.Engine, due: Due, before: datetime) -> int:
+    """End what the server put off and kept putting off until that send window ended: not delivered in time.
+
+    `before`: the beginning of the present or next send window. Returns how many.
+    """
+    moment = clock.now()
+    with engine.begin() as connection:
+        late = connection.scalars(
+            sa.update(messages)
+            .where(due.condition(), messages.c.retry_at.is_not(None), messages.c.begun_at < before)
+            .values(state=MessageState.UNDELIVERED, ended_at=moment)
+            .returning(messages.c.id)
+        ).all()
+        record(connection, [Event(id_, ResponseKind.SBOU, moment, NOT_IN_TIME) for id_ in late])
+    return len(late)
+
+
+def count_due(engine: sa.Engine, due: Due) -> int:
+    """How many open messages are due, those that were put off included."""
+    with engine.connect() as connection:
+        return connection.scalar(sa.select(sa.func.count()).select_from(messages).where(due.condition())) or 0
+
+
+def next_try(engine: sa.Engine, due: Due) -> timedelta | None:
+    """How long until one of the due messages may be tried (again); None when none is open any more."""
+    domain = rate_limits.next_at(messages.c.institute, delivery_rows.c.address)
+    wait = sa.func.greatest(
+        messages.c.retry_at - sa.literal(clock.now()),
+        domain - sa.func.clock_timestamp(),
+        sa.cast(timedelta(), sa.Interval),
+    )
+    with engine.connect() as connection:
+        found: timedelta | None = connection.scalar(
+            sa.select(sa.func.min(wait))
+            .join(delivery_rows, delivery_rows.c.id == messages.c.row_id)
+            .where(due.condition())
+        )
+        return found
+
+
+def counts(connection: sa.Connection, delivery: int) -> dict[str, int]:
+    """How many messages of a delivery are in each state (all states, zeros included)."""
+    found = connection.execute(
+        sa.select(messages.c.state, sa.func.count())
+        .where(messages.c.delivery_id == delivery)
+        .group_by(messages.c.state)
+    ).all()
+    return {state.value: 0 for state in MessageState} | dict(map(tuple, found))
+
+
+def _array(ids: Iterable[int]) -> sa.ColumnElement[Any]:
+    return sa.cast(list(ids), ARRAY(sa.BigInteger))
+
+
+def _one_of(ids: Collection[int]) -> sa.ColumnElement[bool]:
+    return messages.c.id == sa.any_(_array(ids))

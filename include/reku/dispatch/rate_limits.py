@@ -1,0 +1,139 @@
+"""The pace of an institute and of its recipients' domains, shared by all dispatchers through the database.
+
+Each claimed mail reserves the next free slot of its institute and of its domain (virtual scheduling, as in the generic
+cell rate algorithm); a domain that answers 421 has its next slot put off. Times are the database's own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.catalogue.institute import Institute, Limits
+from reku.foundation.addresses import normalise
+from reku.store.tables import paces
+
+HORIZON = timedelta(seconds=5)
+"""Mails whose slot is further away than this are not claimed yet."""
+SLOWED_FOR = (30, 60, 120, 300, 600)
+"""Seconds that a domain rests after the first, second … 421 in a row."""
+_SECONDS_CLAIMED = 2  # a claim holds mails for about so long, since what waits in a claim is seen by nobody else
+
+
+def batch(limits: Limits, wanted: int) -> int:
+    """How many mails to claim at once: at a slow pace fewer than wanted, so that claims stay short."""
+    return wanted if limits.per_second is None else max(1, min(wanted, int(limits.per_second * _SECONDS_CLAIMED)))
+
+
+def domain(address: str) -> str:
+    """The domain of an address as limits name it: lower case, A-labels."""
+    found = address.rpartition("@")[2].lower()
+    if found.isascii():
+        return found
+    try:
+        return normalise(f"x@{found}").partition("@")[2]
+    except ValueError:
+        return found  # no mail can be sent there; that is found when it is filled
+
+
+def domain_of(address: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """The domain of an address column, in lower case."""
+    return sa.func.lower(sa.func.substring(address, "@([^@]*)$"))
+
+
+def next_at(institute: sa.ColumnElement[str], address: sa.ColumnElement[str]) -> sa.ColumnElement[Any]:
+    """The latest of the next slots of an institute and of the domain of an address, as a subquery; null for none."""
+    return (
+        sa.select(sa.func.max(paces.c.next_at))
+        .where(paces.c.institute == institute, paces.c.domain.in_(("", domain_of(address))))
+        .correlate_except(paces)
+        .scalar_subquery()
+    )
+
+
+_WAITING = sa.text("""
+    SELECT domain FROM reku.paces
+    WHERE institute = :institute AND domain <> '' AND next_at > clock_timestamp() + CAST(:horizon AS interval)
+""")
+
+
+def waiting(connection: sa.Connection, institute: str) -> Sequence[str]:
+    """Domains whose next slot is beyond the horizon."""
+    return connection.scalars(_WAITING, {"institute": institute, "horizon": HORIZON}).all()
+
+
+def slowed(connection: sa.Connection, institute: str) -> Sequence[str]:
+    """Domains that answered 421 and have taken no mail since."""
+    return connection.scalars(sa.select(paces.c.domain).where(paces.c.institute == institute, paces.c.slowed > 0)).all()
+
+
+_FREE = sa.text("""
+    INSERT INTO reku.paces AS p (institute, domain, next_at)
+    SELECT :institute, name, clock_timestamp() FROM unnest(CAST(:names AS text[])) AS name
+    ON CONFLICT (institute, domain) DO UPDATE SET next_at = greatest(p.next_at, clock_timestamp())
+    RETURNING domain, extract(epoch FROM next_at - clock_timestamp())
+""")
+_OCCUPY = sa.text("""
+    UPDATE reku.paces p SET next_at = clock_timestamp() + make_interval(secs => told.free)
+    FROM unnest(CAST(:names AS text[]), CAST(:free AS float8[])) AS told(name, free)
+    WHERE p.institute = :institute AND p.domain = told.name
+""")
+
+
+def reserve(connection: sa.Connection, institute: Institute, addresses: Sequence[str]) -> list[float | None]:
+    """Reserve a slot for a mail to each of the addresses.
+
+    Returns the seconds from now until each may go out, None where there is no slot within the horizon: nothing is
+    reserved for it, and it is for a later claim, or a slow domain would hold everybody up.
+    """
+    limits = institute.limits
+    domains = [domain(address) for address in addresses] if limits.per_domain else []
+    rates = {name: rate for name in set(domains) if (rate := limits.rate(name)) is not None}
+    if limits.per_second is not None:
+        rates[""] = limits.per_second
+    if not rates or not addresses:
+        return [0.0] * len(addresses)
+    names = sorted(rates)  # in one order, or two dispatchers would wait for each other
+    told = {"institute": institute.blz, "names": names}
+    free = {name: float(seconds) for name, seconds in connection.execute(_FREE, told)}
+    waits: list[float | None] = []
+    for place in range(len(addresses)):
+        limited = [name for name in ("", domains[place] if domains else "") if name in rates]
+        slots: dict[str, float] = {}
+        wait = 0.0
+        for name in dict.fromkeys(limited):  # the domain's slot comes after the institute's: slots back would add up
+            wait = max(wait, free[name])
+            slots[name] = wait + 1 / rates[name]
+        if wait <= HORIZON.total_seconds():
+            free |= slots
+        waits.append(wait if wait <= HORIZON.total_seconds() else None)
+    connection.execute(_OCCUPY, told | {"free": [free[name] for name in names]})
+    return waits
+
+
+_SLOW = sa.text("""
+    INSERT INTO reku.paces AS p (institute, domain, next_at, slowed)
+    VALUES (:institute, :domain, clock_timestamp() + make_interval(secs => (CAST(:rests AS float8[]))[1]), 1)
+    ON CONFLICT (institute, domain) DO UPDATE SET
+        slowed = least(p.slowed + 1, cardinality(CAST(:rests AS float8[]))),
+        next_at = clock_timestamp() + make_interval(
+            secs => (CAST(:rests AS float8[]))[least(p.slowed + 1, cardinality(CAST(:rests AS float8[])))]
+        )
+    RETURNING extract(epoch FROM next_at - clock_timestamp())
+""")
+
+
+def slow_down(connection: sa.Connection, institute: str, domain: str) -> float:
+    """Let a domain that answered 421 rest, longer each time. Returns the seconds."""
+    rests = connection.scalar(_SLOW, {"institute": institute, "domain": domain, "rests": list(SLOWED_FOR)})
+    return float(rests or 0)
+
+
+def at_ease(connection: sa.Connection, institute: str, domain: str) -> None:
+    """Note that a slowed domain takes mails again."""
+    connection.execute(
+        sa.update(paces).where(paces.c.institute == institute, paces.c.domain == domain).values(slowed=0)
+    )

@@ -1,0 +1,137 @@
+"""Several processes for a large delivery. The parent holds the delivery's lock; each worker is a dispatcher.
+
+A worker claims batches of its own and looks whether its parent still holds the lock, so that nothing of it outlives
+the parent. It reports on its standard output, one JSON object a line: counts while it runs, at the end also its error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from reku.dispatch.ledger import Due
+from reku.dispatch.progress import COUNTS, Dispatched
+from reku.dispatch.shutdown import halting
+from reku.foundation.errors import PassingError, StageError
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 1.0
+_GRACE_SECONDS = 150.0  # longer than the longest wait for an answer to a mail that is begun
+
+
+class _Worker:
+    """One worker process, and a thread that reads what it reports."""
+
+    def __init__(self, due: Due, holder: int, reports: _Reports) -> None:
+        task = {
+            "delivery": due.delivery,
+            "day": due.day.isoformat(),
+            "only": due.only and due.only.isoformat(),
+            "holder": holder,
+            "parent": os.getpid(),
+        }
+        self.process = subprocess.Popen(  # noqa: S603 - our own program
+            (sys.executable, "-P", "-m", "reku.dispatch.worker", json.dumps(task)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
+        self.known = dict.fromkeys(COUNTS, 0)
+        self.error: dict[str, Any] | None = None
+        self.ended = False
+        self._reports = reports
+        threading.Thread(target=self._read, daemon=True, name="worker reports").start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None  # noqa: S101 - it was asked for
+        with self.process.stdout as lines:
+            for line in lines:
+                try:
+                    self._reports.put((self, json.loads(line)))
+                except ValueError:
+                    log.warning("a worker of this dispatch wrote something that is no report")
+        self.process.wait()
+        self._reports.put((self, None))
+
+    def take_in(self, report: dict[str, Any], done: Dispatched) -> None:
+        """Add what is new in a report."""
+        counts = report["counts"]
+        done.add({name: counts[name] - self.known[name] for name in COUNTS})
+        self.known = counts
+        if "error" in report:
+            self.error = report["error"]
+
+
+_Reports = queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]]
+"""What workers report, in the order it comes in; None: the worker has ended."""
+
+
+def dispatch_by_workers(
+    due: Due, holder: int, processes: int, done: Dispatched, show: Callable[[Dispatched], None]
+) -> None:
+    """Let so many workers hand over what is due, counting into `done`.
+
+    When one of them fails, the others end what they have begun and stop; then its error is raised. A worker that dies
+    without a word is an error as well: what it had in hand is recovered from its journals.
+    """
+    reports: _Reports = queue.SimpleQueue()
+    workers = [_Worker(due, holder, reports) for _ in range(processes)]
+    try:
+        with halting(lambda: _stop(workers)):
+            _watch(workers, reports, done, show)
+    finally:
+        _end(workers)
+    _raise_first(due, workers)
+
+
+def _watch(workers: list[_Worker], reports: _Reports, done: Dispatched, show: Callable[[Dispatched], None]) -> None:
+    while any(not worker.ended for worker in workers):
+        try:
+            worker, report = reports.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            show(done)
+            continue
+        if report is not None:
+            worker.take_in(report, done)
+        else:
+            worker.ended = True
+        if worker.error is not None or (worker.ended and worker.process.returncode):
+            _stop(workers)
+        show(done)
+
+
+def _stop(workers: list[_Worker]) -> None:
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.process.terminate()
+
+
+def _end(workers: list[_Worker]) -> None:
+    """Leave none behind, whatever has happened here."""
+    _stop(workers)
+    for worker in workers:
+        try:
+            worker.process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+
+
+def _raise_first(due: Due, workers: list[_Worker]) -> None:
+    for worker in workers:
+        if worker.error is not None:
+            kind = PassingError if worker.error["passing"] else StageError
+            raise kind(worker.error["text"])
+    for worker in workers:
+        if worker.process.returncode:
+            raise PassingError(
+                f"A worker process of delivery {due.delivery} ended with {worker.process.returncode} without a word "
+                "(killed, or out of memory). What it had in hand is recovered by the next try; its output is above."
+            )

@@ -1,0 +1,1 @@
+"""What every room stands on: settings, clock, errors, files, tokens. Knows no room."""

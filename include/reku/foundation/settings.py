@@ -1,0 +1,203 @@
+"""Settings from the environment, prefix `REKU_`. Secrets come from there too, never from a file in the repository."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from reku.foundation.errors import SetupError
+
+INCLUDE = Path(__file__).resolve().parents[2]
+
+
+class Settings(BaseSettings):
+    """One field, one variable `REKU_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="REKU_", frozen=True, extra="ignore")
+
+    config_dir: Path = Field(
+        INCLUDE, description="folder with occasions, institutes, templates, contracts, expectations"
+    )
+    database_url: str = Field("", description="SQLAlchemy URL of our database, postgresql+psycopg://…")
+    files_url: str = Field("", description="folder of all institutes' in- and outboxes: a path or an fsspec URL")
+    sftp_key: Path | None = Field(
+        None, description="private key for a `REKU_FILES_URL` by SFTP; empty: the account's own keys, or the password"
+    )
+    sftp_password: SecretStr = Field(SecretStr(""), description="password for it, or of the key; empty for none")
+    sftp_known_hosts: Path | None = Field(
+        None, description="file with the keys of its server; empty: `~/.ssh/known_hosts` of the account"
+    )
+    environment: str = Field(
+        "T", pattern="^[PT]$", description="P production or T test; files of the other kind are refused"
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""), description="key of the address HMAC; never change it: unsubscribes hang on it"
+    )
+    token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="keys of link tokens, newest last, joined by commas; old ones keep links alive"
+    )
+    tracker_url: str = Field("http://127.0.0.1:8091", description="public address of the tracker as it stands in mails")
+    smtp_host: str = Field("127.0.0.1", description="relay that takes our mails")
+    smtp_port: int = Field(25, description="port of the relay")
+    smtp_user: str = Field("", description="login at the relay; empty for none")
+    smtp_password: SecretStr = Field(SecretStr(""), description="password at the relay")
+    smtp_tls: bool = Field(True, description="STARTTLS before anything else; off only for a relay on this machine")
+    smtp_connections: int = Field(4, ge=1, le=50, description="kept connections to the relay, for each process")
+    dispatch_processes: int = Field(2, ge=1, le=16, description="processes that share a large delivery's dispatch")
+    dispatch_large: int = Field(
+        2000, ge=1, description="from so many due messages on a delivery is dispatched by several processes"
+    )
+    dispatch_batch: int = Field(200, ge=1, le=1000, description="messages that a dispatcher claims at once")
+    lease_seconds: float = Field(
+        300.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="how long a claim of a silent dispatcher holds; must exceed the longest SMTP time-out, 120 s",
+    )
+    bounce_domain: str = Field("bounce.example", description="domain of the VERP return paths")
+    bounce_maildir: Path | None = Field(None, description="Maildir into which the return mailbox is delivered")
+    bounce_imap_host: str = Field(
+        "", description="IMAP server of a return mailbox, beside or instead of the Maildir; empty for none"
+    )
+    bounce_imap_port: int = Field(993, ge=1, le=65535, description="port of the IMAP server")
+    bounce_imap_user: str = Field("", description="login at the IMAP server")
+    bounce_imap_password: SecretStr = Field(SecretStr(""), description="password at the IMAP server")
+    bounce_imap_folder: str = Field(
+        "INBOX",
+        pattern=r"^[\x20-\x7e]+$",
+        description="folder that bounces arrive in, as the server spells it",
+    )
+    bounce_imap_tls: Literal["on", "starttls", "off"] = Field(
+        "on", description="`on`: TLS from the start; `starttls`; `off` only for a server on this machine"
+    )
+    file_settle_seconds: float = Field(
+        60.0, description="a file without .ok marker is taken when unchanged for so long"
+    )
+    response_window_seconds: float | None = Field(None, description="overrides every occasion's response window (demo)")
+    late_events_days: int = Field(
+        90,
+        ge=1,
+        description="opens, clicks and the like count up to so long after sending; unsubscribes, complaints and hard "
+        "bounces always do",
+    )
+    poke_seconds: float = Field(15.0, description="how often a waiting task looks again")
+    home: Path = Field(
+        INCLUDE.parent / "var", description="where the embedded set-up keeps logs, files, secrets; one per checkout"
+    )
+    journal_dir: Path | None = Field(
+        None,
+        description="folder of the dispatchers' journals, on a disk of this machine, never shared between machines; "
+        "empty: `journal` in `REKU_HOME`",
+    )
+    tracker_dir: Path | None = Field(
+        None,
+        description="folder of the trackers' journals of opens and clicks, on a disk of this machine; empty: `tracker` "
+        "in `REKU_HOME`",
+    )
+    tracker_proxies: str = Field(
+        "",
+        description="addresses or networks of reverse proxies before the tracker, joined by commas: only theirs is "
+        "X-Forwarded-For believed; without it all clients behind a proxy share one limit",
+    )
+    tracker_rate: float = Field(
+        50.0,
+        gt=0,
+        description="opens, clicks and wrong links a second that count from one client address; unsubscribes always do",
+    )
+    tracker_burst: int = Field(1000, ge=1, description="so many of them at once from one client address")
+    hit_settle_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="age at which an open or click is judged: by a person or by a machine; at least what the rules of "
+        "`machines.yaml` look at",
+    )
+    report_machines: bool = Field(False, description="report opens and clicks of machines like those of people")
+    reports_dir: Path | None = Field(
+        None,
+        description="folder of the delivery reports, shared by workers and api-server; empty: `reports` in `REKU_HOME`",
+    )
+    keep_reports_days: int = Field(90, ge=1, description="days that a delivery report is kept")
+    keep_sent_hours: float = Field(
+        1.0, ge=0, description="how long a delivered row (name, address) is kept after its mail has ended"
+    )
+    keep_files_days: int = Field(30, ge=1, description="how long originals and rejected rows are kept")
+    keep_outbox_days: int = Field(30, ge=1, description="how long receipts and response files are kept")
+    keep_bounce_mails_days: int = Field(30, ge=1, description="how long mails of the return mailbox are kept")
+    keep_logs_days: int = Field(30, ge=1, description="how long logs, and journals of finished batches, are kept")
+    keep_messages_days: int = Field(
+        396, ge=100, description="how long deliveries are kept with their messages, responses and contacts: 13 months"
+    )
+    keep_subscribers_days: int | None = Field(
+        None,
+        ge=1,
+        description="how long people stay on a list who are neither updated nor written to; empty: for good",
+    )
+    keep_audit_days: int = Field(1461, ge=1, description="how long is kept what people did by hand: 4 years")
+    ui_port: int = Field(8080, ge=1, le=65535, description="port of Airflow's pages in the embedded set-up")
+    tracker_port: int = Field(8091, ge=1, le=65535, description="port of the tracker in the embedded set-up")
+
+    @field_validator("token_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
+
+    @field_validator(
+        "journal_dir",
+        "tracker_dir",
+        "reports_dir",
+        "bounce_maildir",
+        "keep_subscribers_days",
+        "sftp_key",
+        "sftp_known_hosts",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return value or None
+
+    def journals(self) -> Path:
+        """The folder of the dispatchers' journals; it need not exist yet."""
+        return self.journal_dir or self.home / "journal"
+
+    def hit_journals(self) -> Path:
+        """The folder of the trackers' journals; it need not exist yet."""
+        return self.tracker_dir or self.home / "tracker"
+
+    def reports(self) -> Path:
+        """The folder of the delivery reports; it need not exist yet."""
+        return self.reports_dir or self.home / "reports"
+
+    def keys_for_tokens(self) -> tuple[str, ...]:
+        """The token keys in clear, newest last."""
+        return tuple(key.get_secret_value() for key in self.token_keys)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once. Raises SetupError naming each wrong variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(f"REKU_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        raise SetupError(f"Wrong setting in the environment: {faults}.") from None
+
+
+def configured(name: str) -> Path:
+    """The file `name` of the configuration folder, or the one shipped where it has none."""
+    own = settings().config_dir / name
+    return own if own.exists() else INCLUDE / name
+
+
+def required(name: str) -> str:
+    """The setting `name`, which must not be empty here. Raises SetupError saying which variable to set."""
+    value = getattr(settings(), name)
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    if not text:
+        raise SetupError(
+            f"REKU_{name.upper()} is not set. Set it in the environment; `reku up` and `make demo` do it by themselves."
+        )
+    return text

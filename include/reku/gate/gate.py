@@ -1,0 +1,327 @@
+"""The gate of one delivery: rows that may become messages go on, the others back to the sender (domain.md 8, 9.15).
+
+A delivery passes once. Everything the gate finds is written in one transaction, so that a delivery is either judged
+as a whole or not at all; asked again, it answers with what it wrote.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from reku.catalogue import Institute, institutes, media
+from reku.catalogue.rhythm import Rhythm
+from reku.foundation.clock import berlin
+from reku.foundation.errors import StageError
+from reku.foundation.settings import settings
+from reku.foundation.storage import store
+from reku.gate.metrics import measure
+from reku.gate.predicates import Expected
+from reku.gate.rule_files import rules_for
+from reku.gate.rules import Rule
+from reku.gate.suite import Finding, judge
+from reku.records import FaultCode, RecordFile, contracts, read
+from reku.records.times import parse_date
+from reku.store.bulk import copy_rows
+from reku.store.kinds import Severity
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, orders, rejects, rule_counts
+
+logger = logging.getLogger(__name__)
+
+LONGEST_ADVICE = 200
+"""Characters of `Hinweis` in a receipt (domain.md 9.15)."""
+
+LONGEST_REFERENCE = 40
+"""Characters of `Referenz` there; a longer one is a fault of its own."""
+
+_JUDGED = (DeliveryState.VALIDATED, DeliveryState.RELEASED, DeliveryState.DECLINED, DeliveryState.LOADED)
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What the gate made of a delivery: rows = accepted + rejected.
+
+    A refused delivery has no accepted rows; `code` and `advice` (German) say why. `warnings` are English sentences
+    with counts; a delivery that was judged before has none.
+    """
+
+    delivery: int
+    rows: int
+    accepted: int
+    rejected: int
+    refused: bool
+    warnings: tuple[str, ...] = ()
+    code: str = ""
+    advice: str = ""
+
+
+def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
+    """Judge a REGISTERED delivery and write its accepted rows and rejects; one that was judged before answers at once.
+
+    Afterwards the delivery is VALIDATED, or REFUSED when more rows than allowed are bad or a rule of severity `refuse`
+    is broken. Of a refused one only the rejects are kept, for the receipt.
+
+    Raises StageError if there is no such delivery, if it is parked, if its original is gone or changed, or if GX
+    failed; ConfigError for a broken contract, rule, institute or medium file. Nothing is written then.
+    """
+    delivery = _delivery(engine, delivery_id)
+    if (known := _known(delivery)) is not None:
+        return known
+    contract = contracts()[delivery.kind]
+    file = read(contract, _original(delivery), environment=settings().environment, file_name=delivery.file_name)
+    findings = judge(
+        file.columns, file.rows, file.lines, rules_for(contract, delivery.order_occasion), _expected(delivery)
+    )
+    return _write(engine, delivery, file, findings)
+
+
+def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
+    """The delivery with its file and its order's occasion and rhythm. Raises StageError if it is unknown or parked."""
+    with engine.connect() as connection:
+        found = connection.execute(
+            sa.select(
+                deliveries,
+                files.c.file_name,
+                files.c.sha256,
+                files.c.stored_as,
+                files.c.moving_from,
+                orders.c.occasion.label("order_occasion"),
+                orders.c.rhythm.label("order_rhythm"),
+            )
+            .join(files, files.c.id == deliveries.c.file_id)
+            .outerjoin(orders, orders.c.id == deliveries.c.order_id)
+            .where(deliveries.c.id == delivery_id)
+        ).one_or_none()
+    if found is None:
+        raise StageError(_unknown(delivery_id))
+    if found.state == DeliveryState.PARKED or (found.state == DeliveryState.REGISTERED and found.order_id is None):
+        raise StageError(
+            f"Delivery {delivery_id} of order {found.order_number} waits for a processed control file."
+            " Have the sender change the order's name once, so that the control file is sent again."
+        )
+    return found
+
+
+def _unknown(delivery_id: int) -> str:
+    return f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known."
+
+
+def _known(delivery: sa.Row[Any]) -> GateResult | None:
+    """What was found when the delivery was judged before, or None if it was not."""
+    counts = (delivery.rows or 0, delivery.accepted or 0, delivery.rejected or 0)
+    if delivery.state == DeliveryState.REFUSED:
+        return GateResult(delivery.id, *counts, refused=True, code=delivery.code, advice=delivery.advice)
+    if delivery.state in _JUDGED:
+        return GateResult(delivery.id, *counts, refused=False)
+    return None
+
+
+def _original(delivery: sa.Row[Any]) -> bytes:
+    """The bytes as they arrived. Raises StageError if they are gone or not the registered ones."""
+    system, root = store()
+    for path in (delivery.stored_as, delivery.moving_from):  # until intake has moved it, it lies where it came from
+        if not path:
+            continue
+        try:
+            data: bytes = system.cat_file(f"{root}/{path}")
+        except FileNotFoundError:
+            continue
+        if hashlib.sha256(data).hexdigest() != delivery.sha256:
+            raise StageError(
+                f"The original {path} of delivery {delivery.id} is not the file that was registered: its check sum"
+                " differs. Put the registered file back, then clear the task."
+            )
+        return data
+    raise StageError(
+        f"The original of delivery {delivery.id} is gone from {delivery.stored_as}. Put it back, then clear the task."
+    )
+
+
+def _expected(delivery: sa.Row[Any]) -> Expected:
+    campaign = _institute(delivery).campaign(delivery.order_number)
+    return Expected(
+        institute=delivery.institute,
+        order_number=delivery.order_number,
+        occasion=delivery.order_occasion,
+        media=frozenset(media()),
+        must_choose=campaign is not None and len(campaign.send_media) > 1,
+        day=berlin(delivery.created_at).date(),
+        covers=Rhythm(delivery.order_rhythm).longest_period,
+    )
+
+
+def _institute(delivery: sa.Row[Any]) -> Institute:
+    known = institutes()
+    if delivery.institute not in known:
+        raise StageError(
+            f"Institute {delivery.institute} of delivery {delivery.id} is not set up."
+            f" Add include/institutes/{delivery.institute}.yaml, then clear the task."
+        )
+    return known[delivery.institute]
+
+
+def _write(engine: sa.Engine, delivery: sa.Row[Any], file: RecordFile, findings: Sequence[Finding]) -> GateResult:
+    faults = _by_line(findings)
+    verdict = _verdict(delivery, len(file.rows), faults, findings)
+    with engine.begin() as connection:
+        current = connection.execute(
+            sa.select(deliveries).where(deliveries.c.id == delivery.id).with_for_update()
+        ).one()
+        if (known := _known(current)) is not None:  # another try of the same task was faster
+            return known
+        # A refused original that is read again brings its old rejects and counts along.
+        connection.execute(sa.delete(rejects).where(rejects.c.delivery_id == delivery.id))
+        connection.execute(sa.delete(rule_counts).where(rule_counts.c.delivery_id == delivery.id))
+        connection.execute(sa.insert(rule_counts), _counts(delivery, findings))
+        copy_rows(connection, rejects, _REJECT_COLUMNS, _rejects(delivery, file, faults))
+        if not verdict.refused:
+            copy_rows(connection, delivery_rows, _ROW_COLUMNS, _accepted(delivery, file, faults))
+        connection.execute(
+            sa.update(deliveries)
+            .where(deliveries.c.id == delivery.id)
+            .values(
+                state=DeliveryState.REFUSED if verdict.refused else DeliveryState.VALIDATED,
+                rows=verdict.rows,
+                accepted=verdict.accepted,
+                rejected=verdict.rejected,
+                **({"code": verdict.code, "advice": verdict.advice} if verdict.refused else {}),
+            )
+        )
+        if not verdict.refused:
+            measure(connection, delivery.id)
+    for warning in verdict.warnings:
+        logger.warning("delivery %d: %s", delivery.id, warning)
+    logger.info(
+        "delivery %d: %d rows, %d accepted, %d rejected", delivery.id, verdict.rows, verdict.accepted, verdict.rejected
+    )
+    return verdict
+
+
+_REJECT_COLUMNS = ("institute", "delivery_id", "line", "reference", "field", "code", "advice")
+_ROW_COLUMNS = (
+    "institute",
+    "delivery_id",
+    "line",
+    "reference",
+    "person_number",
+    "address",
+    "occasion_date",
+    "fields",
+)
+
+
+def _by_line(findings: Sequence[Finding]) -> dict[int, list[Rule]]:
+    """The broken rules of every row that is kept out, in the order of the rules, the first one of each field."""
+    faults: defaultdict[int, list[Rule]] = defaultdict(list)
+    for finding in findings:
+        if finding.rule.severity != Severity.WARN:
+            for line in finding.lines:
+                if all(rule.field != finding.rule.field for rule in faults[line]):
+                    faults[line].append(finding.rule)
+    return dict(faults)
+
+
+def _verdict(
+    delivery: sa.Row[Any], rows: int, faults: Mapping[int, Sequence[Rule]], findings: Sequence[Finding]
+) -> GateResult:
+    bad = len(faults)
+    code, advice = _refusal(_institute(delivery).reject_limit(delivery.order_number), rows, bad, findings)
+    warnings = tuple(
+        f"{len(finding.lines)} rows break the rule {finding.rule.name!r} ({finding.rule.field}); they go on"
+        for finding in findings
+        if finding.rule.severity == Severity.WARN and finding.lines
+    )
+    if code:
+        return GateResult(delivery.id, rows, 0, rows, True, warnings, code, advice)
+    return GateResult(delivery.id, rows, rows - bad, bad, False, warnings)
+
+
+def _refusal(limit: float, rows: int, bad: int, findings: Sequence[Finding]) -> tuple[str, str]:
+    """Fehler_Code and advice if the whole delivery is refused, else two empty texts."""
+    for finding in findings:
+        if finding.rule.severity == Severity.REFUSE and finding.lines:
+            advice = f"{finding.rule.field}: {finding.rule.advice} ({len(finding.lines)} Zeilen)"
+            return finding.rule.code.value, advice[:LONGEST_ADVICE]
+    most = int(Decimal(str(limit)) * rows)  # 0.29 * 100 is 28.999999999999996 as a float
+    if bad <= most:
+        return "", ""
+    commonest = max(
+        (finding for finding in findings if finding.rule.severity == Severity.REJECT), key=lambda f: len(f.lines)
+    ).rule
+    allowed = f"{100 * limit:.1f}".replace(".", ",")
+    advice = (
+        f"{bad} von {rows} Zeilen fehlerhaft, erlaubt sind {most} ({allowed} %). "
+        f"Häufigster Fehler: {commonest.field} ({commonest.code.value}). "
+        "Datei berichtigen und mit gleicher Nummer liefern"
+    )
+    return FaultCode.FEHLERQUOTE.value, advice[:LONGEST_ADVICE]
+
+
+def _counts(delivery: sa.Row[Any], findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    return [
+        {
+            "delivery_id": delivery.id,
+            "number": number,
+            "institute": delivery.institute,
+            "rule": finding.rule.name,
+            "field": finding.rule.field,
+            "check": finding.rule.check.kind,
+            "severity": finding.rule.severity.value,
+            "code": finding.rule.code.value,
+            "advice": finding.rule.advice,
+            "looked_at": finding.looked_at,
+            "broken": len(finding.lines),
+        }
+        for number, finding in enumerate(findings, start=1)
+    ]
+
+
+def _rejects(
+    delivery: sa.Row[Any], file: RecordFile, faults: Mapping[int, Sequence[Rule]]
+) -> Iterator[tuple[Any, ...]]:
+    at = file.columns.index("Referenz")
+    for line, broken in sorted(faults.items()):
+        first = broken[0]
+        reference = file.rows[file.lines.index(line)][at][:LONGEST_REFERENCE]
+        yield delivery.institute, delivery.id, line, reference, first.field, first.code.value, _advice(broken)
+
+
+def _advice(broken: Sequence[Rule]) -> str:
+    """All faults of a row within the length of a receipt's Hinweis: in words if they fit, else fields and codes."""
+    words = "; ".join(f"{rule.field}: {rule.advice}" for rule in broken)
+    if len(words) <= LONGEST_ADVICE:
+        return words
+    fields: list[str] = []
+    for number, rule in enumerate(broken):
+        rest = f" und {len(broken) - number} weitere"
+        entry = f"{rule.field} {rule.code.value}"
+        if len(", ".join([*fields, entry])) + len(rest) > LONGEST_ADVICE:
+            return ", ".join(fields) + rest
+        fields.append(entry)
+    return ", ".join(fields)
+
+
+def _accepted(
+    delivery: sa.Row[Any], file: RecordFile, faults: Mapping[int, Sequence[Rule]]
+) -> Iterator[tuple[Any, ...]]:
+    for fields, line in zip(file.as_dicts(), file.lines, strict=True):
+        if line not in faults:
+            reference = fields.pop("Referenz")
+            yield (
+                delivery.institute,
+                delivery.id,
+                line,
+                reference,
+                fields["Personennummer"],
+                fields["EMail"].strip(),
+                parse_date(fields["Anlass_Datum"]),
+                msgspec.json.encode(fields).decode(),
+            )

@@ -1,0 +1,37 @@
+"""A person says no to a delivery: nothing of it is mailed, and the sender is told so row by row. Knows no Airflow."""
+
+from __future__ import annotations
+
+import logging
+
+import sqlalchemy as sa
+
+from reku.contact.reasons import Reason
+from reku.dispatch import ledger
+from reku.foundation import clock
+from reku.release import decision
+from reku.subscribers import load
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 10_000
+"""Messages whose events are written together, so that a delivery of any size fits into memory."""
+
+
+def decline(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
+    """Decline a VALIDATED delivery and record all its rows as withheld with FREIGABE_VERWEIGERT; both or nothing.
+
+    The daily feedback reports them as NVER. Returns how many; 0 if it was declined before. Raises StageError if it went
+    through already or was refused, or has not passed the gate yet; ConfigError for a broken occasion or institute file.
+    """
+    moment = clock.now()
+    with engine.begin() as connection:
+        load.lock_order(connection, delivery)
+        if not decision.decline(connection, delivery, actor=actor, note=note):
+            return 0
+        ids = load.open_without_list(connection, delivery)
+        for start in range(0, len(ids), AT_ONCE):
+            batch = ids[start : start + AT_ONCE]
+            ledger.withhold(connection, dict.fromkeys(batch, (Reason.FREIGABE_VERWEIGERT,)), moment)
+    log.info("delivery %d was declined: %d rows are withheld", delivery, len(ids))
+    return len(ids)

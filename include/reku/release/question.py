@@ -1,0 +1,53 @@
+"""The question that a person is asked about an unusual delivery: Markdown in German and English, figures only."""
+
+from __future__ import annotations
+
+from reku.release.anomaly import Judged, Words, explain
+from reku.release.decision import Verdict
+from reku.release.report_text import figure_name
+
+FIRST = Words(
+    "Erste Lieferung des Auftrags: sie soll von einer Person angesehen werden (approve_first).",
+    "First delivery of the order: a person shall look at it (approve_first).",
+)
+
+
+def subject(label: str) -> str:
+    """The headline; `label` names bank, order and delivery number."""
+    return f"Freigabe / Release: {label}"
+
+
+def body(verdict: Verdict, report: str, until: str) -> str:
+    """What is unusual, all other figures, where the report is, and what each answer does. `until`: Berlin time."""
+    return "\n".join(
+        (
+            "**Auffällig / unusual**",
+            "",
+            *([f"- {FIRST}"] if verdict.first else []),
+            *(_line(figure) for figure in verdict.unusual),
+            "",
+            "**Unauffällig / as usual**",
+            "",
+            *(_line(figure) for figure in verdict.figures if not figure.is_unusual),
+            "",
+            f"[Bericht / report]({report})",
+            "",
+            "**Approve**: die Lieferung wird geladen und versandt. **Decline**: nichts davon wird versandt, alle Zeilen"
+            " gehen als FREIGABE_VERWEIGERT zurück; das lässt sich nicht zurücknehmen."
+            f" Ohne Antwort bis {until} wird nichts versandt.",
+            "",
+            "**Approve**: the delivery is loaded and mailed. **Decline**: nothing of it is mailed, all rows go back as"
+            f" FREIGABE_VERWEIGERT; that cannot be undone. Without an answer by {until} nothing is mailed.",
+        )
+    )
+
+
+def in_short(verdict: Verdict) -> str:
+    """What is unusual, in one English line."""
+    told = [f"{figure_name(figure.name).english}: {explain(figure).english}" for figure in verdict.unusual]
+    return "; ".join([FIRST.english.rstrip(".")] * verdict.first + told)
+
+
+def _line(figure: Judged) -> str:
+    name, told = figure_name(figure.name), explain(figure)
+    return f"- {name.german}: {told.german} / {name.english}: {told.english}"

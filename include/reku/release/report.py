@@ -1,0 +1,139 @@
+"""The report of one delivery: a page for people that says what the gate found, and stands alone.
+
+It is made of our tables only, so it can be made again at any time. It needs no network, runs no script and shows
+counts, rules and references, nothing of people.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from functools import cache
+from os import utime
+from pathlib import Path
+
+import sqlalchemy as sa
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reku.foundation import clock
+from reku.foundation.errors import SetupError
+from reku.foundation.plots import number
+from reku.foundation.settings import settings
+from reku.release import report_text as text
+from reku.release.report_docs import data_docs
+from reku.release.report_facts import Facts, read_facts
+from reku.release.report_plot import row_plot
+
+PAGE = "index.html"
+
+
+def write_report(engine: sa.Engine, delivery_id: int) -> Path:
+    """Write the report of a delivery, in whatever state it is, and return its file; an earlier one is replaced.
+
+    Raises StageError if there is no such delivery, SetupError if the folder of reports cannot be written to.
+    """
+    facts = read_facts(engine, delivery_id)
+    page = render(facts)
+    file = settings().reports() / facts.institute / str(facts.delivery) / PAGE
+    with _plain_errors(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{secrets.token_hex(4)}.tmp")
+        draft.write_text(page, encoding="utf-8")
+        made = clock.now().timestamp()
+        utime(draft, (made, made))  # reports grow old by our clock, which may be moved
+        draft.replace(file)
+    return file
+
+
+def find_report(delivery_id: int) -> Path | None:
+    """The file of a delivery's report, or None if it was never made or has been removed."""
+    return next(settings().reports().glob(f"*/{delivery_id}/{PAGE}"), None)
+
+
+def remove_old(now: datetime) -> int:
+    """Remove the reports that were made more than `REKU_KEEP_REPORTS_DAYS` days before `now`; returns how many.
+
+    Raises SetupError if one cannot be removed.
+    """
+    oldest = (now - timedelta(days=settings().keep_reports_days)).timestamp()
+    removed = 0
+    for file in settings().reports().glob("*/*/*"):
+        with _plain_errors(file.parent), suppress(FileNotFoundError):  # somebody else was faster
+            if file.stat().st_mtime < oldest:
+                file.unlink()
+                removed += file.name == PAGE
+                with suppress(OSError):  # not empty: a new one is being written
+                    file.parent.rmdir()
+                    file.parent.parent.rmdir()
+    return removed
+
+
+def render(facts: Facts) -> str:
+    """The page; the same facts give the same text."""
+    broken = sorted((rule for rule in facts.rules if rule.broken), key=lambda rule: -rule.broken)
+    return (
+        _templates()
+        .get_template("report.html")
+        .render(
+            facts=facts,
+            style=_style(),
+            verdict=text.verdict(facts),
+            counts=_counts(facts),
+            decision=text.DECISIONS[facts.decision] if facts.decision else None,
+            figures=sorted(facts.figures, key=text.figure_place),
+            broken=broken,
+            plot=row_plot(facts.history, facts.delivery),
+            docs=data_docs(facts.rules, facts.rows or 0),
+        )
+    )
+
+
+def _counts(facts: Facts) -> list[tuple[str, str, str]]:
+    if facts.rows is None or facts.accepted is None or facts.rejected is None:
+        return [("–", "Zeilen", "rows")]
+    return [
+        (number(facts.rows), "Zeilen", "rows"),
+        (number(facts.accepted), "angenommen", "accepted"),
+        (number(facts.rejected), "abgelehnt", "rejected"),
+        (text.share(facts.rejected, facts.rows), "Anteil abgelehnt", "share rejected"),
+    ]
+
+
+@contextmanager
+def _plain_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SetupError(
+            f"The folder of reports {folder} cannot be written to ({error.strerror}). Allow it, or name another one in "
+            "REKU_REPORTS_DIR."
+        ) from None
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HTML), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {
+        "number": number,
+        "share": text.share,
+        "moment": text.moment,
+        "figure_name": text.figure_name,
+    }
+    environment.globals |= {
+        "figure_value": text.figure_value,
+        "figure_range": text.figure_range,
+        "severities": text.SEVERITIES,
+    }
+    return environment
+
+
+_HTML = Path(__file__).parent / "html"
+
+
+@cache
+def _style() -> str:
+    return (_HTML / "report.css").read_text(encoding="utf-8")

@@ -1,0 +1,96 @@
+"""How a delivery report writes numbers, shares, moments, and the words of closed vocabularies: German, then English."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from reku.foundation import clock
+from reku.release.anomaly import Words, show
+from reku.release.report_facts import Facts, Figure
+from reku.store import metric_names
+from reku.store.kinds import Severity
+from reku.store.tables import Decision, DeliveryState
+
+
+class Verdict(NamedTuple):
+    """The report's first line: `tone` is good, mixed, waiting or bad."""
+
+    tone: str
+    german: str
+    english: str
+
+
+FIGURES = {
+    metric_names.ROWS: Words("Zeilen", "rows"),
+    metric_names.WITHOUT_CONSENT: Words("ohne Einwilligung", "without consent"),
+    metric_names.UNKNOWN_DOMAINS: Words("unbekannte Maildomains", "unknown mail domains"),
+    metric_names.IN_PREVIOUS: Words("schon in der vorigen Lieferung", "in the previous delivery already"),
+    metric_names.salutation("1"): Words("Anrede 1 (Herr)", "salutation 1"),
+    metric_names.salutation("2"): Words("Anrede 2 (Frau)", "salutation 2"),
+    metric_names.salutation("3"): Words("Anrede 3 (ohne)", "salutation 3"),
+    metric_names.salutation("4"): Words("Anrede 4 (Firma)", "salutation 4"),
+}
+SEVERITIES = {
+    Severity.REFUSE: Words("Datei abgelehnt", "refuses the file"),
+    Severity.REJECT: Words("Zeile abgelehnt", "rejects the row"),
+    Severity.WARN: Words("nur gezählt", "counted only"),
+}
+DECISIONS = {
+    Decision.NORMAL: Words("unauffällig, ohne Rückfrage", "normal, nobody was asked"),
+    Decision.APPROVED: Words("von einer Person freigegeben", "approved by a person"),
+    Decision.DECLINED: Words("von einer Person verweigert", "declined by a person"),
+}
+_VERDICTS = {
+    DeliveryState.PARKED: Verdict("waiting", "Wartet auf eine Steuerungsdatei", "waits for a control file"),
+    DeliveryState.REGISTERED: Verdict("waiting", "Noch nicht geprüft", "not judged yet"),
+    DeliveryState.REFUSED: Verdict("bad", "Als Ganzes abgelehnt", "refused as a whole"),
+    DeliveryState.DECLINED: Verdict("bad", "Freigabe verweigert", "release declined"),
+}
+
+
+def verdict(facts: Facts) -> Verdict:
+    """What became of the delivery, in a few words."""
+    if facts.state in _VERDICTS:
+        return _VERDICTS[facts.state]
+    if facts.asked_at is not None and facts.decision is None:
+        return Verdict("waiting", "Wartet auf Freigabe", "waits for a person's release")
+    if facts.rejected:
+        return Verdict("mixed", "Angenommen, einzelne Zeilen abgelehnt", "accepted, some rows rejected")
+    return Verdict("good", "Angenommen", "accepted")
+
+
+def share(part: float, whole: float = 1) -> str:
+    """A share in per cent with one decimal and a comma: 4,2 %. A dash where there is no whole."""
+    return f"{100 * part / whole:.1f} %".replace(".", ",") if whole else "–"
+
+
+def moment(value: datetime) -> str:
+    """A moment as people in Germany read it: 22.11.2026 02:15."""
+    return f"{clock.berlin(value):%d.%m.%Y %H:%M}"
+
+
+def figure_name(name: str) -> Words:
+    """The figure's name for people; an unknown one stays as it is."""
+    return FIGURES.get(name, Words(name, ""))
+
+
+def figure_place(figure: Figure) -> tuple[int, str]:
+    """Sorts figures as `FIGURES` has them, unknown ones last by name."""
+    names = list(FIGURES)
+    return (names.index(figure.name) if figure.name in names else len(names), figure.name)
+
+
+def figure_value(figure: Figure, value: float | None) -> str:
+    """A value of this figure, as a person is asked about it; a dash for none."""
+    if value is None:
+        return "–"
+    return show(figure.name, value).german
+
+
+def figure_range(figure: Figure) -> str:
+    """The range that passes unasked: `80 – 160`, `bis 10.000`, `ab 80`, or a dash."""
+    low, high = (figure_value(figure, bound) for bound in (figure.low, figure.high))
+    if figure.low is None:
+        return "–" if figure.high is None else f"bis {high}"
+    return f"ab {low}" if figure.high is None else f"{low} – {high}"

@@ -1,0 +1,324 @@
+"""Report events to the core-banking system: each once, in numbered files that come out the same however often.
+
+One transaction under a lock per institute draws the number, keeps the time stamp and assigns the events. Only then is
+the file written from those rows. What was assigned and not written is finished first by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
+
+from reku.catalogue.institute import CoreSystem, Institute
+from reku.catalogue.loader import institutes
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.reporting.feedback_format import Stamp, Strategy
+from reku.reporting.formats.osplus import Osplus
+from reku.reporting.outbox import put
+from reku.store import bounce_series
+from reku.store.audit import put_on_record
+from reku.store.bulk import copy_csv
+from reku.store.tables import (
+    ResponseKind,
+    feedback_counters,
+    feedback_files,
+    feedback_rows,
+    messages,
+    orders,
+    responses,
+)
+from reku.store.unreported import unreported
+
+log = logging.getLogger(__name__)
+
+STRATEGIES: dict[CoreSystem, Strategy] = {CoreSystem.OSPLUS: Osplus()}
+_MANY = 10_000
+"""Events of a file from which on it pays to tell PostgreSQL how many they are."""
+
+
+@dataclass(frozen=True)
+class FeedbackFile:
+    """A response file. `sha256` is None, and `path` empty, until it is written."""
+
+    id: int
+    institute: str
+    order_id: int | None
+    number: int
+    file_name: str
+    stamped_at: datetime
+    rows: int
+    sha256: str | None = None
+    path: str = ""
+
+
+def export(
+    engine: sa.Engine, institute: str, *, order_id: int | None = None, daily: bool = False
+) -> FeedbackFile | None:
+    """Write the institute's unreported events, or one order's, into a new response file.
+
+    With nothing to report there is no file (None), except from the daily writer: it writes an empty one, once a Berlin
+    day, so that silence is noticed (domain.md 9.6). Raises ValueError for a daily file of one order, StageError for an
+    institute without a strategy, SetupError if the outbox cannot be written to.
+    """
+    if daily and order_id is not None:
+        raise ValueError("the daily file is of all orders")
+    bank, strategy = _of(institute)
+    finish_unwritten(engine, institute)
+    file = assign(engine, institute, order_id=order_id, daily=daily)
+    return _write(engine, bank, strategy, file.id) if file else None
+
+
+def assign(
+    engine: sa.Engine, institute: str, *, order_id: int | None = None, daily: bool = False
+) -> FeedbackFile | None:
+    """Fix number, time stamp and rows of a new file in one transaction; None if there is to be none, see `export`.
+
+    From then on it will be written with just these, by whoever comes next.
+    """
+    _, strategy = _of(institute)
+    with engine.begin() as connection:
+        number = _next_number(connection, institute)
+        file = _assign(connection, strategy, institute, number, order_id)
+        if not file.rows and not (daily and not _daily_file_today(connection, file)):
+            connection.rollback()
+            return None
+    return file
+
+
+def finish_unwritten(engine: sa.Engine, institute: str) -> list[FeedbackFile]:
+    """Write the files of an institute whose events are assigned and which were never written, in order of number."""
+    bank, strategy = _of(institute)
+    with engine.connect() as connection:
+        left = connection.scalars(
+            sa.select(feedback_files.c.id)
+            .where(feedback_files.c.institute == institute, feedback_files.c.written_at.is_(None))
+            .order_by(feedback_files.c.number)
+        ).all()
+    finished = [_write(engine, bank, strategy, file_id) for file_id in left]
+    if finished:
+        log.info("Institute %s: %d response files begun earlier are finished.", institute, len(finished))
+    return finished
+
+
+def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
+    """The bytes of response file `number`, made again from its rows.
+
+    Raises StageError if there is no such file, or if the bytes would not be those that were written: then the codes,
+    the encoding or the contract were changed since, a person of it was erased, or rows have left by retention.
+    """
+    return _made_again(engine, institute, number)[1]
+
+
+def send_again(engine: sa.Engine, institute: str, number: int, *, actor: str) -> tuple[str, bytes]:
+    """Put response file `number` into the outbox once more, for a receiver that has lost it; the audit keeps who did.
+
+    Returns its path below the files URL and its bytes, which are those that were written. Raises StageError as
+    `rebuild` does, and for a file that was never written, SetupError if the outbox cannot be written to.
+    """
+    file, data = _made_again(engine, institute, number)
+    if file.sha256 is None:
+        raise StageError(f"{file.file_name} was never written. The next export does it, with the same bytes.")
+    path = put(institute, file.file_name, [data])
+    with engine.begin() as connection:
+        subject = f"feedback_files:{file.id}"
+        put_on_record(
+            connection, institute, actor=actor, action="send response file again", subject=subject, note=file.file_name
+        )
+    return path, data
+
+
+def _made_again(engine: sa.Engine, institute: str, number: int) -> tuple[FeedbackFile, bytes]:
+    bank, strategy = _of(institute)
+    with engine.connect() as connection:
+        file_id = connection.scalar(
+            sa.select(feedback_files.c.id).where(
+                feedback_files.c.institute == institute, feedback_files.c.number == number
+            )
+        )
+        if file_id is None:
+            raise StageError(no_such_file(institute, number))
+        file, order_number = _file(connection, file_id)
+        with _content(connection, bank, strategy, file, order_number) as blocks:
+            data = b"".join(blocks)
+    if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
+        raise StageError(
+            f"{file.file_name} would not come out as it was written: the institute's codes, its encoding or the "
+            "contract of the response file were changed since, or a person of it was erased. Take the archived "
+            "original."
+        )
+    return file, data
+
+
+def no_such_file(institute: str, number: int) -> str:
+    """What is said about a number that was never drawn."""
+    return f"Institute {institute} has no response file {number:06d}. `reku feedback list` lists those there are."
+
+
+def _of(institute: str) -> tuple[Institute, Strategy]:
+    known = institutes()
+    if institute not in known:
+        raise StageError(f"No institute {institute} in the configuration. Add institutes/{institute}.yaml.")
+    bank = known[institute]
+    strategy = STRATEGIES.get(bank.core_system)
+    if strategy is None:
+        raise StageError(
+            f"Institute {institute} has core system {bank.core_system}, for which there are no response files. "
+            f"There are some for: {', '.join(STRATEGIES)}."
+        )
+    return bank, strategy
+
+
+def _next_number(connection: sa.Connection, institute: str) -> int:
+    """Draw the number; its row stays locked to the end of the transaction, so that writers take turns."""
+    drawn = (
+        insert(feedback_counters)
+        .values(institute=institute, last_number=1)
+        .on_conflict_do_update(index_elements=["institute"], set_={"last_number": feedback_counters.c.last_number + 1})
+        .returning(feedback_counters.c.last_number)
+    )
+    number: int = connection.execute(drawn).scalar_one()
+    return number
+
+
+def _assign(
+    connection: sa.Connection, strategy: Strategy, institute: str, number: int, order_id: int | None
+) -> FeedbackFile:
+    stamped_at = clock.now().replace(microsecond=0)
+    values = {
+        "institute": institute,
+        "number": number,
+        "order_id": order_id,
+        "file_name": strategy.file_name(institute, number, stamped_at),
+        "stamped_at": stamped_at,
+    }
+    new = sa.insert(feedback_files).values(**values, rows=0).returning(feedback_files.c.id)
+    file_id: int = connection.execute(new).scalar_one()
+    # Gathered into an array before the first row is inserted: otherwise the select may scan what the insert is adding,
+    # row by row (seen: 343 s for 100,000 events where the table's statistics said it was empty). In order of the ids,
+    # so that the primary key grows at its end.
+    found = unreported(institute, order_id).subquery().c.id
+    gathered = sa.select(sa.func.array_agg(aggregate_order_by(found, found)).label("ids")).subquery()
+    wanted = sa.select(sa.func.unnest(gathered.c.ids), sa.literal(file_id), sa.literal(institute))
+    assigned = sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], wanted)
+    rows = connection.execute(assigned, execution_options={"preserve_rowcount": True}).rowcount
+    connection.execute(sa.update(feedback_files).where(feedback_files.c.id == file_id).values(rows=rows))
+    _fill_series(connection, file_id)
+    if rows >= _MANY:
+        # Otherwise PostgreSQL takes the new file for a small one, and looks its events up one by one.
+        connection.execute(sa.text("ANALYZE reku.feedback_rows (file_id)"))
+    return FeedbackFile(id=file_id, rows=rows, **values)  # type: ignore[arg-type]  # the values are the table's
+
+
+def _fill_series(connection: sa.Connection, file_id: int) -> None:
+    """Fix Bounce_Serie of the file's hard bounces and retained addresses, so that a rebuilt file says the same."""
+    about = messages.alias("about")
+    connection.execute(
+        sa.update(responses)
+        .where(responses.c.message_id == about.c.id)
+        .where(responses.c.kind.in_((ResponseKind.HBOU, ResponseKind.ZRUE)))
+        .where(sa.exists().where(feedback_rows.c.response_id == responses.c.id, feedback_rows.c.file_id == file_id))
+        .values(bounce_series=sa.func.greatest(1, bounce_series.length_at(about)))
+    )
+
+
+def _daily_file_today(connection: sa.Connection, file: FeedbackFile) -> bool:
+    """Whether a file of all orders was made earlier on the same Berlin day."""
+    day = sa.cast(sa.func.timezone("Europe/Berlin", feedback_files.c.stamped_at), sa.Date)
+    earlier = sa.exists().where(
+        feedback_files.c.institute == file.institute,
+        feedback_files.c.order_id.is_(None),
+        feedback_files.c.id != file.id,
+        day == clock.berlin(file.stamped_at).date(),
+    )
+    return bool(connection.scalar(sa.select(earlier)))
+
+
+def _write(engine: sa.Engine, bank: Institute, strategy: Strategy, file_id: int) -> FeedbackFile:
+    with engine.begin() as connection:
+        # Locked, so that of two who would finish the same file only one does.
+        connection.execute(sa.select(feedback_files.c.id).where(feedback_files.c.id == file_id).with_for_update())
+        file, order_number = _file(connection, file_id)
+        if file.sha256 is not None:
+            return file
+        check_sum = hashlib.sha256()
+        with _content(connection, bank, strategy, file, order_number) as blocks:
+            put(file.institute, file.file_name, _summed(blocks, check_sum))
+        connection.execute(
+            sa.update(feedback_files)
+            .where(feedback_files.c.id == file_id)
+            .values(sha256=check_sum.hexdigest(), written_at=clock.now())
+        )
+    with engine.connect() as connection:
+        return _file(connection, file_id)[0]
+
+
+def _summed(blocks: Iterable[bytes], check_sum: hashlib._Hash) -> Iterator[bytes]:
+    for block in blocks:
+        check_sum.update(block)
+        yield block
+
+
+@contextmanager
+def _content(
+    connection: sa.Connection, bank: Institute, strategy: Strategy, file: FeedbackFile, order_number: str
+) -> Iterator[Iterator[bytes]]:
+    """The file's bytes, block by block. The connection can do nothing else until they are read or given up."""
+    told = (
+        strategy.records(bank)
+        .select_from(feedback_rows)
+        .join(responses, responses.c.id == feedback_rows.c.response_id)
+        .join(messages, messages.c.id == responses.c.message_id)
+        .join(orders, orders.c.id == responses.c.order_id)
+        .where(feedback_rows.c.file_id == file.id)
+    )
+    stamp = Stamp(file.institute, order_number, file.number, file.stamped_at)
+    # Closed before the transaction ends, also when the file cannot be written: it cannot end while rows are read.
+    connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))  # 100,000 events are put in order without the disk
+    with closing(copy_csv(connection, told, delimiter=strategy.delimiter())) as batches:
+        yield strategy.content(bank, stamp, _all_there(batches, file))
+
+
+def _all_there(batches: Iterable[list[bytes]], file: FeedbackFile) -> Iterator[list[bytes]]:
+    """The batches. Raises StageError if their lines are not as many as were assigned."""
+    found = 0
+    for lines in batches:
+        found += len(lines)
+        yield lines
+    if found != file.rows:
+        raise StageError(
+            f"{file.file_name} has {file.rows} events, of which {found} are in the tables: the others have left by "
+            "retention, or were removed by hand. Take the archived original."
+        )
+
+
+def _file(connection: sa.Connection, file_id: int) -> tuple[FeedbackFile, str]:
+    """The file and the number of its order ("" for the file of all orders)."""
+    row: Any = connection.execute(
+        sa.select(feedback_files, sa.func.coalesce(orders.c.order_number, "").label("order_number"))
+        .outerjoin(orders, orders.c.id == feedback_files.c.order_id)
+        .where(feedback_files.c.id == file_id)
+    ).one()
+    written = row.written_at is not None
+    return (
+        FeedbackFile(
+            id=row.id,
+            institute=row.institute,
+            order_id=row.order_id,
+            number=row.number,
+            file_name=row.file_name,
+            stamped_at=row.stamped_at,
+            rows=row.rows,
+            sha256=row.sha256 if written else None,
+            path=f"{row.institute}/ausgang/{row.file_name}" if written else "",
+        ),
+        row.order_number,
+    )

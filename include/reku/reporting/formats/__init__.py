@@ -1,0 +1,1 @@
+"""How each core-banking system wants to be told: one module per format."""

@@ -1,0 +1,89 @@
+"""Opens and clicks that machines made: scanners, prefetchers, previews. The rules are data (`machines.yaml`).
+
+In doubt a hit is a person's: a reaction taken for a machine's is lost to the bank, one too many only flatters a figure.
+Unsubscribes are never judged (DESIGN section 6.11).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from reku.catalogue.bot_rules import Crowd, MachineRule, MachineRules, Side, machine_rules
+
+_AT_ONCE = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One request of a message's pixel or link.
+
+    `kind`: OEFF or KLIC. `at`: with its zone, and with fractions of a second: cut to whole seconds, two clicks of a
+    person come closer than they were. `link`: its number, 0 for opens. `agent`: User-Agent, at most 200 characters,
+    "" if none was sent.
+    """
+
+    kind: str
+    at: datetime
+    link: int = 0
+    agent: str = ""
+
+
+def judge(hits: Sequence[Hit], sent_at: datetime | None, rules: MachineRules | None = None) -> list[str]:
+    """For each hit the name of the first rule that marks it as a machine's, or "" for a person's.
+
+    `hits` are those of one message in order of time; `sent_at` is when it was begun to be handed over (None: unknown,
+    then no rule that asks for it holds). `rules` are those of the configuration unless given. A verdict depends only on
+    hits at most `rules.reach` away. Time grows with the number of hits, not with its square.
+    """
+    if rules is None:
+        rules = machine_rules()
+    found = [rules.first_by_agent(hit.kind, hit.agent) for hit in hits]
+    gap = min((later.at - hit.at for hit, later in pairwise(hits)), default=None)
+    for number, rule in rules.timed:
+        crowd = rule.crowd
+        if crowd and (gap is None or gap > crowd.within):
+            continue  # most messages end here: their hits lie far apart
+        places = [place for place, hit in enumerate(hits) if _may_hold(rule, hit, sent_at)]
+        for place in _crowded(hits, places, crowd) if crowd else places:
+            found[place] = min(found[place], number)
+    return ["" if place == len(rules.rules) else rules.rules[place].name for place in found]
+
+
+def _may_hold(rule: MachineRule, hit: Hit, sent_at: datetime | None) -> bool:
+    """Whether the rule holds for the hit but for its crowd."""
+    if rule.sooner_than is None:
+        return rule.knows(hit.kind, hit.agent)
+    # A hit before the mail is a sign of two clocks that differ, not of a machine.
+    return sent_at is not None and _AT_ONCE <= hit.at - sent_at < rule.sooner_than and rule.knows(hit.kind, hit.agent)
+
+
+def _crowded(hits: Sequence[Hit], places: Sequence[int], crowd: Crowd) -> Iterator[int]:
+    """The places, out of `places`, of hits that are part of a crowd."""
+    for group in _groups(hits, places, crowd.by):
+        seen = Counter[int]()
+        first = told = 0
+        for last, place in enumerate(group):
+            seen[hits[place].link] += 1
+            while hits[place].at - hits[group[first]].at > crowd.within:
+                left = hits[group[first]].link
+                seen[left] -= 1
+                if not seen[left]:
+                    del seen[left]
+                first += 1
+            if len(seen) >= crowd.different:
+                yield from group[max(first, told) : last + 1]
+                told = last + 1
+
+
+def _groups(hits: Sequence[Hit], places: Sequence[int], by: Side) -> Iterable[list[int]]:
+    if by is Side.MESSAGE:
+        # Without the pixel: a scanner on a person's own machine starts when the person opens the mail.
+        return [[place for place in places if hits[place].link]]
+    found: dict[str, list[int]] = {}
+    for place in places:
+        found.setdefault(hits[place].agent, []).append(place)
+    return found.values()

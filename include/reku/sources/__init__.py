@@ -1,0 +1,1 @@
+"""Where the rows of a delivery come from: one folder per core-banking system."""

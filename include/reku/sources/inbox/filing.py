@@ -1,0 +1,176 @@
+"""What became of a file: fixed in one transaction first, carried out afterwards, as often as need be.
+
+`fix` and `fix_again` write the verdict, the original's place and the receipt's rows into `files` and note in
+`moving_from` that the move and the receipt are still to come. `settle` does both and clears the note.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.foundation import clock
+from reku.records import parse_moment
+from reku.sources.inbox import folders as places
+from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.receipts import Line, receipt_bytes, receipt_name
+from reku.store.tables import FileVerdict, files
+
+_HOME = {
+    FileVerdict.PROCESSED: places.ARCHIVE,
+    FileVerdict.REGISTERED: places.ARCHIVE,
+    FileVerdict.DUPLICATE: places.ARCHIVE,
+    FileVerdict.PARKED: places.PARKED,
+    FileVerdict.REFUSED: places.FAULTY,
+    FileVerdict.UNKNOWN: places.FAULTY,
+}
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A claimed file: its name in `in_arbeit/`, its bytes as they arrived, and when they were read.
+
+    Of a file that is larger than any of its kind may be, `data` is only the beginning, with one byte too many.
+    `sha256` (64 hex digits) goes over all of it.
+    """
+
+    name: str
+    data: bytes
+    received_at: datetime
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """What became of a file: the verdict, its code and German advice, and its receipt's rows (none: no receipt)."""
+
+    verdict: FileVerdict
+    code: str = ""
+    advice: str = ""
+    receipt: tuple[Line, ...] = ()
+
+
+def arrive(folders: Folders, name: str, most: int) -> Arrived:
+    """Read a claimed file that may have `most` bytes, however many it has.
+
+    Raises OSError if the storage fails; the file stays where it is.
+    """
+    data, sha256 = folders.read_most(folders.path(places.AT_WORK, name), most + 1)
+    return Arrived(name, data, clock.now(), sha256)
+
+
+def fix(connection: sa.Connection, folders: Folders, arrived: Arrived, kind: str, ruling: Ruling) -> int:
+    """Register an arrived file with its ruling in the caller's transaction. Returns its id in `files`."""
+    new: int = connection.execute(
+        sa.insert(files)
+        .values(
+            institute=folders.institute,
+            file_name=places.shown_name(arrived.name),
+            kind=kind,
+            sha256=arrived.sha256,
+            received_at=arrived.received_at,
+            verdict=ruling.verdict,
+            stored_as="",
+            moving_from=folders.path(places.AT_WORK, arrived.name),
+        )
+        .returning(files.c.id)
+    ).scalar_one()
+    _rule(connection, folders, new, arrived.name, arrived.received_at, ruling)
+    return new
+
+
+def fix_again(connection: sa.Connection, folders: Folders, file_id: int, ruling: Ruling) -> None:
+    """Give a registered file another ruling (a parked one set free, a refused one read again) in the transaction.
+
+    Raises OSError or StageError if what the earlier ruling left to do cannot be done.
+    """
+    settle(connection, folders, file_id)
+    file = connection.execute(sa.select(files).where(files.c.id == file_id).with_for_update(key_share=True)).one()
+    connection.execute(sa.update(files).where(files.c.id == file_id).values(moving_from=file.stored_as))
+    _rule(connection, folders, file_id, places.claimed_name(file.file_name), file.received_at, ruling)
+
+
+def _rule(
+    connection: sa.Connection, folders: Folders, file_id: int, name: str, received_at: datetime, ruling: Ruling
+) -> None:
+    connection.execute(
+        sa.update(files)
+        .where(files.c.id == file_id)
+        .values(
+            verdict=ruling.verdict,
+            code=ruling.code,
+            advice=ruling.advice,
+            stored_as=_place(connection, folders, file_id, name, received_at, ruling.verdict),
+            receipt=[line.stored() for line in ruling.receipt] or sa.null(),
+            receipt_at=clock.now() if ruling.receipt else None,
+        )
+    )
+
+
+def _place(
+    connection: sa.Connection,
+    folders: Folders,
+    file_id: int,
+    name: str,
+    received_at: datetime,
+    verdict: FileVerdict,
+) -> str:
+    """Where the original shall lie: its verdict's folder, archived ones by the Berlin month in which they arrived.
+
+    A name that is taken there gets the file's id appended, so that nothing is ever overwritten.
+    """
+    home = _HOME[verdict]
+    month = [f"{clock.berlin(received_at):%Y/%m}"] if home == places.ARCHIVE else []
+    wanted = folders.path(home, *month, name)
+    present = connection.execute(sa.select(files.c.stored_as).where(files.c.id == file_id)).scalar_one()
+    if present in (wanted, f"{wanted}.{file_id}"):
+        return str(present)
+    others = sa.select(files.c.id).where(files.c.institute == folders.institute, files.c.stored_as == wanted)
+    if connection.execute(others.limit(1)).first() is not None or folders.exists(wanted):
+        return f"{wanted}.{file_id}"
+    return wanted
+
+
+def settle(connection: sa.Connection, folders: Folders, file_id: int) -> None:
+    """Move the original to its place and write its receipt, in the caller's transaction; harmless when repeated.
+
+    Raises OSError or StageError if the storage fails; then nothing is noted as done, and the next scan repeats it.
+    """
+    file = connection.execute(sa.select(files).where(files.c.id == file_id).with_for_update(key_share=True)).one()
+    if file.moving_from is None:
+        return
+    folders.settle(file.moving_from, file.stored_as)
+    if file.receipt is not None:
+        folders.write(folders.path(places.OUTBOX, receipt_name(file.file_name)), receipt_bytes(file))
+    connection.execute(sa.update(files).where(files.c.id == file_id).values(moving_from=None))
+
+
+def original(folders: Folders, file: sa.Row[Any]) -> bytes:
+    """The bytes of a registered file (a row of `files`) as they arrived. Raises FileNotFoundError."""
+    # Looked for in its place first: between the move and its note in the database it is there already.
+    for path in (file.stored_as, file.moving_from):
+        if path is not None and folders.exists(path):
+            return folders.read(path)
+    raise FileNotFoundError(file.stored_as)
+
+
+def named_moment(stamp: str, received_at: datetime) -> datetime:
+    """The moment in a file's name, for files whose leading record cannot be read; never later than its arrival."""
+    try:
+        named = parse_moment(f"{stamp[6:8]}.{stamp[4:6]}.{stamp[:4]} {stamp[8:10]}:{stamp[10:12]}:{stamp[12:]}")
+    except ValueError:
+        return received_at
+    return min(named, received_at)
+
+
+def unsettled(connection: sa.Connection, institute: str) -> dict[int, str]:
+    """Files whose move or receipt is still to come: id → where the original lies now, oldest first."""
+    rows = connection.execute(
+        sa.select(files.c.id, files.c.moving_from)
+        .where(files.c.institute == institute, files.c.moving_from.is_not(None))
+        .order_by(files.c.id)
+    )
+    return {row.id: row.moving_from for row in rows}

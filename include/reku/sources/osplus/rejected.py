@@ -1,0 +1,67 @@
+"""What the gate found in a delivery goes back to its sender by receipt; a refused original moves to `fehler/`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.foundation.errors import StageError
+from reku.sources.inbox import filing
+from reku.sources.inbox import folders as places
+from reku.sources.inbox.filing import Ruling
+from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.receipts import Line, Status, receipt_name
+from reku.store.tables import DeliveryState, FileVerdict, deliveries, files, rejects
+
+logger = logging.getLogger(__name__)
+
+MOST_ROWS = 100_000
+"""Rejected rows that stand in a receipt. `files.receipt` cannot hold a million, which one wrong layout brings about."""
+
+
+def receipt_for_rejects(engine: sa.Engine, delivery_id: int) -> str | None:
+    """Write the receipt of what the gate found in a delivery: its rows in `rejects`, and whether all was refused.
+
+    Call it after the gate's transaction, on every pass: written again it comes out byte-identical. A crash between
+    fixing and writing is repaired by the next intake scan. Returns the path below the files URL, or None where no row
+    was rejected. Raises StageError for an unknown delivery, OSError if the storage fails.
+    """
+    with engine.begin() as connection:
+        delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
+        if delivery is None:
+            raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
+        folders = Folders(delivery.institute)
+        of_file = files.c.id == delivery.file_id
+        file = connection.execute(sa.select(files).where(of_file).with_for_update(key_share=True)).one()
+        ruling = _ruling(connection, delivery, file)
+        if not ruling.receipt:
+            return None
+        if file.verdict != ruling.verdict or file.receipt != [line.stored() for line in ruling.receipt]:
+            filing.fix_again(connection, folders, file.id, ruling)
+        else:
+            again = sa.func.coalesce(files.c.moving_from, files.c.stored_as)
+            connection.execute(sa.update(files).where(of_file).values(moving_from=again))
+    with engine.begin() as connection:
+        filing.settle(connection, folders, file.id)
+    logger.info("institute %s: receipt for the rejected rows of delivery %d", delivery.institute, delivery_id)
+    return folders.path(places.OUTBOX, receipt_name(file.file_name))
+
+
+def _ruling(connection: sa.Connection, delivery: sa.Row[Any], file: sa.Row[Any]) -> Ruling:
+    """What the gate's findings mean for the file; without a receipt if it found nothing."""
+    of_delivery = rejects.c.delivery_id == delivery.id
+    count = connection.execute(sa.select(sa.func.count()).where(of_delivery)).scalar_one()
+    found = connection.execute(
+        sa.select(rejects).where(of_delivery).order_by(rejects.c.line, rejects.c.id).limit(MOST_ROWS)
+    )
+    lines = [Line(Status.ABGELEHNT, row.code, row.advice, row.field, row.line, row.reference) for row in found]
+    if delivery.state == DeliveryState.REFUSED:
+        about_file = Line(Status.ABGELEHNT, delivery.code or "FEHLERQUOTE", delivery.advice)
+        return Ruling(FileVerdict.REFUSED, delivery.code, delivery.advice, (about_file, *lines))
+    if not lines:
+        return Ruling(file.verdict, file.code, file.advice)
+    advice = f"{count} von {delivery.rows} Zeilen abgelehnt, die übrigen sind angenommen"
+    about_file = Line(Status.OK_MIT_WARNUNG, lines[0].code, advice)
+    return Ruling(file.verdict, file.code, file.advice, (about_file, *lines))

@@ -1,0 +1,118 @@
+"""`reku deliveries retry`: a refused delivery's original is read again, after what was wrong has been put right."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from reku.catalogue import institutes
+from reku.foundation.errors import StageError
+from reku.records import contracts
+from reku.sources.inbox import filing
+from reku.sources.inbox.folders import Folders
+from reku.sources.osplus import delivery_files as registering
+from reku.sources.osplus.admission import Key
+from reku.store.audit import put_on_record
+from reku.store.institute_lock import locked
+from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, rejects
+
+logger = logging.getLogger(__name__)
+
+WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Retried:
+    """What a refused delivery has become: REGISTERED, PARKED, or REFUSED again, with code and German advice."""
+
+    delivery_id: int
+    state: DeliveryState
+    code: str
+    advice: str
+
+
+def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
+    """Read a refused delivery's original again and judge it anew; `actor` stands in the audit.
+
+    Raises StageError if there is no such delivery, if it is not refused, if another delivery holds its number by now,
+    if its institute is not in the configuration, if its original is gone or changed, or if a scan holds the institute
+    for more than a minute.
+    """
+    with engine.connect() as connection:
+        institute = connection.execute(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery_id)).scalar()
+    if institute is None:
+        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
+    with locked(engine, institute, wait_seconds=WAIT_SECONDS) as connection:
+        if connection is None:
+            raise StageError(f"Another scan of institute {institute} is at work. Try again when it is done.")
+        with connection.begin():
+            retried, file_id = _read_again(connection, institute, delivery_id, actor)
+        with connection.begin():
+            filing.settle(connection, Folders(institute), file_id)
+    logger.info("institute %s: delivery %d read again: %s %s", institute, delivery_id, retried.state, retried.code)
+    return retried
+
+
+def _read_again(connection: sa.Connection, institute: str, delivery_id: int, actor: str) -> tuple[Retried, int]:
+    delivery = connection.execute(
+        sa.select(deliveries).where(deliveries.c.id == delivery_id).with_for_update(key_share=True)
+    ).one()
+    if delivery.state != DeliveryState.REFUSED:
+        raise StageError(f"Delivery {delivery_id} is {delivery.state}, not REFUSED: there is nothing to read again.")
+    key = Key(institute, delivery.kind, delivery.order_number, delivery.delivery_number)
+    holder = connection.execute(
+        sa.select(deliveries.c.id).where(
+            *key.same_order(),
+            deliveries.c.delivery_number == key.number,
+            deliveries.c.state != DeliveryState.REFUSED,
+        )
+    ).scalar()
+    if holder is not None:
+        raise StageError(f"Delivery {holder} has taken the place of delivery {delivery_id}, which stays refused.")
+    if institute not in institutes():
+        raise StageError(f"Institute {institute} is not in the configuration. Restore institutes/{institute}.yaml.")
+    bank, folders = institutes()[institute], Folders(institute)
+    file = connection.execute(sa.select(files).where(files.c.id == delivery.file_id)).one()
+    try:
+        data = filing.original(folders, file)
+    except FileNotFoundError:
+        raise StageError(
+            f"The original of delivery {delivery_id} is no longer at {file.stored_as}. Ask the sender to deliver again."
+        ) from None
+    if hashlib.sha256(data).hexdigest() != file.sha256:
+        raise StageError(
+            f"The original of delivery {delivery_id} is no longer what arrived: it was changed by hand, or a person "
+            "was erased from it. Ask the sender to deliver again."
+        )
+    read, judgement = registering.read_and_judge(connection, contracts()[key.kind], key, file.file_name, data)
+    created_at = read.head.created_at if read else delivery.created_at
+    # What the gate wrote about the refused file goes, since the gate will read it anew.
+    for table in (rejects, delivery_rows):
+        connection.execute(sa.delete(table).where(table.c.delivery_id == delivery_id))
+    filing.fix_again(connection, folders, file.id, judgement.ruling())
+    connection.execute(
+        sa.update(deliveries)
+        .where(deliveries.c.id == delivery_id)
+        .values(
+            created_at=created_at,
+            rows=len(read.rows) if read else None,
+            accepted=None,
+            rejected=None,
+            released_at=None,
+            owner_dag=None,
+            owner_run=None,
+        )
+        .values(registering.standing(bank, judgement, created_at))
+    )
+    put_on_record(
+        connection,
+        institute,
+        actor=actor,
+        action="deliveries retry",
+        subject=f"deliveries:{delivery_id}",
+        note=f"{delivery.state} {delivery.code} -> {judgement.state} {judgement.code}".rstrip(),
+    )
+    return Retried(delivery_id, judgement.state, judgement.code, judgement.advice), file.id

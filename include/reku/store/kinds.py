@@ -1,0 +1,13 @@
+"""Closed vocabularies of columns that are no states: kept by CHECK constraints, worded once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """What one row that breaks a rule brings about."""
+
+    REFUSE = "refuse"  # the whole delivery is refused
+    REJECT = "reject"  # the row is kept out
+    WARN = "warn"  # the row goes on, the breach is counted

@@ -1,0 +1,15 @@
+"""Names of the metrics of a delivery (table `figures`): measured by the gate, judged and shown by the release."""
+
+from __future__ import annotations
+
+ROWS = "rows"
+WITHOUT_CONSENT = "without_consent"
+UNKNOWN_DOMAINS = "unknown_domains"
+IN_PREVIOUS = "in_previous"
+SALUTATIONS = ("1", "2", "3", "4")
+"""The values of `Anrede` (contract REKU); a row without one of them belongs to no figure."""
+
+
+def salutation(value: str) -> str:
+    """Name of the figure that holds the share of one Anrede."""
+    return f"anrede_{value}"

@@ -1,0 +1,160 @@
+"""Open one message per accepted row of a delivery: whose it is, when it is due, whether it may be mailed (DESIGN 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.catalogue import Occasion, institutes, occasions
+from reku.catalogue.window import DueWindow, due_window
+from reku.foundation import addresses
+from reku.foundation.errors import StageError
+from reku.store.bulk import copy_rows
+from reku.store.tables import deliveries, delivery_rows, messages
+from reku.subscribers.global_suppressions import bar_here_too
+
+PLAY_OUT = time(9)
+"""Berlin time at which mails become due where no campaign names one; `dispatch` complains about such a campaign."""
+
+_BATCH = 10_000
+
+_COLUMNS = (
+    "institute",
+    "order_id",
+    "delivery_id",
+    "delivery_number",
+    "row_id",
+    "reference",
+    "person_number",
+    "address_hmac",
+    "occasion_date",
+    "consent",
+    "mailable",
+    "tracking",
+    "due_at",
+    "last_day",
+)
+
+
+def open_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> int:
+    """Open the messages of a delivery and return how many.
+
+    A row whose Referenz the ledger knows already under this order and number is left out. Raises StageError if the
+    occasion has no file, ValueError for an invalid address.
+    """
+    known = _known_references(connection, delivery, order)
+    common = delivery.institute, order.id, delivery.id, delivery.delivery_number
+    window, public = _window(order, now), _public()
+    opened = 0
+    for batch in _batches(connection, delivery.id):
+        fresh = [row for row in batch if row.reference not in known]
+        normal = _normal(fresh)
+        opened += copy_rows(connection, messages, _COLUMNS, _opened(fresh, normal, common, window, public))
+        bar_here_too(connection, delivery.institute, set(normal.values()))
+    return opened
+
+
+def _normal(rows: Sequence[sa.Row[Any]]) -> dict[str, str]:
+    """Each delivered address in its normal form."""
+    found = addresses.normalised(row.address for row in rows)
+    # What has no normal form is invalid, which the gate does not let through; normalise says so.
+    return {row.address: found.get(row.address) or addresses.normalise(row.address) for row in rows}
+
+
+def _known_references(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any]) -> frozenset[str]:
+    return frozenset(
+        connection.scalars(
+            sa.select(messages.c.reference)
+            .join(deliveries, deliveries.c.id == messages.c.delivery_id)
+            .where(deliveries.c.order_id == order.id, deliveries.c.delivery_number == delivery.delivery_number)
+        )
+    )
+
+
+def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[Sequence[sa.Row[Any]]]:
+    """The delivery's rows in the order of their lines, so many at a time: a delivery of any size fits into memory."""
+    of = delivery_rows.c
+    query: sa.Select[*tuple[Any, ...]] = (
+        sa.select(
+            of.id,
+            of.line,
+            of.reference,
+            of.person_number,
+            of.address,
+            of.occasion_date,
+            of.fields["Gueltig_bis"].astext.label("valid_until"),
+            of.fields["Einwilligung_EMail"].astext.label("consent"),
+            of.fields["Tracking_Einwilligung"].astext.label("tracking"),
+        )
+        .where(of.delivery_id == delivery_id)
+        .order_by(of.line)
+        .limit(_BATCH)
+    )
+    last = 0
+    while batch := connection.execute(query.where(of.line > last)).all():
+        yield batch
+        last = batch[-1].line
+
+
+def _opened(
+    rows: Sequence[sa.Row[Any]],
+    normal: Mapping[str, str],
+    common: tuple[str, int, int, int],
+    window: Callable[[date, str], DueWindow],
+    public: Callable[[str], bool],
+) -> Iterator[tuple[Any, ...]]:
+    for row in rows:
+        address = normal[row.address]
+        due = window(row.occasion_date, row.valid_until or "")
+        yield (
+            *common,
+            row.id,
+            row.reference,
+            row.person_number,
+            addresses.keyed(common[0], address),
+            row.occasion_date,
+            row.consent == "J",
+            public(address.rpartition("@")[2]),
+            row.tracking == "J",
+            due.due_at,
+            due.last_day,
+        )
+
+
+def _public() -> Callable[[str], bool]:
+    """Whether mail can reach a domain at all; for a valid address the domain alone decides."""
+    return cache(lambda domain: addresses.is_public(f"somebody@{domain}"))
+
+
+def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, str], DueWindow]:
+    """When a message is due by its Anlass_Datum and its own Gueltig_bis (TT.MM.JJJJ or empty)."""
+    occasion = _occasion(order)
+    institute = institutes().get(order.institute)
+    campaign = None if institute is None else institute.campaign(order.order_number)
+    play_out = PLAY_OUT if campaign is None or campaign.play_out_time is None else campaign.play_out_time
+    weekdays = None if campaign is None else campaign.permitted_weekdays
+    first, last = occasion.window.first_day, occasion.window.last_day
+
+    @cache
+    def window(occasion_date: date, valid_until: str) -> DueWindow:
+        end = last
+        if valid_until.strip():
+            own = datetime.strptime(valid_until, "%d.%m.%Y").date()  # noqa: DTZ007 # a day has no zone
+            end = min(last, (own - occasion_date).days)
+        return due_window(occasion_date, first, end, play_out, weekdays, now)
+
+    return window
+
+
+def _occasion(order: sa.Row[Any]) -> Occasion:
+    known = occasions()
+    if order.occasion not in known:
+        raise StageError(
+            f"Order {order.order_number} of institute {order.institute} is for the occasion {order.occasion}, which has"
+            f" no file. Add include/occasions/{order.occasion}.yaml, then clear the task."
+        )
+    return known[order.occasion]

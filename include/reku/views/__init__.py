@@ -1,0 +1,1 @@
+"""Read models: one function per question that a person asks. Commands and pages only draw them."""

@@ -1,0 +1,106 @@
+"""One row's life in the order of time, as far as it has come: what `reku why` tells of a `Fate`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from reku.store.tables import Decision, MessageState
+from reku.views.trace import Fate
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happened, or is to happen, to a row. `at` is None where no moment was kept."""
+
+    at: datetime | None
+    what: str
+    detail: str = ""
+
+
+_ENDS = {
+    MessageState.SENT: "taken by the server",
+    MessageState.REJECTED: "refused by the server",
+    MessageState.UNDELIVERED: "not delivered in time",
+    MessageState.WITHHELD: "withheld",
+}
+_DECIDED = {
+    Decision.NORMAL: "released: nothing unusual",
+    Decision.APPROVED: "released by a person",
+    Decision.DECLINED: "declined by a person",
+}
+
+
+def life(fate: Fate) -> list[Step]:
+    """The steps of a row in order of time; one without a moment stays behind the one that led to it."""
+    steps = list(_steps(fate))
+    known: list[tuple[datetime, Step]] = []
+    for step in steps:
+        before = known[-1][0] if known else fate.received_at
+        known.append((step.at or before, step))
+    return [step for _, step in sorted(known, key=lambda pair: pair[0])]
+
+
+def _steps(fate: Fate) -> Iterator[Step]:
+    """The steps in the order in which one leads to the next."""
+    line = f", line {fate.line}" if fate.line is not None else ""
+    yield Step(fate.received_at, "received", f"{fate.file_name}{line}")
+    if fate.gate == "rejected":
+        told = ": ".join(filter(None, (fate.field, fate.advice)))
+        yield Step(None, "rejected at the gate", " – ".join(filter(None, (fate.code, told))))
+        return
+    yield Step(None, "accepted at the gate")
+    if fate.decision:
+        yield Step(fate.decided_at, _DECIDED[Decision(fate.decision)])
+    if fate.loaded_at:
+        yield Step(fate.loaded_at, "loaded into the subscriber list")
+    if fate.message is not None:
+        yield from _message(fate)
+        yield from (Step(done["at"], f"by hand: {done['action']}", done["note"]) for done in fate.by_hand)
+        yield from _reported(fate.events)
+        yield from _by_machines(fate.by_machines)
+
+
+def _message(fate: Fate) -> Iterator[Step]:
+    yield Step(fate.due_at, "due")
+    if fate.claimed_at:
+        yield Step(fate.claimed_at, "claimed by a dispatcher")
+    tries = f"try {fate.attempts}" if fate.attempts else ""
+    if fate.begun_at:
+        yield Step(fate.begun_at, "handed over", ", ".join(filter(None, (fate.medium, tries, fate.message_id))))
+    state = MessageState(fate.state)
+    if state in _ENDS:
+        yield Step(fate.ended_at, _ENDS[state], ", ".join(fate.reasons) or fate.reason or fate.answer)
+    elif state is MessageState.IN_DOUBT:
+        yield Step(fate.begun_at, "in doubt", "the server's answer was never recorded")
+    elif fate.retry_at:
+        yield Step(fate.retry_at, "to be tried again", fate.answer)
+
+
+def _reported(events: list[dict[str, Any]]) -> Iterator[Step]:
+    """Each event, and each response file that tells of some of them, once."""
+    files: dict[int, Step] = {}
+    for event in events:
+        number = event["response_file"]
+        parts = (
+            event["reason"],
+            event["scope"],
+            f"link {event['link_number']}" if event["link_number"] else "",
+            event["link_target"],
+            f"hard bounces in a row: {event['bounce_series']}" if event["bounce_series"] else "",
+            f"in response file {number:06d}" if number else "not reported",
+        )
+        yield Step(event["at"], event["kind"], ", ".join(filter(None, parts)))
+        if number:
+            written = event["written_at"]
+            what = "response file written" if written else "response file fixed, not written yet"
+            files[number] = Step(written or event["stamped_at"], what, event["file_name"])
+    yield from files.values()
+
+
+def _by_machines(hits: list[dict[str, Any]]) -> Iterator[Step]:
+    for hit in hits:
+        link = f"link {hit['link_number']}, " if hit["link_number"] else ""
+        yield Step(hit["at"], f"{hit['kind']} by a machine", f"{link}rule {hit['rule']}")

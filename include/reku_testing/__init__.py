@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: servers, worlds, files of banks. Not shipped: no wheel and no image holds it."""

@@ -1,0 +1,62 @@
+"""Events to be reported, and response files as the receiver reads them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.records.contract import contracts
+from reku.records.reader import read
+from reku.records.rows import row_faults
+from reku.store.events import Event, record
+from reku.store.tables import MessageState, ResponseKind, feedback_files
+from reku_testing import world
+
+NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
+BEGUN = NOW - timedelta(hours=12)
+"""When the mails were sent, unless told otherwise."""
+K = ResponseKind
+
+
+class World:
+    """Messages of an order, and what happened to them."""
+
+    def __init__(self, engine: sa.Engine, number: str = world.ORDER, **order: Any) -> None:
+        self.engine, self.order_number = engine, number
+        self.order = world.order(engine, number, **order)
+        self.delivery = world.delivery(engine, self.order)
+        self._people = 0
+
+    def message(self, **values: Any) -> int:
+        self._people += 1
+        row = world.row(
+            self.engine, self.delivery, world.reku_fields(self._people, order=self.order_number), line=2 + self._people
+        )
+        sent = {"state": MessageState.SENT, "medium": "SCOM_GEBURTSTAG", "begun_at": BEGUN, "ended_at": BEGUN}
+        return world.message(self.engine, row, **(sent | values))
+
+    def event(self, message: int, kind: ResponseKind, at: datetime = NOW, reason: str = "", **more: Any) -> None:
+        if kind in (K.HBOU, K.SBOU, K.UBOU):
+            reason = reason or "5.1.1"
+        if kind is K.ABME:
+            reason, more = reason or "LINK", {"scope": "LISTE"} | more
+        with self.engine.begin() as connection:
+            record(connection, [Event(message, kind, at, reason or ("DUBLETTE" if kind is K.NVER else ""), **more)])
+
+
+def rows_of(data: bytes) -> list[dict[str, str]]:
+    """The file read by our own reader; every row holds to the contract."""
+    found = read(contracts()["RESPONSE"], data, environment="T")
+    assert row_faults(contracts()["RESPONSE"], found) == []
+    return list(found.as_dicts())
+
+
+def kinds_of(data: bytes) -> list[str]:
+    return [row["Ereignis_Art"] for row in rows_of(data)]
+
+
+def files(engine: sa.Engine) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(sa.select(feedback_files).order_by(feedback_files.c.number)).all())

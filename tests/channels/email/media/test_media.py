@@ -1,0 +1,254 @@
+"""Every medium of the project, for every demo bank, with everything known of a person and with nothing."""
+
+from __future__ import annotations
+
+import csv
+import quopri
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reku.catalogue import institutes, media
+from reku.catalogue.institute import Institute
+from reku.catalogue.medium import provider_of
+from reku.channels.email.media.compile import Content, compile_medium, media_faults
+from reku.channels.email.media.placeholders import OPTIONAL
+from reku.channels.email.media.preview import preview, sample_person
+from reku.foundation.settings import INCLUDE
+
+MEDIA = sorted(media(INCLUDE))
+BANKS = sorted(institutes(INCLUDE))
+UNSUBSCRIBE = "https://abmelden.example/u/token"
+PIXEL = "https://zaehlen.example/o/token.gif"
+BARE = {"Referenz": "R1", "Personennummer": "1", "Anlass_Datum": "24.11.2026", "EMail": "a@b.example"}
+
+pytestmark = pytest.mark.usefixtures("reku_settings")
+
+
+def everything(bank: Institute) -> dict[str, str]:
+    filled = sample_person(bank) | {"Produkt_Text": "Produkt Grün", "Briefanrede": "", "Firma": "Muster & Söhne OHG"}
+    names = {name.replace("E_Mail", "E-Mail") for name in OPTIONAL} - {"Briefanrede"}
+    return {name: f"Wert {name}" for name in names} | filled
+
+
+def render(medium: str, bank: Institute, person: dict[str, str], pixel: str = "") -> Content:
+    compiled = compile_medium(media()[medium], bank)
+    return compiled.render(person, links=compiled.links, unsubscribe=UNSUBSCRIBE, pixel=pixel)
+
+
+class _Reader(HTMLParser):
+    """The words a person reads, and what a screen reader needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.lang: str | None = None
+        self.headings = 0
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag in ("style", "title"):
+            self._silent += 1
+        elif tag == "a":
+            self.links.append(found.get("href") or "")
+        elif tag == "img":
+            self.images.append(found)
+        elif tag == "html":
+            self.lang = found.get("lang")
+        elif tag == "h1":
+            self.headings += 1
+        if tag in ("br", "p", "div", "li", "td"):
+            self.words.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("style", "title"):
+            self._silent -= 1
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line.strip() for line in "".join(self.words).splitlines() if line.strip())
+
+
+def parsed(html: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(html)
+    return reader
+
+
+def gaps(text: str) -> list[str]:
+    """What a reader would notice where a value is missing."""
+    marks = r"\{\{|\}\}|\{%|\bNone\b|\bUndefined\b|zqx\d|[^\s-] {2,}\S| [,.!?;:](\s|$)|\(\s*\)|„\s*“|,,"
+    return [found[0] for found in re.finditer(marks, text)]
+
+
+def test_gaps_are_seen() -> None:
+    assert gaps("Ihr  Konto")
+    assert gaps("zum . Geburtstag")
+    assert gaps("None")
+    assert gaps("Ihr Konto („“)")
+    assert not gaps("Alles gut, danke. (Ja.) 24.11.2026 – schön")
+
+
+@pytest.mark.parametrize("bank", BANKS)
+@pytest.mark.parametrize("medium", MEDIA)
+def test_every_medium_reads_without_a_gap(medium: str, bank: str) -> None:
+    institute = institutes()[bank]
+    people = [everything(institute), *(BARE | {"Anrede": kind} for kind in "1234")]
+    for person in people:
+        content = render(medium, institute, person, PIXEL)
+        page = parsed(content.html)
+        assert content.subject == content.subject.strip() != ""
+        for text in (content.subject, content.text, page.text):
+            assert gaps(text) == []
+        assert "\n\n\n" not in content.text
+        salutation = (
+            "Sehr geehrte Frau Dr. Beispiel-Müßig," if person is people[0] else "Sehr geehrte Damen und Herren,"
+        )
+        assert content.text.startswith(f"{salutation}\n\n")
+        assert salutation in page.text
+        for text in (content.text, page.text):
+            for line in filter(None, institute.imprint.splitlines()):
+                assert line.strip() in text
+            assert "ü" in text
+        target = next(iter(compile_medium(media()[medium], institute).links.values()))
+        assert UNSUBSCRIBE in content.text
+        assert target in content.text
+        assert UNSUBSCRIBE in page.links
+        assert target in page.links
+
+
+@given(
+    medium=st.sampled_from(MEDIA),
+    bank=st.sampled_from(BANKS),
+    missing=st.dictionaries(
+        st.sampled_from([name.replace("E_Mail", "E-Mail") for name in OPTIONAL]), st.sampled_from("  \u00a0")
+    ),
+    kind=st.sampled_from("1234"),
+    pixel=st.sampled_from(["", PIXEL]),
+)
+def test_whatever_is_missing_leaves_no_gap(
+    medium: str, bank: str, missing: dict[str, str], kind: str, pixel: str
+) -> None:
+    institute = institutes()[bank]
+    content = render(medium, institute, everything(institute) | {"Anrede": kind} | missing, pixel)
+    for text in (content.subject, content.text, parsed(content.html).text):
+        assert gaps(text) == []
+    assert "\n\n\n" not in content.text
+
+
+@pytest.mark.parametrize("bank", BANKS)
+@pytest.mark.parametrize("medium", MEDIA)
+def test_what_is_sent_is_what_is_shown(medium: str, bank: str) -> None:
+    compiled = compile_medium(media()[medium], institutes()[bank])
+    for person in (everything(compiled.institute), *(BARE | {"Anrede": kind} for kind in "1234")):
+        for pixel in ("", PIXEL):
+            arguments = {"links": compiled.links, "unsubscribe": UNSUBSCRIBE, "pixel": pixel}
+            content = compiled.render(person, **arguments)
+            bodies = compiled.bodies(compiled.values(person, **arguments))
+            text, html = (quopri.decodestring(part.encode()).decode().replace("\r\n", "\n") for part in bodies)
+            assert (text, html) == (content.text, content.html)
+
+
+@pytest.mark.parametrize("medium", MEDIA)
+def test_html_and_text_say_the_same(medium: str) -> None:
+    institute = institutes()[BANKS[0]]
+    for person in (everything(institute), BARE | {"Anrede": "1", "Nachname": "Muster"}):
+        content = render(medium, institute, person)
+        page = " ".join(parsed(content.html).text.split())
+        paragraphs = [line.removeprefix("- ") for line in content.text.splitlines() if len(line) > 60]
+        assert len(paragraphs) >= 3
+        for paragraph in paragraphs:
+            if "://" not in paragraph and not paragraph.startswith("---"):
+                assert " ".join(paragraph.split()) in page
+
+
+@pytest.mark.parametrize("medium", MEDIA)
+def test_every_medium_can_be_read_by_everybody(medium: str) -> None:
+    institute = institutes()[BANKS[0]]
+    page = parsed(render(medium, institute, everything(institute), PIXEL).html)
+    assert page.lang == "de"
+    assert page.headings == 1
+    assert all("alt" in image for image in page.images)
+    assert [image["src"] for image in page.images] == [PIXEL]
+    assert parsed(render(medium, institute, everything(institute)).html).images == []
+
+
+@pytest.mark.parametrize("medium", MEDIA)
+def test_nothing_is_loaded_from_elsewhere_and_links_stay_among_examples(medium: str) -> None:
+    content = render(medium, institutes()[BANKS[0]], everything(institutes()[BANKS[0]]), PIXEL)
+    hosts = set(re.findall(r"https?://([^/\"'\s<]+)", content.html + content.text))
+    assert {host for host in hosts if not host.endswith(".example")} <= {"www.w3.org"}
+    assert "@import" not in content.html
+    assert "<link" not in content.html
+    assert "<script" not in content.html
+
+
+@pytest.mark.parametrize("bank", BANKS)
+def test_the_banks_colours_can_be_read(bank: str) -> None:
+    """WCAG 2.1, 1.4.3: contrast of at least 4.5 to 1."""
+    colours = institutes()[bank].colours
+    assert _contrast(colours.on_primary, colours.primary) >= 4.5
+    assert _contrast(colours.text, colours.background) >= 4.5
+    assert _contrast(colours.text, "#FFFFFF") >= 4.5
+    html = render("SCOM_GEBURTSTAG", institutes()[bank], BARE | {"Anrede": "3"}).html
+    assert f"background:{colours.primary}" in html
+    assert f"color:{colours.on_primary}" in html
+
+
+def _contrast(one: str, other: str) -> float:
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_media_are_the_published_ones() -> None:
+    with (INCLUDE.parent / "tests" / "catalogue" / "published_media.csv").open(encoding="utf-8", newline="") as file:
+        published = {
+            (row["provider"], row["medium"]): row["occasions"].split() for row in csv.DictReader(file, delimiter=";")
+        }
+    ours = {(medium.provider, medium.title): list(medium.occasions) for medium in media().values()}
+    assert len(published) == 29
+    assert ours == published
+    for key, medium in media().items():
+        assert provider_of(key) == medium.provider
+
+
+def test_birthday_mails_name_the_age_only_when_it_is_known() -> None:
+    bank = institutes()[BANKS[0]]
+    for medium in ("SCOM_GEBURTSTAG", "LBS_GEBURTSTAG", "SV_WEITERDENKERBU"):
+        known = render(medium, bank, BARE | {"Anrede": "1", "Anlass_Wert": "60"})
+        unknown = render(medium, bank, BARE | {"Anrede": "1"})
+        assert "zum 60. Geburtstag" in known.subject
+        assert "zum Geburtstag" in unknown.subject
+        assert "zu Ihrem Geburtstag" in unknown.text
+
+
+def test_all_media_pass_the_check() -> None:
+    assert media_faults() == []
+
+
+def test_preview_shows_an_invented_person() -> None:
+    content = preview("SCOM_GEBURTSTAG", institutes()[BANKS[0]])
+    assert content.subject == "Herzlichen Glückwunsch zum 50. Geburtstag!"
+    assert "Sehr geehrte Frau Dr. Beispiel-Müßig," in content.text
+    assert "Ole Muster" in content.html
+
+
+def test_preview_of_an_unknown_medium_suggests_one() -> None:
+    with pytest.raises(Exception, match="Did you mean 'SCOM_GEBURTSTAG'"):
+        preview("SCOM_GEBURTSTAGE", institutes()[BANKS[0]])

@@ -1,0 +1,187 @@
+"""One connection against a server that does at one point what it should not: what becomes of the mail in the middle."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from reku.channels.email.smtp.handover import SessionError, hand_over
+from reku_testing import errands, hostile
+from reku_testing.hostile import DROP, RESET, STALL, Act, Then
+
+SENT = ["begin 2", "answered 2 ACCEPTED 250 2.0.0"]
+AGAIN = ["untouched 2", *SENT]
+DOUBT = ["begin 2", "unanswered 2"]
+GARBAGE = Act(b"hello there\r\n")
+NUL = Act(b"250 \0\r\n")
+HALF = Act(b"25", Then.CLOSE)
+ENDLESS = Act(b"250 " + b"x" * 10_000)
+TWICE = Act(b"250 a\r\n250 b\r\n")
+GOODBYE = Act(b"421 4.3.2 bye\r\n", Then.CLOSE)
+NO = Act(b"550 5.1.1 no\r\n")
+REFUSED = ["answered 2 REFUSED 550 5.1.1"]
+BROKEN = {
+    "drop": DROP,
+    "reset": RESET,
+    "stall": STALL,
+    "garbage": GARBAGE,
+    "nul": NUL,
+    "half": HALF,
+    "endless": ENDLESS,
+}
+
+# What the server does at the second mail, what is heard of that mail, and on how many connections all are sent.
+CASES: dict[str, tuple[dict[str, Act], list[str], int]] = {
+    "good": ({}, SENT, 1),
+    **{f"mail {name}": ({"mail": act}, AGAIN, 2) for name, act in BROKEN.items()},
+    "mail 421": ({"mail": GOODBYE}, AGAIN, 2),
+    "mail 354": ({"mail": Act(b"354 go\r\n")}, AGAIN, 2),
+    "mail twice": ({"mail": TWICE}, AGAIN, 2),
+    "mail 2xx": ({"mail": Act(b"299-fine\r\n299 really\r\n")}, SENT, 1),
+    **{f"rcpt {name}": ({"rcpt": act}, AGAIN, 2) for name, act in BROKEN.items()},
+    "rcpt 251": ({"rcpt": Act(b"251 will forward\r\n")}, SENT, 1),
+    "rcpt 252": ({"rcpt": Act(b"252 cannot say\r\n")}, SENT, 1),
+    "rcpt 354": ({"rcpt": Act(b"354 go\r\n")}, AGAIN, 2),
+    "rcpt twice": ({"rcpt": TWICE}, AGAIN, 2),
+    "rcpt 550": ({"rcpt": NO}, REFUSED, 1),
+    "rcpt 550 in two lines": ({"rcpt": Act(b"550-5.1.1 no\n550 5.1.1 such\n")}, REFUSED, 1),
+    "rcpt 450": ({"rcpt": Act(b"450 4.2.1 wait\r\n")}, ["answered 2 LATER 450 4.2.1"], 1),
+    "rcpt 421": ({"rcpt": GOODBYE}, ["answered 2 LATER 421 4.3.2"], 2),
+    "rcpt 421, and stays": ({"rcpt": Act(b"421 x\r\n")}, ["answered 2 LATER 421"], 2),
+    **{f"data {name}": ({"data": act}, AGAIN, 2) for name, act in BROKEN.items()},
+    "data 250": ({"data": Act(b"250 taken\r\n")}, AGAIN, 2),
+    "data 354 and 250": ({"data": Act(b"354 go\r\n250 taken\r\n")}, AGAIN, 2),
+    "data 354 and half a line": ({"data": Act(b"354 go\r\n2")}, AGAIN, 2),
+    "data 451": ({"data": Act(b"451 4.3.0 wait\r\n")}, ["answered 2 LATER 451 4.3.0"], 1),
+    "data 554": ({"data": Act(b"554 5.7.1 no\r\n")}, ["answered 2 REFUSED 554 5.7.1"], 1),
+    "data 421": ({"data": GOODBYE}, ["answered 2 LATER 421 4.3.2"], 2),
+    "data 554, rset drop": ({"data": Act(b"554 no\r\n"), "rset": DROP}, ["answered 2 REFUSED 554"], 2),
+    **{f"content {name}": ({"content": act}, DOUBT, 2) for name, act in BROKEN.items()},
+    "content 552": ({"content": Act(b"552 5.3.4 big\r\n", Then.CLOSE)}, ["begin 2", "answered 2 REFUSED 552 5.3.4"], 2),
+    **{f"dot {name}": ({"dot": act}, DOUBT, 2) for name, act in BROKEN.items()},
+    "dot 354": ({"dot": Act(b"354 go\r\n")}, DOUBT, 2),
+    "dot several codes": ({"dot": Act(b"250-ok\r\n550 no\r\n")}, DOUBT, 2),
+    "dot 250 in two lines": ({"dot": Act(b"250-2.0.0 ok\r\n250 2.0.0 ok\r\n")}, SENT, 1),
+    "dot 550": ({"dot": NO}, ["begin 2", *REFUSED], 1),
+    "dot 452": ({"dot": Act(b"452 4.2.2 full\r\n")}, ["begin 2", "answered 2 LATER 452 4.2.2"], 1),
+    "dot 421": ({"dot": GOODBYE}, ["begin 2", "answered 2 LATER 421 4.3.2"], 2),
+    "dot twice": ({"dot": TWICE}, ["begin 2", "answered 2 ACCEPTED 250"], 2),
+    "dot, then gone": ({"dot": Act(None, Then.CLOSE)}, SENT, 2),
+    "dot, then reset": ({"dot": Act(None, Then.RESET)}, SENT, 2),
+}
+
+# A refused recipient whose DATA, sent with it, is answered in some way (RFC 2920 section 3.1).
+REFUSED_CASES: dict[str, tuple[dict[str, Act], int]] = {
+    "503": ({}, 1),
+    "554": ({"data": Act(b"554 5.5.1 no\r\n")}, 1),
+    "451": ({"data": Act(b"451 4.5.1 no\r\n")}, 1),
+    "421": ({"data": GOODBYE}, 2),
+    "250": ({"data": Act(b"250 taken\r\n")}, 2),
+    "drop": ({"data": DROP}, 2),
+    "stall": ({"data": STALL}, 2),
+    "garbage": ({"data": GARBAGE}, 2),
+    "rset refused": ({"rset": Act(b"502 what?\r\n")}, 2),
+    "354": ({"data": Act(b"354 go\r\n")}, 1),
+    "354 and the dot 451": ({"data": Act(b"354 go\r\n"), "dot": Act(b"451 4.5.1 no\r\n")}, 1),
+    "354 and the dot 250": ({"data": Act(b"354 go\r\n"), "dot": Act(b"250 taken\r\n")}, 2),
+    "354 and the dot 354": ({"data": Act(b"354 go\r\n"), "dot": Act(b"354 go\r\n")}, 2),
+    "354 and the dot 421": ({"data": Act(b"354 go\r\n"), "dot": GOODBYE}, 2),
+    "354 and the dot drop": ({"data": Act(b"354 go\r\n"), "dot": DROP}, 2),
+    "354 and the dot stall": ({"data": Act(b"354 go\r\n"), "dot": STALL}, 2),
+}
+
+
+def _second(acts: dict[str, Act]) -> hostile.Script:
+    return {(1, point, 1 if point == "rset" else 2): act for point, act in acts.items()}
+
+
+class _Hurrying(errands.Notes):
+    """Lets a minute pass whenever the server begins to stall."""
+
+    def __init__(self, server: hostile.Hostile) -> None:
+        super().__init__(errands.letters(3))
+        self.server, self.minutes = server, 0
+
+    def tick(self) -> None:
+        super().tick()
+        self.minutes = self.server.stalls
+
+
+Three = Callable[[hostile.Hostile], list[str]]
+
+
+@pytest.fixture
+def three(monkeypatch: pytest.MonkeyPatch) -> Three:
+    """Hands over three mails; the first and the third must be sent once. What is heard of the second."""
+
+    def hand_over_three(server: hostile.Hostile) -> list[str]:
+        notes, real = _Hurrying(server), time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: real() + 60 * notes.minutes)
+        hand_over(notes, errands.relay(server.port, command_seconds=30, answer_seconds=30), connections=1)
+        assert notes.outcomes[1] == notes.outcomes[3] == "ACCEPTED"
+        assert [server.recipients.count(f"{number}@kunde.example") for number in (1, 3)] == [1, 1]
+        assert server.recipients.count("2@kunde.example") <= 1
+        assert notes.out == {}
+        return [note for note in notes.notes if note.split()[1] == "2"]
+
+    return hand_over_three
+
+
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "plain"])
+@pytest.mark.parametrize(("acts", "heard", "connections"), CASES.values(), ids=CASES)
+def test_one_point(acts: dict[str, Act], heard: list[str], connections: int, pipelining: bool, three: Three) -> None:
+    with hostile.running(hostile.Hostile(_second(acts), pipelining=pipelining)) as server:
+        assert three(server) == heard
+        assert server.connections == connections
+
+
+@pytest.mark.parametrize(("acts", "connections"), REFUSED_CASES.values(), ids=REFUSED_CASES)
+def test_a_refused_recipient_is_refused_whatever_comes_of_its_data(
+    acts: dict[str, Act], connections: int, three: Three
+) -> None:
+    with hostile.running(hostile.Hostile(_second({"rcpt": NO, **acts}))) as server:
+        assert three(server) == REFUSED
+        assert server.connections == connections
+        assert "2@kunde.example" not in server.recipients
+
+
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "plain"])
+@pytest.mark.parametrize(
+    "manner",
+    [{"bytewise": True}, {"together": False}, {"line_end": b"\n"}, {"line_end": b"\n", "bytewise": True}],
+    ids=["bytewise", "each in a packet", "LF only", "LF only, bytewise"],
+)
+def test_answers_come_in_any_pieces(manner: dict[str, bool], pipelining: bool, three: Three) -> None:
+    acts = {"rcpt": Act(b"550-5.1.1 no\r\n550 5.1.1 such\r\n")}
+    with hostile.running(hostile.Hostile(_second(acts), pipelining=pipelining, **manner)) as server:
+        assert three(server) == REFUSED
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("pipelining", [True, False], ids=["pipelined", "plain"])
+@pytest.mark.parametrize("code", [550, 451, 530])
+def test_a_refused_sender_is_about_us_and_ends_all(code: int, pipelining: bool) -> None:
+    script = {(1, "mail", 2): Act(b"%d 5.7.1 <b+probe@bounce.example> no\r\n" % code)}
+    notes = errands.Notes(errands.letters(3))
+    with (
+        hostile.running(hostile.Hostile(script, pipelining=pipelining)) as server,
+        pytest.raises(SessionError, match=rf"refused MAIL FROM with {code} 5\.7\.1: .*still open.*clear") as refused,
+    ):
+        hand_over(notes, errands.relay(server.port), connections=1)
+    assert "bounce.example" not in str(refused.value)
+    assert notes.notes == ["begin 1", "answered 1 ACCEPTED 250 2.0.0", "untouched 2"]
+
+
+def test_with_pipelining_the_next_envelope_is_there_before_the_answer() -> None:
+    """The server answers a mail only once it has read what came with it: without PIPELINING that would be nothing."""
+    with hostile.running(hostile.Hostile()) as server:
+        hand_over(errands.Notes(errands.letters(3)), errands.relay(server.port), connections=1)
+    assert server.together_with_dot == [3, 3, 0]
+
+
+def test_without_pipelining_nothing_is_sent_ahead() -> None:
+    with hostile.running(hostile.Hostile(pipelining=False)) as server:
+        hand_over(errands.Notes(errands.letters(3)), errands.relay(server.port), connections=1)
+    assert server.together_with_dot == [0, 0, 0]

@@ -1,0 +1,81 @@
+"""Two dispatchers at once, as real processes: of one delivery only one works; of two, nobody gets two mails."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from reku.bench.forker import PASSING, Forker
+from reku.dispatch.dispatch import dispatch
+from reku.dispatch.lock import HOLDS, LOCK_CLASS, StillRunning, delivery_lock
+from reku_testing import hostile
+from reku_testing.dispatching import (
+    DAY,
+    NO_CONTROL_COPY,
+    Sink,
+    account,
+    change_settings,
+    claimed,
+    configure,
+    environment,
+    loaded,
+    people,
+    states,
+)
+
+pytestmark = pytest.mark.processes
+
+
+def test_a_second_dispatcher_of_a_delivery_is_told_that_the_first_still_runs(
+    database: sa.Engine, sink: Sink, forker: Forker
+) -> None:
+    sink.seconds = 0.02
+    delivery = loaded(database, people(60))
+    first, second = (forker.start(delivery, DAY, environment()) for _ in range(2))
+    hostile.until(lambda: len(sink.recipients) > 5)
+    with pytest.raises(StillRunning):
+        dispatch(database, delivery, day=DAY)
+    assert {first.ended(), second.ended()} == {0, PASSING}
+    assert Counter(sink.recipients) == Counter({f"person{number}@kunde.example": 1 for number in range(1, 61)})
+    assert states(database) == {"SENT": 60}
+
+
+def test_two_deliveries_of_an_order_at_once_write_to_everybody_once(
+    database: sa.Engine, sink: Sink, forker: Forker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    configure(tmp_path, monkeypatch, bank=[NO_CONTROL_COPY])
+    change_settings(monkeypatch, dispatch_batch=7)
+
+    def waits_for_both(point: str, _recipient: str) -> None:
+        if point == "dot" and not sink.taken:
+            hostile.until(lambda: claimed(database) > 1)
+
+    sink.say = waits_for_both
+    several = [loaded(database, people(80), number=17), loaded(database, list(reversed(people(80))), number=18)]
+    both = [forker.start(delivery, DAY, environment()) for delivery in several]
+    assert [one.ended() for one in both] == [0, 0]
+    assert states(database) == {"SENT": 80, "WITHHELD": 80}
+    assert len(sink.recipients) == 80
+    assert all(states(database, delivery)["SENT"] for delivery in several)
+    account(database, sink)
+
+
+def test_the_lock_ends_with_its_session_and_another_may_ask_for_it(database: sa.Engine) -> None:
+    def holds(connection: sa.Connection, delivery: int, holder: int) -> bool:
+        asked = {"lock_class": LOCK_CLASS, "delivery": delivery, "holder": holder}
+        return bool(connection.scalar(HOLDS, asked))
+
+    with database.connect() as other:
+        with delivery_lock(database, 7) as holder:
+            assert holds(other, 7, holder)
+            assert not holds(other, 8, holder)
+            assert not holds(other, 7, holder + 1)
+            with delivery_lock(database, 8), pytest.raises(StillRunning), delivery_lock(database, 7):
+                pass
+            other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": holder})
+            hostile.until(lambda: not holds(other, 7, holder))
+        with delivery_lock(database, 7) as again:
+            assert again != holder

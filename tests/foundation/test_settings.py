@@ -1,0 +1,90 @@
+"""Settings of the environment: bounds, derived folders, and a sentence for each wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reku.foundation.errors import SetupError
+from reku.foundation.settings import Settings, settings
+
+
+@pytest.fixture(autouse=True)
+def _read_anew() -> Iterator[None]:
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("smtp_connections", "1", "50"),
+        ("dispatch_processes", "1", "16"),
+        ("dispatch_large", "1", "100000000"),
+        ("dispatch_batch", "1", "1000"),
+        ("keep_reports_days", "1", "36500"),
+        ("lease_seconds", "0.1", "86400"),
+    ],
+)
+def test_settings_of_the_dispatch_take_what_they_say(
+    monkeypatch: pytest.MonkeyPatch, name: str, least: str, most: str
+) -> None:
+    for value in (least, most):
+        monkeypatch.setenv(f"REKU_{name.upper()}", value)
+        settings.cache_clear()
+        assert getattr(settings(), name) == float(value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("REKU_SMTP_CONNECTIONS", "0"),
+        ("REKU_SMTP_CONNECTIONS", "51"),
+        ("REKU_SMTP_CONNECTIONS", "many"),
+        ("REKU_DISPATCH_PROCESSES", "0"),
+        ("REKU_DISPATCH_PROCESSES", "17"),
+        ("REKU_DISPATCH_LARGE", "0"),
+        ("REKU_DISPATCH_BATCH", "0"),
+        ("REKU_DISPATCH_BATCH", "1001"),
+        ("REKU_LEASE_SECONDS", "0"),
+        ("REKU_LEASE_SECONDS", "inf"),
+        ("REKU_LEASE_SECONDS", "nan"),
+    ],
+)
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SetupError, match=f"^Wrong setting in the environment: {variable}: Input should be "):
+        settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ({}, "home/journal"),
+        ({"REKU_JOURNAL_DIR": ""}, "home/journal"),
+        ({"REKU_JOURNAL_DIR": "disk/journal"}, "disk/journal"),
+    ],
+)
+def test_journals_lie_in_the_home_unless_another_folder_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], folder: str
+) -> None:
+    monkeypatch.setenv("REKU_HOME", "home")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().journals() == Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [({}, "home/reports"), ({"REKU_REPORTS_DIR": ""}, "home/reports"), ({"REKU_REPORTS_DIR": "shared"}, "shared")],
+)
+def test_reports_lie_in_the_home_unless_another_folder_is_named(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], folder: str
+) -> None:
+    monkeypatch.setenv("REKU_HOME", "home")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert Settings().reports() == Path(folder)
