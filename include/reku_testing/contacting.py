@@ -19,7 +19,7 @@ from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.dispatch.claim import Batch, claim
 from reku.dispatch.ledger import Due
-from reku.dispatch.plan import route
+from reku.dispatch.plan import send_plan
 from reku.foundation import clock
 from reku.foundation.addresses import address_hmac
 from reku.store.tables import DeliveryState, MessageState, contacts, delivery_rows, messages
@@ -164,7 +164,7 @@ class Bank:
     def claim(self, delivery: int, folder: Path) -> Batch | None:
         """Claim what is due of a delivery."""
         with self.engine.connect() as connection:
-            way = route(connection, delivery)
+            way = send_plan(connection, delivery)
         due = Due(delivery, clock.today())
         batch = claim(self.engine, way, due, limit=100, journals=folder, lease=timedelta(minutes=5))
         if batch is not None:

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench.noting_sink import NotingSink
-from reku.dispatch.plan import Route, route
+from reku.dispatch.plan import SendPlan, send_plan
 from reku.foundation import addresses
 from reku.foundation import settings as settings_module
 from reku.foundation.settings import INCLUDE
@@ -109,10 +109,10 @@ def loaded(engine: sa.Engine, rows: Sequence[dict[str, str]], number: int = 17, 
     return delivery
 
 
-def way(engine: sa.Engine, delivery: int) -> Route:
+def plan(engine: sa.Engine, delivery: int) -> SendPlan:
     """The delivery's route."""
     with engine.connect() as connection:
-        return route(connection, delivery)
+        return send_plan(connection, delivery)
 
 
 def states(engine: sa.Engine, delivery: int | None = None) -> Counter[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reku.catalogue.bot_rules import FILE, MachineRules, load_machine_rules, machine_rules
+from reku.catalogue.bot_rules import FILE, BotRules, load_machine_rules, machine_rules
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import INCLUDE, settings
 
@@ -39,7 +39,7 @@ def test_the_configuration_s_own_file_takes_the_place_of_the_shipped_one(
 
 def test_reach_is_the_longest_crowd() -> None:
     assert load_machine_rules(INCLUDE / FILE).reach == timedelta(seconds=3)
-    assert MachineRules(rules=()).reach == timedelta(0)
+    assert BotRules(rules=()).reach == timedelta(0)
 
 
 @pytest.mark.parametrize(

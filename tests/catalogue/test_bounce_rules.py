@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.catalogue.bounce_rules import BounceClass, bounce_rules, judge, load_bounce_rules
+from reku.catalogue.bounce_rules import BounceClass, bounce_rules, classify_bounce, load_bounce_rules
 from reku.foundation.errors import ConfigError
 
 HARD, SOFT, BLOCK, UNKNOWN, NONE = BounceClass
@@ -71,7 +71,7 @@ CASES = [
 
 @pytest.mark.parametrize(("status", "diagnostic", "action", "expected"), CASES)
 def test_class(status: str, diagnostic: str, action: str, expected: BounceClass) -> None:
-    assert judge(status, diagnostic, action).bounce_class is expected
+    assert classify_bounce(status, diagnostic, action).bounce_class is expected
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_class(status: str, diagnostic: str, action: str, expected: BounceClass)
     ],
 )
 def test_answer_of_a_server(code: int, enhanced: str, text: str, expected: BounceClass) -> None:
-    assert judge(enhanced, f"{code} {text}").bounce_class is expected
+    assert classify_bounce(enhanced, f"{code} {text}").bounce_class is expected
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_answer_of_a_server(code: int, enhanced: str, text: str, expected: Bounc
     ],
 )
 def test_reported_status_is_never_empty(status: str, diagnostic: str, reported: str) -> None:
-    assert judge(status, diagnostic).status == reported
+    assert classify_bounce(status, diagnostic).status == reported
 
 
 @given(st.text(max_size=200), st.text(max_size=300), st.text(max_size=20))
 def test_any_text_gets_a_verdict(status: str, diagnostic: str, action: str) -> None:
-    verdict = judge(status, diagnostic, action)
+    verdict = classify_bounce(status, diagnostic, action)
     assert verdict.status.count(".") == 2
 
 

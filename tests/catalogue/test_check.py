@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reku.catalogue.check import check
+from reku.catalogue.check import check_catalogue
 
 OCCASION = "occasions/MCAG002.yaml"
 MEDIUM = "templates/scom/geburtstag/medium.yaml"
@@ -19,13 +19,13 @@ Write = Callable[[str, str | bytes], Path]
 
 def only_fault(config: Path) -> tuple[str, int | None, str]:
     """File below the configuration, line and text of its one fault."""
-    faults = check(config)
+    faults = check_catalogue(config)
     assert len(faults) == 1, [str(fault) for fault in faults]
     return str(faults[0].file.relative_to(config)), faults[0].line, str(faults[0])
 
 
 def test_a_whole_configuration_has_no_fault(config: Path) -> None:
-    assert check(config) == []
+    assert check_catalogue(config) == []
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_one_broken_value_gives_one_clear_fault(
 ) -> None:
     edit(file, old, new)
     # A file that cannot be read may break what refers to it as well; that is said where it refers to it.
-    faults = [fault for fault in check(config) if fault.file == config / file]
-    assert len(faults) == 1, [str(fault) for fault in check(config)]
+    faults = [fault for fault in check_catalogue(config) if fault.file == config / file]
+    assert len(faults) == 1, [str(fault) for fault in check_catalogue(config)]
     text = str(faults[0])
     assert faults[0].line == line, text
     assert text.startswith(f"{config / file}:{line}: ")
@@ -228,7 +228,7 @@ def test_a_file_in_the_wrong_encoding(config: Path, write: Write) -> None:
 def test_a_byte_order_mark_does_no_harm(config: Path) -> None:
     file = config / OCCASION
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
-    assert check(config) == []
+    assert check_catalogue(config) == []
 
 
 def test_a_folder_in_place_of_a_file(config: Path) -> None:
@@ -241,7 +241,7 @@ def test_all_faults_of_all_files_come_at_once_in_order(config: Path, edit: Edit)
     edit(OCCASION, "6h", "lange")
     edit(MEDIUM, "subject: Herzlichen Glückwunsch\n", "")
     edit(INSTITUTE, "state: NW", "state: XX")
-    found = [(fault.file.name, fault.line) for fault in check(config)]
+    found = [(fault.file.name, fault.line) for fault in check_catalogue(config)]
     assert found == [("99990009.yaml", 4), ("MCAG002.yaml", 4), ("MCAG002.yaml", 7), ("medium.yaml", 1)]
 
 
@@ -250,7 +250,7 @@ def test_each_campaign_outside_the_send_window_is_named(config: Path, edit: Edit
     first = text[text.index("  - order") :]
     edit(INSTITUTE, first, first + first.replace("R0000001", "R0000002").replace("10:30", "21:15"))
     edit(INSTITUTE, "imprint:", "send_until: 10:00\nimprint:")
-    assert [(fault.line, str(fault).partition("until ")[2][:7]) for fault in check(config)] == [
+    assert [(fault.line, str(fault).partition("until ")[2][:7]) for fault in check_catalogue(config)] == [
         (20, "'10:30'"),
         (27, "'21:15'"),
     ]
@@ -269,13 +269,13 @@ def test_all_that_dispatch_needs_can_be_written(config: Path, edit: Edit) -> Non
         "active: true\n    canary: {first: 50, pause: 30m, max_bounce_share: 0.1, max_complaints: 1}",
     )
     edit(OCCASION, "6h", "6h\nin_doubt: resend")
-    assert check(config) == []
+    assert check_catalogue(config) == []
 
 
 @pytest.mark.parametrize("missing", ["occasions", "templates", "institutes"])
 def test_a_missing_folder_is_named(config: Path, missing: str) -> None:
     (config / missing).rename(config / "elsewhere")
-    texts = [str(fault) for fault in check(config) if fault.file == config / missing]
+    texts = [str(fault) for fault in check_catalogue(config) if fault.file == config / missing]
     assert len(texts) == 1
     assert "folder does not exist" in texts[0]
 
@@ -283,7 +283,7 @@ def test_a_missing_folder_is_named(config: Path, missing: str) -> None:
 @pytest.mark.parametrize("name", ["mail.mjml", "mail.txt"])
 def test_a_medium_without_one_of_its_files_is_named_with_the_campaign_that_sends_it(config: Path, name: str) -> None:
     (config / "templates/scom/geburtstag" / name).unlink()
-    campaign, medium = check(config)
+    campaign, medium = check_catalogue(config)
     assert (campaign.file, campaign.line) == (config / INSTITUTE, 20)
     assert "'Geburtstage', block send: SCOM_GEBURTSTAG cannot be mailed" in str(campaign)
     assert medium.file == config / "templates/scom/geburtstag"
@@ -292,7 +292,7 @@ def test_a_medium_without_one_of_its_files_is_named_with_the_campaign_that_sends
 
 def test_a_medium_without_its_yaml_is_missed_by_all_who_name_it(config: Path) -> None:
     (config / MEDIUM).unlink()
-    texts = [str(fault) for fault in check(config)]
+    texts = [str(fault) for fault in check_catalogue(config)]
     assert len(texts) == 3
     assert "no medium 'SCOM_GEBURTSTAG'" in texts[0]
     assert "no medium 'SCOM_GEBURTSTAG'" in texts[1]
@@ -311,12 +311,12 @@ def test_a_standard_occasion_with_a_medium_made_for_others(config: Path, edit: E
     assert only_fault(config)[:2] == ("occasions/MCAG003.yaml", 5)
     assert "made for MCAG002, not for MCAG003" in only_fault(config)[2]
     edit(MEDIUM, "[MCAG002]", "[MCAG002, MCAG003]")
-    assert check(config) == []
+    assert check_catalogue(config) == []
 
 
 def test_a_medium_made_for_no_occasion_can_be_linked_by_hand(config: Path, edit: Edit) -> None:
     edit(MEDIUM, "[MCAG002]", "[]")
-    assert check(config) == []
+    assert check_catalogue(config) == []
 
 
 def test_a_banks_own_occasion_uses_its_own_medium_and_any_other(config: Path, write: Write) -> None:
@@ -327,7 +327,7 @@ def test_a_banks_own_occasion_uses_its_own_medium_and_any_other(config: Path, wr
     write("templates/eigen/hochzeit/medium.yaml", medium)
     write("templates/eigen/hochzeit/mail.mjml", "<mjml/>")
     write("templates/eigen/hochzeit/mail.txt", "Text")
-    assert check(config) == []
+    assert check_catalogue(config) == []
 
 
 def test_an_occasion_names_an_unknown_medium(config: Path, edit: Edit) -> None:
@@ -340,7 +340,7 @@ def test_an_occasion_names_an_unknown_medium(config: Path, edit: Edit) -> None:
 def test_what_an_operator_forgot_in_a_campaign_stops_dispatch_and_is_no_fault_here(config: Path, edit: Edit) -> None:
     edit(INSTITUTE, ", list: R0000001", "")
     edit(INSTITUTE, ", media: [SCOM_GEBURTSTAG]", "")
-    assert check(config) == []
+    assert check_catalogue(config) == []
 
 
 @pytest.mark.parametrize("file", ["contracts/reku.yaml", "expectations/reku.yaml"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reku.catalogue import institutes, media, occasions
-from reku.catalogue.check import check
+from reku.catalogue.check import check_catalogue
 from reku.catalogue.occasion import Family
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -101,7 +101,7 @@ def test_windows_keep_what_must_never_happen() -> None:
 
 
 def test_the_configuration_has_no_fault() -> None:
-    assert [str(fault) for fault in check(INCLUDE)] == []
+    assert [str(fault) for fault in check_catalogue(INCLUDE)] == []
 
 
 def test_the_demo_banks_run_the_same_seven_orders_in_the_morning() -> None:

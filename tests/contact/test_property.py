@@ -22,7 +22,7 @@ from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
 from reku.dispatch.claim import claim
 from reku.dispatch.ledger import Due
-from reku.dispatch.plan import Route
+from reku.dispatch.plan import SendPlan
 from reku.foundation.addresses import address_hmac
 from reku.store.events import Event, record
 from reku.store.tables import (
@@ -286,7 +286,7 @@ class Worlds:
         known = media()
         keys = {key: known[key] for key in order.campaign.send_media}
         number, occasion = self.numbers[delivery], contacting.OCCASIONS[order.number]
-        way = Route(
+        way = SendPlan(
             institute, order.campaign, delivery, self.bank.order(order.number), order.number, occasion, number, keys
         )
         due, lease = Due(delivery, DAY), timedelta(minutes=5)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reku.dispatch import journal
-from reku.dispatch.journal import Begun, Ended, Found, Journal, Owner
+from reku.dispatch.journal import Begun, Ended, Journal, JournalContent, Owner
 from reku.foundation.errors import SetupError
 
 NINE = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
@@ -40,7 +40,7 @@ def _write(folder: Path, notes: list[Begun | Ended]) -> Path:
     return folder / "7-1.journal"
 
 
-def _meant(notes: list[Begun | Ended]) -> Found:
+def _meant(notes: list[Begun | Ended]) -> JournalContent:
     """What a reader must make of the notes."""
     begun: dict[int, Begun] = {}
     for note in notes:
@@ -48,7 +48,7 @@ def _meant(notes: list[Begun | Ended]) -> Found:
             begun[note.id] = note
         else:
             begun.pop(note.id, None)
-    return Found(Owner.DEAD, begun, [note for note in notes if isinstance(note, Ended)])
+    return JournalContent(Owner.DEAD, begun, [note for note in notes if isinstance(note, Ended)])
 
 
 @given(notes=NOTES)
@@ -67,7 +67,7 @@ def test_a_torn_line_counts_for_nothing_and_those_before_for_all(
     data = file.read_bytes()[:cut]
     file.write_bytes(data)
     whole = data.count(b"\n")
-    meant = _meant(notes[: whole - 1]) if whole else Found(Owner.UNKNOWN)
+    meant = _meant(notes[: whole - 1]) if whole else JournalContent(Owner.UNKNOWN)
     assert journal.read(folder, 7, 1) == meant
 
 
@@ -86,7 +86,7 @@ def test_blocks_that_never_reached_the_disk_make_it_worth_nothing(
     found = journal.read(folder, 7, 1)
     whole = bytes(data).count(b"\n")
     in_torn_line_only = b"\0" not in bytes(data).rpartition(b"\n")[0]
-    assert found == (_meant(notes[: whole - 1]) if in_torn_line_only and whole else Found(Owner.UNKNOWN))
+    assert found == (_meant(notes[: whole - 1]) if in_torn_line_only and whole else JournalContent(Owner.UNKNOWN))
 
 
 def test_a_beginning_stands_on_the_disk_at_once_and_the_answers_before_it_with_it(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_beginning_stands_on_the_disk_at_once_and_the_answers_before_it_with_i
 
 def test_a_dispatcher_that_holds_its_journal_is_alive(tmp_path: Path) -> None:
     held = Journal.create(tmp_path, 7, 1)
-    assert journal.read(tmp_path, 7, 1) == Found(Owner.ALIVE)
+    assert journal.read(tmp_path, 7, 1) == JournalContent(Owner.ALIVE)
     held.close()
     assert journal.read(tmp_path, 7, 1).owner is Owner.DEAD
 
@@ -138,7 +138,7 @@ def test_a_line_that_is_none_of_ours_makes_it_worth_nothing(tmp_path: Path, line
     file = _write(tmp_path, [])
     with file.open("a", encoding="ascii") as open_file:
         open_file.write(f"{line}\n")
-    assert journal.read(tmp_path, 7, 1) == Found(Owner.UNKNOWN)
+    assert journal.read(tmp_path, 7, 1) == JournalContent(Owner.UNKNOWN)
 
 
 def test_of_an_earlier_start_of_the_machine_the_answers_are_known_all_the_same(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_of_an_earlier_start_of_the_machine_the_answers_are_known_all_the_same(t
     first, rest = file.read_bytes().split(b"\n", 1)
     file.write_bytes(first[:-3] + b'x"]\n' + rest)
     meant = _meant(notes)
-    assert journal.read(tmp_path, 7, 1) == Found(Owner.UNKNOWN, meant.begun, meant.ended)
+    assert journal.read(tmp_path, 7, 1) == JournalContent(Owner.UNKNOWN, meant.begun, meant.ended)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

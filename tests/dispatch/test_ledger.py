@@ -25,7 +25,7 @@ from reku.dispatch.lock import LockLost
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.tables import MessageState, claims, delivery_rows, messages, suppressions
-from reku_testing.dispatching import BANK, DAY, NINE, claimed, events, loaded, people, states, way
+from reku_testing.dispatching import BANK, DAY, NINE, claimed, events, loaded, people, plan, states
 
 LEASE = timedelta(minutes=5)
 pytestmark = pytest.mark.usefixtures("sink")
@@ -37,7 +37,7 @@ def journals(tmp_path: Path) -> Path:
 
 
 def _claim(engine: sa.Engine, delivery: int, journals: Path, limit: int = 5, day: date = DAY) -> Batch | None:
-    return claim(engine, way(engine, delivery), Due(delivery, day), limit=limit, journals=journals, lease=LEASE)
+    return claim(engine, plan(engine, delivery), Due(delivery, day), limit=limit, journals=journals, lease=LEASE)
 
 
 def _taken(engine: sa.Engine, delivery: int, journals: Path, limit: int = 5) -> Batch:
@@ -59,7 +59,7 @@ def _doubt(engine: sa.Engine, batch: Batch) -> None:
     """What recovery does without a journal."""
     with engine.begin() as connection:
         connection.execute(sa.update(messages).where(messages.c.fence == batch.fence).values(state="IN_DOUBT"))
-        ledger.close(connection, 1, [batch.fence])
+        ledger.close_batches(connection, 1, [batch.fence])
 
 
 def test_a_mail_is_filled_from_all_fields_of_its_row(database: sa.Engine, journals: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_dispatcher_that_freezes_in_its_claim_holds_up_its_order_for_a_lease_o
 
     def take(delivery: int) -> Batch | None:
         due, lease = Due(delivery, DAY), timedelta(seconds=1)
-        return claim(database, way(database, delivery), due, limit=5, journals=journals, lease=lease)
+        return claim(database, plan(database, delivery), due, limit=5, journals=journals, lease=lease)
 
     monkeypatch.setattr(claim_module, "reasons", freeze)
     with ThreadPoolExecutor(2) as pool:
@@ -193,7 +193,7 @@ def test_the_claimers_late_answer_beats_a_doubt(
     (id_,) = _ids(batch)
     ended = [(batch.fence, _told(id_, **answer))]
     for _ in range(2):  # told twice, it counts once
-        ledger.settle(database, delivery, ended, finished={batch.fence: []})
+        ledger.record_ends(database, delivery, ended, finished={batch.fence: []})
     assert states(database) == {state: 1}
     assert sum(events(database).values()) == ("event" in answer)
 
@@ -210,7 +210,7 @@ def test_who_has_lost_a_batch_changes_nothing_of_it_any_more(database: sa.Engine
     assert _ids(now) == [first, second]
     _bar(database, second)
     told = [(lost.fence, _told(first, "REJECTED", event="HBOU"))]
-    ledger.settle(database, delivery, told, barred=[(lost.fence, second)], finished={lost.fence: [first, second]})
+    ledger.record_ends(database, delivery, told, barred=[(lost.fence, second)], finished={lost.fence: [first, second]})
     assert states(database) == {"CLAIMED": 2}
     assert events(database) == {}
     assert claimed(database) == 1
@@ -223,7 +223,7 @@ def test_what_a_person_has_closed_stays_closed(database: sa.Engine, journals: Pa
     with database.begin() as connection:
         reference = connection.scalar(sa.update(messages).values(begun_at=NINE).returning(messages.c.reference))
     resolve(database, BANK, reference or "", sent=False, actor="anna", note="")
-    ledger.settle(database, delivery, [(batch.fence, _told(_ids(batch)[0], "SENT", event="VERS"))])
+    ledger.record_ends(database, delivery, [(batch.fence, _told(_ids(batch)[0], "SENT", event="VERS"))])
     assert states(database) == {"WITHHELD": 1}
     assert events(database) == {("NVER", "UNGEKLAERT"): 1}
 
@@ -241,7 +241,7 @@ def test_who_is_barred_in_a_claim_is_withheld_and_nobody_stays_claimed(
         if lifted:
             connection.execute(sa.delete(suppressions))
     told = [(batch.fence, _told(second, "SENT", event="VERS"))]
-    ledger.settle(database, delivery, told, barred=[(batch.fence, first)], finished={batch.fence: [third]})
+    ledger.record_ends(database, delivery, told, barred=[(batch.fence, first)], finished={batch.fence: [third]})
     assert states(database) == Counter(SENT=1, OPEN=1) + Counter(["OPEN" if lifted else "WITHHELD"])
     assert claimed(database) == 0
 
@@ -255,7 +255,7 @@ def test_a_lease_is_renewed_until_somebody_has_taken_over(database: sa.Engine, j
         ledger.renew(connection, delivery, fences, LEASE)
         left = connection.scalar(sa.select(sa.func.min(claims.c.lease_until) - sa.func.clock_timestamp()))
         assert left == pytest.approx(LEASE, abs=timedelta(minutes=1))
-        ledger.close(connection, delivery, fences[:1])
+        ledger.close_batches(connection, delivery, fences[:1])
         with pytest.raises(LockLost):
             ledger.renew(connection, delivery, fences, LEASE)
 
@@ -270,7 +270,7 @@ def test_what_was_put_off_ends_with_its_send_window(database: sa.Engine, journal
         (batch.fence, _told(rested, "OPEN", begun_at=None, retry_at=later)),
         (batch.fence, _told(sent, "SENT", event="VERS")),
     ]
-    ledger.settle(database, delivery, ended, finished={batch.fence: [untried]})
+    ledger.record_ends(database, delivery, ended, finished={batch.fence: [untried]})
     due = Due(delivery, DAY)
     assert ledger.end_put_off(database, due, NINE) == 0
     assert ledger.end_put_off(database, due, NINE + timedelta(hours=12)) == 1

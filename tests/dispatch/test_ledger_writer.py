@@ -18,7 +18,7 @@ from reku.dispatch import ledger_writer, queue
 from reku.dispatch.dispatch import dispatch
 from reku.dispatch.journal import Begun, Ended
 from reku.dispatch.ledger import Due
-from reku.dispatch.ledger_writer import Bookkeeper, Terms
+from reku.dispatch.ledger_writer import ClaimLimits, LedgerWriter
 from reku.foundation.errors import PassingError, SetupError
 from reku.foundation.settings import settings
 from reku.store.tables import MessageState, messages
@@ -35,8 +35,8 @@ from reku_testing.dispatching import (
     configure,
     loaded,
     people,
+    plan,
     states,
-    way,
 )
 
 
@@ -100,7 +100,7 @@ def test_a_mail_that_was_begun_and_never_accounted_for_is_in_doubt_and_not_open(
     sink.say = lambda point, to: "550 5.1.1 no" if point == "dot" and to == refused else None
     delivery = loaded(database, people(9))
     with monkeypatch.context() as broken:
-        broken.setattr(queue, "judge", None)
+        broken.setattr(queue, "classify_bounce", None)
         with pytest.raises(TypeError):
             dispatch(database, delivery, day=DAY)
     assert dispatch(database, delivery, day=DAY).in_doubt == 1
@@ -112,15 +112,15 @@ def test_a_mail_that_was_begun_and_never_accounted_for_is_in_doubt_and_not_open(
 
 def test_a_disk_that_is_full_at_the_end_of_a_batch_loses_no_answer(database: sa.Engine, sink: Sink) -> None:
     delivery = loaded(database, people(1))
-    terms = Terms(5, timedelta(minutes=1), settings().journals())
-    books = Bookkeeper(database, way(database, delivery), Due(delivery, DAY), terms)
-    hostile.until(lambda: books.next_batch(held=0) is not None)
+    terms = ClaimLimits(5, timedelta(minutes=1), settings().journals())
+    writer = LedgerWriter(database, plan(database, delivery), Due(delivery, DAY), terms)
+    hostile.until(lambda: writer.next_batch(held=0) is not None)
     with database.connect() as connection:
         row = connection.execute(sa.select(messages.c.id, messages.c.fence)).one()
-    books.begin(row.fence, Begun(row.id, NINE, "<1@bank.example>", "SCOM_GEBURTSTAG"))
+    writer.begin(row.fence, Begun(row.id, NINE, "<1@bank.example>", "SCOM_GEBURTSTAG"))
     with _full_disk(), pytest.raises(SetupError, match="is full"):
-        books.end(row.fence, Ended(row.id, "SENT", NINE, NINE, "250", "VERS"))
-    assert books.close() is None
+        writer.end(row.fence, Ended(row.id, "SENT", NINE, NINE, "250", "VERS"))
+    assert writer.close() is None
     assert (states(database), claimed(database)) == ({"SENT": 1}, 0)
 
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from reku.dispatch import rate_limits, stops
 from reku.dispatch.dispatch import dispatch
-from reku.dispatch.pending import outlook
+from reku.dispatch.pending import waits_for
 from reku.foundation.settings import settings
 from reku.store.tables import DeliveryState, MessageState, deliveries, messages
 from reku_testing import banks, smtp, world
@@ -85,11 +85,11 @@ def test_outlook(
 ) -> None:
     _set(database, messages, **values)
     _set(database, deliveries, **of_delivery)
-    assert re.fullmatch(expected, outlook(database, message))
+    assert re.fullmatch(expected, waits_for(database, message))
 
 
 def test_a_message_that_nobody_knows_has_no_outlook(database: sa.Engine) -> None:
-    assert outlook(database, 4711) == ""
+    assert waits_for(database, 4711) == ""
 
 
 def test_a_stop_and_a_closed_window_are_named(
@@ -97,7 +97,7 @@ def test_a_stop_and_a_closed_window_are_named(
 ) -> None:
     stop = stops.throw(database, institute=BANK, order=None, actor="anna", note="prices")
     clock_at(datetime(2026, 11, 24, 19, tzinfo=UTC))
-    said = outlook(database, message)
+    said = waits_for(database, message)
     assert said.startswith(f"anna stopped the dispatch of institute {BANK} on 24.11.2026 at 09:30 (stop {stop}); ")
     assert said.endswith("; the next send window opens at 25.11.2026 09:00:00")
     assert "prices" not in said
@@ -106,13 +106,13 @@ def test_a_stop_and_a_closed_window_are_named(
 def test_a_campaign_that_cannot_send_is_named(database: sa.Engine, message: int) -> None:
     other = world.order(database, "R0000999", institute=BANK)
     _set(database, deliveries, order_id=other)
-    assert "no campaign names order R0000999" in outlook(database, message)
+    assert "no campaign names order R0000999" in waits_for(database, message)
 
 
 def test_a_resting_domain_is_told_without_naming_it(database: sa.Engine, message: int) -> None:
     with database.begin() as connection:
         rate_limits.slow_down(connection, BANK, "kunde.example")
-    said = outlook(database, message)
+    said = waits_for(database, message)
     assert re.fullmatch(r"its domain rests, or the pace of its bank is used up, for (30|2\d) s more", said)
 
 
@@ -121,9 +121,11 @@ def test_in_doubt_under_the_policy_to_resend(
 ) -> None:
     banks.policy_for_doubts(banks.configure(monkeypatch, tmp_path / "include"), "MCAG002", "resend")
     _set(database, messages, state=MessageState.IN_DOUBT, begun_at=NOW)
-    assert outlook(database, message) == "the next dispatch sends it again with the same Message-ID (in_doubt: resend)"
+    assert (
+        waits_for(database, message) == "the next dispatch sends it again with the same Message-ID (in_doubt: resend)"
+    )
     _set(database, messages, attempts=5)
-    assert outlook(database, message).startswith("never sent again by itself")
+    assert waits_for(database, message).startswith("never sent again by itself")
 
 
 def test_outlook_after_a_real_refusal(database: sa.Engine, message: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +135,7 @@ def test_outlook_after_a_real_refusal(database: sa.Engine, message: int, monkeyp
         with database.connect() as connection:
             delivery = connection.execute(sa.select(deliveries.c.id)).scalar_one()
         assert dispatch(database, delivery, day=NOW.date()).put_off == 1
-    said = outlook(database, message)
+    said = waits_for(database, message)
     assert re.fullmatch(
         r"put off: not to be tried before 24\.11\.2026 09:3\d:\d\d \(.* 451 4\.7\.1; tries so far: 1\)", said
     )

@@ -35,15 +35,15 @@ from reku_testing.dispatching import (
     events,
     loaded,
     people,
+    plan,
     states,
-    way,
 )
 
 LEASE = timedelta(seconds=2)
 
 
 def _claimed(engine: sa.Engine, delivery: int, journals: Path, *, lease: timedelta = LEASE) -> Batch:
-    batch = claim(engine, way(engine, delivery), Due(delivery, DAY), limit=5, journals=journals, lease=lease)
+    batch = claim(engine, plan(engine, delivery), Due(delivery, DAY), limit=5, journals=journals, lease=lease)
     assert batch is not None
     return batch
 

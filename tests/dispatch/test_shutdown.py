@@ -16,12 +16,12 @@ _TASK = """
 import signal, sys
 from datetime import date
 from reku.dispatch.dispatch import dispatch
-from reku.dispatch.shutdown import Halted, halt
+from reku.dispatch.shutdown import ShutdownRequested, request_shutdown
 from reku.store.engine import engine
-signal.signal(signal.SIGTERM, lambda _number, _frame: halt())
+signal.signal(signal.SIGTERM, lambda _number, _frame: request_shutdown())
 try:
     dispatch(engine(), int(sys.argv[1]), day=date(2026, 11, 24))
-except Halted:
+except ShutdownRequested:
     sys.exit(75)
 """
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reku.catalogue import institutes
 from reku.catalogue.campaign import Weekday
 from reku.dispatch.dispatch import dispatch
-from reku.dispatch.plan import Route
+from reku.dispatch.plan import SendPlan
 from reku.dispatch.window import SendWindow, send_window
 from reku.foundation import clock
 from reku_testing.dispatching import BANK, DAY, ORDER, Sink, account, change_settings, loaded, people, states
@@ -21,12 +21,12 @@ WEEKDAYS = tuple(Weekday)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _way(days: tuple[Any, ...] = WEEKDAYS, send_until: time = time(20)) -> Route:
+def _plan(days: tuple[Any, ...] = WEEKDAYS, send_until: time = time(20)) -> SendPlan:
     """A campaign that plays out at 09:00."""
     institute = institutes()[BANK].model_copy(update={"send_until": send_until})
     campaign = institute.campaign(ORDER)
     assert campaign is not None
-    return Route(institute, campaign.model_copy(update={"send_days": days}), 1, 1, ORDER, "MCAG002", 17, {})
+    return SendPlan(institute, campaign.model_copy(update={"send_days": days}), 1, 1, ORDER, "MCAG002", 17, {})
 
 
 def _berlin(text: str) -> datetime:
@@ -48,7 +48,7 @@ def _berlin(text: str) -> datetime:
     ],
 )
 def test_window_that_is_open_or_comes_next(now: str, opens: str, closes: str) -> None:
-    assert send_window(_way(), _berlin(now)) == SendWindow(_berlin(opens), _berlin(closes))
+    assert send_window(_plan(), _berlin(now)) == SendWindow(_berlin(opens), _berlin(closes))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_window_that_is_open_or_comes_next(now: str, opens: str, closes: str) ->
     ],
 )
 def test_a_weekday_that_is_not_permitted_has_none(now: str, opens: str) -> None:
-    assert send_window(_way(WEEKDAYS[:5]), _berlin(now)).opens == _berlin(opens)
+    assert send_window(_plan(WEEKDAYS[:5]), _berlin(now)).opens == _berlin(opens)
 
 
 @given(
@@ -72,8 +72,8 @@ def test_a_weekday_that_is_not_permitted_has_none(now: str, opens: str) -> None:
 )
 def test_the_window_is_the_first_that_has_not_closed(now: datetime, days: list[Any], send_until: time) -> None:
     until = send_until.replace(second=0, microsecond=0)
-    way = _way(tuple(days), until)
-    window = send_window(way, now)
+    plan = _plan(tuple(days), until)
+    window = send_window(plan, now)
     day = clock.berlin(window.opens).date()
     assert window.opens == clock.at(day, 9)
     assert window.closes == clock.at(day, until.hour, until.minute) > now

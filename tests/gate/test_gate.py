@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.gate.gate import GateResult, validate
-from reku.release.decision import judge_release
+from reku.release.decision import decide_release
 from reku.store.tables import Decision, DeliveryState, deliveries, delivery_rows, files, rejects, rule_counts
 from reku_testing import banks, world
 
@@ -251,10 +251,10 @@ def test_a_bank_that_is_not_set_up_is_named(bank: sa.Engine) -> None:
 def test_release_lets_a_judged_delivery_through_once(bank: sa.Engine, clock_at: Callable[[datetime], None]) -> None:
     clock_at(world.CREATED)
     delivery = world.delivery(bank, world.order(bank), state=DeliveryState.VALIDATED)
-    assert judge_release(bank, delivery).decision is Decision.NORMAL
+    assert decide_release(bank, delivery).decision is Decision.NORMAL
     released_at = _delivery(bank, delivery).released_at
     assert abs((released_at - world.CREATED).total_seconds()) < 60
-    assert judge_release(bank, delivery).decision is Decision.NORMAL
+    assert decide_release(bank, delivery).decision is Decision.NORMAL
     assert _delivery(bank, delivery).released_at == released_at
 
 
@@ -262,13 +262,13 @@ def test_release_lets_a_judged_delivery_through_once(bank: sa.Engine, clock_at: 
 def test_release_stops_everything_else(bank: sa.Engine, state: str) -> None:
     delivery = world.delivery(bank, world.order(bank), state=state)
     with pytest.raises(StageError):
-        judge_release(bank, delivery)
+        decide_release(bank, delivery)
     assert _delivery(bank, delivery).state == state
 
 
 def test_a_loaded_delivery_stays_loaded(bank: sa.Engine) -> None:
     delivery = world.delivery(bank, world.order(bank), state=DeliveryState.LOADED)
-    assert judge_release(bank, delivery).decision is Decision.NORMAL
+    assert decide_release(bank, delivery).decision is Decision.NORMAL
 
 
 def test_importing_the_gate_imports_nothing_heavy() -> None:

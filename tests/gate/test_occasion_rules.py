@@ -20,7 +20,7 @@ from reku.foundation.yaml_source import read_plain
 from reku.gate.gate import validate
 from reku.gate.rule_files import DELIVERIES, load_occasion_rules, rules_for
 from reku.gate.rules import Rule, Severity
-from reku.gate.suite import Expected, judge
+from reku.gate.suite import Expected, find_breaches
 from reku.records import contracts, read
 from reku.simulator.build import build
 from reku.simulator.core_bank import content
@@ -82,7 +82,7 @@ def _broken(kind: str, cases: Sequence[Case]) -> list[set[str]]:
     columns = tuple(rows[0])
     assert all(tuple(row) == columns for row in rows)
     cells = [list(row.values()) for row in rows]
-    findings = judge(columns, cells, range(len(rows)), [rule for _, _, rule in rules], EXPECTED)
+    findings = find_breaches(columns, cells, range(len(rows)), [rule for _, _, rule in rules], EXPECTED)
     broken: list[set[str]] = [set() for _ in cases]
     for (code, name, _), finding in zip(rules, findings, strict=True):
         for line in finding.lines:
@@ -230,7 +230,7 @@ def _of_file(kind: str, data: bytes, code: str, expected: Expected, name: str | 
     """The broken rules by line."""
     file = read(contracts()[kind], data, environment="T", file_name=name)
     broken: dict[int, list[Rule]] = {}
-    for finding in judge(file.columns, file.rows, file.lines, rules_for(contracts()[kind], code), expected):
+    for finding in find_breaches(file.columns, file.rows, file.lines, rules_for(contracts()[kind], code), expected):
         for line in finding.lines:
             broken.setdefault(line, []).append(finding.rule)
     return broken

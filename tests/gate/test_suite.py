@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reku.gate import suite
 from reku.gate.rule_files import rules_for
 from reku.gate.rules import Severity, contract_rules
-from reku.gate.suite import Expected, judge
+from reku.gate.suite import Expected, find_breaches
 from reku.records import FaultCode, Head, RecordFile, contracts, row_faults
 from reku_testing import world
 
@@ -111,7 +111,7 @@ def _row(kind: str, number: int = 1, **changes: str) -> dict[str, str]:
 
 def _broken(kind: str, rows: list[dict[str, str]], expected: Expected | None = None) -> list[tuple[str, str, str, int]]:
     """Severity, field, code and line of every breach; lines count from 3, as in a file."""
-    findings = judge(
+    findings = find_breaches(
         tuple(rows[0]),
         [list(fields.values()) for fields in rows],
         list(range(3, 3 + len(rows))),
@@ -159,7 +159,7 @@ def test_good_rows_pass(kind: str) -> None:
 def test_every_rule_answers_with_how_many_rows_it_looked_at() -> None:
     rules = rules_for(contracts()["REKU"], "")
     rows = [_row("REKU", 1), _row("REKU", 2, Anrede=""), _row("REKU", 3, EMail=" "), _row("REKU", 4, EMail="x")]
-    found = judge(tuple(rows[0]), [list(row.values()) for row in rows], [3, 4, 5, 6], rules, EXPECTED["REKU"])
+    found = find_breaches(tuple(rows[0]), [list(row.values()) for row in rows], [3, 4, 5, 6], rules, EXPECTED["REKU"])
     assert [finding.rule for finding in found] == list(rules)
     counts = {finding.rule.name: (finding.looked_at, finding.lines) for finding in found}
     assert counts["Anrede.required.1"] == (4, (4,))
@@ -167,7 +167,7 @@ def test_every_rule_answers_with_how_many_rows_it_looked_at() -> None:
     assert counts["Nachname.required.1"] == (4, ())
     assert counts["EMail.address.3"] == (3, (6,))
     assert counts["Berater_Bild.max_length.1"] == (0, ())
-    assert [finding.looked_at for finding in judge((), [], [], rules, EXPECTED["REKU"])] == [0] * len(rules)
+    assert [finding.looked_at for finding in find_breaches((), [], [], rules, EXPECTED["REKU"])] == [0] * len(rules)
 
 
 def test_a_repeated_reference_rejects_all_rows_but_the_first() -> None:
@@ -246,7 +246,7 @@ def test_the_verdict_is_that_of_the_plain_model(drawn: list[dict[str, str]]) -> 
     lines = list(range(3, 3 + len(rows)))
     cells = [list(fields.values()) for fields in rows]
     plain = row_faults(contract, RecordFile(contract, head, world.REKU_COLUMNS, cells, lines))
-    found = judge(world.REKU_COLUMNS, cells, lines, contract_rules(contract), EXPECTED["REKU"])
+    found = find_breaches(world.REKU_COLUMNS, cells, lines, contract_rules(contract), EXPECTED["REKU"])
     first: dict[tuple[int | None, str], FaultCode] = {}
     for fault in plain:
         first.setdefault((fault.line, fault.field), fault.code)

@@ -27,7 +27,7 @@ from reku.reporting.export import export
 from reku.sources.osplus.scan import take_in_all
 from reku.store.tables import Decision, DeliveryState, deliveries, messages, releases, responses, subscribers
 from reku.views.funnel import funnel
-from reku.views.trace import fates
+from reku.views.trace import traces
 from reku_testing import banks, smtp
 from tests.orchestration.test_chain import (
     BANK,
@@ -191,7 +191,7 @@ def test_a_declined_delivery_is_never_mailed_and_goes_back_row_by_row(
     (told,) = (row for row in funnel(database) if row.institute == BANK)
     assert (told.rows, told.accepted, told.not_loaded, told.adds_up) == (3, 3, 0, True)
     assert told.reasons == {"FREIGABE_VERWEIGERT": 3}
-    (fate,) = fates(database, people(1)[0]["Referenz"], BANK)
+    (fate,) = traces(database, people(1)[0]["Referenz"], BANK)
     assert (fate.delivery_state, fate.state, fate.reason) == ("DECLINED", "WITHHELD", "FREIGABE_VERWEIGERT")
     assert [event["reason"] for event in fate.events] == ["FREIGABE_VERWEIGERT"]
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from reku.dispatch.lock import delivery_lock
 from reku.foundation.errors import StageError
-from reku.process.cancel import close
+from reku.process.cancel import cancel
 from reku.store.tables import MessageState, audit, messages
 from reku_testing import dispatching
 from reku_testing.dispatching import events, loaded, people, states
@@ -32,7 +32,7 @@ def delivery(
 
 
 def test_what_has_not_gone_out_never_will(database: sa.Engine, delivery: int) -> None:
-    assert close(database, delivery, actor="anna", note="wrong prices") == 4
+    assert cancel(database, delivery, actor="anna", note="wrong prices") == 4
     assert states(database) == {"SENT": 1, "WITHHELD": 4}
     assert events(database) == {("NVER", "GESTOPPT"): 4}
     with database.connect() as connection:
@@ -40,15 +40,15 @@ def test_what_has_not_gone_out_never_will(database: sa.Engine, delivery: int) ->
         kept = connection.scalars(sa.select(messages.c.reasons).where(messages.c.state == MessageState.WITHHELD)).all()
     assert (entry.action, entry.subject, entry.actor) == ("close", f"deliveries:{delivery}", "anna")
     assert kept == [["GESTOPPT"]] * 4
-    assert close(database, delivery, actor="anna", note="again") == 0
+    assert cancel(database, delivery, actor="anna", note="again") == 0
 
 
 def test_a_running_dispatch_has_to_be_stopped_first(database: sa.Engine, delivery: int) -> None:
     with delivery_lock(database, delivery), pytest.raises(StageError, match="reku stop order"):
-        close(database, delivery, actor="anna", note="wrong prices")
+        cancel(database, delivery, actor="anna", note="wrong prices")
     assert states(database) == {"SENT": 1, "OPEN": 4}
 
 
 def test_an_unknown_delivery(database: sa.Engine) -> None:
     with pytest.raises(StageError, match="no delivery 7"):
-        close(database, 7, actor="anna", note="?")
+        cancel(database, 7, actor="anna", note="?")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.release.anomaly import LEAST_HISTORY, Judged, Limits, Past, explain, judge
+from reku.release.anomaly import LEAST_HISTORY, JudgedMetric, Limits, Past, explain, judge_metrics
 
 LIMITS = Limits(max_rows=10_000, max_without_consent=0.5)
 
@@ -17,8 +17,8 @@ def _rows(*values: int) -> dict[str, list[Past]]:
     return {"rows": [Past(value, value) for value in values]}
 
 
-def _judge(name: str, value: float, people: int, history: list[Past]) -> Judged:
-    (judged,) = judge({name: value}, people, {name: history}, LIMITS)
+def _judge(name: str, value: float, people: int, history: list[Past]) -> JudgedMetric:
+    (judged,) = judge_metrics({name: value}, people, {name: history}, LIMITS)
     return judged
 
 
@@ -30,12 +30,12 @@ WEEKS = [118, 131, 104, 125, 140, 97, 121, 119, 133, 112, 126, 108, 122, 121]
     [(120, False), (80, False), (180, False), (1, True), (12, True), (1210, True), (1200, True), (0, False)],
 )
 def test_rows_against_their_history(rows: int, unusual: bool) -> None:
-    (judged,) = judge({"rows": rows}, rows, _rows(*WEEKS), LIMITS)
+    (judged,) = judge_metrics({"rows": rows}, rows, _rows(*WEEKS), LIMITS)
     assert judged.is_unusual is unusual
 
 
 def test_a_figure_explains_itself_in_both_languages() -> None:
-    (judged,) = judge({"rows": 1240}, 1240, _rows(*WEEKS), LIMITS)
+    (judged,) = judge_metrics({"rows": 1240}, 1240, _rows(*WEEKS), LIMITS)
     told = explain(judged)
     assert told.german == "1.240; üblich 66 bis 223 (Median 121 aus 14 Lieferungen)"
     assert told.english == "1,240; usually 66 to 223 (median 121 of 14 deliveries)"
@@ -45,15 +45,15 @@ def test_a_figure_explains_itself_in_both_languages() -> None:
 
 
 def test_limits_hold_without_history_and_say_so() -> None:
-    (judged,) = judge({"rows": 10_001}, 10_001, {}, LIMITS)
+    (judged,) = judge_metrics({"rows": 10_001}, 10_001, {}, LIMITS)
     assert judged.is_unusual
     assert explain(judged).german == "10.001; erlaubt bis 10.000 (Grenze max_rows)"
     assert explain(judged).english == "10,001; allowed up to 10,000 (limit max_rows)"
-    assert not judge({"rows": 10_000}, 10_000, {}, LIMITS)[0].is_unusual
+    assert not judge_metrics({"rows": 10_000}, 10_000, {}, LIMITS)[0].is_unusual
 
 
 def test_limits_hold_against_a_history_that_is_beyond_them() -> None:
-    (judged,) = judge({"rows": 12_000}, 12_000, _rows(*[12_000] * 30), LIMITS)
+    (judged,) = judge_metrics({"rows": 12_000}, 12_000, _rows(*[12_000] * 30), LIMITS)
     assert judged.is_unusual
     assert judged.by_limit
 
@@ -68,20 +68,20 @@ def test_share_without_consent_from_five_people_on(share: float, people: int, un
 
 def test_below_eight_deliveries_there_is_no_history() -> None:
     few = _rows(*[100] * (LEAST_HISTORY - 1))
-    assert not judge({"rows": 5000}, 5000, few, LIMITS)[0].is_unusual
+    assert not judge_metrics({"rows": 5000}, 5000, few, LIMITS)[0].is_unusual
     assert _judge("anrede_1", 1, 500, [Past(0.5, 500)] * (LEAST_HISTORY - 1)).low is None
-    assert judge({"rows": 5000}, 5000, _rows(*[100] * LEAST_HISTORY), LIMITS)[0].is_unusual
+    assert judge_metrics({"rows": 5000}, 5000, _rows(*[100] * LEAST_HISTORY), LIMITS)[0].is_unusual
 
 
 def test_empty_deliveries_are_no_history_of_others() -> None:
-    assert not judge({"rows": 5000}, 5000, _rows(*[0] * 30), LIMITS)[0].is_unusual
-    assert judge({"rows": 5000}, 5000, _rows(*[0] * 20, *[100] * 8), LIMITS)[0].is_unusual
+    assert not judge_metrics({"rows": 5000}, 5000, _rows(*[0] * 30), LIMITS)[0].is_unusual
+    assert judge_metrics({"rows": 5000}, 5000, _rows(*[0] * 20, *[100] * 8), LIMITS)[0].is_unusual
 
 
 def test_a_single_odd_delivery_of_the_past_opens_the_gate_no_further_than_the_clamp() -> None:
     history = _rows(*WEEKS, 100_000)
-    assert judge({"rows": 1210}, 1210, history, LIMITS)[0].is_unusual
-    assert judge({"rows": 12}, 12, history, LIMITS)[0].is_unusual
+    assert judge_metrics({"rows": 1210}, 1210, history, LIMITS)[0].is_unusual
+    assert judge_metrics({"rows": 12}, 12, history, LIMITS)[0].is_unusual
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_every_history_gives_a_range_that_holds_its_median(
 ) -> None:
     """Whatever came before: no crash, the range is sound, and the median of many passes unless a limit forbids it."""
     past = data.draw(st.lists(counts if name == "rows" else shares, min_size=LEAST_HISTORY, max_size=40))
-    (judged,) = judge({name: now if name == "rows" else share}, now, {name: past}, LIMITS)
+    (judged,) = judge_metrics({name: now if name == "rows" else share}, now, {name: past}, LIMITS)
     assert judged.low is not None
     assert judged.high is not None
     assert 0 <= judged.low <= judged.high

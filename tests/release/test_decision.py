@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from reku.foundation.errors import StageError
 from reku.gate.metrics import measure
 from reku.release import question
-from reku.release.decision import approve, decline, judge_release
+from reku.release.decision import approve, decide_release, decline
 from reku.store.tables import Decision, DeliveryState, audit, deliveries, figures, releases
 from reku_testing import banks, world
 
@@ -66,7 +66,7 @@ class TestJudging:
         order = world.order(database)
         _history(database, order)
         delivery = _deliver(database, order, 17, 42)
-        assert judge_release(database, delivery).decision is Decision.NORMAL
+        assert decide_release(database, delivery).decision is Decision.NORMAL
         assert _one(database, deliveries, delivery).state == DeliveryState.RELEASED
         kept = _one(database, releases, delivery)
         assert (kept.decision, kept.actor, kept.asked_at) == (Decision.NORMAL, "", None)
@@ -76,14 +76,14 @@ class TestJudging:
             }
         assert ranges["rows"].low < 40 < ranges["rows"].high
         assert ranges["rows"].basis == "Median 40 aus 9 Lieferungen / median 40 of 9 deliveries"
-        assert judge_release(database, delivery).decision is Decision.NORMAL
+        assert decide_release(database, delivery).decision is Decision.NORMAL
 
     def test_an_unusual_one_is_asked_about_again_and_again_until_it_is_decided(self, database: sa.Engine) -> None:
         order = world.order(database)
         _history(database, order)
         delivery = _deliver(database, order, 17, 410)
         for _ in range(2):
-            verdict = judge_release(database, delivery)
+            verdict = decide_release(database, delivery)
             assert verdict.decision is None
             assert [figure.name for figure in verdict.unusual] == ["in_previous", "rows"]
             assert _one(database, deliveries, delivery).state == DeliveryState.VALIDATED
@@ -101,20 +101,20 @@ class TestJudging:
     def test_only_what_went_through_is_history(self, database: sa.Engine, state: str) -> None:
         order = world.order(database)
         _history(database, order, state)
-        assert judge_release(database, _deliver(database, order, 17, 410)).decision is Decision.NORMAL
+        assert decide_release(database, _deliver(database, order, 17, 410)).decision is Decision.NORMAL
 
     def test_other_orders_and_later_deliveries_are_no_history(self, database: sa.Engine) -> None:
         order, other = world.order(database), world.order(database, "R0000999")
         _history(database, other)
         delivery = _deliver(database, order, 0, 410)
         _history(database, order)
-        assert judge_release(database, delivery).decision is Decision.NORMAL
+        assert decide_release(database, delivery).decision is Decision.NORMAL
 
     def test_an_empty_delivery_is_never_asked_about(self, database: sa.Engine, configure: Configure) -> None:
         configure(approve_first=True)
         order = world.order(database)
-        assert judge_release(database, _deliver(database, order, 16, 0)).decision is Decision.NORMAL
-        verdict = judge_release(database, _deliver(database, order, 17, 1))
+        assert decide_release(database, _deliver(database, order, 16, 0)).decision is Decision.NORMAL
+        verdict = decide_release(database, _deliver(database, order, 17, 1))
         assert (verdict.decision, verdict.first) == (None, True)  # still the first one that brings people
         assert question.FIRST.german in question.body(verdict, "/", "08:00")
 
@@ -124,21 +124,21 @@ class TestJudging:
         configure(orders={world.ORDER: {"approve_first": True}})
         order, other = world.order(database), world.order(database, "R0000999")
         first, second = _deliver(database, order, 17, 3), _deliver(database, order, 18, 3)
-        assert judge_release(database, first).decision is None
-        assert judge_release(database, second).decision is None  # the first one has not been approved yet
+        assert decide_release(database, first).decision is None
+        assert decide_release(database, second).decision is None  # the first one has not been approved yet
         approve(database, first, actor="anna", note="")
-        assert judge_release(database, second).decision is Decision.NORMAL
-        assert judge_release(database, _deliver(database, other, 17, 3)).decision is Decision.NORMAL
+        assert decide_release(database, second).decision is Decision.NORMAL
+        assert decide_release(database, _deliver(database, other, 17, 3)).decision is Decision.NORMAL
 
     def test_limits_of_the_order_hold_without_history_and_a_wider_one_lets_it_through(
         self, database: sa.Engine, configure: Configure
     ) -> None:
         configure(orders={world.ORDER: {"max_rows": 5, "max_without_consent": 0.1}})
         delivery = _deliver(database, world.order(database), 17, 6, Einwilligung_EMail="N")
-        unusual = judge_release(database, delivery).unusual
+        unusual = decide_release(database, delivery).unusual
         assert [(figure.name, figure.by_limit) for figure in unusual] == [("rows", True), ("without_consent", True)]
         configure(orders={world.ORDER: {"max_without_consent": 1}})
-        assert judge_release(database, delivery).decision is Decision.NORMAL
+        assert decide_release(database, delivery).decision is Decision.NORMAL
 
 
 @pytest.mark.usefixtures("configure")
@@ -149,13 +149,13 @@ class TestDeciding:
         order = world.order(database)
         _history(database, order)
         delivery = _deliver(database, order, 17, 410)
-        judge_release(database, delivery)
+        decide_release(database, delivery)
         assert approve(database, delivery, actor="anna", note="sender confirms") is Decision.APPROVED
         kept = _one(database, releases, delivery)
         assert (kept.decision, kept.actor, kept.note) == (Decision.APPROVED, "anna", "sender confirms")
         assert _one(database, deliveries, delivery).released_at is not None
         assert approve(database, delivery, actor="ben", note="me too") is Decision.APPROVED
-        assert judge_release(database, delivery).decision is Decision.APPROVED
+        assert decide_release(database, delivery).decision is Decision.APPROVED
         with database.connect() as connection:
             (entry,) = connection.execute(sa.select(audit)).all()
         assert (entry.actor, entry.action, entry.subject) == ("anna", "delivery approved", f"deliveries:{delivery}")
@@ -169,7 +169,7 @@ class TestDeciding:
         assert _one(database, releases, delivery).actor == "ben"
         assert _one(database, deliveries, delivery).state == DeliveryState.DECLINED
         for late in (
-            lambda: judge_release(database, delivery),
+            lambda: decide_release(database, delivery),
             lambda: approve(database, delivery, actor="anna", note=""),
         ):
             with pytest.raises(StageError, match=r"declined by ben on .*new delivery number"):
@@ -182,7 +182,7 @@ class TestDeciding:
         for decide in (
             lambda: approve(database, delivery, actor="anna", note=""),
             lambda: _decline(database, delivery),
-            lambda: judge_release(database, delivery),
+            lambda: decide_release(database, delivery),
         ):
             with pytest.raises(StageError):
                 decide()

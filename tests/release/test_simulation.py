@@ -16,7 +16,7 @@ from statistics import median
 
 import pytest
 
-from reku.release.anomaly import LEAST_HISTORY, MOST_HISTORY, TELLING_HIGH, TELLING_LOW, Limits, Past, judge
+from reku.release.anomaly import LEAST_HISTORY, MOST_HISTORY, TELLING_HIGH, TELLING_LOW, Limits, Past, judge_metrics
 from reku.store.metric_names import IN_PREVIOUS, ROWS, SALUTATIONS, UNKNOWN_DOMAINS, WITHOUT_CONSENT, salutation
 from tests.conftest import PROJECT
 
@@ -175,7 +175,7 @@ def _history(past: list[tuple[int, Figures]]) -> Mapping[str, list[Past]]:
 
 
 def _asks(figures: Figures, people: int, history: Mapping[str, list[Past]]) -> bool:
-    return any(figure.is_unusual for figure in judge(figures, people, history, LIMITS))
+    return any(figure.is_unusual for figure in judge_metrics(figures, people, history, LIMITS))
 
 
 def _break(found: Outcome, figures: Figures, rows: int, history: Mapping[str, list[Past]]) -> None:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from reku.contact.reasons import Reason
 from reku.contact.suppressions import bar
 from reku.dispatch.doubt import resolve
-from reku.process.cancel import close
+from reku.process.cancel import cancel
 from reku.process.decline import decline
 from reku.records.contract import contracts
 from reku.records.reader import read
@@ -101,7 +101,7 @@ def _declined(scene: Scene) -> None:
 
 
 def _stopped(scene: Scene) -> None:
-    assert close(scene.bank.engine, scene.delivery, **BY_HAND) == 1
+    assert cancel(scene.bank.engine, scene.delivery, **BY_HAND) == 1
 
 
 def _unanswered(scene: Scene) -> None:

@@ -13,9 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.catalogue.bot_rules import FILE, MachineRule, MachineRules, load_machine_rules
+from reku.catalogue.bot_rules import FILE, BotRule, BotRules, load_machine_rules
 from reku.foundation.settings import INCLUDE
-from reku.responses.bots import Hit, judge
+from reku.responses.bots import Hit, mark_bots
 
 SENT = datetime(2026, 11, 22, 9, 0, 41, tzinfo=UTC)
 RULES = load_machine_rules(INCLUDE / FILE)
@@ -39,11 +39,11 @@ def _sequences() -> Iterator[tuple[str, list[Hit], list[str]]]:
 SEQUENCES = list(_sequences())
 
 
-def _figures(rules: MachineRules) -> tuple[list[str], float, list[str]]:
+def _figures(rules: BotRules) -> tuple[list[str], float, list[str]]:
     """Names of sequences with a marked hit of a person, share of the machines' hits marked, those not marked."""
     wrong, missed, machines = [], [], 0
     for name, hits, labels in SEQUENCES:
-        for verdict, label in zip(judge(hits, SENT, rules), labels, strict=True):
+        for verdict, label in zip(mark_bots(hits, SENT, rules), labels, strict=True):
             machines += label == "machine"
             if verdict and label == "person":
                 wrong.append(f"{name}: {verdict}")
@@ -52,14 +52,14 @@ def _figures(rules: MachineRules) -> tuple[list[str], float, list[str]]:
     return wrong, 1 - len(missed) / machines, missed
 
 
-def _without(*names: str) -> MachineRules:
+def _without(*names: str) -> BotRules:
     kept = tuple(rule for rule in RULES.rules if rule.name not in names)
     assert len(kept) == len(RULES.rules) - len(names)
-    return MachineRules(rules=kept)
+    return BotRules(rules=kept)
 
 
-def _with(**rule: Any) -> MachineRules:
-    return MachineRules(rules=(*RULES.rules, MachineRule.model_validate({"name": "eager", "why": "x"} | rule)))
+def _with(**rule: Any) -> BotRules:
+    return BotRules(rules=(*RULES.rules, BotRule.model_validate({"name": "eager", "why": "x"} | rule)))
 
 
 def test_the_table_is_large_enough_and_in_order_of_time() -> None:
@@ -112,50 +112,52 @@ def test_the_table_notices_a_rule_that_marks_people(rule: dict[str, Any]) -> Non
 
 def test_an_early_burst_leaves_a_later_click_alone() -> None:
     burst = [_hit(9 + place / 10, link, "chrome") for place, link in enumerate((1, 2, 3, 4))]
-    verdicts = judge([*burst, _hit(190, 1, "chrome")], SENT, RULES)
+    verdicts = mark_bots([*burst, _hit(190, 1, "chrome")], SENT, RULES)
     assert all(verdicts[:4])
     assert verdicts[4] == ""
 
 
 def test_without_the_moment_of_sending_no_rule_asks_for_it() -> None:
-    assert judge([_hit(0.5), _hit(1, 1)], SENT, RULES) == ["open-too-soon", "click-too-soon"]
-    assert judge([_hit(0.5), _hit(2, 1)], None, RULES) == ["", ""]
+    assert mark_bots([_hit(0.5), _hit(1, 1)], SENT, RULES) == ["open-too-soon", "click-too-soon"]
+    assert mark_bots([_hit(0.5), _hit(2, 1)], None, RULES) == ["", ""]
 
 
 def test_a_hit_before_the_mail_shows_that_clocks_differ() -> None:
-    assert judge([_hit(-3), _hit(-1, 1)], SENT, RULES) == ["", ""]
+    assert mark_bots([_hit(-3), _hit(-1, 1)], SENT, RULES) == ["", ""]
 
 
 @pytest.mark.parametrize(("apart", "marked"), [(1.0, "scan-at-arrival"), (1.001, "")])
 def test_a_crowd_ends_with_its_time(apart: float, marked: str) -> None:
-    assert judge([_hit(20, 1), _hit(20 + apart, 2)], SENT, RULES) == [marked, marked]
+    assert mark_bots([_hit(20, 1), _hit(20 + apart, 2)], SENT, RULES) == [marked, marked]
 
 
 @pytest.mark.parametrize(("after", "marked"), [(1.999, "open-too-soon"), (2, "")])
 def test_too_soon_ends_with_its_time(after: float, marked: str) -> None:
-    assert judge([_hit(after)], SENT, RULES) == [marked]
+    assert mark_bots([_hit(after)], SENT, RULES) == [marked]
 
 
 def test_a_crowd_by_message_is_of_links_alone() -> None:
     """Whatever fetches the pixel may be the person, whose own machine looks at the links."""
     crowd = {"different": 2, "within": "1s", "by": "message"}
-    rules = MachineRules(rules=(MachineRule.model_validate({"name": "links", "crowd": crowd, "why": "x"}),))
-    assert judge([_hit(100), _hit(100.2, 1)], SENT, rules) == ["", ""]
-    assert judge([_hit(100), _hit(100.2, 1), _hit(100.4, 2)], SENT, rules) == ["", "links", "links"]
+    rules = BotRules(rules=(BotRule.model_validate({"name": "links", "crowd": crowd, "why": "x"}),))
+    assert mark_bots([_hit(100), _hit(100.2, 1)], SENT, rules) == ["", ""]
+    assert mark_bots([_hit(100), _hit(100.2, 1), _hit(100.4, 2)], SENT, rules) == ["", "links", "links"]
 
 
 def test_the_first_rule_that_holds_gives_its_name() -> None:
-    assert judge([_hit(0.5, 0, "apple")], SENT, RULES) == ["apple-privacy"]
-    assert judge([_hit(0.5, 0, "barracuda")], SENT, RULES) == ["mail-scanner"]
+    assert mark_bots([_hit(0.5, 0, "apple")], SENT, RULES) == ["apple-privacy"]
+    assert mark_bots([_hit(0.5, 0, "barracuda")], SENT, RULES) == ["mail-scanner"]
 
 
 def test_case_of_an_agent_and_what_cuts_it_off_do_not_matter() -> None:
-    assert judge([Hit("KLIC", SENT + timedelta(hours=1), 1, "BARRACUDA SENTINEL"[:9])], SENT, RULES) == ["mail-scanner"]
+    assert mark_bots([Hit("KLIC", SENT + timedelta(hours=1), 1, "BARRACUDA SENTINEL"[:9])], SENT, RULES) == [
+        "mail-scanner"
+    ]
 
 
 def test_no_rules_mark_nobody() -> None:
     for _, hits, _ in SEQUENCES:
-        assert set(judge(hits, SENT, MachineRules(rules=()))) == {""}
+        assert set(mark_bots(hits, SENT, BotRules(rules=()))) == {""}
 
 
 def test_many_hits_of_one_message_take_no_square_of_time() -> None:
@@ -170,7 +172,7 @@ def test_many_hits_of_one_message_take_no_square_of_time() -> None:
 
     count = 2000
     hits = [Counting("KLIC", SENT + timedelta(hours=1, microseconds=place), 1, "x") for place in range(count)]
-    judge(hits, SENT, RULES)
+    mark_bots(hits, SENT, RULES)
     assert read <= 20 * len(RULES.timed) * count
 
 
@@ -189,33 +191,33 @@ hits_of_a_message = st.lists(
 
 @given(hits_of_a_message, st.none() | st.just(SENT))
 def test_one_verdict_each_always_the_same(hits: list[Hit], sent_at: datetime | None) -> None:
-    verdicts = judge(hits, sent_at, RULES)
+    verdicts = mark_bots(hits, sent_at, RULES)
     assert len(verdicts) == len(hits)
     assert set(verdicts) <= {"", *(rule.name for rule in RULES.rules)}
-    assert judge(hits, sent_at, RULES) == verdicts
+    assert mark_bots(hits, sent_at, RULES) == verdicts
 
 
 @given(hits_of_a_message, st.integers(0, 6), st.sampled_from(sorted(AGENTS)))
 def test_an_hour_later_changes_nothing_and_is_judged_by_itself(hits: list[Hit], link: int, agent: str) -> None:
     later = _hit(max((hit.at - SENT).total_seconds() for hit in hits) + 3600 if hits else 3600, link, agent)
-    verdicts = judge([*hits, later], SENT, RULES)
-    assert verdicts[:-1] == judge(hits, SENT, RULES)
-    assert verdicts[-1:] == judge([later], SENT, RULES)
+    verdicts = mark_bots([*hits, later], SENT, RULES)
+    assert verdicts[:-1] == mark_bots(hits, SENT, RULES)
+    assert verdicts[-1:] == mark_bots([later], SENT, RULES)
 
 
 @given(hits_of_a_message)
 def test_a_verdict_hangs_on_nothing_beyond_the_reach_of_the_rules(hits: list[Hit]) -> None:
-    verdicts = judge(hits, SENT, RULES)
+    verdicts = mark_bots(hits, SENT, RULES)
     for place, hit in enumerate(hits):
         near = [other for other in hits if abs(other.at - hit.at) <= RULES.reach]
         at = [other is hit for other in near].index(True)
-        assert judge(near, SENT, RULES)[at] == verdicts[place]
+        assert mark_bots(near, SENT, RULES)[at] == verdicts[place]
 
 
 @given(hits_of_a_message)
 def test_a_further_hit_never_clears_a_machine(hits: list[Hit]) -> None:
     for end in range(len(hits)):
-        before, after = judge(hits[:end], SENT, RULES), judge(hits[: end + 1], SENT, RULES)
+        before, after = mark_bots(hits[:end], SENT, RULES), mark_bots(hits[: end + 1], SENT, RULES)
         assert all(now for was, now in itertools.zip_longest(before, after[:end]) if was)
 
 
@@ -224,6 +226,8 @@ def test_the_order_within_one_moment_does_not_matter(hits: list[Hit], dice: Any)
     shuffled = sorted(dice.sample(hits, len(hits)), key=lambda hit: hit.at)
 
     def told(of: list[Hit]) -> list[Any]:
-        return sorted((hit.at, hit.link, hit.agent, said) for hit, said in zip(of, judge(of, SENT, RULES), strict=True))
+        return sorted(
+            (hit.at, hit.link, hit.agent, said) for hit, said in zip(of, mark_bots(of, SENT, RULES), strict=True)
+        )
 
     assert told(shuffled) == told(hits)

@@ -19,7 +19,7 @@ from reku.foundation.addresses import address_hmac
 from reku.foundation.errors import ConfigError, SetupError
 from reku.foundation.settings import settings
 from reku.foundation.tokens import Purpose, Target, make
-from reku.mailbox import Letter
+from reku.mailbox import ReturnedMail
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
@@ -316,7 +316,7 @@ def test_two_copies_of_a_mail_with_one_name_are_one_entry(
     class Twice(MaildirMailbox):
         def waiting(self) -> Any:
             for letter in super().waiting():
-                yield Letter(letter.key, "the same", letter.data)
+                yield ReturnedMail(letter.key, "the same", letter.data)
 
     drop(data=data)
     assert bounces.collect(database, Twice(maildir)).mails == 2
@@ -376,7 +376,7 @@ def test_a_large_mailbox_with_rubbish(
     def understand(data: bytes) -> Any:
         if len(batches) == 1 and len(looked) < 5:  # looking at all objects takes its time
             looked.append(1)
-            held.add(sum(type(one) is Letter for one in gc.get_objects()))
+            held.add(sum(type(one) is ReturnedMail for one in gc.get_objects()))
         return really_understand(data)
 
     monkeypatch.setattr(MaildirMailbox, "file", file)

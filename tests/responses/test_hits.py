@@ -46,7 +46,7 @@ def scanners(monkeypatch: pytest.MonkeyPatch) -> list[list[Hit]]:
         asked.append(list(seen))
         return ["says so" if hit.agent == "scanner" else "" for hit in seen]
 
-    monkeypatch.setattr(judging, "judge", judge)
+    monkeypatch.setattr(judging, "mark_bots", judge)
     return asked
 
 

@@ -16,7 +16,7 @@ from reku.catalogue import institutes
 from reku.catalogue.bot_rules import FILE, load_machine_rules
 from reku.foundation import clock
 from reku.foundation.settings import INCLUDE
-from reku.responses.bots import Hit, judge
+from reku.responses.bots import Hit, mark_bots
 from reku.simulator import customers
 from reku.simulator.customers import CLICKS_AFTER, OPENS_AFTER, Acts, Customers
 from reku.simulator.devices import DEVICES, Device, device_of
@@ -193,7 +193,7 @@ def test_customers_are_taken_for_people(device: Device, pause: timedelta) -> Non
     sent_at = datetime.fromisoformat("2026-11-24T10:31:00+01:00")
     opened = Hit("OEFF", sent_at + OPENS_AFTER, 0, device.mail_program)
     clicked = Hit("KLIC", opened.at + pause, 1, device.browser)
-    assert judge([opened, clicked], sent_at, load_machine_rules(INCLUDE / FILE)) == ["", ""]
+    assert mark_bots([opened, clicked], sent_at, load_machine_rules(INCLUDE / FILE)) == ["", ""]
 
 
 def test_without_pixel_and_counted_links_nothing_is_asked_for(post: Post, world: World) -> None:

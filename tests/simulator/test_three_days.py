@@ -19,7 +19,7 @@ from reku.foundation.settings import settings
 from reku.gate.gate import validate
 from reku.mailbox.maildir import MaildirMailbox
 from reku.process import due_work
-from reku.release.decision import judge_release
+from reku.release.decision import decide_release
 from reku.reporting.export import export
 from reku.responses.bounces import collect
 from reku.responses.hits import take_in
@@ -72,7 +72,7 @@ class Demo:
         found = [item.delivery for item in self._items(day) if item.delivery is not None]
         for delivery in found:
             if not validate(self.engine, delivery).refused:
-                judge_release(self.engine, delivery)
+                decide_release(self.engine, delivery)
                 load(self.engine, delivery)
         self.move(clock.at(day, 11))
         for delivery in found:

@@ -17,16 +17,16 @@ from reku.store.events import Event, record
 from reku.store.tables import (
     Decision,
     DeliveryState,
+    HitVerdict,
     MessageState,
     ResponseKind,
-    Verdict,
     delivery_rows,
     hits,
     rejects,
     releases,
 )
-from reku.views.history import Step, life
-from reku.views.trace import Fate, fates
+from reku.views.history import Step, history
+from reku.views.trace import Trace, traces
 from reku_testing import banks, world
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
@@ -67,8 +67,8 @@ def _handed(**values: Any) -> dict[str, Any]:
 
 def _life(engine: sa.Engine) -> list[tuple[str, str]]:
     """What and detail of each step of the only row with the reference, which stand in the order of time."""
-    (fate,) = fates(engine, REFERENCE)
-    steps = life(fate)
+    (fate,) = traces(engine, REFERENCE)
+    steps = history(fate)
     moments = [step.at for step in steps if step.at]
     assert moments == sorted(moments)
     return [(step.what, step.detail) for step in steps]
@@ -133,7 +133,7 @@ def test_what_a_machine_did_is_told_with_the_rule_and_beside_what_people_did(
 ) -> None:
     message = _message(database, delivery, state=MessageState.SENT, answer="250 2.0.0", **_handed())
     hit = {"institute": world.BLZ, "message_id": message, "kind": K.KLIC, "link_number": 1, "agent": "Scanner/1.0"}
-    machine, person = {"verdict": Verdict.MACHINE, "rule": "scanner"}, {"verdict": Verdict.PERSON}
+    machine, person = {"verdict": HitVerdict.MACHINE, "rule": "scanner"}, {"verdict": HitVerdict.PERSON}
     with database.begin() as connection:
         connection.execute(sa.insert(hits).values(hit | machine | {"at": ENDED + timedelta(seconds=2)}))
         connection.execute(sa.insert(hits).values(hit | person | {"at": ENDED + timedelta(hours=1)}))
@@ -248,14 +248,14 @@ def test_rows_that_share_a_reference_are_all_told(database: sa.Engine, delivery:
     _message(database, delivery)
     other = world.delivery(database, world.order(database, institute="99950002"), state=DeliveryState.LOADED)
     world.message(database, world.row(database, other, world.reku_fields()))
-    assert [fate.institute for fate in fates(database, REFERENCE)] == [world.BLZ, "99950002"]
-    assert [fate.institute for fate in fates(database, REFERENCE, "99950002")] == ["99950002"]
+    assert [fate.institute for fate in traces(database, REFERENCE)] == [world.BLZ, "99950002"]
+    assert [fate.institute for fate in traces(database, REFERENCE, "99950002")] == ["99950002"]
     with pytest.raises(StageError, match="of institute 99950003"):
-        fates(database, REFERENCE, "99950003")
+        traces(database, REFERENCE, "99950003")
 
 
 def test_a_step_without_a_moment_stays_behind_the_one_that_led_to_it(database: sa.Engine, delivery: int) -> None:
     _message(database, delivery)
-    fate: Fate = fates(database, REFERENCE)[0]
-    assert [step for step in life(fate) if step.at is None] == [Step(None, "accepted at the gate")]
-    assert life(fate)[1].at is None
+    fate: Trace = traces(database, REFERENCE)[0]
+    assert [step for step in history(fate) if step.at is None] == [Step(None, "accepted at the gate")]
+    assert history(fate)[1].at is None

@@ -24,14 +24,14 @@ from reku.bench.world import World, world
 from reku.channels.email.media.links import Mailing, links_for
 from reku.channels.email.smtp.handover import Relay, hand_over
 from reku.dispatch.claim import Batch, Claimed
-from reku.dispatch.dispatch import check, dispatch
+from reku.dispatch.dispatch import check_dispatchable, dispatch
 from reku.dispatch.journal import Begun, Ended, Journal
-from reku.dispatch.lease import Standing
+from reku.dispatch.lease import LeaseGuard
 from reku.dispatch.ledger import Due
-from reku.dispatch.ledger_writer import Bookkeeper
+from reku.dispatch.ledger_writer import LedgerWriter
 from reku.dispatch.lock import delivery_lock
 from reku.dispatch.progress import Dispatched
-from reku.dispatch.queue import DispatchErrand
+from reku.dispatch.queue import DeliveryQueue
 from reku.dispatch.serve import Work, compiled_media, serve
 from reku.foundation import clock, settings
 from reku.foundation.errors import SetupError
@@ -74,17 +74,17 @@ def _whole(there: World, delivery: int) -> None:
 def _loop(there: World, *, ledger: bool) -> float:
     """Seconds of one dispatcher's loop, with the ledger or with one that does nothing."""
     delivery = there.delivery(ALONE)
-    way = check(there.engine, delivery)
+    plan = check_dispatchable(there.engine, delivery)
     due = Due(delivery, clock.today())
     until = clock.now() + timedelta(hours=1)
     with delivery_lock(there.engine, delivery) as holder:
-        work = Work(there.engine, way, compiled_media(way), due, until, holder)
+        work = Work(there.engine, plan, compiled_media(plan), due, until, holder)
         if ledger:
             return _seconds(lambda: serve(work, Dispatched(), lambda _done: None))
-        books = _NoLedger(there, delivery)
-        errand = DispatchErrand(way, work.media, books, _NoStanding(), until, Dispatched(), lambda _done: None)
+        writer = _NoLedger(there, delivery)
+        queue = DeliveryQueue(plan, work.media, writer, _NoStanding(), until, Dispatched(), lambda _done: None)
         relay, connections = Relay.from_settings(settings.settings()), settings.settings().smtp_connections
-        return _seconds(lambda: hand_over(errand, relay, connections=connections))
+        return _seconds(lambda: hand_over(queue, relay, connections=connections))
 
 
 def _people(there: World, delivery: int) -> Sequence[sa.Row[Any]]:
@@ -98,7 +98,7 @@ def _people(there: World, delivery: int) -> Sequence[sa.Row[Any]]:
         return connection.execute(wanted).all()
 
 
-class _NoLedger(Bookkeeper):
+class _NoLedger(LedgerWriter):
     """A ledger that does nothing: batches come out of memory, nothing is noted."""
 
     is_claiming = False
@@ -127,7 +127,7 @@ class _NoLedger(Bookkeeper):
     def close(self) -> BaseException | None: ...
 
 
-class _NoStanding(Standing):
+class _NoStanding(LeaseGuard):
     """Always in good standing."""
 
     def __init__(self) -> None: ...
@@ -138,7 +138,7 @@ class _NoStanding(Standing):
 def _naive(there: World, port: int) -> float:
     """Seconds of the obvious way: EmailMessage, smtplib, one connection, a commit before and one after each mail."""
     delivery = there.delivery(NAIVE)
-    compiled = next(iter(compiled_media(check(there.engine, delivery)).values()))
+    compiled = next(iter(compiled_media(check_dispatchable(there.engine, delivery)).values()))
     people, mailing = _people(there, delivery), Mailing(delivery, compiled.medium.key)
 
     def mark(id_: int, state: MessageState) -> None:

@@ -22,7 +22,7 @@ from reku.bench import deliveries
 from reku.bench.plain_pandas import breaches
 from reku.bench.read import by_us
 from reku.foundation.errors import SetupError
-from reku.gate.suite import judge
+from reku.gate.suite import find_breaches
 from reku.records import RecordFile
 from reku.records.columns import Columns
 
@@ -53,7 +53,7 @@ def measure(rounds: int, rows: int = ROWS, many: int = MANY) -> list[dict[str, A
 
 def by_gate(file: RecordFile) -> Lines:
     """For each rule's name the lines that break it."""
-    found = judge(file.columns, file.rows, file.lines, deliveries.rules(), deliveries.expected())
+    found = find_breaches(file.columns, file.rows, file.lines, deliveries.rules(), deliveries.expected())
     return {finding.rule.name: list(finding.lines) for finding in found}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from reku.bench import deliveries
 from reku.bench.read import by_us
-from reku.gate.suite import judge
+from reku.gate.suite import find_breaches
 
 
 def main(file: Path) -> None:
@@ -32,7 +32,7 @@ def main(file: Path) -> None:
 
 def _read_and_judge(file: Path) -> None:
     read = by_us(file)
-    judge(read.columns, read.rows, read.lines, deliveries.rules(), deliveries.expected())
+    find_breaches(read.columns, read.rows, read.lines, deliveries.rules(), deliveries.expected())
 
 
 if __name__ == "__main__":

@@ -42,29 +42,29 @@ MAIL = _Mail()
 
 
 class _Repeat:
-    """An errand that gives the same mail again and again."""
+    """A queue that gives the same mail again and again."""
 
     def __init__(self, mails: int) -> None:
         self._left, self.accepted = mails, 0
 
-    def take(self) -> Handable | None:
+    def next_mail(self) -> Handable | None:
         self._left -= 1
         return MAIL if self._left >= 0 else None
 
-    def pause(self) -> float | None:
+    def seconds_until_next(self) -> float | None:
         return None
 
-    def begin(self, _mail: Handable) -> bool:
+    def start(self, _mail: Handable) -> bool:
         return True
 
     def answered(self, _mail: Handable, answer: Answer) -> None:
         self.accepted += answer.outcome is Outcome.ACCEPTED
 
-    def unanswered(self, mail: Handable) -> None: ...
+    def lost(self, mail: Handable) -> None: ...
 
-    def untouched(self, mail: Handable) -> None: ...
+    def returned(self, mail: Handable) -> None: ...
 
-    def tick(self) -> None: ...
+    def heartbeat(self) -> None: ...
 
 
 def measure(rounds: int) -> dict[str, Any]:
@@ -96,12 +96,12 @@ def peers(rounds: int) -> list[dict[str, Any]]:
 
 def ours(port: int, mails: int) -> float:
     """Hand over so many mails ourselves. Returns the seconds it took. Raises StageError if not all were accepted."""
-    errand = _Repeat(mails)
+    queue = _Repeat(mails)
     begun = time.perf_counter()
-    hand_over(errand, Relay(LOOPBACK, port, tls=False), connections=CONNECTIONS)
+    hand_over(queue, Relay(LOOPBACK, port, tls=False), connections=CONNECTIONS)
     seconds = time.perf_counter() - begun
-    if errand.accepted != mails:
-        raise StageError(f"The sink accepted {errand.accepted} of {mails} mails: nothing can be said of the speed.")
+    if queue.accepted != mails:
+        raise StageError(f"The sink accepted {queue.accepted} of {mails} mails: nothing can be said of the speed.")
     return seconds
 
 

@@ -35,7 +35,7 @@ class Crowd(Model):
     by: Side = Field(description="agent: fetched by one User-Agent; message: links of one message, by whomever")
 
 
-class MachineRule(Model):
+class BotRule(Model):
     """One rule; it holds when everything it names is true."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")] = Field(description="is kept with each hit it marks")
@@ -71,16 +71,16 @@ class MachineRule(Model):
         return agent in self.agent_is or any(piece in lower for piece in self.agent_has)
 
 
-class MachineRules(Model):
+class BotRules(Model):
     """The whole of `machines.yaml`."""
 
-    rules: tuple[MachineRule, ...] = Field((), description="see the head of the file; [] marks nobody as a machine")
+    rules: tuple[BotRule, ...] = Field((), description="see the head of the file; [] marks nobody as a machine")
     _first: Callable[[str, str], int] = PrivateAttr()
-    _timed: tuple[tuple[int, MachineRule], ...] = PrivateAttr()
+    _timed: tuple[tuple[int, BotRule], ...] = PrivateAttr()
 
     @field_validator("rules")
     @classmethod
-    def _told_apart(cls, rules: tuple[MachineRule, ...]) -> tuple[MachineRule, ...]:
+    def _told_apart(cls, rules: tuple[BotRule, ...]) -> tuple[BotRule, ...]:
         no_repeats(tuple(rule.name for rule in rules))
         return rules
 
@@ -96,7 +96,7 @@ class MachineRules(Model):
         self._first = lru_cache(_KNOWN_AGENTS)(first)
 
     @property
-    def timed(self) -> tuple[tuple[int, MachineRule], ...]:
+    def timed(self) -> tuple[tuple[int, BotRule], ...]:
         """The rules that look at time, each with its place in `rules`."""
         return self._timed
 
@@ -111,7 +111,7 @@ class MachineRules(Model):
 
 
 @cache
-def machine_rules() -> MachineRules:
+def machine_rules() -> BotRules:
     """The rules of `machines.yaml` in the configuration folder, or the ones shipped where it has none.
 
     Raises ConfigError for a file that is no YAML or breaks the model.
@@ -119,6 +119,6 @@ def machine_rules() -> MachineRules:
     return load_machine_rules(configured(FILE))
 
 
-def load_machine_rules(file: Path) -> MachineRules:
+def load_machine_rules(file: Path) -> BotRules:
     """Read one file of rules. Raises ConfigError."""
-    return load(file, MachineRules)
+    return load(file, BotRules)

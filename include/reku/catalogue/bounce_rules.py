@@ -46,7 +46,7 @@ _EVENTS = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class BounceDecision:
     """A class and the enhanced status it is reported with (Grund_Code): never empty, x.0.0 where nobody gave one.
 
     `why`: the reason of the rule that decided.
@@ -92,7 +92,7 @@ _ENHANCED = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
 _REPLY = re.compile(r"(?<![\d.#])([245]\d\d)(?=[ \-]|$)")
 
 
-def judge(status: str, diagnostic: str, action: str = "failed") -> Verdict:
+def classify_bounce(status: str, diagnostic: str, action: str = "failed") -> BounceDecision:
     """The verdict on one recipient's report (RFC 3464 fields Status, Diagnostic-Code and Action; each may be empty).
 
     A status that says nothing (5.0.0, or none) gives way to one in the server's own text.
@@ -104,12 +104,12 @@ def judge(status: str, diagnostic: str, action: str = "failed") -> Verdict:
     reply = _first(_REPLY, text)
     shown = known or (f"{reply[0]}.0.0" if reply else _GENERIC)
     if action.strip().casefold() in bounce_rules().no_bounce_actions:
-        return Verdict(BounceClass.NONE, shown, "Action says that it was not given up.")
+        return BounceDecision(BounceClass.NONE, shown, "Action says that it was not given up.")
     said = "" if known == _GENERIC else known
     for pattern, rule in _ordered():
         if _holds(pattern, rule, said, reply, text):
-            return Verdict(rule.bounce_class, shown, rule.why)
-    return Verdict(BounceClass.UNKNOWN, shown, "No rule holds.")
+            return BounceDecision(rule.bounce_class, shown, rule.why)
+    return BounceDecision(BounceClass.UNKNOWN, shown, "No rule holds.")
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:

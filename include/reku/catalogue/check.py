@@ -30,7 +30,7 @@ _READ_ELSEWHERE = ("contracts", "expectations", "expectations/occasions")
 """Folders whose rooms own the models; here they must only be YAML."""
 
 
-def check(config_dir: Path) -> list[ConfigError]:
+def check_catalogue(config_dir: Path) -> list[ConfigError]:
     """All faults of the configuration below this folder, by file and line; none if it is whole."""
     faults: list[ConfigError] = []
     occasions = _all(loader.occasions, config_dir, faults)

@@ -46,7 +46,7 @@ def check(as_json: Json = False) -> None:
 def _faults(folder: Path) -> list[ConfigError]:
     """All faults in order of file and line, each once, whoever finds it."""
     from reku.catalogue import bot_rules, bounce_rules
-    from reku.catalogue.check import check as check_catalogue
+    from reku.catalogue.check import check_catalogue as check_catalogue
     from reku.channels.email.media.compile import media_faults
     from reku.foundation.yaml_source import load_all
     from reku.gate.rule_files import check_occasion_rules, check_rule_files
@@ -66,7 +66,7 @@ def _faults(folder: Path) -> list[ConfigError]:
         found += _tried(lambda: _unknown_flags(folder, contracts))
     for own, model in (
         (folder / bounce_rules.FILE, bounce_rules.BounceRules),
-        (folder / bot_rules.FILE, bot_rules.MachineRules),
+        (folder / bot_rules.FILE, bot_rules.BotRules),
     ):
         if own.exists():  # a configuration without one takes the shipped rules
             found += load_all(own, model)[1]

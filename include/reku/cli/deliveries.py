@@ -202,7 +202,7 @@ def close(
     file reports. For mails that turned out to be wrong; `reku stop` only holds them back. A running dispatch has to be
     stopped first.
     """
-    from reku.process.cancel import close as close_delivery
+    from reku.process.cancel import cancel as close_delivery
 
     closed = close_delivery(database(), delivery, actor=actor(), note=note)
     if as_json:

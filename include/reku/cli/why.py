@@ -15,7 +15,7 @@ from reku.cli.output import Json, print_json, show_one
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from reku.views.trace import Fate
+    from reku.views.trace import Trace
 
 
 def why(
@@ -30,10 +30,10 @@ def why(
     events and the response files that tell them, and the mails of the return mailbox about it (`reku bounces show`
     writes one to a file). Rows that share a Referenz are all shown. Exits with 1 if no row has it.
     """
-    from reku.views.trace import fates
+    from reku.views.trace import traces
 
     engine = database()
-    found = [_told(engine, fate) for fate in fates(engine, reference, institute)]
+    found = [_told(engine, fate) for fate in traces(engine, reference, institute)]
     if as_json:
         print_json(found)
         return
@@ -45,15 +45,15 @@ def why(
         show_one(told | {"reasons": _in_words(fate["reasons"])}, as_json=False)
 
 
-def _told(engine: sa.Engine, fate: Fate) -> dict[str, Any]:
-    from reku.dispatch.pending import outlook
-    from reku.views.history import life
+def _told(engine: sa.Engine, fate: Trace) -> dict[str, Any]:
+    from reku.dispatch.pending import waits_for
+    from reku.views.history import history
 
     told = asdict(fate)
     lists = {name: told.pop(name) for name in ("events", "by_machines", "by_hand", "mails")}
     message = told.pop("message")
-    following = "" if message is None else outlook(engine, message)
-    return told | {"next": following} | lists | {"life": [asdict(step) for step in life(fate)]}
+    following = "" if message is None else waits_for(engine, message)
+    return told | {"next": following} | lists | {"life": [asdict(step) for step in history(fate)]}
 
 
 def _in_words(reasons: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from reku.dispatch.plan import Route
+from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
@@ -22,16 +22,16 @@ class CanaryFault(StageError):
 
 
 @dataclass(frozen=True)
-class Leave:
+class Allowance:
     """How many more mails may go out now (None: all), or from when on it can be said."""
 
     quota: int | None = None
     wait_until: datetime | None = None
 
 
-def leave(engine: sa.Engine, way: Route, delivery: int) -> Leave:
+def allowance(engine: sa.Engine, plan: SendPlan, delivery: int) -> Allowance:
     """What the delivery's canary permits now. Raises CanaryFault if the first mails were taken badly."""
-    canary, moment = way.campaign.canary, clock.now()
+    canary, moment = plan.campaign.canary, clock.now()
     with engine.begin() as connection:
         row = connection.execute(
             sa.select(deliveries.c.canary_until, deliveries.c.canary_passed_at)
@@ -39,19 +39,19 @@ def leave(engine: sa.Engine, way: Route, delivery: int) -> Leave:
             .with_for_update()
         ).one()
         if not canary.first or row.canary_passed_at is not None:
-            return Leave()
+            return Allowance()
         tried = _count(connection, delivery, messages.c.state.in_(_TRIED))
         if row.canary_until is None and tried < canary.first:
-            return Leave(quota=canary.first - tried)
+            return Allowance(quota=canary.first - tried)
         if row.canary_until is None:
             until = moment + canary.pause
             _set(connection, delivery, canary_until=until)
-            return Leave(wait_until=until)
+            return Allowance(wait_until=until)
         if moment < row.canary_until:
-            return Leave(wait_until=row.canary_until)
-        _judge(connection, way, delivery, tried)
+            return Allowance(wait_until=row.canary_until)
+        _judge(connection, plan, delivery, tried)
         _set(connection, delivery, canary_passed_at=moment)
-    return Leave()
+    return Allowance()
 
 
 def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
@@ -65,15 +65,15 @@ def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
         put_on_record(connection, institute, actor=actor, action="go on after canary", subject=subject, note=note)
 
 
-def _judge(connection: sa.Connection, way: Route, delivery: int, tried: int) -> None:
-    canary = way.campaign.canary
+def _judge(connection: sa.Connection, plan: SendPlan, delivery: int, tried: int) -> None:
+    canary = plan.campaign.canary
     bounced = _count(connection, delivery, _has(_BOUNCES))
     complained = _count(connection, delivery, _has((ResponseKind.BESC,)))
     share = bounced / max(tried, 1)
     if share <= canary.max_bounce_share and complained <= canary.max_complaints:
         return
     raise CanaryFault(
-        f"{way.institute.name}, order {way.order_number}: of the first {tried} mails {bounced} bounced ({share:.1%}; "
+        f"{plan.institute.name}, order {plan.order_number}: of the first {tried} mails {bounced} bounced ({share:.1%}; "
         f"at most {canary.max_bounce_share:.1%} may) and {complained} people complained "
         f"(at most {canary.max_complaints} may). The other messages are still open. Find out what is wrong; if they "
         f"shall go out all the same, `reku deliveries go-on {delivery} --note …`, then clear `dispatch`."

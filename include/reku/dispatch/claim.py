@@ -21,7 +21,7 @@ from reku.contact.reasons import Reason
 from reku.dispatch import rate_limits
 from reku.dispatch.journal import Journal
 from reku.dispatch.ledger import Due, withhold
-from reku.dispatch.plan import Route
+from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 
@@ -86,7 +86,7 @@ _BATCH = sa.text("""
 
 
 def claim(
-    engine: sa.Engine, way: Route, due: Due, *, limit: int, journals: Path, lease: timedelta, after: int = 0
+    engine: sa.Engine, plan: SendPlan, due: Due, *, limit: int, journals: Path, lease: timedelta, after: int = 0
 ) -> Batch | None:
     """Claim the next messages that are due, were not put off and may be contacted now; None when there are none.
 
@@ -94,13 +94,13 @@ def claim(
     order claim one after the other, so that the same person in two of its deliveries is seen. `after`: look at higher
     ids first, and at all of them only if there is none.
     """
-    moment, blz, policy = clock.now(), way.institute.blz, Policy.of(way.institute)
+    moment, blz, policy = clock.now(), plan.institute.blz, Policy.of(plan.institute)
     day = clock.berlin(moment).date()
     with engine.connect() as connection, connection.begin() as transaction:
         connection.execute(_DURABLE, {"silence": max(1000, round(lease.total_seconds() * 1000))})
-        fence: int = connection.execute(_FENCE, {"order_lock": _ORDER_LOCK, "order": way.order}).one()[0]
+        fence: int = connection.execute(_FENCE, {"order_lock": _ORDER_LOCK, "order": plan.order}).one()[0]
         wanted = {
-            "limit": rate_limits.batch(way.institute.limits, limit),
+            "limit": rate_limits.batch(plan.institute.limits, limit),
             "waiting": rate_limits.waiting(connection, blz),
         }
         people = _candidates(connection, due, moment, after, wanted)
@@ -112,11 +112,11 @@ def claim(
         withheld = withhold(connection, against, moment)
         free = [row for row in people if row.id not in against]
         _check_rows(due.delivery, free)
-        slots = rate_limits.reserve(connection, way.institute, [row.address for row in free])
+        slots = rate_limits.reserve(connection, plan.institute, [row.address for row in free])
         waits = {row.id: wait for row, wait in zip(free, slots, strict=True) if wait is not None}
         rows = _take(connection, list(waits), fence, moment)
-        media = {row.id: way.medium_for(row.fields).key for row in rows} if policy.rules.blocking_days else {}
-        reserve(connection, policy, media, day, mandatory=way.campaign.mandatory)
+        media = {row.id: plan.medium_for(row.fields).key for row in rows} if policy.rules.blocking_days else {}
+        reserve(connection, policy, media, day, mandatory=plan.campaign.mandatory)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
         slowed = rate_limits.slowed(connection, blz)
         journal = Journal.create(journals, due.delivery, fence)

@@ -12,7 +12,7 @@ from reku.dispatch import canary, doubt, ledger, stops
 from reku.dispatch.control_copy import send_control_copy
 from reku.dispatch.ledger import Due
 from reku.dispatch.lock import delivery_lock, passing_database_errors
-from reku.dispatch.plan import CampaignFault, Route, route
+from reku.dispatch.plan import CampaignFault, SendPlan, send_plan
 from reku.dispatch.progress import Dispatched, Progress
 from reku.dispatch.recovery import recover
 from reku.dispatch.serve import Work, compiled_media, serve
@@ -41,7 +41,7 @@ def next_due(engine: sa.Engine, delivery: int, day: date) -> datetime | None:
         return found
 
 
-def check(engine: sa.Engine, delivery: int) -> Route:
+def check_dispatchable(engine: sa.Engine, delivery: int) -> SendPlan:
     """Refuse a delivery that is not loaded or not released, or whose campaign cannot send. Raises StageError.
 
     With a faulty campaign the messages stay open, but for those that no mended campaign could send any more: the order
@@ -61,7 +61,7 @@ def check(engine: sa.Engine, delivery: int) -> Route:
                 "not mailed. Clear the failed task before `dispatch` instead."
             )
         try:
-            return route(connection, delivery)
+            return send_plan(connection, delivery)
         except CampaignFault:
             ledger.withhold_ended(engine, delivery)
             raise
@@ -75,24 +75,24 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
     StillLeased when another dispatcher is at it; Stopped, SessionError, LockLost, DatabaseLost and StageError with
     everything not handed over still open.
     """
-    way = check(engine, delivery)
-    media = compiled_media(way)
+    plan = check_dispatchable(engine, delivery)
+    media = compiled_media(plan)
     due = Due(delivery, day, due_day)
-    window = send_window(way, clock.now())
+    window = send_window(plan, clock.now())
     done = Dispatched()
     with passing_database_errors(delivery), delivery_lock(engine, delivery) as holder:
         done.in_doubt += recover(engine, delivery, settings().journals()).in_doubt
-        doubt.resend(engine, delivery, way)
+        doubt.resend(engine, delivery, plan)
         ledger.end_put_off(engine, due, window.opens)
         if clock.now() < window.opens:
             done.put_off = ledger.count_due(engine, due)
             done.next_try = window.opens if done.put_off else None
             return done
         with engine.connect() as connection:
-            stops.check(connection, way.institute.blz, way.order_number)
+            stops.check_stops(connection, plan.institute.blz, plan.order_number)
         if ledger.count_due(engine, due):
-            send_control_copy(engine, way, media, delivery)
-        _until_done(Work(engine, way, media, due, window.closes, holder), done)
+            send_control_copy(engine, plan, media, delivery)
+        _until_done(Work(engine, plan, media, due, window.closes, holder), done)
         done.put_off = ledger.count_due(engine, due)
     return done
 
@@ -102,11 +102,11 @@ def _until_done(work: Work, done: Dispatched) -> None:
     progress = Progress(work.due.delivery, ledger.count_due(work.engine, work.due))
     ended = -1
     while True:
-        leave = canary.leave(work.engine, work.way, work.due.delivery)
+        leave = canary.allowance(work.engine, work.plan, work.due.delivery)
         if leave.wait_until is None:
             _hand_over(work, leave.quota, done, progress)
         wait = ledger.next_try(work.engine, work.due)
-        if wait is None and doubt.resend(work.engine, work.due.delivery, work.way):
+        if wait is None and doubt.resend(work.engine, work.due.delivery, work.plan):
             continue
         if wait is None:
             break

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from reku.catalogue import occasions
 from reku.catalogue.occasion import InDoubt
 from reku.contact.reasons import Reason
-from reku.dispatch.plan import Route
+from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.events import Event, record
@@ -58,13 +58,13 @@ class Doubt:
     settled_by: SettledBy
 
 
-def resend(engine: sa.Engine, delivery: int, way: Route) -> int:
+def resend(engine: sa.Engine, delivery: int, plan: SendPlan) -> int:
     """Open the delivery's messages in doubt again if the occasion's policy says so. Returns how many.
 
     Only under the delivery's lock and after `recover`: whoever handed them over is dead, or has been silent for longer
     than its lease.
     """
-    if occasions()[way.occasion].in_doubt is not InDoubt.RESEND:
+    if occasions()[plan.occasion].in_doubt is not InDoubt.RESEND:
         return 0
     with engine.begin() as connection:
         opened = connection.execute(

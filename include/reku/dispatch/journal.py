@@ -63,7 +63,7 @@ class Begun(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Found:
+class JournalContent:
     """What was read from a journal. `begun` has only those without an answer."""
 
     owner: Owner
@@ -154,16 +154,16 @@ class Journal:
         self._unwritten.append(_encode(line) + b"\n")
 
 
-def read(folder: Path, delivery: int, fence: int) -> Found:
+def read(folder: Path, delivery: int, fence: int) -> JournalContent:
     """What the journal of a batch says, and whether its dispatcher is alive. Raises SetupError if it is unreadable."""
     try:
         with _file(folder, delivery, fence).open("rb") as journal:
             fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return _parsed(journal.read())
     except FileNotFoundError:
-        return Found(Owner.UNKNOWN)
+        return JournalContent(Owner.UNKNOWN)
     except BlockingIOError:
-        return Found(Owner.ALIVE)
+        return JournalContent(Owner.ALIVE)
     except OSError as error:
         raise SetupError(
             f"The journal {_file(folder, delivery, fence)} cannot be read: {error.strerror}. It says which mails are "
@@ -183,15 +183,15 @@ def _file(folder: Path, delivery: int, fence: int) -> Path:
     return folder / f"{delivery}-{fence}.journal"
 
 
-def _parsed(data: bytes) -> Found:
+def _parsed(data: bytes) -> JournalContent:
     *whole, _torn = data.split(b"\n")  # a line without its end was being written when the process died
     try:
         return _told([msgspec.json.decode(line) for line in whole])
     except (ValueError, TypeError):  # blocks that never reached the disk read as zeros: nothing in it can be trusted
-        return Found(Owner.UNKNOWN)
+        return JournalContent(Owner.UNKNOWN)
 
 
-def _told(lines: list[list[Any]]) -> Found:
+def _told(lines: list[list[Any]]) -> JournalContent:
     complete = bool(lines) and lines[0] == ["boot", _boot_id()]
     begun: dict[int, Begun] = {}
     ended: list[Ended] = []
@@ -202,7 +202,7 @@ def _told(lines: list[list[Any]]) -> Found:
         else:
             ended.append(msgspec.convert(values, Ended))
             begun.pop(ended[-1].id, None)
-    return Found(Owner.DEAD if complete else Owner.UNKNOWN, begun, ended)
+    return JournalContent(Owner.DEAD if complete else Owner.UNKNOWN, begun, ended)
 
 
 @cache

@@ -14,24 +14,24 @@ from reku.contact.decide import barred_among
 from reku.contact.policy import Policy
 from reku.dispatch import ledger, stops
 from reku.dispatch.lock import HOLDS, LOCK_CLASS, LockLost
-from reku.dispatch.plan import Route
+from reku.dispatch.plan import SendPlan
 
 FRESH_SECONDS = 0.2
 """No mail is begun on knowledge older than this: lock, stop switches, unsubscribes."""
 
 
-class Standing:
+class LeaseGuard:
     """What a dispatcher knows of its right to go on. `holder` is the session that holds the delivery's lock.
 
     Between two looks the leases of its batches keep others from its messages, so that nothing hangs on the moment.
     """
 
-    def __init__(self, engine: sa.Engine, way: Route, delivery: int, holder: int, lease: timedelta) -> None:
-        self._way, self._delivery, self._holder, self._lease = way, delivery, holder, lease
+    def __init__(self, engine: sa.Engine, plan: SendPlan, delivery: int, holder: int, lease: timedelta) -> None:
+        self._plan, self._delivery, self._holder, self._lease = plan, delivery, holder, lease
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         self._looked = self._renewed = float("-inf")
 
-    def __enter__(self) -> Standing:
+    def __enter__(self) -> LeaseGuard:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -44,7 +44,7 @@ class Standing:
         """Whether the last look is recent enough to begin a mail."""
         return time.monotonic() - self._looked < FRESH_SECONDS
 
-    def look(self, claimed: Collection[int], fences: Collection[int]) -> set[int]:
+    def renew(self, claimed: Collection[int], fences: Collection[int]) -> set[int]:
         """Look afresh, and renew the leases in time. Returns which of the claimed messages are barred by now.
 
         Raises LockLost when the lock, the database or a batch is gone, and Stopped.
@@ -54,8 +54,8 @@ class Standing:
             asked = {"lock_class": LOCK_CLASS, "delivery": self._delivery, "holder": self._holder}
             if not self._connection.scalar(HOLDS, asked):
                 raise LockLost(self._delivery, "its session has ended")
-            stops.check(self._connection, self._way.institute.blz, self._way.order_number)
-            barred = barred_among(self._connection, Policy.of(self._way.institute), claimed) if claimed else set()
+            stops.check_stops(self._connection, self._plan.institute.blz, self._plan.order_number)
+            barred = barred_among(self._connection, Policy.of(self._plan.institute), claimed) if claimed else set()
             if begun - self._renewed > self._lease.total_seconds() / 4:
                 ledger.renew(self._connection, self._delivery, fences, self._lease)
                 self._renewed = begun

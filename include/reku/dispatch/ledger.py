@@ -117,7 +117,7 @@ def note(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]) -> None:
     )
 
 
-def settle(
+def record_ends(
     engine: sa.Engine,
     delivery: int,
     ended: Sequence[tuple[int, Ended]],
@@ -135,7 +135,7 @@ def settle(
             _withhold_barred(connection, barred)
         if finished:
             reopen(connection, finished)
-            close(connection, delivery, finished)
+            close_batches(connection, delivery, finished)
 
 
 def reopen(connection: sa.Connection, batches: Mapping[int, Collection[int]]) -> None:
@@ -149,7 +149,7 @@ def reopen(connection: sa.Connection, batches: Mapping[int, Collection[int]]) ->
             )
 
 
-def close(connection: sa.Connection, delivery: int, fences: Collection[int]) -> None:
+def close_batches(connection: sa.Connection, delivery: int, fences: Collection[int]) -> None:
     """End batches."""
     connection.execute(
         sa.delete(claims).where(claims.c.delivery_id == delivery, claims.c.fence == sa.any_(_array(fences)))

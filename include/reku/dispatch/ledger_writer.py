@@ -20,7 +20,7 @@ from reku.dispatch import ledger
 from reku.dispatch.claim import Batch, claim
 from reku.dispatch.journal import Begun, Ended, Journal
 from reku.dispatch.ledger import Due
-from reku.dispatch.plan import Route
+from reku.dispatch.plan import SendPlan
 
 RECORD_SECONDS = 0.5
 """Answers are recorded at least so often."""
@@ -31,7 +31,7 @@ NO_SLOT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Terms:
+class ClaimLimits:
     """How one dispatcher claims: messages at once, lease, folder of journals; at most `quota` mails (None: all)."""
 
     batch: int
@@ -49,11 +49,11 @@ class _Open:
     begun: set[int] = field(default_factory=set)
 
 
-class Bookkeeper:
+class LedgerWriter:
     """The batches of one dispatcher, their journals, and what is still to be recorded."""
 
-    def __init__(self, engine: sa.Engine, way: Route, due: Due, terms: Terms) -> None:
-        self._engine, self._way, self._due, self._terms = engine, way, due, terms
+    def __init__(self, engine: sa.Engine, plan: SendPlan, due: Due, terms: ClaimLimits) -> None:
+        self._engine, self._plan, self._due, self._terms = engine, plan, due, terms
         self.exhausted = False
         self._batches: dict[int, _Open] = {}
         self._claimed = self._last = 0
@@ -172,7 +172,7 @@ class Bookkeeper:
         self._claiming = self._thread.submit(
             claim,
             self._engine,
-            self._way,
+            self._plan,
             self._due,
             limit=limit,
             journals=self._terms.journals,
@@ -220,7 +220,7 @@ class Bookkeeper:
             return
         finished = {fence: batch.left for fence, batch in batches.items()}
         try:
-            ledger.settle(self._engine, self._due.delivery, ended, barred, finished)
+            ledger.record_ends(self._engine, self._due.delivery, ended, barred, finished)
         except BaseException:  # Ctrl-C as well: whatever ends it, the journals tell the rest
             self._failed = True
             for batch in batches.values():

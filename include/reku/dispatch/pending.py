@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from reku.dispatch import rate_limits, stops
 from reku.dispatch.doubt import SettledBy, in_doubt
-from reku.dispatch.plan import CampaignFault, route
+from reku.dispatch.plan import CampaignFault, send_plan
 from reku.dispatch.window import send_window
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.store.tables import MessageState, deliveries, delivery_rows, messages
 
 
-def outlook(engine: sa.Engine, message: int) -> str:
+def waits_for(engine: sa.Engine, message: int) -> str:
     """What a message waits for, in a sentence; empty for one that has ended, or that does not exist."""
     with engine.connect() as connection:
         row = connection.execute(
@@ -60,7 +60,7 @@ def _obstacles(connection: sa.Connection, row: sa.Row[Any]) -> Iterator[str]:
         yield f"due at {_shown(row.due_at)}"
         return
     try:
-        opens = send_window(route(connection, row.delivery_id), moment).opens
+        opens = send_window(send_plan(connection, row.delivery_id), moment).opens
     except (CampaignFault, ConfigError) as fault:
         yield str(fault)
         return

@@ -23,7 +23,7 @@ class CampaignFault(StageError):
 
 
 @dataclass(frozen=True)
-class Route:
+class SendPlan:
     """What a delivery's mails are made of, and how they go out. `delivery` and `order` are their ids."""
 
     institute: Institute
@@ -46,7 +46,7 @@ class Route:
         return self.media[chosen]
 
 
-def route(connection: sa.Connection, delivery: int) -> Route:
+def send_plan(connection: sa.Connection, delivery: int) -> SendPlan:
     """Check the campaign of a delivery's order and say what its mails are made of.
 
     Raises CampaignFault naming the campaign and the block at fault.
@@ -77,7 +77,7 @@ def route(connection: sa.Connection, delivery: int) -> Route:
     _check_blocks(institute, campaign)
     _check_list(connection, campaign, row.order_id, row.order_number)
     known = media()
-    return Route(
+    return SendPlan(
         institute,
         campaign,
         delivery,

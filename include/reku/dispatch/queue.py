@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from reku.catalogue.bounce_rules import BounceClass, judge
+from reku.catalogue.bounce_rules import BounceClass, classify_bounce
 from reku.channels.email.media.compile import CompiledMedium
 from reku.channels.email.media.fill import Mail, MailFault, fill
 from reku.channels.email.media.links import Mailing, links_for
@@ -18,9 +18,9 @@ from reku.contact.reasons import Reason
 from reku.dispatch import rate_limits
 from reku.dispatch.claim import Claimed
 from reku.dispatch.journal import Begun, Ended
-from reku.dispatch.lease import Standing
-from reku.dispatch.ledger_writer import Bookkeeper
-from reku.dispatch.plan import Route
+from reku.dispatch.lease import LeaseGuard
+from reku.dispatch.ledger_writer import LedgerWriter
+from reku.dispatch.plan import SendPlan
 from reku.dispatch.progress import Dispatched
 from reku.foundation import clock
 from reku.foundation.errors import StageError
@@ -71,22 +71,22 @@ class _Job:
         return rate_limits.domain(self.message.address)
 
 
-class DispatchErrand:
+class DeliveryQueue:
     """Hands over what is due of a delivery. Use as a context manager, which puts everything not handed over back."""
 
     def __init__(
         self,
-        way: Route,
+        plan: SendPlan,
         media: Mapping[str, CompiledMedium],
-        books: Bookkeeper,
-        standing: Standing,
+        writer: LedgerWriter,
+        lease_guard: LeaseGuard,
         until: datetime,
         done: Dispatched,
         show: Callable[[Dispatched], None],
     ) -> None:
-        self._way, self._media, self._books, self._standing, self._until = way, media, books, standing, until
+        self._plan, self._media, self._writer, self._lease_guard, self._until = plan, media, writer, lease_guard, until
         self.done, self._show = done, show
-        self._mailings = {key: Mailing(way.delivery, key) for key in media}
+        self._mailings = {key: Mailing(plan.delivery, key) for key in media}
         self._jobs: list[_Job] = []
         self._in_hand: dict[int, _Job] = {}
         self._barred: set[int] = set()
@@ -95,14 +95,14 @@ class DispatchErrand:
         self._resting: dict[str, float] = {}
         self._is_over = clock.now() >= until
 
-    def __enter__(self) -> DispatchErrand:
+    def __enter__(self) -> DeliveryQueue:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is not None and not isinstance(error, Exception):
-            self._books.abandon()  # Ctrl-C, a task's time limit
+            self._writer.abandon()  # Ctrl-C, a task's time limit
             return
-        fault = self._books.close()
+        fault = self._writer.close()
         if error is not None:
             if fault is not None:
                 error.add_note(
@@ -122,7 +122,7 @@ class DispatchErrand:
 
     # ------------------------------------------------------------------ what the hand-over asks
 
-    def take(self) -> Handable | None:
+    def next_mail(self) -> Handable | None:
         """The next mail whose time has come, filled; None if there is none at this moment."""
         if self._is_over:
             return None
@@ -140,25 +140,25 @@ class DispatchErrand:
             return job
         return None
 
-    def pause(self) -> float | None:
-        """Seconds until `take` may have another one; None when there is none any more, or it is time to end."""
+    def seconds_until_next(self) -> float | None:
+        """Seconds until `next_mail` may have another one; None when there is none any more, or it is time to end."""
         if self._is_over:
             return None
         self._replenish()
         if self._jobs:
             return max(0.0, self._jobs[0].at - time.monotonic())
-        return None if self._books.exhausted and not self._books.is_claiming else _LOOK_AGAIN
+        return None if self._writer.exhausted and not self._writer.is_claiming else _LOOK_AGAIN
 
-    def begin(self, mail: Handable) -> bool:
+    def start(self, mail: Handable) -> bool:
         """Whether the mail may still go out; if so, its beginning is in the journal when this returns."""
         job = cast("_Job", mail)
-        if not self._standing.is_fresh:
+        if not self._lease_guard.is_fresh:
             self._look()
         if self._is_over or job.id in self._barred:
             del self._in_hand[job.id]
             return False
         begun_at = clock.now()
-        self._books.begin(job.fence, Begun(job.id, begun_at, job.filled.message_id, job.medium))
+        self._writer.begin(job.fence, Begun(job.id, begun_at, job.filled.message_id, job.medium))
         job.begun_at = begun_at
         del self._in_hand[job.id]
         return True
@@ -187,30 +187,30 @@ class DispatchErrand:
         else:
             self._rejected(job, answer)
 
-    def unanswered(self, mail: Handable) -> None:
+    def lost(self, mail: Handable) -> None:
         """The mail's dot may have reached the server, and the answer never came: in doubt."""
         self.done.in_doubt += 1
         self._end(cast("_Job", mail), MessageState.IN_DOUBT)
 
-    def untouched(self, mail: Handable) -> None:
+    def returned(self, mail: Handable) -> None:
         """No byte of the mail was sent: it waits its turn again."""
         job = cast("_Job", mail)
         del self._in_hand[job.id]
         if job.id not in self._barred:
             heapq.heappush(self._jobs, job)
 
-    def tick(self) -> None:
+    def heartbeat(self) -> None:
         """Look whether the dispatch may go on, and record what has come in."""
         self._is_over = self._is_over or clock.now() >= self._until
-        if not self._standing.is_fresh:
+        if not self._lease_guard.is_fresh:
             self._look()
-        self._books.tick()
+        self._writer.tick()
         self._show(self.done)
 
     # ------------------------------------------------------------------ one mail
 
     def _replenish(self) -> None:
-        batch = self._books.next_batch(held=len(self._jobs))
+        batch = self._writer.next_batch(held=len(self._jobs))
         if batch is None:
             return
         moment = time.monotonic()
@@ -223,23 +223,23 @@ class DispatchErrand:
     def _look(self) -> None:
         """Look afresh, and leave out whoever is barred by now."""
         not_begun = {job.id: job for job in self._jobs} | self._in_hand
-        for id_ in self._standing.look(not_begun, self._books.fences) - self._barred:
+        for id_ in self._lease_guard.renew(not_begun, self._writer.fences) - self._barred:
             self._barred.add(id_)
             self.done.withheld += 1
-            self._books.bar(not_begun[id_].fence, id_)
+            self._writer.bar(not_begun[id_].fence, id_)
 
     def _fill(self, job: _Job) -> None:
         if job.mail is not None:
             return
         message = job.message
-        medium = self._way.medium_for(message.fields)
+        medium = self._plan.medium_for(message.fields)
         job.medium = medium.key
         job.mail = fill(
             self._media[medium.key],
             message.fields,
             links_for(message.id, self._mailings[medium.key], tracking=message.tracking),
-            order_number=self._way.order_number,
-            delivery_number=self._way.delivery_number,
+            order_number=self._plan.order_number,
+            delivery_number=self._plan.delivery_number,
             message_id=message.message_id,
         )
 
@@ -262,18 +262,18 @@ class DispatchErrand:
         return True
 
     def _slow_down(self, job: _Job) -> None:
-        blz, domain = self._way.institute.blz, job.domain
+        blz, domain = self._plan.institute.blz, job.domain
         self._resting[domain] = time.monotonic() + rate_limits.SLOWED_FOR[0]
-        self._books.run(lambda connection: rate_limits.slow_down(connection, blz, domain))
+        self._writer.run(lambda connection: rate_limits.slow_down(connection, blz, domain))
 
     def _at_ease(self, job: _Job) -> None:
         if self._resting and self._resting.pop(job.domain, None) is not None:
-            blz, domain = self._way.institute.blz, job.domain
-            self._books.run(lambda connection: rate_limits.at_ease(connection, blz, domain))
+            blz, domain = self._plan.institute.blz, job.domain
+            self._writer.run(lambda connection: rate_limits.at_ease(connection, blz, domain))
 
     def _rejected(self, job: _Job, answer: Answer) -> None:
         self.done.rejected += 1
-        found = judge(answer.enhanced, f"{answer.code} {answer.text}")
+        found = classify_bounce(answer.enhanced, f"{answer.code} {answer.text}")
         self._blocked_in_a_row = 0 if found.bounce_class is BounceClass.HARD else self._blocked_in_a_row + 1
         kind = ResponseKind(found.bounce_class.event)
         self._end(job, MessageState.REJECTED, answer.short, kind, found.status)
@@ -311,4 +311,4 @@ class DispatchErrand:
             job.medium if tried else "",
             retry_at,
         )
-        self._books.end(job.fence, ended)
+        self._writer.end(job.fence, ended)

@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from reku.dispatch import journal, ledger
-from reku.dispatch.journal import Ended, Found, Owner
+from reku.dispatch.journal import Ended, JournalContent, Owner
 from reku.foundation.errors import PassingError
 from reku.store.tables import MessageState, claims, messages
 
@@ -78,7 +78,7 @@ def recover(engine: sa.Engine, delivery: int, journals: Path) -> Recovered:
     return done
 
 
-def _put_right(engine: sa.Engine, delivery: int, fence: int, found: Found) -> tuple[int, int]:
+def _put_right(engine: sa.Engine, delivery: int, fence: int, found: JournalContent) -> tuple[int, int]:
     doubtful = [
         Ended(one.id, MessageState.IN_DOUBT, one.at, one.at, message_id=one.message_id, medium=one.medium)
         for one in found.begun.values()
@@ -90,7 +90,7 @@ def _put_right(engine: sa.Engine, delivery: int, fence: int, found: Found) -> tu
             ledger.reopen(connection, {fence: left})
         else:
             _doubt(connection, left)
-        ledger.close(connection, delivery, [fence])
+        ledger.close_batches(connection, delivery, [fence])
     return len(found.ended), len(doubtful) + (len(left) if found.owner is Owner.UNKNOWN else 0)
 
 

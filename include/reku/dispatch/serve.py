@@ -1,4 +1,4 @@
-"""One dispatcher at work: its errand, its standing, its connections to the relay."""
+"""One dispatcher at work: its queue, its lease, its connections to the relay."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import sqlalchemy as sa
 
 from reku.channels.email.media.compile import CompiledMedium, compile_medium
 from reku.channels.email.smtp.handover import Relay, hand_over
-from reku.dispatch.lease import Standing
+from reku.dispatch.lease import LeaseGuard
 from reku.dispatch.ledger import Due
-from reku.dispatch.ledger_writer import Bookkeeper, Terms
-from reku.dispatch.plan import Route
+from reku.dispatch.ledger_writer import ClaimLimits, LedgerWriter
+from reku.dispatch.plan import SendPlan
 from reku.dispatch.progress import Dispatched
-from reku.dispatch.queue import DispatchErrand
-from reku.dispatch.shutdown import halting
+from reku.dispatch.queue import DeliveryQueue
+from reku.dispatch.shutdown import on_shutdown
 from reku.foundation.settings import settings
 
 
@@ -25,16 +25,16 @@ class Work:
     """What is to be handed over: `until` the send window ends, under the delivery's lock that session `holder` has."""
 
     engine: sa.Engine
-    way: Route
+    plan: SendPlan
     media: Mapping[str, CompiledMedium]
     due: Due
     until: datetime
     holder: int
 
 
-def compiled_media(way: Route) -> dict[str, CompiledMedium]:
+def compiled_media(plan: SendPlan) -> dict[str, CompiledMedium]:
     """The media of a campaign, compiled. Raises ConfigError, with file and line, before the first mail."""
-    return {key: compile_medium(medium, way.institute) for key, medium in way.media.items()}
+    return {key: compile_medium(medium, plan.institute) for key, medium in plan.media.items()}
 
 
 def serve(
@@ -46,15 +46,15 @@ def serve(
 ) -> None:
     """Hand over until nothing is left to claim, counting into `done` and showing it from time to time.
 
-    `quota`: at most so many mails. Raises what `hand_over` raises, and Halted when the process was asked to end, with
+    `quota`: at most so many mails. Raises what `hand_over` raises, and ShutdownRequested when the process was asked to end, with
     everything not handed over open again.
     """
     s = settings()
     lease = timedelta(seconds=s.lease_seconds)
-    books = Bookkeeper(work.engine, work.way, work.due, Terms(s.dispatch_batch, lease, s.journals(), quota))
+    writer = LedgerWriter(work.engine, work.plan, work.due, ClaimLimits(s.dispatch_batch, lease, s.journals(), quota))
     with (
-        Standing(work.engine, work.way, work.due.delivery, work.holder, lease) as standing,
-        DispatchErrand(work.way, work.media, books, standing, work.until, done, show) as errand,
-        halting(errand.stop),
+        LeaseGuard(work.engine, work.plan, work.due.delivery, work.holder, lease) as lease_guard,
+        DeliveryQueue(work.plan, work.media, writer, lease_guard, work.until, done, show) as queue,
+        on_shutdown(queue.stop),
     ):
-        hand_over(errand, Relay.from_settings(s), connections=s.smtp_connections)
+        hand_over(queue, Relay.from_settings(s), connections=s.smtp_connections)

@@ -14,7 +14,7 @@ _stops: list[Callable[[], None]] = []
 _asked = False
 
 
-class Halted(PassingError):
+class ShutdownRequested(PassingError):
     """This process was asked to end; everything not handed over is open."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Halted(PassingError):
         )
 
 
-def halt() -> None:
+def request_shutdown() -> None:
     """Ask every dispatch of this process to end; for signal handlers."""
     global _asked
     _asked = True
@@ -32,15 +32,15 @@ def halt() -> None:
         stop()
 
 
-def check() -> None:
-    """Raise Halted if this process was asked to end."""
+def check_shutdown() -> None:
+    """Raise ShutdownRequested if this process was asked to end."""
     if _asked:
-        raise Halted
+        raise ShutdownRequested
 
 
 @contextmanager
-def halting(stop: Callable[[], None]) -> Iterator[None]:
-    """Have `stop` called when this process is asked to end, at once if it was. Raises Halted at its end then."""
+def on_shutdown(stop: Callable[[], None]) -> Iterator[None]:
+    """Have `stop` called when this process is asked to end, at once if it was; it ends with ShutdownRequested then."""
     _stops.append(stop)
     if _asked:
         stop()
@@ -48,4 +48,4 @@ def halting(stop: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _stops.remove(stop)
-    check()
+    check_shutdown()

@@ -121,7 +121,7 @@ def _found(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list
     return [Stop(*row) for row in rows]
 
 
-def check(connection: sa.Connection, institute: str, order: str) -> None:
+def check_stops(connection: sa.Connection, institute: str, order: str) -> None:
     """Raise Stopped if a stop in force concerns the order."""
     found = of_order(connection, institute, order)
     if found:

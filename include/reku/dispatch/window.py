@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from reku.dispatch.plan import Route
+from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 
 
@@ -17,13 +17,13 @@ class SendWindow:
     closes: datetime
 
 
-def send_window(way: Route, now: datetime) -> SendWindow:
+def send_window(plan: SendPlan, now: datetime) -> SendWindow:
     """The send window that is open, or else the next one on a day on which the campaign may send."""
-    opens = way.campaign.play_out_time or time(0)
+    opens = plan.campaign.play_out_time or time(0)
     day = clock.berlin(now).date()
     while True:
-        closes = _at(day, way.institute.send_until)
-        if closes > now and day.weekday() in way.campaign.permitted_weekdays:
+        closes = _at(day, plan.institute.send_until)
+        if closes > now and day.weekday() in plan.campaign.permitted_weekdays:
             return SendWindow(_at(day, opens), closes)
         day += timedelta(days=1)
 

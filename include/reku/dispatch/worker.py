@@ -11,12 +11,12 @@ import sys
 import time
 from datetime import date
 
-from reku.dispatch.dispatch import check
+from reku.dispatch.dispatch import check_dispatchable
 from reku.dispatch.ledger import Due
 from reku.dispatch.lock import passing_database_errors
 from reku.dispatch.progress import Dispatched
 from reku.dispatch.serve import Work, compiled_media, serve
-from reku.dispatch.shutdown import Halted, halt
+from reku.dispatch.shutdown import ShutdownRequested, request_shutdown
 from reku.dispatch.window import send_window
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, RekuError
@@ -52,12 +52,12 @@ def main(task: str) -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing of a dispatch outlives its parent
     if os.getppid() != given["parent"]:
         return 1
-    signal.signal(signal.SIGTERM, lambda _number, _frame: halt())
+    signal.signal(signal.SIGTERM, lambda _number, _frame: request_shutdown())
     done, reports = Dispatched(), _Reports()
     try:
         with passing_database_errors(given["delivery"]):
             serve(_work(given), done, reports.show)
-    except Halted:
+    except ShutdownRequested:
         log.info("asked to end")  # by the parent, who knows why
     except RekuError as error:
         passing = isinstance(error, PassingError)
@@ -71,9 +71,9 @@ def _work(given: dict[str, object]) -> Work:
     delivery = int(str(given["delivery"]))
     only = given["only"]
     due = Due(delivery, date.fromisoformat(str(given["day"])), date.fromisoformat(str(only)) if only else None)
-    way = check(engine(), delivery)
-    until = send_window(way, clock.now()).closes
-    return Work(engine(), way, compiled_media(way), due, until, int(str(given["holder"])))
+    plan = check_dispatchable(engine(), delivery)
+    until = send_window(plan, clock.now()).closes
+    return Work(engine(), plan, compiled_media(plan), due, until, int(str(given["holder"])))
 
 
 if __name__ == "__main__":

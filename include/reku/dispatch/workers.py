@@ -18,7 +18,7 @@ from typing import Any
 
 from reku.dispatch.ledger import Due
 from reku.dispatch.progress import COUNTS, Dispatched
-from reku.dispatch.shutdown import halting
+from reku.dispatch.shutdown import on_shutdown
 from reku.foundation.errors import PassingError, StageError
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def dispatch_by_workers(
     reports: _Reports = queue.SimpleQueue()
     workers = [_Worker(due, holder, reports) for _ in range(processes)]
     try:
-        with halting(lambda: _stop(workers)):
+        with on_shutdown(lambda: _stop(workers)):
             _watch(workers, reports, done, show)
     finally:
         _end(workers)

@@ -27,7 +27,7 @@ from reku.gate.metrics import measure
 from reku.gate.predicates import Expected
 from reku.gate.rule_files import rules_for
 from reku.gate.rules import Rule
-from reku.gate.suite import Finding, judge
+from reku.gate.suite import Finding, find_breaches
 from reku.records import FaultCode, RecordFile, contracts, read
 from reku.records.times import parse_date
 from reku.store.bulk import copy_rows
@@ -77,7 +77,7 @@ def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
         return known
     contract = contracts()[delivery.kind]
     file = read(contract, _original(delivery), environment=settings().environment, file_name=delivery.file_name)
-    findings = judge(
+    findings = find_breaches(
         file.columns, file.rows, file.lines, rules_for(contract, delivery.order_occasion), _expected(delivery)
     )
     return _write(engine, delivery, file, findings)

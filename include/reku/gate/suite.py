@@ -49,7 +49,7 @@ class Finding:
     looked_at: int
 
 
-def judge(
+def find_breaches(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     lines: Sequence[int],

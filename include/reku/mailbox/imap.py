@@ -19,7 +19,7 @@ from typing import Any
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, SetupError
 from reku.foundation.settings import Settings
-from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, Letter
+from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, ReturnedMail
 
 TIMEOUT_SECONDS = 60.0
 AT_ONCE = 20
@@ -79,12 +79,12 @@ class ImapMailbox:
                 with suppress(OSError, imaplib.IMAP4.error):
                     client.logout()
 
-    def waiting(self) -> Iterator[Letter]:
+    def waiting(self) -> Iterator[ReturnedMail]:
         """See Mailbox."""
         self._select(self._folder)
         uids = self._search("ALL" if self._waiting_now <= MOST else f"1:{MOST}")
         for fetched in self._fetch(self._folder, uids):
-            yield Letter(fetched.uid, fetched.name, fetched.data)
+            yield ReturnedMail(fetched.uid, fetched.name, fetched.data)
 
     def file(self, letters: Mapping[str, Sequence[str]]) -> None:
         """See Mailbox. What was dealt with is marked as read."""

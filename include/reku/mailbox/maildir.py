@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reku.foundation.errors import SetupError
-from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, Letter
+from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, ReturnedMail
 
 _PARTS = ("tmp", "new", "cur")
 _DAY = 86_400.0
@@ -24,13 +24,13 @@ class MaildirMailbox:
         self._folder = folder
         self.place = f"the Maildir {folder}"
 
-    def waiting(self) -> Iterator[Letter]:
+    def waiting(self) -> Iterator[ReturnedMail]:
         """See Mailbox."""
         with self._plain_errors():
             self._prepare()
             for path in sorted(self._inbox(), key=lambda path: path.name):
                 with suppress(FileNotFoundError):  # another collector has just taken it
-                    yield Letter(str(path), _plain(path), _beginning(path))
+                    yield ReturnedMail(str(path), _plain(path), _beginning(path))
 
     def file(self, letters: Mapping[str, Sequence[str]]) -> None:
         """See Mailbox. What was dealt with is filed as read, what is unclear as new: mail programs show it."""

@@ -17,7 +17,7 @@ MAX_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Letter:
+class ReturnedMail:
     """One mail that waits. `name` finds it again wherever it was filed; it names nobody. `data`: its first bytes."""
 
     key: str
@@ -32,7 +32,7 @@ class Mailbox(Protocol):
     def place(self) -> str:
         """Where it is, for messages to people."""
 
-    def waiting(self) -> Iterator[Letter]:
+    def waiting(self) -> Iterator[ReturnedMail]:
         """The mails that nobody has taken in, one after the other; never more than a few in memory."""
 
     def file(self, letters: Mapping[str, Sequence[str]]) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from reku.release.decision import Verdict
+    from reku.release.decision import ReleaseDecision
 
 APPROVE, DECLINE = "Approve", "Decline"
 ANSWER_BY = 8
@@ -36,9 +36,9 @@ class Release(Stage):
     operator_extra_links = (ReportLink(),)
 
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
-        from reku.release.decision import judge_release
+        from reku.release.decision import decide_release
 
-        verdict = judge_release(engine, delivery)
+        verdict = decide_release(engine, delivery)
         write_report_or_warn(engine, delivery)
         if verdict.decision is None:
             self._ask(verdict, context)
@@ -82,7 +82,7 @@ class Release(Stage):
             " sender for a delivery with a new number."
         )
 
-    def _ask(self, verdict: Verdict, context: Context) -> NoReturn:
+    def _ask(self, verdict: ReleaseDecision, context: Context) -> NoReturn:
         from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
         from reku.release import question
@@ -101,11 +101,11 @@ class Release(Stage):
 
     def _unanswered(self) -> Counts:
         """It may have been decided by `reku deliveries` meanwhile, or be normal by now."""
-        from reku.release.decision import judge_release
+        from reku.release.decision import decide_release
         from reku.store.engine import engine
 
         with plain_errors():
-            verdict = judge_release(engine(), self.delivery["delivery"])
+            verdict = decide_release(engine(), self.delivery["delivery"])
         if verdict.decision is None:
             raise AirflowFailException(
                 f"{self.delivery['label']}: nobody has approved or declined it in time, so nothing of it is mailed."

@@ -18,7 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, RekuError
 from reku.orchestration.reports import ReportLink, write_report_or_warn
-from reku.orchestration.triggers import LookTrigger, UntilTrigger
+from reku.orchestration.triggers import PollTrigger, UntilTrigger
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -130,7 +130,7 @@ class AwaitControlFile(BaseOperator):
             raise AirflowSkipException(f"Nobody has ordered {self.occasion}.")
         deadline = clock.at(run_day(context), 8)
         self.log.info("%d deliveries are parked and no control file is processed; waiting until 08:00.", parked)
-        wait(self, LookTrigger("processed_control_file", {"occasion": self.occasion}, deadline.isoformat()))
+        wait(self, PollTrigger("processed_control_file", {"occasion": self.occasion}, deadline.isoformat()))
 
     def resume(self, context: Context, event: dict[str, Any]) -> int:  # noqa: ARG002 - Airflow calls it so
         if "deadline" in event:
@@ -196,7 +196,7 @@ class AwaitDelivery(OwnedDelivery):
             deadline = min(due_work.expected_until(engine(), self.item["order"], day), end_of_waiting(day))
         self.log.info("expected by %s Berlin time", f"{clock.berlin(deadline):%d.%m.%Y %H:%M}")
         arguments = {"order": self.item["order"], "period_start": day.isoformat()}
-        wait(self, LookTrigger("delivery", arguments, deadline.isoformat()))
+        wait(self, PollTrigger("delivery", arguments, deadline.isoformat()))
 
     def resume(self, context: Context, event: dict[str, Any]) -> Counts:
         from reku.process import due_work
@@ -282,7 +282,7 @@ class UpsertSubscribers(Stage):
         if earlier is not None:
             self.log.info("delivery number %06d of the same order comes first; waiting", earlier)
             deadline = clock.now() + EARLIER_FIRST
-            wait(self, LookTrigger("earlier_loaded", {"delivery": delivery}, deadline.isoformat()))
+            wait(self, PollTrigger("earlier_loaded", {"delivery": delivery}, deadline.isoformat()))
         try:
             loaded = load(engine, delivery)
         except StageError:
@@ -309,7 +309,7 @@ class Dispatch(Stage):
         from reku.process import due_work
 
         until, exactly = due_work.handed_over_by(run_day(context), clock.today(), due_work.loaded_at(engine, delivery))
-        dispatch.check(engine, delivery)
+        dispatch.check_dispatchable(engine, delivery)
         due = dispatch.next_due(engine, delivery, until)
         if due and due > clock.now():
             self.log.info("play-out at %s Berlin time", f"{clock.berlin(due):%d.%m.%Y %H:%M}")
@@ -328,9 +328,9 @@ class Dispatch(Stage):
 
     def on_kill(self) -> None:
         """Airflow kills a task a few seconds after it has asked it to end: time enough to leave nothing in doubt."""
-        from reku.dispatch.shutdown import halt
+        from reku.dispatch.shutdown import request_shutdown
 
-        halt()
+        request_shutdown()
 
     def go_on_at(self, moment: datetime, left: int) -> NoReturn:
         """Wait without a worker for what has to wait, or say that this run does not live that long."""

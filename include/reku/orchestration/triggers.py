@@ -31,10 +31,10 @@ class UntilTrigger(BaseTrigger):
         yield TriggerEvent(self.keep | {"reached": self.until})
 
 
-class LookTrigger(BaseTrigger):
+class PollTrigger(BaseTrigger):
     """Looks again and again; fires `{"found": …}`, or `{"deadline": <moment>}` when our clock has passed `deadline`.
 
-    `look` names one of `LOOKS`, called with `arguments` in a thread; it finds something when it returns not None.
+    `look` names one of `CONDITIONS`, called with `arguments` in a thread; it finds something when it returns not None.
     """
 
     def __init__(self, look: str, arguments: dict[str, Any], deadline: str) -> None:
@@ -43,7 +43,7 @@ class LookTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
-            "reku.orchestration.triggers.LookTrigger",
+            "reku.orchestration.triggers.PollTrigger",
             {"look": self.look, "arguments": self.arguments, "deadline": self.deadline},
         )
 
@@ -62,10 +62,10 @@ class LookTrigger(BaseTrigger):
     def _look(self) -> int | None:
         from sqlalchemy.exc import OperationalError
 
-        from reku.process.conditions import LOOKS
+        from reku.process.conditions import CONDITIONS
 
         try:
-            return LOOKS[self.look](**self.arguments)
+            return CONDITIONS[self.look](**self.arguments)
         except OperationalError:
             self.log.warning("The database does not answer; looking again in %s s.", settings().poke_seconds)
             return None

@@ -16,7 +16,7 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.mailbox import mailboxes
 from reku.privacy import rows as of_file
-from reku.privacy.person import Found, Person, everything
+from reku.privacy.person import FileOfPerson, Person, everything
 from reku.privacy.places import ARCHIVE, AT_WORK, FAULTY, INBOX, OUTBOX, PARKED, Places
 from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
@@ -213,7 +213,7 @@ def _check_messages(found: list[Any] | Any) -> None:
             raise StageError(f"A message to the person (delivery {named}) {advice}. {_UNCHANGED}")
 
 
-def _cut(found: list[Found], number: str) -> None:
+def _cut(found: list[FileOfPerson], number: str) -> None:
     """Take the person's rows out of kept originals, file by file. Raises StageError naming those that failed."""
     places = Places()
     failed = []
@@ -230,7 +230,7 @@ def _cut(found: list[Found], number: str) -> None:
         )
 
 
-def _removed(person: Person, mails: dict[str, int], cut: list[Found]) -> list[dict[str, Any]]:
+def _removed(person: Person, mails: dict[str, int], cut: list[FileOfPerson]) -> list[dict[str, Any]]:
     tables = [
         {"place": f"table {table.name}", "rows": len(person.tables[table.name])}
         for table in (*_GOES, hits)

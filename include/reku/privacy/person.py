@@ -42,7 +42,7 @@ RECEIPT = "quittung_"
 
 
 @dataclass(frozen=True)
-class Found:
+class FileOfPerson:
     """A file with rows of the person."""
 
     kept: Kept
@@ -58,7 +58,7 @@ class Person:
 
     institute: str
     tables: Mapping[str, list[dict[str, Any]]]
-    files: tuple[Found, ...]
+    files: tuple[FileOfPerson, ...]
     unreadable: tuple[str, ...]
     mails: Mapping[str, bytes]
 
@@ -145,13 +145,13 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
     return tables
 
 
-def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[list[Found], list[str]]:
+def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[list[FileOfPerson], list[str]]:
     """The files with rows of the person, and the paths of those that cannot be looked into.
 
     In receipts, which have no person numbers, a Referenz finds them: those of `references` and of rows found elsewhere.
     """
     places, known = Places(), set(references)
-    found: dict[str, Found] = {}
+    found: dict[str, FileOfPerson] = {}
     unreadable: list[str] = []
     receipts: list[Kept] = []
     for kept in places.of(institute):
@@ -166,12 +166,12 @@ def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[li
             unreadable.append(kept.path)
             continue
         if rows:
-            found[kept.path] = Found(kept, tuple(rows))
+            found[kept.path] = FileOfPerson(kept, tuple(rows))
             known |= {row.reference for row in rows}
     for kept in receipts:
         with suppress(FileNotFoundError):
             if rows := of_file.find(of_file.unpack(places.read(kept.path)), number, known):
-                found[kept.path] = Found(kept, tuple(rows))
+                found[kept.path] = FileOfPerson(kept, tuple(rows))
     return [found[path] for path in sorted(found)], unreadable
 
 
@@ -184,7 +184,7 @@ def in_return_mailboxes(names: set[str]) -> dict[str, bytes]:
     return found
 
 
-def _rejected(connection: sa.Connection, institute: str, file: Found) -> list[dict[str, Any]]:
+def _rejected(connection: sa.Connection, institute: str, file: FileOfPerson) -> list[dict[str, Any]]:
     """The rejects that the gate made of these rows of a delivery."""
     lines = [row.first for row in file.rows]
     wanted = (

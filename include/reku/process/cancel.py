@@ -15,7 +15,7 @@ from reku.store.audit import put_on_record
 from reku.store.tables import MessageState, deliveries, messages
 
 
-def close(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
+def cancel(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
     """Withhold every open message of a delivery, whenever it is due. Returns how many.
 
     What was sent or is in doubt stays as it is. Raises StageError if there is no such delivery, or if it is being

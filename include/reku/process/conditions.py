@@ -45,7 +45,7 @@ def earlier_loaded(delivery: int) -> int | None:
     return delivery if due_work.earlier_not_loaded(engine(), delivery) is None else None
 
 
-LOOKS: dict[str, Callable[..., int | None]] = {
+CONDITIONS: dict[str, Callable[..., int | None]] = {
     "processed_control_file": processed_control_file,
     "delivery": delivery,
     "earlier_loaded": earlier_loaded,

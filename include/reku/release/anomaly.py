@@ -65,7 +65,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedMetric:
     """A figure, the range that passes unasked (ends included; None: nothing to measure by), and where that is from.
 
     `by_limit`: it is a limit of the configuration that speaks, not the order's history.
@@ -84,9 +84,9 @@ class Judged:
         return self.low is not None and self.high is not None and not self.low <= self.value <= self.high
 
 
-def judge(
+def judge_metrics(
     values: Mapping[str, float], people: int, history: Mapping[str, Sequence[Past]], limits: Limits
-) -> list[Judged]:
+) -> list[JudgedMetric]:
     """Judge the figures of one delivery with `people` accepted rows, in the order in which `values` has them.
 
     `history`: figure → its values in earlier deliveries, in any order. An empty delivery is never unusual: nothing is
@@ -95,19 +95,19 @@ def judge(
     return [_judge(name, value, people, history.get(name, ()), limits) for name, value in values.items()]
 
 
-def _judge(name: str, value: float, people: int, history: Sequence[Past], limits: Limits) -> Judged:
+def _judge(name: str, value: float, people: int, history: Sequence[Past], limits: Limits) -> JudgedMetric:
     if value == 0 and name == ROWS:
-        return Judged(name, value)
+        return JudgedMetric(name, value)
     limit = _limit(name, people, limits)
     past = [one for one in history if one.people > 0]
     if limit is not None and (value > limit.high or len(past) < LEAST_HISTORY):
-        return Judged(name, value, 0, limit.high, limit.basis, by_limit=True)
+        return JudgedMetric(name, value, 0, limit.high, limit.basis, by_limit=True)
     if len(past) < LEAST_HISTORY:
-        return Judged(name, value)
+        return JudgedMetric(name, value)
     low, high = _count_range(past) if name == ROWS else _share_range(past, people)
     if name == UNKNOWN_DOMAINS:
         low = 0.0  # every delivery makes more domains known, so it falls by itself
-    return Judged(name, value, low, min(high, limit.high) if limit else high, _basis(name, past))
+    return JudgedMetric(name, value, low, min(high, limit.high) if limit else high, _basis(name, past))
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _basis(name: str, past: Sequence[Past]) -> Words:
     )
 
 
-def explain(figure: Judged) -> Words:
+def explain(figure: JudgedMetric) -> Words:
     """The value with its range: `1.240; üblich 90 bis 160 (Median 121 aus 14 Lieferungen)`."""
     value = show(figure.name, figure.value)
     if figure.low is None or figure.high is None or figure.basis is None:

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from reku.catalogue import institutes
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.release.anomaly import MOST_HISTORY, Judged, Limits, Past, judge
+from reku.release.anomaly import MOST_HISTORY, JudgedMetric, Limits, Past, judge_metrics
 from reku.store.audit import put_on_record
 from reku.store.tables import Decision, DeliveryState, deliveries, figures, releases
 
@@ -25,7 +25,7 @@ _WENT_THROUGH = (DeliveryState.RELEASED, DeliveryState.LOADED)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReleaseDecision:
     """What is to become of a delivery.
 
     `decision`: NORMAL or APPROVED, or None when a person has to be asked. `figures`: all of them, judged; none when it
@@ -34,16 +34,16 @@ class Verdict:
 
     delivery: int
     decision: Decision | None
-    figures: tuple[Judged, ...] = ()
+    figures: tuple[JudgedMetric, ...] = ()
     first: bool = False
 
     @property
-    def unusual(self) -> tuple[Judged, ...]:
+    def unusual(self) -> tuple[JudgedMetric, ...]:
         """The figures outside their range."""
         return tuple(figure for figure in self.figures if figure.is_unusual)
 
 
-def judge_release(engine: sa.Engine, delivery_id: int) -> Verdict:
+def decide_release(engine: sa.Engine, delivery_id: int) -> ReleaseDecision:
     """Release a VALIDATED delivery if nothing about it is unusual; else note that a person is asked.
 
     Asked again, it judges anew, by the limits and the history of the moment, unless it was decided meanwhile: then
@@ -53,16 +53,16 @@ def judge_release(engine: sa.Engine, delivery_id: int) -> Verdict:
     with engine.begin() as connection:
         delivery = _locked(connection, delivery_id)
         if delivery.state in _WENT_THROUGH:
-            return Verdict(delivery_id, _decided(connection, delivery_id).decision)
+            return ReleaseDecision(delivery_id, _decided(connection, delivery_id).decision)
         _check_undecided(connection, delivery)
         judged, first = _judged(connection, delivery), _is_awaited_first(connection, delivery)
         _keep_ranges(connection, delivery_id, judged)
         if first or any(figure.is_unusual for figure in judged):
             _put(connection, delivery, asked_at=moment)
-            return Verdict(delivery_id, None, judged, first)
+            return ReleaseDecision(delivery_id, None, judged, first)
         _put(connection, delivery, decision=Decision.NORMAL, decided_at=moment)
         _release(connection, delivery_id)
-    return Verdict(delivery_id, Decision.NORMAL, judged)
+    return ReleaseDecision(delivery_id, Decision.NORMAL, judged)
 
 
 def approve(engine: sa.Engine, delivery_id: int, *, actor: str, note: str) -> Decision:
@@ -148,7 +148,7 @@ def _decided(connection: sa.Connection, delivery_id: int) -> _Known:
     return _Known(Decision.NORMAL) if row is None else _Known(Decision(row.decision), row.actor, row.decided_at)
 
 
-def _judged(connection: sa.Connection, delivery: sa.Row[Any]) -> tuple[Judged, ...]:
+def _judged(connection: sa.Connection, delivery: sa.Row[Any]) -> tuple[JudgedMetric, ...]:
     values = dict(
         map(
             tuple,
@@ -166,7 +166,7 @@ def _judged(connection: sa.Connection, delivery: sa.Row[Any]) -> tuple[Judged, .
             f" Add include/institutes/{delivery.institute}.yaml, then clear the task."
         )
     limits = Limits(bank.row_limit(delivery.order_number), bank.consent_limit(delivery.order_number))
-    return tuple(judge(values, delivery.accepted, _history(connection, delivery), limits))
+    return tuple(judge_metrics(values, delivery.accepted, _history(connection, delivery), limits))
 
 
 def _history(connection: sa.Connection, delivery: sa.Row[Any]) -> Mapping[str, Sequence[Past]]:
@@ -203,7 +203,7 @@ def _is_awaited_first(connection: sa.Connection, delivery: sa.Row[Any]) -> bool:
     return not connection.scalar(sa.select(others))
 
 
-def _keep_ranges(connection: sa.Connection, delivery_id: int, judged: Sequence[Judged]) -> None:
+def _keep_ranges(connection: sa.Connection, delivery_id: int, judged: Sequence[JudgedMetric]) -> None:
     for figure in judged:
         connection.execute(
             sa.update(figures)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reku.release.anomaly import Judged, Words, explain
-from reku.release.decision import Verdict
+from reku.release.anomaly import JudgedMetric, Words, explain
+from reku.release.decision import ReleaseDecision
 from reku.release.report_text import figure_name
 
 FIRST = Words(
@@ -17,7 +17,7 @@ def subject(label: str) -> str:
     return f"Freigabe / Release: {label}"
 
 
-def body(verdict: Verdict, report: str, until: str) -> str:
+def body(verdict: ReleaseDecision, report: str, until: str) -> str:
     """What is unusual, all other figures, where the report is, and what each answer does. `until`: Berlin time."""
     return "\n".join(
         (
@@ -42,12 +42,12 @@ def body(verdict: Verdict, report: str, until: str) -> str:
     )
 
 
-def in_short(verdict: Verdict) -> str:
+def in_short(verdict: ReleaseDecision) -> str:
     """What is unusual, in one English line."""
     told = [f"{figure_name(figure.name).english}: {explain(figure).english}" for figure in verdict.unusual]
     return "; ".join([FIRST.english.rstrip(".")] * verdict.first + told)
 
 
-def _line(figure: Judged) -> str:
+def _line(figure: JudgedMetric) -> str:
     name, told = figure_name(figure.name), explain(figure)
     return f"- {name.german}: {told.german} / {name.english}: {told.english}"

@@ -13,7 +13,7 @@ from reku.store.kinds import Severity
 from reku.store.tables import Decision, DeliveryState
 
 
-class Verdict(NamedTuple):
+class ReportVerdict(NamedTuple):
     """The report's first line: `tone` is good, mixed, waiting or bad."""
 
     tone: str
@@ -42,22 +42,22 @@ DECISIONS = {
     Decision.DECLINED: Words("von einer Person verweigert", "declined by a person"),
 }
 _VERDICTS = {
-    DeliveryState.PARKED: Verdict("waiting", "Wartet auf eine Steuerungsdatei", "waits for a control file"),
-    DeliveryState.REGISTERED: Verdict("waiting", "Noch nicht geprüft", "not judged yet"),
-    DeliveryState.REFUSED: Verdict("bad", "Als Ganzes abgelehnt", "refused as a whole"),
-    DeliveryState.DECLINED: Verdict("bad", "Freigabe verweigert", "release declined"),
+    DeliveryState.PARKED: ReportVerdict("waiting", "Wartet auf eine Steuerungsdatei", "waits for a control file"),
+    DeliveryState.REGISTERED: ReportVerdict("waiting", "Noch nicht geprüft", "not judged yet"),
+    DeliveryState.REFUSED: ReportVerdict("bad", "Als Ganzes abgelehnt", "refused as a whole"),
+    DeliveryState.DECLINED: ReportVerdict("bad", "Freigabe verweigert", "release declined"),
 }
 
 
-def verdict(facts: Facts) -> Verdict:
+def verdict(facts: Facts) -> ReportVerdict:
     """What became of the delivery, in a few words."""
     if facts.state in _VERDICTS:
         return _VERDICTS[facts.state]
     if facts.asked_at is not None and facts.decision is None:
-        return Verdict("waiting", "Wartet auf Freigabe", "waits for a person's release")
+        return ReportVerdict("waiting", "Wartet auf Freigabe", "waits for a person's release")
     if facts.rejected:
-        return Verdict("mixed", "Angenommen, einzelne Zeilen abgelehnt", "accepted, some rows rejected")
-    return Verdict("good", "Angenommen", "accepted")
+        return ReportVerdict("mixed", "Angenommen, einzelne Zeilen abgelehnt", "accepted, some rows rejected")
+    return ReportVerdict("good", "Angenommen", "accepted")
 
 
 def share(part: float, whole: float = 1) -> str:

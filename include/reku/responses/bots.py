@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from reku.catalogue.bot_rules import Crowd, MachineRule, MachineRules, Side, machine_rules
+from reku.catalogue.bot_rules import BotRule, BotRules, Crowd, Side, machine_rules
 
 _AT_ONCE = timedelta(0)
 
@@ -32,7 +32,7 @@ class Hit:
     agent: str = ""
 
 
-def judge(hits: Sequence[Hit], sent_at: datetime | None, rules: MachineRules | None = None) -> list[str]:
+def mark_bots(hits: Sequence[Hit], sent_at: datetime | None, rules: BotRules | None = None) -> list[str]:
     """For each hit the name of the first rule that marks it as a machine's, or "" for a person's.
 
     `hits` are those of one message in order of time; `sent_at` is when it was begun to be handed over (None: unknown,
@@ -53,7 +53,7 @@ def judge(hits: Sequence[Hit], sent_at: datetime | None, rules: MachineRules | N
     return ["" if place == len(rules.rules) else rules.rules[place].name for place in found]
 
 
-def _may_hold(rule: MachineRule, hit: Hit, sent_at: datetime | None) -> bool:
+def _may_hold(rule: BotRule, hit: Hit, sent_at: datetime | None) -> bool:
     """Whether the rule holds for the hit but for its crowd."""
     if rule.sooner_than is None:
         return rule.knows(hit.kind, hit.agent)

@@ -14,11 +14,11 @@ from reku.catalogue.bot_rules import machine_rules
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
-from reku.responses.bots import Hit, judge
+from reku.responses.bots import Hit, mark_bots
 from reku.responses.drain import drain
 from reku.responses.reactions import target_of, without_query
 from reku.store.events import Event, record
-from reku.store.tables import ResponseKind, Verdict, hits, messages
+from reku.store.tables import HitVerdict, ResponseKind, hits, messages
 
 log = logging.getLogger(__name__)
 
@@ -75,12 +75,12 @@ def _judge(connection: sa.Connection, wanted: Sequence[int], limit: datetime) ->
     for _, rows in groupby(found, key=lambda row: row.message_id):
         of_message = list(rows)
         seen = [Hit(kind=row.kind, at=row.at, link=row.link_number or 0, agent=row.agent) for row in of_message]
-        for row, rule in zip(of_message, judge(seen, of_message[0].begun_at), strict=True):
+        for row, rule in zip(of_message, mark_bots(seen, of_message[0].begun_at), strict=True):
             if row.verdict is not None or row.at > limit:
                 continue
-            verdict = Verdict.MACHINE if rule else Verdict.PERSON
+            verdict = HitVerdict.MACHINE if rule else HitVerdict.PERSON
             verdicts.append({"hit": row.id, "verdict": verdict, "rule": rule})
-            if verdict is Verdict.PERSON or settings().report_machines:
+            if verdict is HitVerdict.PERSON or settings().report_machines:
                 events.append(_event(row))
     connection.execute(
         sa.update(hits)

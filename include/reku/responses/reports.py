@@ -22,7 +22,7 @@ from enum import StrEnum
 
 from flufl.bounce import all_failures
 
-from reku.catalogue.bounce_rules import BounceClass, Verdict, bounce_rules, judge
+from reku.catalogue.bounce_rules import BounceClass, BounceDecision, bounce_rules, classify_bounce
 from reku.foundation.errors import RekuError
 from reku.foundation.tokens import Purpose, Target, read
 
@@ -39,7 +39,7 @@ class Kind(StrEnum):
     UNCLEAR = "UNCLEAR"  # a person has to look
 
 
-NO_BOUNCE = Verdict(BounceClass.NONE, "")
+NO_BOUNCE = BounceDecision(BounceClass.NONE, "")
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Understood:
 
     kind: Kind
     message: int = 0
-    verdict: Verdict = NO_BOUNCE
+    verdict: BounceDecision = NO_BOUNCE
     why: str = field(default="", compare=False)
 
 
@@ -107,7 +107,7 @@ def _understand(data: bytes) -> Understood:
     _cut_attached_mails(mail)  # flufl.bounce would take the words of a mail of ours, or a report in it, for the report
     temporary, permanent = all_failures(mail)
     if permanent:
-        return _bounce(about, judge("", reason))
+        return _bounce(about, classify_bounce("", reason))
     if temporary:
         return _ignored(about, "A delay notice: delivery is still being tried.")
     return _unclear(about, "neither a report nor an automatic answer")
@@ -136,7 +136,7 @@ def _tamed(data: bytes) -> bytes:
     return _CONTINUED.sub(rb"\1", b"\n".join(lines))
 
 
-def _bounce(about: Target | None, verdict: Verdict) -> Understood:
+def _bounce(about: Target | None, verdict: BounceDecision) -> Understood:
     if verdict.bounce_class is BounceClass.NONE:
         return _ignored(about, verdict.why)
     if about is None:
@@ -216,15 +216,15 @@ def _texts(part: Message) -> Iterator[str]:
     yield raw.lstrip("\n")
 
 
-def _verdict(blocks: list[Message]) -> Verdict:
+def _verdict(blocks: list[Message]) -> BounceDecision:
     """The worst of the report's recipients: a forwarding address stands for one person all the same."""
     verdicts = [
-        judge(_field(block, "Status"), _diagnostic(block), _field(block, "Action") or "failed")
+        classify_bounce(_field(block, "Status"), _diagnostic(block), _field(block, "Action") or "failed")
         for block in blocks
         if block.get("Action") or block.get("Status")
     ]
     if not verdicts:
-        return Verdict(BounceClass.UNKNOWN, "5.0.0", "A report that tells of no recipient.")
+        return BounceDecision(BounceClass.UNKNOWN, "5.0.0", "A report that tells of no recipient.")
     return min(verdicts, key=lambda verdict: _WORST_FIRST.index(verdict.bounce_class))
 
 

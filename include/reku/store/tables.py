@@ -83,7 +83,7 @@ class SuppressionKind(StrEnum):
     BLACKLISTED = "BLACKLISTED"
 
 
-class Verdict(StrEnum):
+class HitVerdict(StrEnum):
     """Who opened or clicked."""
 
     PERSON = "PERSON"
@@ -591,7 +591,7 @@ hits = sa.Table(
     sa.Column("verdict", sa.Text, comment="null until judged"),
     sa.Column("rule", sa.Text, nullable=False, server_default="", comment="what marks it as a machine's"),
     sa.CheckConstraint("kind IN ('OEFF', 'KLIC')", name="kind"),
-    _in("verdict", Verdict),
+    _in("verdict", HitVerdict),
     sa.Index("ix_hits_message_id", "message_id", "at"),
     sa.Index("ix_hits_unjudged", "at", postgresql_where=sa.text("verdict IS NULL")),
     comment="Every open and click of people with tracking consent, as it came; those by people become responses",

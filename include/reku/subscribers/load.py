@@ -19,7 +19,7 @@ from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, m
 from reku.subscribers.consents import settle_contradictions
 from reku.subscribers.fill import fill_list
 from reku.subscribers.households import mark_seconds
-from reku.subscribers.new_messages import open_messages
+from reku.subscribers.new_messages import create_messages
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def lock_order(connection: sa.Connection, delivery_id: int) -> None:
 
 def _open_all(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> int:
     """Open one message per accepted row and return how many; raises StageError if it could not be all of them."""
-    opened = open_messages(connection, delivery, order, now)
+    opened = create_messages(connection, delivery, order, now)
     if opened != delivery.accepted:
         raise StageError(
             f"Delivery {delivery.id} has {delivery.accepted} accepted rows but {opened} messages: rows with the"

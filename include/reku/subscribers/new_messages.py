@@ -40,7 +40,7 @@ _COLUMNS = (
 )
 
 
-def open_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> int:
+def create_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any], now: datetime) -> int:
     """Open the messages of a delivery and return how many.
 
     A row whose Referenz the ledger knows already under this order and number is left out. Raises StageError if the

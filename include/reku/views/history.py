@@ -1,4 +1,4 @@
-"""One row's life in the order of time, as far as it has come: what `reku why` tells of a `Fate`."""
+"""One row's life in the order of time, as far as it has come: what `reku why` tells of a `Trace`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from reku.store.tables import Decision, MessageState
-from reku.views.trace import Fate
+from reku.views.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ _DECIDED = {
 }
 
 
-def life(fate: Fate) -> list[Step]:
+def history(fate: Trace) -> list[Step]:
     """The steps of a row in order of time; one without a moment stays behind the one that led to it."""
     steps = list(_steps(fate))
     known: list[tuple[datetime, Step]] = []
@@ -43,7 +43,7 @@ def life(fate: Fate) -> list[Step]:
     return [step for _, step in sorted(known, key=lambda pair: pair[0])]
 
 
-def _steps(fate: Fate) -> Iterator[Step]:
+def _steps(fate: Trace) -> Iterator[Step]:
     """The steps in the order in which one leads to the next."""
     line = f", line {fate.line}" if fate.line is not None else ""
     yield Step(fate.received_at, "received", f"{fate.file_name}{line}")
@@ -63,7 +63,7 @@ def _steps(fate: Fate) -> Iterator[Step]:
         yield from _by_machines(fate.by_machines)
 
 
-def _message(fate: Fate) -> Iterator[Step]:
+def _message(fate: Trace) -> Iterator[Step]:
     yield Step(fate.due_at, "due")
     if fate.claimed_at:
         yield Step(fate.claimed_at, "claimed by a dispatcher")

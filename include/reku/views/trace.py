@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
 from reku.store.tables import (
-    Verdict,
+    HitVerdict,
     audit,
     deliveries,
     delivery_rows,
@@ -27,7 +27,7 @@ from reku.store.tables import (
 
 
 @dataclass(frozen=True)
-class Fate:
+class Trace:
     """One row. `gate` is "accepted" or "rejected"; the rest below it is empty where the row did not get so far.
 
     `code`, `field`, `advice`: the fault of a rejected row. `line` is None for an accepted row that has left by
@@ -78,7 +78,7 @@ class Fate:
     mails: list[dict[str, Any]]
 
 
-def fates(engine: sa.Engine, reference: str, institute: str = "") -> list[Fate]:
+def traces(engine: sa.Engine, reference: str, institute: str = "") -> list[Trace]:
     """All rows with this Referenz, of one institute or of all, in the order of their deliveries and lines.
 
     Raises StageError if there is none.
@@ -160,8 +160,8 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
     return wanted.where(deliveries.c.institute == institute) if institute else wanted
 
 
-def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
-    return Fate(
+def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Trace:
+    return Trace(
         institute=row.institute,
         reference=row.reference,
         file_name=row.file_name,
@@ -203,7 +203,7 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Fate:
 def _by_machines(connection: sa.Connection, message: int | None) -> list[dict[str, Any]]:
     told = (
         sa.select(hits.c.kind, hits.c.at, hits.c.link_number, hits.c.rule)
-        .where(hits.c.message_id == message, hits.c.verdict == Verdict.MACHINE)
+        .where(hits.c.message_id == message, hits.c.verdict == HitVerdict.MACHINE)
         .order_by(hits.c.at, hits.c.id)
     )
     return [dict(row) for row in connection.execute(told).mappings()] if message is not None else []

@@ -17,7 +17,7 @@ from reku.foundation.errors import SetupError, StageError
 from reku.foundation.settings import settings
 from reku.sources.inbox.folders import ALL, Folders, claimed_name, institutes_present, shown_name, store
 from reku_testing import sftp
-from tests.sources.osplus.conftest import BLZ, NOW, age
+from tests.sources.conftest import BLZ, NOW, age
 
 NAME = "reku_99950001_R0004711_000017_20261122021500.csv"
 

@@ -16,7 +16,7 @@ from reku.sources.inbox.receipts import Line, Status, refusal, shorten
 from reku.sources.osplus import rejected
 from reku.sources.osplus.rejected import receipt_for_rejects
 from reku.store import tables
-from tests.sources.osplus.conftest import NOW, Bank
+from tests.sources.conftest import NOW, Bank
 
 
 def _gate(bank: Bank, delivery_id: int, refused: bool, rejects: list[tuple[int, str]]) -> None:
@@ -138,7 +138,7 @@ def test_the_receipt_of_rejects_finishes_an_open_move(bank: Bank, monkeypatch: p
     bank.control()
     name = bank.delivery()
     with monkeypatch.context() as patch:
-        patch.setattr("reku.sources.inbox.filing.settle", lambda *_: None)
+        patch.setattr("reku.sources.inbox.filing.finalise", lambda *_: None)
         bank.scan()
     (delivery,) = bank.rows(tables.deliveries)
     _gate(bank, delivery.id, False, [(3, "ADRESSE")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from io import BytesIO
 
+from tests.sources.conftest import MOST_BYTES
 from tests.sources.osplus.broken import (
     Damage,
     Verdict,
@@ -18,7 +19,6 @@ from tests.sources.osplus.broken import (
     sealed,
     swap,
 )
-from tests.sources.osplus.conftest import MOST_BYTES
 
 AGAIN = "Die Prüfsumme passt nicht zum Inhalt: Die Datei wurde unterwegs verändert. Bitte neu liefern."
 COUNT = "Die Datei enthält 2 Sätze D; der Schlusssatz nennt eine andere Anzahl. Vollständig neu liefern."

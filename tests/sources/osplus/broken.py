@@ -17,7 +17,7 @@ from reku.records import Head, contracts, write
 from reku.sources.osplus.rejected import receipt_for_rejects
 from reku.store import tables
 from reku_testing import world
-from tests.sources.osplus.conftest import BLZ, NOW, Bank
+from tests.sources.conftest import BLZ, NOW, Bank
 
 MADE = NOW - timedelta(hours=2)
 """02:00 in Berlin: Erstellt_am of the deliveries."""

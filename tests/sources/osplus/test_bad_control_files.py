@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reku.store import tables
+from tests.sources.conftest import APPROACH, NOW, ORDER, Bank
 from tests.sources.osplus.bad_files import AGAIN, COUNT, CUT, EMPTY, LONE_CR, NO_CSV, NO_HEAD
 from tests.sources.osplus.broken import (
     Damage,
@@ -22,7 +23,6 @@ from tests.sources.osplus.broken import (
     sealed,
     swap,
 )
-from tests.sources.osplus.conftest import APPROACH, NOW, ORDER, Bank
 
 ALLOWED = "Erlaubt: A-Z a-z 0-9 _ . -"
 CATALOGUE = "Anlass_Code aus dem Katalog verwenden, z. B. MCAG002"

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from reku.store import tables
 from reku_testing import banks, world
+from tests.sources.conftest import MOST_BYTES, NOW, OTHER_BLZ, Bank
 from tests.sources.osplus.bad_files import FILES, PACKED, TOO_BIG
 from tests.sources.osplus.broken import (
     WRONG_COUNT,
@@ -29,7 +30,6 @@ from tests.sources.osplus.broken import (
     refused,
     sealed,
 )
-from tests.sources.osplus.conftest import MOST_BYTES, NOW, OTHER_BLZ, Bank
 
 
 def test_every_broken_delivery_is_answered_with_its_exact_receipt(inbox: Bank, subtests: pytest.Subtests) -> None:

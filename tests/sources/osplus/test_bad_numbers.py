@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from reku_testing import world
+from tests.sources.conftest import Bank
 from tests.sources.osplus.bad_files import AGAIN, COUNT
 from tests.sources.osplus.bad_rows import SALUTATION
 from tests.sources.osplus.broken import (
@@ -26,7 +27,6 @@ from tests.sources.osplus.broken import (
     registered,
     swap,
 )
-from tests.sources.osplus.conftest import Bank
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from reku.reporting.export import export
 from reku.store import tables
 from reku.subscribers.load import load
 from reku_testing import world
+from tests.sources.conftest import NOW, Bank, configure
 from tests.sources.osplus.bad_rows import BAD_ADDRESSES, GOOD_ADDRESSES, IAMW, ONE_ADDRESS, REKU, SALUTATION, Row
 from tests.sources.osplus.broken import (
     Line,
@@ -24,7 +25,6 @@ from tests.sources.osplus.broken import (
     outcome,
     receipt_of,
 )
-from tests.sources.osplus.conftest import NOW, Bank, configure
 
 
 def _receipt_of_rows(order: str, rows: Sequence[Row], listed: Sequence[Mapping[str, str]]) -> tuple[Line, ...]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.store import tables
-from tests.sources.osplus.conftest import APPROACH, BLZ, NOW, ORDER, OTHER_BLZ, Bank
+from tests.sources.conftest import APPROACH, BLZ, NOW, ORDER, OTHER_BLZ, Bank
 
 
 def _receipt_codes(bank: Bank, name: str) -> list[tuple[str, str, str]]:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.store import tables
-from tests.sources.osplus.conftest import APPROACH, BLZ, NOW, ORDER, Bank, original
+from tests.sources.conftest import APPROACH, BLZ, NOW, ORDER, Bank, original
 
 
 def _lists_untouched(bank: Bank) -> bool:

@@ -15,7 +15,7 @@ from reku.sources.osplus import retry as retrying
 from reku.sources.osplus.retry import retry
 from reku.store import tables
 from reku.store.institute_lock import locked
-from tests.sources.osplus.conftest import NOW, Bank, original
+from tests.sources.conftest import NOW, Bank, original
 
 
 def _of_production(data: bytes) -> bytes:

@@ -23,7 +23,7 @@ from reku.sources.osplus import delivery_files
 from reku.sources.osplus.scan import IntakeReport, take_in, take_in_all
 from reku.store import tables
 from reku.store.institute_lock import locked
-from tests.sources.osplus.conftest import BLZ, NOW, OTHER_BLZ, Bank
+from tests.sources.conftest import BLZ, NOW, OTHER_BLZ, Bank
 
 
 class Killed(BaseException):
@@ -169,7 +169,7 @@ def test_a_scan_beside_another_does_nothing_and_says_so(bank: Bank) -> None:
 def test_a_scan_that_was_killed_leaves_no_lock(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     bank.delivery()
     with monkeypatch.context() as patch:
-        patch.setattr(filing, "fix", _raise(Killed()))
+        patch.setattr(filing, "record", _raise(Killed()))
         with pytest.raises(Killed):
             take_in(bank.engine, BLZ)
     assert not take_in(bank.engine, BLZ).busy

@@ -44,7 +44,7 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class Ruling:
+class FileDecision:
     """What became of a file: the verdict, its code and German advice, and its receipt's rows (none: no receipt)."""
 
     verdict: FileVerdict
@@ -62,7 +62,7 @@ def arrive(folders: Folders, name: str, most: int) -> Arrived:
     return Arrived(name, data, clock.now(), sha256)
 
 
-def fix(connection: sa.Connection, folders: Folders, arrived: Arrived, kind: str, ruling: Ruling) -> int:
+def record(connection: sa.Connection, folders: Folders, arrived: Arrived, kind: str, ruling: FileDecision) -> int:
     """Register an arrived file with its ruling in the caller's transaction. Returns its id in `files`."""
     new: int = connection.execute(
         sa.insert(files)
@@ -82,19 +82,19 @@ def fix(connection: sa.Connection, folders: Folders, arrived: Arrived, kind: str
     return new
 
 
-def fix_again(connection: sa.Connection, folders: Folders, file_id: int, ruling: Ruling) -> None:
+def fix_again(connection: sa.Connection, folders: Folders, file_id: int, ruling: FileDecision) -> None:
     """Give a registered file another ruling (a parked one set free, a refused one read again) in the transaction.
 
     Raises OSError or StageError if what the earlier ruling left to do cannot be done.
     """
-    settle(connection, folders, file_id)
+    finalise(connection, folders, file_id)
     file = connection.execute(sa.select(files).where(files.c.id == file_id).with_for_update(key_share=True)).one()
     connection.execute(sa.update(files).where(files.c.id == file_id).values(moving_from=file.stored_as))
     _rule(connection, folders, file_id, places.claimed_name(file.file_name), file.received_at, ruling)
 
 
 def _rule(
-    connection: sa.Connection, folders: Folders, file_id: int, name: str, received_at: datetime, ruling: Ruling
+    connection: sa.Connection, folders: Folders, file_id: int, name: str, received_at: datetime, ruling: FileDecision
 ) -> None:
     connection.execute(
         sa.update(files)
@@ -134,7 +134,7 @@ def _place(
     return wanted
 
 
-def settle(connection: sa.Connection, folders: Folders, file_id: int) -> None:
+def finalise(connection: sa.Connection, folders: Folders, file_id: int) -> None:
     """Move the original to its place and write its receipt, in the caller's transaction; harmless when repeated.
 
     Raises OSError or StageError if the storage fails; then nothing is noted as done, and the next scan repeats it.

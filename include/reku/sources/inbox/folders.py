@@ -31,7 +31,7 @@ _LONGEST_NAME = 200  # file systems allow 255 bytes; a suffix against collisions
 
 
 @dataclass(frozen=True)
-class Found:
+class InboxFile:
     """A file in `eingang/` as the listing saw it: `modified` in seconds of the real clock, `marked` by `<name>.ok`."""
 
     name: str
@@ -44,7 +44,7 @@ class Found:
 class Inbox:
     """What lies in `eingang/`: complete files, how many are still being written, how many entries are no files."""
 
-    complete: tuple[Found, ...]
+    complete: tuple[InboxFile, ...]
     waiting: int
     no_files: int
 
@@ -125,7 +125,7 @@ class Folders:
                 waiting += 1
         return Inbox(tuple(sorted(complete, key=lambda found: found.name)), waiting, no_files)
 
-    def claim(self, found: Found) -> bool:
+    def claim(self, found: InboxFile) -> bool:
         """Move a complete file from `eingang/` to `in_arbeit/`. False if it changed, vanished, or must wait its turn.
 
         A move is one step on file systems and SFTP. Object stores copy and delete; what a crash leaves between the two
@@ -208,14 +208,14 @@ class Folders:
         entries: list[dict[str, Any]] = self._files.ls(self._full(self.path(folder)), detail=True)
         return entries
 
-    def _look(self, name: str) -> Found | None:
+    def _look(self, name: str) -> InboxFile | None:
         full = self._full(self.path(INBOX, name))
         try:
             size, modified = self._files.info(full)["size"], self._files.modified(full)
         except FileNotFoundError:
             return None
         zoned = modified if modified.tzinfo else modified.replace(tzinfo=UTC)
-        return Found(name, size, zoned.timestamp())
+        return InboxFile(name, size, zoned.timestamp())
 
     def _move(self, source: str, target: str) -> None:
         move(self._files, self._full(source), self._full(target))

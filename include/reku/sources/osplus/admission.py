@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.records import Fault, FaultCode
-from reku.sources.inbox.filing import Ruling
+from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.receipts import Line, Status, refusal
 from reku.sources.osplus import order_changes
 from reku.store.tables import DeliveryState, FileVerdict, control_files, deliveries
@@ -45,7 +45,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class AdmissionDecision:
     """What becomes of a delivery: its state, the faults (or a warning) behind it, and its order if it has one."""
 
     state: DeliveryState
@@ -62,26 +62,26 @@ class Judgement:
         """The first fault's German advice, or empty."""
         return self.faults[0].advice if self.faults else ""
 
-    def ruling(self) -> Ruling:
+    def ruling(self) -> FileDecision:
         """What this means for the file."""
         receipt: tuple[Line, ...] = ()
         if self.state == DeliveryState.REFUSED:
             receipt = refusal(self.faults)
         elif self.state == DeliveryState.PARKED:
             receipt = (Line(Status.GEPARKT, self.code, self.advice),)
-        return Ruling(_VERDICT[self.state], self.code, self.advice, receipt)
+        return FileDecision(_VERDICT[self.state], self.code, self.advice, receipt)
 
 
-def judge(connection: sa.Connection, key: Key, created_at: datetime) -> Judgement:
+def decide_admission(connection: sa.Connection, key: Key, created_at: datetime) -> AdmissionDecision:
     """PARKED without a processed control file, REFUSED after the order's end, else REGISTERED (a gap only warns)."""
     order = order_of(connection, key)
     if order is None or order.faulty:
-        return Judgement(DeliveryState.PARKED, (missing_control(connection, key),), order)
+        return AdmissionDecision(DeliveryState.PARKED, (missing_control(connection, key),), order)
     if order.ended or (order.valid_until and clock.berlin(created_at).date() > order.valid_until):
         how = "beendet" if order.ended else f"am {order.valid_until:%d.%m.%Y} ausgelaufen"
         advice = f"Der Auftrag ist {how}. Für weitere Lieferungen den Auftrag in OSPlus ändern oder neu anlegen."
-        return Judgement(DeliveryState.REFUSED, (Fault(FaultCode.AUFTRAG_BEENDET, advice=advice),), order)
-    return Judgement(DeliveryState.REGISTERED, _gap(connection, key), order)
+        return AdmissionDecision(DeliveryState.REFUSED, (Fault(FaultCode.AUFTRAG_BEENDET, advice=advice),), order)
+    return AdmissionDecision(DeliveryState.REGISTERED, _gap(connection, key), order)
 
 
 def order_of(connection: sa.Connection, key: Key) -> sa.Row[Any] | None:

@@ -16,7 +16,7 @@ from reku.foundation.errors import suggest
 from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, parse_date, read, row_faults
 from reku.sources.inbox import filing
-from reku.sources.inbox.filing import Arrived, Ruling
+from reku.sources.inbox.filing import Arrived, FileDecision
 from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import Line, Status, refusal
 from reku.sources.osplus import delivery_files as parked
@@ -159,7 +159,7 @@ def _medium_warnings(news: Announcement) -> Iterator[Fault]:
 
 def carry_out(
     connection: sa.Connection, institute: Institute, folders: Folders, control: ControlFile
-) -> tuple[int, Ruling]:
+) -> tuple[int, FileDecision]:
     """Register a control file and do what it says, all or nothing, in the caller's transaction.
 
     The newest Erstellt_am of an order counts: an older file changes nothing. A faulty one marks its order, so that
@@ -169,7 +169,7 @@ def carry_out(
     faults, warnings, duplicate = control.faults, list(control.warnings), False
     if not faults and newest is not None and control.created_at < newest:
         ruling = _duplicate("Eine neuere Steuerungsdatei dieses Auftrags ist schon da; diese ändert nichts.")
-        return filing.fix(connection, folders, control.arrived, control.kind, ruling), ruling
+        return filing.record(connection, folders, control.arrived, control.kind, ruling), ruling
     if not faults:
         try:
             with connection.begin_nested():
@@ -180,12 +180,12 @@ def carry_out(
             warnings += [warning for one in done for warning in one.warnings]
             duplicate = all(one.duplicate for one in done)
     if faults:
-        ruling = Ruling(FileVerdict.REFUSED, faults[0].code, faults[0].advice, refusal(faults))
+        ruling = FileDecision(FileVerdict.REFUSED, faults[0].code, faults[0].advice, refusal(faults))
     elif duplicate:
         ruling = _duplicate("Dieser Stand des Auftrags ist schon verarbeitet.")
     else:
-        ruling = Ruling(FileVerdict.PROCESSED, *_first(warnings), receipt=_acceptance(warnings))
-    file_id = filing.fix(connection, folders, control.arrived, control.kind, ruling)
+        ruling = FileDecision(FileVerdict.PROCESSED, *_first(warnings), receipt=_acceptance(warnings))
+    file_id = filing.record(connection, folders, control.arrived, control.kind, ruling)
     is_newer = newest is None or control.created_at > newest
     if is_newer or not duplicate:
         _note(connection, institute.blz, control, file_id, ruling)
@@ -203,7 +203,7 @@ def _newest(connection: sa.Connection, institute: str, order_number: str) -> dat
     return newest
 
 
-def _note(connection: sa.Connection, institute: str, control: ControlFile, file_id: int, ruling: Ruling) -> None:
+def _note(connection: sa.Connection, institute: str, control: ControlFile, file_id: int, ruling: FileDecision) -> None:
     connection.execute(
         sa.insert(control_files).values(
             institute=institute,
@@ -226,9 +226,9 @@ def _mark_faulty(connection: sa.Connection, institute: str, order_number: str) -
     parked.advise_again(connection, institute, order_number)
 
 
-def _duplicate(advice: str) -> Ruling:
+def _duplicate(advice: str) -> FileDecision:
     line = Line(Status.DUBLETTE, FaultCode.DUBLETTE, advice)
-    return Ruling(FileVerdict.DUPLICATE, FaultCode.DUBLETTE, advice, (line,))
+    return FileDecision(FileVerdict.DUPLICATE, FaultCode.DUBLETTE, advice, (line,))
 
 
 def _first(warnings: list[Fault]) -> tuple[str, str]:

@@ -23,11 +23,11 @@ from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, read
 from reku.sources.inbox import filing
-from reku.sources.inbox.filing import Arrived, Ruling
+from reku.sources.inbox.filing import Arrived, FileDecision
 from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import Line, Status
 from reku.sources.osplus import admission
-from reku.sources.osplus.admission import CONTROL_FILE, Judgement, Key
+from reku.sources.osplus.admission import CONTROL_FILE, AdmissionDecision, Key
 from reku.store.tables import DeliveryState, FileVerdict, deliveries, files
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def take(
     contract: Contract,
     groups: dict[str, str],
     arrived: Arrived,
-) -> tuple[int, Ruling]:
+) -> tuple[int, FileDecision]:
     """Register a delivery in the caller's transaction. Returns the id in `files` and the ruling.
 
     The same content under the same number is a duplicate and changes nothing; other content is refused, unless all
@@ -56,8 +56,8 @@ def take(
     if holder is not None and _same_content(folders, holder, arrived, contract):
         advice = "Diese Lieferung ist mit gleichem Inhalt schon eingegangen."
         line = Line(Status.DUBLETTE, FaultCode.DUBLETTE, advice)
-        ruling = Ruling(FileVerdict.DUPLICATE, FaultCode.DUBLETTE, advice, (line,))
-        return filing.fix(connection, folders, arrived, contract.kind, ruling), ruling
+        ruling = FileDecision(FileVerdict.DUPLICATE, FaultCode.DUBLETTE, advice, (line,))
+        return filing.record(connection, folders, arrived, contract.kind, ruling), ruling
     file, judgement = read_and_judge(connection, contract, key, arrived.name, arrived.data)
     if holder is not None and file is not None:
         advice = (
@@ -65,9 +65,9 @@ def take(
             "Neue Daten unter der nächsten freien Nummer liefern."
         )
         taken = Fault(FaultCode.NUMMER_VERGEBEN, 1, "Lieferungs_Nr", advice)
-        judgement = Judgement(DeliveryState.REFUSED, (taken,), judgement.order)
+        judgement = AdmissionDecision(DeliveryState.REFUSED, (taken,), judgement.order)
     ruling = judgement.ruling()
-    file_id = filing.fix(connection, folders, arrived, contract.kind, ruling)
+    file_id = filing.record(connection, folders, arrived, contract.kind, ruling)
     created_at = file.head.created_at if file else filing.named_moment(groups["zeit"], arrived.received_at)
     connection.execute(
         sa.insert(deliveries)
@@ -88,19 +88,19 @@ def take(
 
 def read_and_judge(
     connection: sa.Connection, contract: Contract, key: Key, file_name: str, data: bytes
-) -> tuple[RecordFile | None, Judgement]:
+) -> tuple[RecordFile | None, AdmissionDecision]:
     """The file as read (None if it cannot be) and what becomes of it, other holders of its number left aside."""
     try:
         file = read(contract, data, environment=settings().environment, file_name=file_name)
     except FileRefused as refused:
-        return None, Judgement(DeliveryState.REFUSED, refused.faults, admission.order_of(connection, key))
-    judgement = admission.judge(connection, key, file.head.created_at)
+        return None, AdmissionDecision(DeliveryState.REFUSED, refused.faults, admission.order_of(connection, key))
+    judgement = admission.decide_admission(connection, key, file.head.created_at)
     if judgement.state == DeliveryState.REGISTERED:
         judgement = replace(judgement, faults=judgement.faults + file.warnings)
     return file, judgement
 
 
-def standing(institute: Institute, judgement: Judgement, created_at: datetime) -> dict[str, Any]:
+def standing(institute: Institute, judgement: AdmissionDecision, created_at: datetime) -> dict[str, Any]:
     """The columns of `deliveries` that hang on the judgement. `day` is today: the day whose run takes the delivery."""
     order = judgement.order
     columns = {
@@ -139,7 +139,7 @@ def unpark(connection: sa.Connection, institute: Institute, folders: Folders, or
         with connection.begin():
             delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
             key = Key(institute.blz, delivery.kind, order_number, delivery.delivery_number)
-            judgement = admission.judge(connection, key, delivery.created_at)
+            judgement = admission.decide_admission(connection, key, delivery.created_at)
             if judgement.state == DeliveryState.PARKED:
                 continue
             filing.fix_again(connection, folders, delivery.file_id, judgement.ruling())
@@ -150,7 +150,7 @@ def unpark(connection: sa.Connection, institute: Institute, folders: Folders, or
             )
         freed.append(delivery_id)
         with connection.begin():
-            filing.settle(connection, folders, delivery.file_id)
+            filing.finalise(connection, folders, delivery.file_id)
     if freed:
         logger.info("institute %s: %d parked deliveries of order %s set free", institute.blz, len(freed), order_number)
     return freed

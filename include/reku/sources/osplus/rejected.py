@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from reku.foundation.errors import StageError
 from reku.sources.inbox import filing
 from reku.sources.inbox import folders as places
-from reku.sources.inbox.filing import Ruling
+from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import Line, Status, receipt_name
 from reku.store.tables import DeliveryState, FileVerdict, deliveries, files, rejects
@@ -44,12 +44,12 @@ def receipt_for_rejects(engine: sa.Engine, delivery_id: int) -> str | None:
             again = sa.func.coalesce(files.c.moving_from, files.c.stored_as)
             connection.execute(sa.update(files).where(of_file).values(moving_from=again))
     with engine.begin() as connection:
-        filing.settle(connection, folders, file.id)
+        filing.finalise(connection, folders, file.id)
     logger.info("institute %s: receipt for the rejected rows of delivery %d", delivery.institute, delivery_id)
     return folders.path(places.OUTBOX, receipt_name(file.file_name))
 
 
-def _ruling(connection: sa.Connection, delivery: sa.Row[Any], file: sa.Row[Any]) -> Ruling:
+def _ruling(connection: sa.Connection, delivery: sa.Row[Any], file: sa.Row[Any]) -> FileDecision:
     """What the gate's findings mean for the file; without a receipt if it found nothing."""
     of_delivery = rejects.c.delivery_id == delivery.id
     count = connection.execute(sa.select(sa.func.count()).where(of_delivery)).scalar_one()
@@ -59,9 +59,9 @@ def _ruling(connection: sa.Connection, delivery: sa.Row[Any], file: sa.Row[Any])
     lines = [Line(Status.ABGELEHNT, row.code, row.advice, row.field, row.line, row.reference) for row in found]
     if delivery.state == DeliveryState.REFUSED:
         about_file = Line(Status.ABGELEHNT, delivery.code or "FEHLERQUOTE", delivery.advice)
-        return Ruling(FileVerdict.REFUSED, delivery.code, delivery.advice, (about_file, *lines))
+        return FileDecision(FileVerdict.REFUSED, delivery.code, delivery.advice, (about_file, *lines))
     if not lines:
-        return Ruling(file.verdict, file.code, file.advice)
+        return FileDecision(file.verdict, file.code, file.advice)
     advice = f"{count} von {delivery.rows} Zeilen abgelehnt, die übrigen sind angenommen"
     about_file = Line(Status.OK_MIT_WARNUNG, lines[0].code, advice)
-    return Ruling(file.verdict, file.code, file.advice, (about_file, *lines))
+    return FileDecision(file.verdict, file.code, file.advice, (about_file, *lines))

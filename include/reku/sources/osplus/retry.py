@@ -51,7 +51,7 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
         with connection.begin():
             retried, file_id = _read_again(connection, institute, delivery_id, actor)
         with connection.begin():
-            filing.settle(connection, Folders(institute), file_id)
+            filing.finalise(connection, Folders(institute), file_id)
     logger.info("institute %s: delivery %d read again: %s %s", institute, delivery_id, retried.state, retried.code)
     return retried
 

@@ -20,7 +20,7 @@ from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, contracts, match_name
 from reku.sources.inbox import filing
 from reku.sources.inbox import folders as places
-from reku.sources.inbox.filing import Ruling
+from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import KIND, Line, receipt_name, refusal
 from reku.sources.osplus import control_file, delivery_files
@@ -247,7 +247,7 @@ class _Scan:
         self._take(f"file {known.name}", known, partial(self._refuse_foreign, known))
         return True
 
-    def _refuse_foreign(self, known: _Known) -> tuple[int, Ruling]:
+    def _refuse_foreign(self, known: _Known) -> tuple[int, FileDecision]:
         named = known.groups["blz"]
         if named in institutes():
             code, advice = FaultCode.WIDERSPRUCH, f"Die Datei gehört nach ihrem Namen in den Eingang von {named}."
@@ -256,16 +256,16 @@ class _Scan:
             advice = f"Das Institut {named} im Dateinamen ist hier nicht eingerichtet. BLZ im Dateinamen prüfen."
         fault = Fault(code, field="BLZ", advice=advice)
         arrived = filing.arrive(self.folders, known.name, 0)
-        ruling = Ruling(FileVerdict.REFUSED, fault.code, fault.advice, refusal([fault]))
-        return filing.fix(self.connection, self.folders, arrived, known.contract.kind, ruling), ruling
+        ruling = FileDecision(FileVerdict.REFUSED, fault.code, fault.advice, refusal([fault]))
+        return filing.record(self.connection, self.folders, arrived, known.contract.kind, ruling), ruling
 
-    def _take_delivery(self, known: _Known) -> tuple[int, Ruling]:
+    def _take_delivery(self, known: _Known) -> tuple[int, FileDecision]:
         if known.groups["blz"] != self.institute.blz:
             return self._refuse_foreign(known)
         arrived = filing.arrive(self.folders, known.name, known.contract.max_bytes)
         return delivery_files.take(self.connection, self.institute, self.folders, known.contract, known.groups, arrived)
 
-    def _take_unknown(self, name: str) -> tuple[int, Ruling]:
+    def _take_unknown(self, name: str) -> tuple[int, FileDecision]:
         arrived = filing.arrive(self.folders, name, 0)
         fault = Fault(FaultCode.DATEINAME, advice="Der Dateiname passt zu keiner vereinbarten Datei.")
         receipt: tuple[Line, ...] = ()
@@ -273,8 +273,8 @@ class _Scan:
             advice = f"{fault.advice[:-1]}; erwartet wie {meant.file_name_example}. Mit richtigem Namen neu liefern."
             fault = replace(fault, advice=advice)
             receipt = refusal([fault])
-        ruling = Ruling(FileVerdict.UNKNOWN, fault.code, fault.advice, receipt)
-        return filing.fix(self.connection, self.folders, arrived, "", ruling), ruling
+        ruling = FileDecision(FileVerdict.UNKNOWN, fault.code, fault.advice, receipt)
+        return filing.record(self.connection, self.folders, arrived, "", ruling), ruling
 
     def _unpark(self) -> None:
         """Set parked deliveries free whose control file is there, now or since a scan that was cut off."""
@@ -284,7 +284,7 @@ class _Scan:
             with _guarded(self.report, f"parked deliveries of order {order_number}", self.connection):
                 self.report.freed += delivery_files.unpark(self.connection, self.institute, self.folders, order_number)
 
-    def _take(self, what: str, known: _Known | None, decide: Callable[[], tuple[int, Ruling]]) -> None:
+    def _take(self, what: str, known: _Known | None, decide: Callable[[], tuple[int, FileDecision]]) -> None:
         """Register one file in a transaction of its own, then move it and write its receipt."""
         with _guarded(self.report, what, self.connection):
             with self.connection.begin():
@@ -304,7 +304,7 @@ class _Scan:
 
     def _settle(self, file_id: int) -> None:
         with self.connection.begin():
-            filing.settle(self.connection, self.folders, file_id)
+            filing.finalise(self.connection, self.folders, file_id)
 
 
 def _meant(name: str) -> Contract | None:

@@ -10,7 +10,7 @@ import pytest
 from reku.catalogue import institutes, media
 from reku.channels.email.media.compile import CompiledMedium, Content, compile_medium, media_faults
 from reku.foundation.errors import ConfigError
-from tests.dispatch.conftest import BLZ, Probe
+from tests.channels.email.conftest import BLZ, Probe
 
 NOBODY = {"Referenz": "R1", "Personennummer": "1", "Anlass_Datum": "24.11.2026", "Anrede": "3", "EMail": "a@b.example"}
 

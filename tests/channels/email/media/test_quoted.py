@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from reku.channels.email.media.language import environment
-from reku.channels.email.media.partial_template import Prefilled, prefilled
+from reku.channels.email.media.partial_template import PartialTemplate, partial_template
 from reku.channels.email.media.placeholders import Imprint
-from reku.channels.email.media.quoted_printable import ended, quoted, without_gaps
+from reku.channels.email.media.quoted_printable import ended, quoted_printable, without_gaps
 
 CONSTANTS = {"Bank_Name": "Sparkasse Köln & Söhne", "Bank_Impressum": Imprint("Köln\n.Punkt <1>\n\nEnde = gut")}
 LINE = re.compile(r"(?:[ -<>-~\t]|=[0-9A-F]{2})*(?:=?)")
@@ -56,9 +56,9 @@ def decoded(body: str) -> str:
     return quopri.decodestring(body.encode("ascii")).decode().replace("\r\n", "\n")
 
 
-def filled(template: Prefilled, person: Mapping[str, str], *, html: bool = False) -> str:
+def filled(template: PartialTemplate, person: Mapping[str, str], *, html: bool = False) -> str:
     show = escape if html else str
-    return template.fill(person, {name: quoted(str(show(person[name]))) for name in template.shown})
+    return template.fill(person, {name: quoted_printable(str(show(person[name]))) for name in template.shown})
 
 
 def assert_ready_for_smtp(body: str) -> None:
@@ -78,11 +78,11 @@ def assert_ready_for_smtp(body: str) -> None:
 @example("=" * 30)
 @example("x" * 74 + "ü" + " ")
 def test_a_text_is_quoted_in_pieces(text: str) -> None:
-    piece = quoted(text)
+    piece = quoted_printable(text)
     assert piece == "" or piece.endswith("\r\n")
     assert decoded(ended(piece)) == text.rstrip("\n") + "\n"
     assert_ready_for_smtp(ended(piece))
-    assert decoded(ended(piece * 2 + quoted("."))) == text * 2 + ".\n"
+    assert decoded(ended(piece * 2 + quoted_printable("."))) == text * 2 + ".\n"
 
 
 @given(source=templates, first=values, last=values, title=values)
@@ -93,7 +93,7 @@ def test_a_prefilled_template_says_what_the_template_says(source: str, first: st
     for html in (True, False):
         plain = environment(escape if html else str).from_string(source).render(person)
         for constants in ({}, CONSTANTS, person):
-            body = filled(prefilled(source, constants, html=html), person, html=html)
+            body = filled(partial_template(source, constants, html=html), person, html=html)
             assert decoded(ended(body)) == plain.rstrip("\n") + "\n"
             assert_ready_for_smtp(ended(body))
             assert decoded(without_gaps(body)) == re.sub("\n{3,}", "\n\n", plain).strip("\n") + "\n"
@@ -110,22 +110,22 @@ def test_a_prefilled_template_says_what_the_template_says(source: str, first: st
     ],
 )
 def test_an_empty_condition_leaves_no_heap_of_empty_lines(source: str, values: Mapping[str, str], text: str) -> None:
-    assert decoded(without_gaps(filled(prefilled(source, {}), values))) == text
+    assert decoded(without_gaps(filled(partial_template(source, {}), values))) == text
 
 
 def test_what_is_the_same_for_everybody_is_not_asked_for_again() -> None:
     source = "{% if Bank_Name %}{{ Bank_Name }}{% endif %} {% if Bank_Name and Titel %}{{ Bank_Name|upper }}{% endif %}"
-    body = filled(prefilled(source, CONSTANTS), {"Titel": "x"})  # without the bank's values
+    body = filled(partial_template(source, CONSTANTS), {"Titel": "x"})  # without the bank's values
     assert decoded(ended(body)) == "Sparkasse Köln & Söhne SPARKASSE KÖLN & SÖHNE\n"
     body = filled(
-        prefilled("{{ Titel ~ Bank_Name }}{% if Titel == Bank_Name %}!{% endif %}", CONSTANTS), {"Titel": "x "}
+        partial_template("{{ Titel ~ Bank_Name }}{% if Titel == Bank_Name %}!{% endif %}", CONSTANTS), {"Titel": "x "}
     )
     assert decoded(ended(body)) == "x Sparkasse Köln & Söhne\n"
 
 
 def test_many_conditions_take_no_more_memory_with_more_people() -> None:
     names = [f"name_{number}" for number in range(10)]
-    template = prefilled("".join(f"{{% if {name} %}}{name} {{% endif %}}" for name in names), {}, encode=str)
+    template = partial_template("".join(f"{{% if {name} %}}{name} {{% endif %}}" for name in names), {}, encode=str)
     for answers in itertools.product(("", "x"), repeat=len(names)):
         person = dict(zip(names, answers, strict=True))
         assert template.fill(person, {}).split() == [name for name in names if person[name]]
@@ -134,5 +134,5 @@ def test_many_conditions_take_no_more_memory_with_more_people() -> None:
 
 def test_the_lines_of_an_imprint_stay_lines() -> None:
     for constants in (CONSTANTS, {}):
-        body = filled(prefilled("{{ Bank_Impressum }}", constants, html=True), CONSTANTS, html=True)
+        body = filled(partial_template("{{ Bank_Impressum }}", constants, html=True), CONSTANTS, html=True)
         assert decoded(ended(body)) == "Köln<br>.Punkt &lt;1&gt;<br><br>Ende = gut\n"

@@ -94,8 +94,8 @@ def test_no_split_changes_what_is_read(replies: list[tuple[int, list[bytes]]], e
     )
     cuts = sorted(data.draw(st.lists(st.integers(0, len(line)), max_size=8)))
     reader, got = Replies(), []
-    for begin, stop in zip([0, *cuts], [*cuts, len(line)], strict=True):
-        reader.feed(line[begin:stop])
+    for start, stop in zip([0, *cuts], [*cuts, len(line)], strict=True):
+        reader.feed(line[start:stop])
         got += _read(reader)
     assert got == [(code, b"\n".join(texts)) for code, texts in replies]
     assert not reader.left

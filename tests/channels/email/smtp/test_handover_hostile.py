@@ -8,7 +8,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from reku.channels.email.smtp.handover import SessionError, hand_over
-from reku_testing import errands, hostile
+from reku_testing import hostile, mail_queues
 from reku_testing.hostile import DROP, GOOD, RESET, STALL, Act, Then
 
 NUMBERS = range(1, 8)
@@ -41,11 +41,11 @@ def scripts(draw: st.DrawFn) -> hostile.Script:
 
 
 STOPS = st.none() | st.tuples(
-    st.sampled_from(["begin", "take", "tick", "answered", "unanswered", "untouched"]), st.integers(1, 7)
+    st.sampled_from(["start", "next_mail", "heartbeat", "answered", "lost", "returned"]), st.integers(1, 7)
 )
 
 
-class _Stopping(errands.Notes):
+class _Stopping(mail_queues.Notes):
     """Raises once, at its nth note of a kind."""
 
     stop: tuple[str, int] | None = None
@@ -60,13 +60,15 @@ class _Stopping(errands.Notes):
         return told
 
 
-def _check(server: hostile.Hostile, stop: tuple[str, int] | None, connections: int, **patience: float) -> errands.Notes:
-    notes = _Stopping(errands.letters(len(NUMBERS)))
+def _check(
+    server: hostile.Hostile, stop: tuple[str, int] | None, connections: int, **patience: float
+) -> mail_queues.Notes:
+    notes = _Stopping(mail_queues.probe_mails(len(NUMBERS)))
     notes.stop = stop
     raised = ""
     with hostile.running(server):
         try:
-            hand_over(notes, errands.relay(server.port, **patience), connections=connections)
+            hand_over(notes, mail_queues.relay(server.port, **patience), connections=connections)
         except (SessionError, ZeroDivisionError) as error:
             raised = type(error).__name__
         hostile.until(lambda: len(server.ends) == server.connections)
@@ -79,11 +81,11 @@ def _check(server: hostile.Hostile, stop: tuple[str, int] | None, connections: i
     assert not {f"{number}@kunde.example" for number in waiting - notes.begun} & set(server.recipients)
     assert not waiting & notes.begun
     assert len(set(server.recipients)) == len(server.recipients)
-    assert notes.counted()["unanswered"] <= server.connections
+    assert notes.counted()["lost"] <= server.connections
     return notes
 
 
-def _addresses(notes: errands.Notes, outcome: str) -> set[str]:
+def _addresses(notes: mail_queues.Notes, outcome: str) -> set[str]:
     return {f"{number}@kunde.example" for number, ended in notes.outcomes.items() if ended == outcome}
 
 
@@ -114,4 +116,4 @@ def test_what_a_stalling_server_accepted_is_known_as_accepted_or_in_doubt(
     server = hostile.Hostile(script | dict.fromkeys(stalls, STALL), pipelining=pipelining)
     notes = _check(server, stop, connections, command_seconds=0.2, answer_seconds=0.2, drain_seconds=0.2)
     assert _addresses(notes, "ACCEPTED") <= set(server.accepted)
-    assert set(server.accepted) <= _addresses(notes, "ACCEPTED") | _addresses(notes, "unanswered")
+    assert set(server.accepted) <= _addresses(notes, "ACCEPTED") | _addresses(notes, "lost")

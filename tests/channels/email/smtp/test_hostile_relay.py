@@ -37,7 +37,7 @@ from reku_testing.dispatching import (
 )
 
 CUT = "cut"
-TAKE_AND_CUT = "take and cut"
+TAKE_AND_CUT = "next_mail and cut"
 NASTY = {
     "auth": ("535 5.7.8 no", "454 4.7.0 not now"),
     "mail": ("451 4.3.0 not now",),

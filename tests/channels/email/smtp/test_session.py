@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from reku.channels.email.smtp.answers import LoginRefused, SessionError
-from reku.channels.email.smtp.transport import LONGEST_ANSWER_SECONDS, Offers, Relay, Session, open_session
+from reku.channels.email.smtp.transport import LONGEST_ANSWER_SECONDS, Offers, Relay, SmtpTransport, open_session
 from reku.foundation.errors import PassingError, StageError
 from reku.foundation.settings import Settings
 from reku.runtime.ports import free_port
-from reku_testing import certificate, errands, hostile
+from reku_testing import certificate, hostile, mail_queues
 from reku_testing.hostile import DROP, RESET, STALL, Act, Then
 
 
-def _open(server: hostile.Hostile, **changes: float | str | bool) -> Session:
-    session = open_session(errands.relay(server.port, **changes), lambda: None)
+def _open(server: hostile.Hostile, **changes: float | str | bool) -> SmtpTransport:
+    session = open_session(mail_queues.relay(server.port, **changes), lambda: None)
     session.close()
     return session
 
@@ -133,7 +133,7 @@ def test_a_relay_that_opens_no_session(point: str, act: Act, said: str) -> None:
 
 
 def test_no_relay_at_all() -> None:
-    for relay in (errands.relay(free_port()), Relay("relay.invalid", 25), Relay("a..b", 25)):
+    for relay in (mail_queues.relay(free_port()), Relay("relay.invalid", 25), Relay("a..b", 25)):
         with pytest.raises(SessionError, match=r"No session with the relay .*: .+\. Everything.*REKU_SMTP_HOST"):
             open_session(relay, lambda: None)
 
@@ -141,7 +141,7 @@ def test_no_relay_at_all() -> None:
 def test_time_goes_on_while_a_relay_is_slow_to_greet() -> None:
     ticks: list[int] = []
     with hostile.running(hostile.Hostile({(1, "banner", 1): Act(after=0.5)})) as server:
-        open_session(errands.relay(server.port), lambda: ticks.append(1)).close()
+        open_session(mail_queues.relay(server.port), lambda: ticks.append(1)).close()
     assert len(ticks) >= 3
 
 
@@ -151,7 +151,7 @@ def test_an_error_while_a_relay_is_slow_to_greet_leaves_no_connection() -> None:
 
     with hostile.running(hostile.Hostile({(1, "banner", 1): Act(after=0.2)})) as server:
         with pytest.raises(RuntimeError, match="stop") as held:
-            open_session(errands.relay(server.port), stop)
+            open_session(mail_queues.relay(server.port), stop)
         hostile.until(lambda: len(server.ends) == 1)
         assert held.tb is not None  # what the error holds on to is not collected: closed it was
 

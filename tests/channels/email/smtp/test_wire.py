@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from reku.channels.email.smtp.transport import Offers
 from reku.channels.email.smtp.wire import content_of, envelope_of, is_sayable, needs_smtputf8
-from reku_testing.errands import Letter
+from reku_testing.mail_queues import ProbeMail
 
 
 @pytest.mark.parametrize(
@@ -41,21 +41,23 @@ ALL = Offers(pipelining=True, takes_size=True, size=1000, eight_bit=True, smtput
 @pytest.mark.parametrize(
     ("mail", "offers", "first"),
     [
-        (Letter.to(1, data=b"abc"), Offers(), b"MAIL FROM:<b+probe@bounce.example>"),
-        (Letter.to(1, data=b"abc"), ALL, b"MAIL FROM:<b+probe@bounce.example> SIZE=3"),
-        (Letter.to(1, data=b".bc"), Offers(takes_size=True), b"MAIL FROM:<b+probe@bounce.example> SIZE=3"),
-        (Letter.to(1, data=b"\xc3"), ALL, b"MAIL FROM:<b+probe@bounce.example> SIZE=1 BODY=8BITMIME"),
-        (Letter.to(1, data=b"\xc3"), Offers(), b"MAIL FROM:<b+probe@bounce.example>"),
-        (Letter.to(1, data=b"a", smtputf8=True), ALL, b"MAIL FROM:<b+probe@bounce.example> SIZE=1 SMTPUTF8"),
-        (Letter.to(1, data=b"a", envelope_from=""), Offers(), b"MAIL FROM:<>"),
+        (ProbeMail.to(1, data=b"abc"), Offers(), b"MAIL FROM:<b+probe@bounce.example>"),
+        (ProbeMail.to(1, data=b"abc"), ALL, b"MAIL FROM:<b+probe@bounce.example> SIZE=3"),
+        (ProbeMail.to(1, data=b".bc"), Offers(takes_size=True), b"MAIL FROM:<b+probe@bounce.example> SIZE=3"),
+        (ProbeMail.to(1, data=b"\xc3"), ALL, b"MAIL FROM:<b+probe@bounce.example> SIZE=1 BODY=8BITMIME"),
+        (ProbeMail.to(1, data=b"\xc3"), Offers(), b"MAIL FROM:<b+probe@bounce.example>"),
+        (ProbeMail.to(1, data=b"a", smtputf8=True), ALL, b"MAIL FROM:<b+probe@bounce.example> SIZE=1 SMTPUTF8"),
+        (ProbeMail.to(1, data=b"a", envelope_from=""), Offers(), b"MAIL FROM:<>"),
     ],
 )
-def test_the_envelope_has_the_options_that_are_offered_and_needed(mail: Letter, offers: Offers, first: bytes) -> None:
+def test_the_envelope_has_the_options_that_are_offered_and_needed(
+    mail: ProbeMail, offers: Offers, first: bytes
+) -> None:
     assert envelope_of(mail, offers) == first + b"\r\nRCPT TO:<1@kunde.example>\r\nDATA\r\n"
 
 
 def test_an_address_beyond_ascii_is_said_with_smtputf8_whatever_the_mail_says_of_itself() -> None:
-    mail = Letter(1, envelope_to="jördis@kunde.example")
+    mail = ProbeMail(1, envelope_to="jördis@kunde.example")
     assert needs_smtputf8(mail)
     assert " SMTPUTF8\r\nRCPT TO:<jördis@kunde.example>" in envelope_of(mail, ALL).decode()
 
@@ -77,10 +79,10 @@ def test_an_address_beyond_ascii_is_said_with_smtputf8_whatever_the_mail_says_of
     ],
 )
 def test_no_address_can_say_a_command(address: str) -> None:
-    assert not is_sayable(Letter(1, envelope_to=address))
-    assert not is_sayable(Letter.to(1, envelope_from=address))
+    assert not is_sayable(ProbeMail(1, envelope_to=address))
+    assert not is_sayable(ProbeMail.to(1, envelope_from=address))
 
 
 @pytest.mark.parametrize("address", ["a@b.example", "jördis+x@kunde.example", "o'neil!#$%&*/=?^_`{|}~-@b.example"])
 def test_ordinary_addresses_can_be_said(address: str) -> None:
-    assert is_sayable(Letter(1, envelope_to=address))
+    assert is_sayable(ProbeMail(1, envelope_to=address))

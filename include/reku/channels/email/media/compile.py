@@ -22,8 +22,8 @@ from reku.catalogue.institute import Institute
 from reku.catalogue.links import DOMAIN, link_targets
 from reku.catalogue.medium import Medium
 from reku.channels.email.media import language, placeholders, sources
-from reku.channels.email.media.partial_template import Prefilled, prefilled
-from reku.channels.email.media.quoted_printable import ended, quoted, without_gaps
+from reku.channels.email.media.partial_template import PartialTemplate, partial_template
+from reku.channels.email.media.quoted_printable import ended, quoted_printable, without_gaps
 from reku.channels.email.media.sources import Source
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
@@ -51,7 +51,7 @@ class CompiledMedium:
 
     `links`: name → target in the order of their numbers (Link_Nr, from 1). `constants`: what is the same for everybody.
     `fields`: placeholder and delivered field of what it shows of a person. `quoted_html` and `quoted_text` are `html`
-    and `text` as they stand in a mail, see `prefilled`; `shown`: the placeholders that these show by themselves.
+    and `text` as they stand in a mail, see `partial_template`; `shown`: the placeholders that these show by themselves.
     """
 
     medium: Medium
@@ -59,12 +59,12 @@ class CompiledMedium:
     links: Mapping[str, str]
     constants: Mapping[str, str]
     fields: tuple[tuple[str, str], ...]
-    subject: Prefilled
-    preheader: Prefilled
+    subject: PartialTemplate
+    preheader: PartialTemplate
     html: Template
     text: Template
-    quoted_html: Prefilled
-    quoted_text: Prefilled
+    quoted_html: PartialTemplate
+    quoted_text: PartialTemplate
     shown: frozenset[str]
 
     def render(
@@ -94,11 +94,11 @@ class CompiledMedium:
 
     def bodies(self, values: Mapping[str, str]) -> tuple[str, str]:
         """Text and HTML part in quoted-printable, with a line end at their end; decoded they are what `render` says."""
-        in_text = {name: quoted(values[name]) for name in self.shown}
+        in_text = {name: quoted_printable(values[name]) for name in self.shown}
         in_html = in_text
         everything = "".join([values[name] for name in self.shown])
         if escape(everything) != everything:
-            in_html = {name: quoted(str(escape(values[name]))) for name in self.shown}
+            in_html = {name: quoted_printable(str(escape(values[name]))) for name in self.shown}
         return without_gaps(self.quoted_text.fill(values, in_text)), ended(self.quoted_html.fill(values, in_html))
 
 
@@ -167,22 +167,22 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
     names = [link.name for link in medium.links]
     subject = Source(yaml_file, medium.subject, line_of(yaml_file, ("subject",)))
     preheader = Source(yaml_file, medium.preheader, line_of(yaml_file, ("preheader",)))
-    language.check(subject, names, medium.fallbacks, not_yet=("Betreff", "Vorschau"))
+    language.check_template(subject, names, medium.fallbacks, not_yet=("Betreff", "Vorschau"))
     language.check_never_empty(subject)
-    language.check(preheader, names, medium.fallbacks, not_yet=("Vorschau",))
+    language.check_template(preheader, names, medium.fallbacks, not_yet=("Vorschau",))
     for source in _sources(folder, root):
-        language.check(source, names, medium.fallbacks)
+        language.check_template(source, names, medium.fallbacks)
         if source.file.suffix == ".mjml":
             sources.check_mjml(source, is_mail=source.file.parent == folder)
     text = sources.resolved(sources.read(folder / "mail.txt"), root)
     html = _html(sources.read(folder / "mail.mjml"), root)
     constants = placeholders.bank_values(institute)
-    headlines: dict[str, Prefilled] = {}
+    headlines: dict[str, PartialTemplate] = {}
     for name, source in (("Betreff", subject), ("Vorschau", preheader)):
-        made = headlines[name] = prefilled(source.text, constants, encode=str)
+        made = headlines[name] = partial_template(source.text, constants, encode=str)
         if not made.names:
             constants[name] = _one_line(made.fill({}, {}))
-    quoted_html, quoted_text = prefilled(html, constants, html=True), prefilled(text, constants)
+    quoted_html, quoted_text = partial_template(html, constants, html=True), partial_template(text, constants)
     parts = (*headlines.values(), quoted_html, quoted_text)
     compiled = CompiledMedium(
         medium,

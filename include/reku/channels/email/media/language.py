@@ -50,7 +50,9 @@ def environment(shown: Callable[[object], str]) -> SandboxedEnvironment:
 _PARSER = environment(str)
 
 
-def check(source: Source, links: Collection[str], fallbacks: Collection[str], *, not_yet: Collection[str] = ()) -> None:
+def check_template(
+    source: Source, links: Collection[str], fallbacks: Collection[str], *, not_yet: Collection[str] = ()
+) -> None:
     """Hold one source against the rules. `not_yet`: placeholders that are filled later than this source.
 
     Raises ConfigError for a syntax error, anything but placeholders, `if` and the permitted filters, an unknown

@@ -19,7 +19,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import escape
 
 from reku.channels.email.media.language import environment
-from reku.channels.email.media.quoted_printable import quoted
+from reku.channels.email.media.quoted_printable import quoted_printable
 
 _Values: TypeAlias = Mapping[str, str]
 _Encoding: TypeAlias = Callable[[str], str]
@@ -57,7 +57,7 @@ class _Course(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Prefilled:
+class PartialTemplate:
     """A template that holds what is the same for everybody.
 
     `shown`: the placeholders that `fill` wants encoded. `names`: all that it asks for.
@@ -80,7 +80,9 @@ class Prefilled:
         return "".join(filled)
 
 
-def prefilled(source: str, constants: _Values, *, html: bool = False, encode: _Encoding = quoted) -> Prefilled:
+def partial_template(
+    source: str, constants: _Values, *, html: bool = False, encode: _Encoding = quoted_printable
+) -> PartialTemplate:
     """The template with all that needs no more than `constants` filled in and encoded.
 
     `encode`: what makes of a text how it stands in the mail. `source` has passed `language.check`, so it holds nothing
@@ -90,7 +92,9 @@ def prefilled(source: str, constants: _Values, *, html: bool = False, encode: _E
     body = made.plain.parse(source).body
     pieces = made.body(body)
     course = lru_cache(_COURSES)(partial(_course, pieces))
-    return Prefilled(tuple(made.tests), course, encode, frozenset(_shown(pieces)), _names(body) - constants.keys())
+    return PartialTemplate(
+        tuple(made.tests), course, encode, frozenset(_shown(pieces)), _names(body) - constants.keys()
+    )
 
 
 def _course(pieces: tuple[_Piece, ...], answers: _Answers) -> _Course:

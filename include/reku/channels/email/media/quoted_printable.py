@@ -17,12 +17,12 @@ _LINE = 73  # 76 less the `=` of a soft break and the two more characters of a f
 _LINES = re.compile(rf".{{1,{_LINE}}}(?<!=)(?<!=[0-9A-F])(?!=[89AB])")
 
 
-def quoted(text: str) -> str:
+def quoted_printable(text: str) -> str:
     """The text as one piece; its line ends (`\\n`) become CRLF."""
     if "\n" not in text:
         return f"{_line(text)}=\r\n" if text else ""
     *whole, last = text.split("\n")
-    return "".join([f"{_line(line)}\r\n" for line in whole]) + quoted(last)
+    return "".join([f"{_line(line)}\r\n" for line in whole]) + quoted_printable(last)
 
 
 def _line(text: str) -> str:

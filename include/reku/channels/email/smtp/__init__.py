@@ -1,1 +1,1 @@
-"""The relay: connections, conversations, and what its answers say about a mail."""
+"""The relay: pipelined connections, and what its answers say about a mail."""

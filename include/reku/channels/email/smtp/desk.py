@@ -1,4 +1,4 @@
-"""Between the errand (whose mails they are) and the conversations: mails taken, and what is reported of them."""
+"""Between the queue (whose mails they are) and the connections: mails taken, and what is reported of them."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from reku.channels.email.smtp.answers import Answer, Outcome, SessionError
 from reku.channels.email.smtp.transport import Offers, Relay
 from reku.channels.email.smtp.wire import Handable, is_sayable, needs_smtputf8
 
-_LEAST_PAUSE = 0.001  # an errand that says 0 and has none must not keep the processor busy
+_LEAST_PAUSE = 0.001  # a queue that says 0 and has none must not keep the processor busy
 
 
-class Errand(Protocol):
+class MailQueue(Protocol):
     """What is to be handed over, and who wants to know how it went."""
 
-    def take(self) -> Handable | None:
+    def next_mail(self) -> Handable | None:
         """The next mail for a free connection; None: none at this moment."""
 
-    def pause(self) -> float | None:
-        """Seconds until `take` may give another one (0: now); None: never again, unless a mail comes back."""
+    def seconds_until_next(self) -> float | None:
+        """Seconds until `next_mail` may give another one (0: now); None: never again, unless a mail comes back."""
 
-    def begin(self, mail: Handable) -> bool:
+    def start(self, mail: Handable) -> bool:
         """Right before the first byte of its content is sent; False: it must not go out any more."""
 
     def answered(self, mail: Handable, answer: Answer) -> None:
         """What the server said about this mail."""
 
-    def unanswered(self, mail: Handable) -> None:
+    def lost(self, mail: Handable) -> None:
         """It was begun and its answer never came: the server may have it."""
 
-    def untouched(self, mail: Handable) -> None:
+    def returned(self, mail: Handable) -> None:
         """It was taken, but nothing of its content was sent: as if never taken."""
 
-    def tick(self) -> None:
+    def heartbeat(self) -> None:
         """Called at least every TICK seconds while mails or answers are waited for; may raise to stop everything.
 
         Not after an error, nor during a TCP connect or a TLS handshake.
@@ -43,13 +43,13 @@ class Errand(Protocol):
 
 
 class Desk:
-    """Mails that were taken and are in no conversation yet. Whatever is said to the errand is said here.
+    """Mails that were taken and are on no connection yet. Whatever is said to the queue is said here.
 
     `failures`: connections lost since the last answer of the relay about a mail.
     """
 
-    def __init__(self, errand: Errand, relay: Relay) -> None:
-        self._errand, self._relay = errand, relay
+    def __init__(self, queue: MailQueue, relay: Relay) -> None:
+        self._queue, self._relay = queue, relay
         self._mails: deque[Handable] = deque()
         self._take_at = 0.0
         self.failures = 0
@@ -67,11 +67,11 @@ class Desk:
     def next(self) -> Handable | None:
         """The mail that is next. It stays here until it is picked up."""
         if not self._mails and time.monotonic() >= self._take_at:
-            mail = self._errand.take()
+            mail = self._queue.next_mail()
             if mail is not None:
                 self._mails.append(mail)
             else:
-                pause = self._errand.pause()
+                pause = self._queue.seconds_until_next()
                 self._take_at = math.inf if pause is None else time.monotonic() + max(pause, _LEAST_PAUSE)
         return self._mails[0] if self._mails else None
 
@@ -91,33 +91,33 @@ class Desk:
                 return mail
             self.pick_up()
             self._take_at = 0.0
-            self._errand.answered(mail, Answer(Outcome.UNADDRESSABLE))
+            self._queue.answered(mail, Answer(Outcome.UNADDRESSABLE))
         return None
 
     def pick_up(self) -> Handable | None:
         """The mail that is next leaves the desk; None if there is none."""
         return self._mails.popleft() if self._mails else None
 
-    def begin(self, mail: Handable) -> bool:
+    def start(self, mail: Handable) -> bool:
         """Whether its content may go out."""
-        return self._errand.begin(mail)
+        return self._queue.start(mail)
 
     def answered(self, mail: Handable, answer: Answer) -> None:
         """The relay has answered: it works."""
         self.failures = 0
         self._take_at = 0.0  # a mail that was put off may come back
-        self._errand.answered(mail, answer)
+        self._queue.answered(mail, answer)
 
-    def unanswered(self, mail: Handable) -> None:
+    def lost(self, mail: Handable) -> None:
         """It was begun, and its connection was lost."""
         self._take_at = 0.0
-        self._errand.unanswered(mail)
+        self._queue.lost(mail)
 
-    def untouched(self, mail: Handable) -> None:
+    def returned(self, mail: Handable) -> None:
         """It comes back as it was taken."""
         self._take_at = 0.0
-        self._errand.untouched(mail)
+        self._queue.returned(mail)
 
-    def tick(self) -> None:
+    def heartbeat(self) -> None:
         """Time goes on."""
-        self._errand.tick()
+        self._queue.heartbeat()

@@ -1,7 +1,7 @@
 """Hand mails over to the relay on several kept connections at once (RFC 5321, RFC 2920), in one thread.
 
 A mail is answered, unanswered (begun, and its answer never came: in doubt) or untouched (nothing of its content was
-sent). Each mail taken becomes exactly one of these, whatever the relay does, except those that `begin` forbids.
+sent). Each mail taken becomes exactly one of these, whatever the relay does, except those that `start` forbids.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from reku.channels.email.smtp.answers import Answer, Lost, Outcome, SessionError
-from reku.channels.email.smtp.desk import Desk, Errand
-from reku.channels.email.smtp.pipelined_connection import Conversation
+from reku.channels.email.smtp.desk import Desk, MailQueue
+from reku.channels.email.smtp.pipelined_connection import PipelinedConnection
 from reku.channels.email.smtp.transport import DRAIN_SECONDS, LONGEST_ANSWER_SECONDS, TICK, Relay, open_session
 from reku.channels.email.smtp.wire import Handable
 
@@ -23,8 +23,8 @@ __all__ = [
     "LONGEST_ANSWER_SECONDS",
     "TICK",
     "Answer",
-    "Errand",
     "Handable",
+    "MailQueue",
     "Outcome",
     "Relay",
     "SessionError",
@@ -42,17 +42,17 @@ QUIT_SECONDS = 5.0
 T = TypeVar("T")
 
 
-def hand_over(errand: Errand, relay: Relay, *, connections: int) -> None:
-    """Hand over all that the errand gives, on up to so many connections, opened only as there is work for them.
+def hand_over(queue: MailQueue, relay: Relay, *, connections: int) -> None:
+    """Hand over all that the queue gives, on up to so many connections, opened only as there is work for them.
 
-    Raises SessionError or LoginRefused when the relay is the trouble, and what the errand's methods raise. Whatever it
+    Raises SessionError or LoginRefused when the relay is the trouble, and what the queue's methods raise. Whatever it
     is, nothing more is begun then, answers of begun mails are waited for up to `relay.drain_seconds`, and every mail
     taken has been accounted for; further errors on that way are noted on the first. An interruption (Ctrl-C, a task's
     time limit) may have hit the middle of anything, so after it nothing is sent or accounted for any more.
     """
     if connections < 1:
         raise ValueError(f"{connections} connections: nothing could be handed over")
-    run = _HandOver(errand, relay, connections)
+    run = _HandOver(queue, relay, connections)
     try:
         run.all()
     except Exception as error:  # whatever it was, what was taken is accounted for before it goes on
@@ -63,17 +63,17 @@ def hand_over(errand: Errand, relay: Relay, *, connections: int) -> None:
 
 
 class _HandOver:
-    """The loop over the conversations."""
+    """The loop over the connections."""
 
-    def __init__(self, errand: Errand, relay: Relay, connections: int) -> None:
-        self._desk, self._relay, self._connections = Desk(errand, relay), relay, connections
+    def __init__(self, queue: MailQueue, relay: Relay, connections: int) -> None:
+        self._desk, self._relay, self._connections = Desk(queue, relay), relay, connections
         self._selector = selectors.DefaultSelector()
-        self._conversations: list[Conversation] = []
-        self._sending: set[Conversation] = set()  # those whose connection did not take everything at once
+        self._conversations: list[PipelinedConnection] = []
+        self._sending: set[PipelinedConnection] = set()  # those whose connection did not take everything at once
         self._open_at = self._tick_at = 0.0
 
     def all(self) -> None:
-        """Hand over until the errand has nothing more and everything is answered, then part."""
+        """Hand over until the queue has nothing more and everything is answered, then part."""
         while True:
             self._tick()
             opened = self._give_work()
@@ -91,10 +91,10 @@ class _HandOver:
         moment = time.monotonic()
         if moment >= self._tick_at:
             self._tick_at = moment + TICK / 2
-            self._desk.tick()
+            self._desk.heartbeat()
 
     def _give_work(self) -> bool:
-        """Each idle conversation gets a mail. If none is idle and there is more, a connection is opened: then True."""
+        """Each idle connection gets a mail. If none is idle and there is more, a connection is opened: then True."""
         for one in self._conversations:
             if one.idle:
                 if not one.offer_next():
@@ -114,14 +114,14 @@ class _HandOver:
             self._open_at = time.monotonic() + REOPEN_SECONDS
             log.warning("The relay refuses a further connection; going on with %d", len(self._conversations))
             return False
-        one = Conversation(session, self._desk, self._relay)
+        one = PipelinedConnection(session, self._desk, self._relay)
         self._conversations.append(one)
         self._selector.register(session.socket, selectors.EVENT_READ, one)
         one.offer_next()
         self._watch(one)
         return True
 
-    def _watch(self, one: Conversation) -> None:
+    def _watch(self, one: PipelinedConnection) -> None:
         if one.session.waits_to_send is not (one in self._sending):
             self._sending ^= {one}
             sending = selectors.EVENT_WRITE if one in self._sending else 0
@@ -131,7 +131,7 @@ class _HandOver:
         for key, _ in self._selector.select(seconds):
             self._attend(key.data)
 
-    def _attend(self, one: Conversation) -> None:
+    def _attend(self, one: PipelinedConnection) -> None:
         try:
             one.session.flush()
             one.hear()
@@ -147,7 +147,7 @@ class _HandOver:
             if one in self._conversations and moment > one.deadline:
                 self._lose(one, Lost("did not answer in time"))
 
-    def _lose(self, one: Conversation, lost: Lost) -> None:
+    def _lose(self, one: PipelinedConnection, lost: Lost) -> None:
         self._shut(one)
         self._account(one)
         self._conversations.remove(one)
@@ -161,13 +161,13 @@ class _HandOver:
                 f"{lost}. Everything not handed over is still open: clear `dispatch` once the relay answers again."
             )
 
-    def _account(self, one: Conversation) -> None:
+    def _account(self, one: PipelinedConnection) -> None:
         begun, one.begun = one.begun, None
         if begun is not None:
-            self._desk.unanswered(begun)
+            self._desk.lost(begun)
         offered = one.withdraw()
         if offered is not None:
-            self._desk.untouched(offered)
+            self._desk.returned(offered)
 
     # The end
 
@@ -181,11 +181,11 @@ class _HandOver:
     def drain(self, error: Exception) -> None:
         """After an error: begin nothing more, wait for the answers of what is begun, account for every mail."""
         while (mail := self._desk.pick_up()) is not None:
-            self._noting(error, self._desk.untouched, mail)
+            self._noting(error, self._desk.returned, mail)
         for one in self._conversations:
             offered = one.withdraw()
             if offered is not None:
-                self._noting(error, self._desk.untouched, offered)
+                self._noting(error, self._desk.returned, offered)
             if one.begun is None:
                 self._shut(one)
         self._noting(error, self._await_begun, error)
@@ -198,7 +198,7 @@ class _HandOver:
             for key, _ in self._selector.select(TICK):
                 self._noting(error, self._hear_last, key.data)
 
-    def _hear_last(self, one: Conversation) -> None:
+    def _hear_last(self, one: PipelinedConnection) -> None:
         try:
             one.session.flush()
             one.hear()
@@ -216,7 +216,7 @@ class _HandOver:
         except Exception as further:  # noqa: BLE001 - not swallowed: told with the first
             error.add_note(f"After that: {type(further).__name__}: {further}")
 
-    def _shut(self, one: Conversation) -> None:
+    def _shut(self, one: PipelinedConnection) -> None:
         if one.session.socket.fileno() >= 0:
             self._sending.discard(one)
             self._selector.unregister(one.session.socket)

@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from reku.channels.email.smtp.answers import Answer, Lost, Reply, SessionError, answer_of
 from reku.channels.email.smtp.desk import Desk
-from reku.channels.email.smtp.transport import Relay, Session
+from reku.channels.email.smtp.transport import Relay, SmtpTransport
 from reku.channels.email.smtp.wire import Handable, content_of, envelope_of
 
 
@@ -32,14 +32,14 @@ _ENVELOPE = (Step.MAIL, Step.RCPT, Step.DATA)
 _GOOD = {Step.RSET: (2,), Step.LONE_DOT: (4, 5)}
 
 
-class Conversation:
+class PipelinedConnection:
     """One connection and what is on its way there. `offered`: the mail whose envelope is out, and none of its content.
 
     `begun`: the mail whose content is out, and whose answer is not here; never more than this one. `deadline`: when the
     next reply is overdue, on the monotonic clock.
     """
 
-    def __init__(self, session: Session, desk: Desk, relay: Relay) -> None:
+    def __init__(self, session: SmtpTransport, desk: Desk, relay: Relay) -> None:
         self.session, self._desk, self._relay = session, desk, relay
         self.offered: Handable | None = None
         self.begun: Handable | None = None
@@ -177,7 +177,7 @@ class Conversation:
             raise Lost("said more than was asked")
         content = content_of(mail.data)
         envelope = envelope_of(ahead, self.session.offers) if ahead else b""
-        if not self._desk.begin(mail):
+        if not self._desk.start(mail):
             self.offered = None
             raise Lost("had to be left in the middle of a mail", expected=True)  # without a dot: nothing goes out
         self.offered, self.begun = None, mail

@@ -20,7 +20,7 @@ recommends ten minutes for the dot alone: a relay of the house that needs two is
 DRAIN_SECONDS = 10.0
 """How long the answers of mails already begun are waited for once an error has ended the hand-over."""
 TICK = 0.1
-"""Seconds within which the errand's `tick` is called again."""
+"""Seconds within which the queue's `heartbeat` is called again."""
 _CHUNK = 16384  # a whole record of TLS (RFC 8446 section 5.1): no selector would show what is left of one
 
 
@@ -61,7 +61,7 @@ class Offers:
     smtputf8: bool = False
 
 
-class Session:
+class SmtpTransport:
     """An open connection. Nothing here blocks; a connection that has ended shows when it is read from."""
 
     def __init__(self, sock: socket.socket, replies: Replies, offers: Offers) -> None:
@@ -107,8 +107,8 @@ class Session:
         self.socket.close()
 
 
-def open_session(relay: Relay, tick: Callable[[], None]) -> Session:
-    """Connect, with TLS and login where the relay is set up so. Calls `tick` while it waits for answers.
+def open_session(relay: Relay, tick: Callable[[], None]) -> SmtpTransport:
+    """Connect, with TLS and login where the relay is set up so. Calls `heartbeat` while it waits for answers.
 
     Only a TCP connect and a TLS handshake block, each for `relay.connect_seconds` at most.
     Raises SessionError or LoginRefused saying what to check.
@@ -121,7 +121,7 @@ def open_session(relay: Relay, tick: Callable[[], None]) -> Session:
         if relay.user:
             smtp.login(relay.user, relay.password)
         smtp.ehlo_or_helo_if_needed()
-        return Session(smtp.handed_out(), smtp.replies, _offers(smtp.esmtp_features))
+        return SmtpTransport(smtp.handed_out(), smtp.replies, _offers(smtp.esmtp_features))
     except BaseException as error:  # an interruption as well must not leave the connection open
         if smtp is not None:
             smtp.close()

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from reku.channels.email.smtp.handover import SessionError, hand_over
-from reku_testing import errands, hostile
+from reku_testing import hostile, mail_queues
 from reku_testing.hostile import DROP, RESET, STALL, Act, Then
 
-SENT = ["begin 2", "answered 2 ACCEPTED 250 2.0.0"]
-AGAIN = ["untouched 2", *SENT]
-DOUBT = ["begin 2", "unanswered 2"]
+SENT = ["start 2", "answered 2 ACCEPTED 250 2.0.0"]
+AGAIN = ["returned 2", *SENT]
+DOUBT = ["start 2", "lost 2"]
 GARBAGE = Act(b"hello there\r\n")
 NUL = Act(b"250 \0\r\n")
 HALF = Act(b"25", Then.CLOSE)
@@ -59,15 +59,15 @@ CASES: dict[str, tuple[dict[str, Act], list[str], int]] = {
     "data 421": ({"data": GOODBYE}, ["answered 2 LATER 421 4.3.2"], 2),
     "data 554, rset drop": ({"data": Act(b"554 no\r\n"), "rset": DROP}, ["answered 2 REFUSED 554"], 2),
     **{f"content {name}": ({"content": act}, DOUBT, 2) for name, act in BROKEN.items()},
-    "content 552": ({"content": Act(b"552 5.3.4 big\r\n", Then.CLOSE)}, ["begin 2", "answered 2 REFUSED 552 5.3.4"], 2),
+    "content 552": ({"content": Act(b"552 5.3.4 big\r\n", Then.CLOSE)}, ["start 2", "answered 2 REFUSED 552 5.3.4"], 2),
     **{f"dot {name}": ({"dot": act}, DOUBT, 2) for name, act in BROKEN.items()},
     "dot 354": ({"dot": Act(b"354 go\r\n")}, DOUBT, 2),
     "dot several codes": ({"dot": Act(b"250-ok\r\n550 no\r\n")}, DOUBT, 2),
     "dot 250 in two lines": ({"dot": Act(b"250-2.0.0 ok\r\n250 2.0.0 ok\r\n")}, SENT, 1),
-    "dot 550": ({"dot": NO}, ["begin 2", *REFUSED], 1),
-    "dot 452": ({"dot": Act(b"452 4.2.2 full\r\n")}, ["begin 2", "answered 2 LATER 452 4.2.2"], 1),
-    "dot 421": ({"dot": GOODBYE}, ["begin 2", "answered 2 LATER 421 4.3.2"], 2),
-    "dot twice": ({"dot": TWICE}, ["begin 2", "answered 2 ACCEPTED 250"], 2),
+    "dot 550": ({"dot": NO}, ["start 2", *REFUSED], 1),
+    "dot 452": ({"dot": Act(b"452 4.2.2 full\r\n")}, ["start 2", "answered 2 LATER 452 4.2.2"], 1),
+    "dot 421": ({"dot": GOODBYE}, ["start 2", "answered 2 LATER 421 4.3.2"], 2),
+    "dot twice": ({"dot": TWICE}, ["start 2", "answered 2 ACCEPTED 250"], 2),
     "dot, then gone": ({"dot": Act(None, Then.CLOSE)}, SENT, 2),
     "dot, then reset": ({"dot": Act(None, Then.RESET)}, SENT, 2),
 }
@@ -97,15 +97,15 @@ def _second(acts: dict[str, Act]) -> hostile.Script:
     return {(1, point, 1 if point == "rset" else 2): act for point, act in acts.items()}
 
 
-class _Hurrying(errands.Notes):
+class _Hurrying(mail_queues.Notes):
     """Lets a minute pass whenever the server begins to stall."""
 
     def __init__(self, server: hostile.Hostile) -> None:
-        super().__init__(errands.letters(3))
+        super().__init__(mail_queues.probe_mails(3))
         self.server, self.minutes = server, 0
 
-    def tick(self) -> None:
-        super().tick()
+    def heartbeat(self) -> None:
+        super().heartbeat()
         self.minutes = self.server.stalls
 
 
@@ -119,7 +119,7 @@ def three(monkeypatch: pytest.MonkeyPatch) -> Three:
     def hand_over_three(server: hostile.Hostile) -> list[str]:
         notes, real = _Hurrying(server), time.monotonic
         monkeypatch.setattr(time, "monotonic", lambda: real() + 60 * notes.minutes)
-        hand_over(notes, errands.relay(server.port, command_seconds=30, answer_seconds=30), connections=1)
+        hand_over(notes, mail_queues.relay(server.port, command_seconds=30, answer_seconds=30), connections=1)
         assert notes.outcomes[1] == notes.outcomes[3] == "ACCEPTED"
         assert [server.recipients.count(f"{number}@kunde.example") for number in (1, 3)] == [1, 1]
         assert server.recipients.count("2@kunde.example") <= 1
@@ -164,24 +164,24 @@ def test_answers_come_in_any_pieces(manner: dict[str, bool], pipelining: bool, t
 @pytest.mark.parametrize("code", [550, 451, 530])
 def test_a_refused_sender_is_about_us_and_ends_all(code: int, pipelining: bool) -> None:
     script = {(1, "mail", 2): Act(b"%d 5.7.1 <b+probe@bounce.example> no\r\n" % code)}
-    notes = errands.Notes(errands.letters(3))
+    notes = mail_queues.Notes(mail_queues.probe_mails(3))
     with (
         hostile.running(hostile.Hostile(script, pipelining=pipelining)) as server,
         pytest.raises(SessionError, match=rf"refused MAIL FROM with {code} 5\.7\.1: .*still open.*clear") as refused,
     ):
-        hand_over(notes, errands.relay(server.port), connections=1)
+        hand_over(notes, mail_queues.relay(server.port), connections=1)
     assert "bounce.example" not in str(refused.value)
-    assert notes.notes == ["begin 1", "answered 1 ACCEPTED 250 2.0.0", "untouched 2"]
+    assert notes.notes == ["start 1", "answered 1 ACCEPTED 250 2.0.0", "returned 2"]
 
 
 def test_with_pipelining_the_next_envelope_is_there_before_the_answer() -> None:
     """The server answers a mail only once it has read what came with it: without PIPELINING that would be nothing."""
     with hostile.running(hostile.Hostile()) as server:
-        hand_over(errands.Notes(errands.letters(3)), errands.relay(server.port), connections=1)
+        hand_over(mail_queues.Notes(mail_queues.probe_mails(3)), mail_queues.relay(server.port), connections=1)
     assert server.together_with_dot == [3, 3, 0]
 
 
 def test_without_pipelining_nothing_is_sent_ahead() -> None:
     with hostile.running(hostile.Hostile(pipelining=False)) as server:
-        hand_over(errands.Notes(errands.letters(3)), errands.relay(server.port), connections=1)
+        hand_over(mail_queues.Notes(mail_queues.probe_mails(3)), mail_queues.relay(server.port), connections=1)
     assert server.together_with_dot == [0, 0, 0]

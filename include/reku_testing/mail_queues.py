@@ -1,4 +1,4 @@
-"""An errand for tests of the hand-over: gives mails, and notes everything that is said of them."""
+"""A queue for tests of the hand-over: gives mails, and notes everything that is said of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BODY = b"Subject: Probe\r\n\r\nEin Text.\r\n"
 
 
 @dataclass(frozen=True)
-class Letter:
+class ProbeMail:
     """A mail. `number` says which one."""
 
     number: int
@@ -22,35 +22,35 @@ class Letter:
     envelope_from: str = "b+probe@bounce.example"
 
     @staticmethod
-    def to(number: int, **changes: object) -> Letter:
+    def to(number: int, **changes: object) -> ProbeMail:
         """The mail to person NUMBER@kunde.example."""
-        return Letter(number, **{"envelope_to": f"{number}@kunde.example"} | changes)  # type: ignore[arg-type]
+        return ProbeMail(number, **{"envelope_to": f"{number}@kunde.example"} | changes)  # type: ignore[arg-type]
 
 
-def letters(count: int, **changes: object) -> list[Letter]:
+def probe_mails(count: int, **changes: object) -> list[ProbeMail]:
     """Mails 1, 2, 3 … to one person each."""
-    return [Letter.to(number, **changes) for number in range(1, count + 1)]
+    return [ProbeMail.to(number, **changes) for number in range(1, count + 1)]
 
 
 class Notes:
     """Gives the mails one after the other, an untouched one again, and notes what it hears.
 
     Two accounts of one taking, and one of a mail that was not taken, fail at once. `on`: what to do when something is
-    heard, by its note (`"begin 2"`); what it returns for a `begin` is the answer.
+    heard, by its note (`"start 2"`); what it returns for a `start` is the answer.
     """
 
-    def __init__(self, mails: Iterable[Letter], on: dict[str, Callable[[], object]] | None = None) -> None:
+    def __init__(self, mails: Iterable[ProbeMail], on: dict[str, Callable[[], object]] | None = None) -> None:
         self.waiting = deque(mails)
         self.on = on or {}
         self.notes: list[str] = []
-        self.out: dict[int, Letter] = {}
+        self.out: dict[int, ProbeMail] = {}
         self.begun: set[int] = set()
         self.outcomes: dict[int, str] = {}
         self.ticks = 0
         self.takes = 0
 
-    def take(self) -> Letter | None:
-        self._heard(f"take {self.takes + 1}", note=False)
+    def next_mail(self) -> ProbeMail | None:
+        self._heard(f"next_mail {self.takes + 1}", note=False)
         self.takes += 1
         if not self.waiting:
             return None
@@ -59,12 +59,12 @@ class Notes:
         self.out[mail.number] = mail
         return mail
 
-    def pause(self) -> float | None:
+    def seconds_until_next(self) -> float | None:
         return 0 if self.waiting else None
 
-    def begin(self, mail: Handable) -> bool:
+    def start(self, mail: Handable) -> bool:
         number = self._number(mail)
-        may = self._heard(f"begin {number}")
+        may = self._heard(f"start {number}")
         if may is False:
             self._ended(number, "forbidden")
         else:
@@ -77,28 +77,28 @@ class Notes:
         self._ended(number, answer.outcome.value)
         self._heard(f"answered {number} {answer.outcome} {answer.short}".strip())
 
-    def unanswered(self, mail: Handable) -> None:
+    def lost(self, mail: Handable) -> None:
         number = self._number(mail)
         assert number in self.begun
-        self._ended(number, "unanswered")
-        self._heard(f"unanswered {number}")
+        self._ended(number, "lost")
+        self._heard(f"lost {number}")
 
-    def untouched(self, mail: Handable) -> None:
+    def returned(self, mail: Handable) -> None:
         number = self._number(mail)
         assert number not in self.begun
         self.waiting.appendleft(self.out.pop(number))
-        self._heard(f"untouched {number}")
+        self._heard(f"returned {number}")
 
-    def tick(self) -> None:
+    def heartbeat(self) -> None:
         self.ticks += 1
-        self._heard(f"tick {self.ticks}", note=False)
+        self._heard(f"heartbeat {self.ticks}", note=False)
 
     def counted(self) -> Counter[str]:
         """How many mails ended in which way."""
         return Counter(self.outcomes.values())
 
     def _number(self, mail: Handable) -> int:
-        assert isinstance(mail, Letter)
+        assert isinstance(mail, ProbeMail)
         assert mail.number in self.out, f"{mail.number} was not taken, or is accounted for already"
         return mail.number
 
