@@ -14,8 +14,8 @@ _INTRODUCTION = f"""\
 # File contracts
 
 Made from `include/contracts/*.yaml` and the fault codes by `python -m reku.records.handbook docs/file-contracts.md`;
-a test fails when this page and they differ. The real layouts of the partners are not public: change the contract file,
-not the code, when yours are others.
+a test fails when this page and they differ. The real layouts of the partners are not public: change the contract
+file, not the code, when yours are others.
 
 ## What all files share
 
@@ -28,15 +28,65 @@ CSV in records: `V` leading record, `K` column names, `D` data, `N` closing reco
 | `D` | `D;value1;…`; exactly as many values as `K` has names |
 | `N` | `N;Anzahl_D;Pruefsumme`; last line, nothing follows |
 
-`Pruefsumme` is the SHA-256 (hex, lower case) over the exact bytes from the `V` up to and including the line end before
-the `N`. Lines end in CRLF, LF is read as well. A value is quoted with `"` only when needed, quotes in it are doubled,
-line breaks and control characters are not allowed. Every value is text: leading zeros stay. Dates are `TT.MM.JJJJ`,
-moments `TT.MM.JJJJ HH:MM:SS` in Berlin time. A file is read in exactly the agreed encoding, nothing is guessed; a byte
-order mark before `V` is passed over. A contract with `frame: plain` stands for files with a header line only: they are
-read, but count and check sum cannot be checked.
+`Pruefsumme` is the SHA-256 (hex, lower case) over the exact bytes from the `V` up to and including the line end
+before the `N`. Lines end in CRLF, LF is read as well. A value is quoted with `"` only when needed, quotes in it are
+doubled, line breaks and control characters are not allowed. Every value is text: leading zeros stay. Dates are
+`TT.MM.JJJJ`, moments `TT.MM.JJJJ HH:MM:SS` in Berlin time. A file is read in exactly the agreed encoding, nothing is
+guessed; a byte order mark before `V` is passed over. A contract with `frame: plain` stands for files with a header
+line only: they are read, but count and check sum cannot be checked.
+
+An outgoing value that the target encoding lacks takes the closest letters in names (`ł` becomes `l`) and refuses the
+file in keys and addresses. File names have letters, digits and `_ . -` only, the bank and a time stamp inside. What
+we write is written under a draft's name (`….tmp`) and renamed when it is whole; an empty `<name>.ok` beside an
+incoming file says that it is.
 
 Types: `AN(n)` text up to n characters, `N(n)` exactly n digits, `Z` whole number, `D` date, `DT` moment, `J/N` flag,
 `ENUM` one of the listed values. Column m: M mandatory, O optional, C conditional.
+
+## How a file is checked
+
+| level | what | what follows |
+| --- | --- | --- |
+| file | name, encoding, frame, count, check sum, columns, bank, environment, order and its control \
+file, number | the whole file is refused or parked; nothing of it is written |
+| row | mandatory values, types, lengths, allowed values, addresses, rules of the gate \
+(`include/expectations`) | the row goes back by receipt, the others go on; above the order's limit of rejected rows \
+(5 % unless the bank says otherwise) the whole file is refused |
+| warning | unknown column, gap in the numbers, an unsuitable medium, an advisor's bad address | everything goes on |
+
+A control file has no bad rows: with any fault nothing of it is carried out. The bank of a file is told by its
+folder; file name and `V` must name the same one.
+
+## Numbers of deliveries
+
+They rise within an order.
+
+| number | becomes |
+| --- | --- |
+| the next one | taken |
+| a gap before it | taken, with a warning |
+| below the highest, and never seen | taken as late |
+| seen, with the same content | a duplicate; packed anew it is the same content |
+| seen, with another content | refused (NUMMER_VERGEBEN), unless all earlier files of that number were \
+refused as a whole: then it takes their place |
+
+## Receipts
+
+`quittung_<name of the file>` answers each control file, and each delivery that was refused, parked or a duplicate or
+has rejected rows; a warning alone is logged, not answered. Its first line is about the file (`Ebene` DATEI), `SATZ`
+lines are about rows. The advice is German, for the sender, at most 200 characters, and names nobody: the sender's
+own `Referenz` is all that tells a row. A receipt can be written again, byte for byte. A file that no contract knows
+is answered only where its name shows which one was meant.
+
+## Response files
+
+What OSPlus learns of its people; [responses](responses.md#response-files) tells who writes when. `Ereignis_ID` is
+made of what happened: 32 hex digits of SHA-256 over Dateiart, BLZ, order, delivery number, Referenz, kind, UTC time
+and link number. What a message has only once (all kinds but ZUGE, OEFF, KLIC) leaves the time out, so the same
+report read twice is one event. Rows stand in the order of UTC time, then of `Ereignis_ID`. Each event is in one file
+only. A file's number, time stamp and rows are fixed before it is written, so it comes out the same whenever it is
+written again. It names no address, and its links have no query. OEFF and KLIC are only of people with consent to
+tracking.
 """
 
 
