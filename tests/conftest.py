@@ -28,9 +28,6 @@ hypothesis_settings.register_profile("reku", deadline=None, suppress_health_chec
 hypothesis_settings.load_profile("reku")
 
 PROJECT = Path(__file__).resolve().parent.parent
-SHARED = PROJECT.parent / "shared"
-
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the reference material is not beside this checkout")
 
 
 def _forget_settings() -> None:

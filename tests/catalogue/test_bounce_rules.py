@@ -1,4 +1,4 @@
-"""Classes of returned mails and refusals (domain.md 4.2)."""
+"""Classes of returned mails and refusals (docs/domain.md, "Classes of a bounce")."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CASES = [
     ("4.2.1", "", "failed", SOFT),
     ("4.1.1", "450 4.1.1 user unknown", "failed", SOFT),  # greylisting says so too
     ("4.0.0", "550 user unknown", "failed", SOFT),
-    ("5.2.2", "", "failed", SOFT),  # rule 16
+    ("5.2.2", "", "failed", SOFT),  # docs/domain.md, rule 16
     ("5.3.0", "", "failed", SOFT),
     ("5.4.1", "no route", "failed", SOFT),
     ("5.4.7", "", "failed", SOFT),
@@ -46,7 +46,7 @@ CASES = [
     ("", "450 busy", "failed", SOFT),
     ("", "452 too many", "failed", SOFT),
     ("", "552 mailbox full", "failed", SOFT),
-    ("5.7.1", "", "failed", BLOCK),  # rule 16
+    ("5.7.1", "", "failed", BLOCK),  # docs/domain.md, rule 16
     ("5.7.1", "550 5.7.1 user unknown", "failed", BLOCK),
     ("5.6.0", "", "failed", BLOCK),
     ("5.2.3", "", "failed", BLOCK),

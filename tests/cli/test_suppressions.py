@@ -137,7 +137,7 @@ def test_a_complaint_is_for_good(reku: Reku, database: sa.Engine, message: int) 
 def test_only_a_person_lets_a_retained_address_be_written_to_again(
     reku: Reku, database: sa.Engine, message: int
 ) -> None:
-    """domain.md 4.2: the series begins anew; the next hard bounce is the first again."""
+    """docs/domain.md, "Hard bounces in a row": the series begins anew; the next hard bounce is the first again."""
     for days in (40, 30, 20):
         _bounce(database, _sent(database, NOW - timedelta(days=days)))
     assert _against(database, message) == (Reason.ZURUECKGEHALTEN,)

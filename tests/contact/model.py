@@ -1,4 +1,4 @@
-"""A plain model of who may be contacted, written from domain.md 2.2, 4.2 and 6: no SQL, no sets, one by one."""
+"""A plain model of who may be contacted, written from docs/contact.md: no SQL, no sets, one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Blocking periods, caps, appointments, flags and barred domains, by the rules of a bank's file (domain.md 2.2, 6)."""
+"""Blocking periods, caps, appointments, flags and barred domains, by the rules of a bank's file.
+
+Told in docs/contact.md, "A bank's rules".
+"""
 
 from __future__ import annotations
 
@@ -149,7 +152,7 @@ def test_what_is_opened_again_frees_its_contact_and_is_reserved_anew(
 
 
 def test_a_mandatory_campaign_goes_out_and_starts_a_new_period(bank: Bank, rules: Rules, tmp_path: Path) -> None:
-    """Rule 21."""
+    """docs/domain.md, rule 21."""
     rules(
         [campaign(LOAN, mandatory=True)], blocking_days=ACTIVE, at_most={"contacts": 1, "days": 30}, appointment_days=5
     )

@@ -145,7 +145,7 @@ def test_duplicates(
 def test_retained_after_three_hard_bounces_in_a_row(
     database: sa.Engine, open_message: int, outcomes: str, retained: bool
 ) -> None:
-    """Rule 15: hard, soft, delivered without bounce, opened; in order of sending."""
+    """docs/domain.md, rule 15: hard, soft, delivered without bounce, opened; in order of sending."""
     with database.connect() as connection:
         about = connection.execute(sa.select(messages)).one()
     kinds = {"H": ResponseKind.HBOU, "S": ResponseKind.SBOU, "O": ResponseKind.OEFF}

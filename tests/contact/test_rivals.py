@@ -1,4 +1,4 @@
-"""Which of several campaigns writes to a person on a day (domain.md 6): exactly one, and never none."""
+"""Which of several campaigns writes to a person on a day: exactly one, and never none."""
 
 from __future__ import annotations
 

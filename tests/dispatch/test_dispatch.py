@@ -128,6 +128,7 @@ def test_past_days_run_takes_only_that_day(database: sa.Engine, relay: smtp.Sink
 def test_same_date_under_a_new_number_is_a_duplicate_and_next_year_is_not(
     database: sa.Engine, relay: smtp.Sink, clock_at: Callable[[datetime], None]
 ) -> None:
+    """docs/domain.md, rules 10 and 11."""
     dispatch(database, _loaded(database, _people(3)), day=DAY)
     again = _loaded(database, [world.reku_fields(n, 18, ORDER) for n in (1, 2, 3)], number=18)
     assert dispatch(database, again, day=DAY).withheld == 3
@@ -218,6 +219,7 @@ def test_no_relay_leaves_everything_open(
 def test_withheld_with_its_reason(
     database: sa.Engine, relay: smtp.Sink, values: dict[str, object], reason: str
 ) -> None:
+    """docs/domain.md, rule 14."""
     delivery = _loaded(database, _people(1))
     with database.begin() as connection:
         connection.execute(sa.update(messages).values(**values))
@@ -238,6 +240,7 @@ def test_withheld_with_its_reason(
 def test_campaign_fault_names_the_block_and_sends_nothing(
     database: sa.Engine, relay: smtp.Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str, says: str
 ) -> None:
+    """docs/domain.md, rule 12."""
     _copied_configuration(tmp_path, monkeypatch, change)
     delivery = _loaded(database, _people(2))
     with pytest.raises(CampaignFault) as fault:
@@ -279,7 +282,7 @@ def test_what_has_ended_does_not_wait_for_a_faulty_campaign(
 def test_an_unsubscribe_after_the_claim_still_stops_the_mail(
     database: sa.Engine, relay: smtp.Sink, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
-    """DESIGN 6.11: it applies at once to everything not yet handed over, the rest of a claimed batch included."""
+    """It applies at once to everything not yet handed over, the rest of a claimed batch included."""
     _one_after_the_other(monkeypatch)
     delivery = _loaded(database, _people(3))
 

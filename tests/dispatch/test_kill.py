@@ -7,7 +7,7 @@ from reku.bench.kill import run
 
 @pytest.mark.processes
 def test_kill_9_at_random_moments_loses_no_mail_and_doubles_none() -> None:
-    """Rule 1 of DESIGN section 6. The seed stands in the figures; `run(20, seed)` draws the moments alike."""
+    """Nobody gets two mails. The seed stands in the figures; `run(20, seed)` draws the moments alike."""
     figures = run(20)
     print(figures)  # noqa: T201 - for whoever has to look into a failure
     assert figures["kills"] >= 20

@@ -131,7 +131,7 @@ def test_demo_tells_the_truth_though_its_scheduler_is_killed(demo: Demo) -> None
 
 
 def _no_personal_data(demo: Demo) -> None:
-    """No address and no person number in any log (rule 6 of DESIGN)."""
+    """No address and no person number in any log (docs/domain.md, rule 22)."""
     numbers = re.compile(r"(?<!\d)0000\d{6}(?!\d)")
     addresses = re.compile(rf"[\w.+-]+@({'|'.join(map(re.escape, DOMAINS))})", re.IGNORECASE)
     logs = [file for file in (*demo.home.logs.rglob("*"), *(demo.home.airflow / "logs").rglob("*")) if file.is_file()]

@@ -92,7 +92,7 @@ def test_from_control_file_to_response_file(
     assert set(states_of(run).values()) == {"success"}
     assert sorted(relay.recipients) == [f"person{n}@kunde.example" for n in (1, 2, 3)]
     assert reported() == {("VERS", ""): 3, ("NVER", "KEINE_EINWILLIGUNG"): 1}
-    # clearing and running again sends nothing and reports nothing twice (rules 10 and 26)
+    # clearing and running again sends nothing and reports nothing twice (docs/domain.md, rules 10 and 26)
     assert run_dag(DAG, day="2026-11-24").state == "success"
     assert len(relay.recipients) == 3
     assert sum(reported().values()) == 4
@@ -110,7 +110,7 @@ def test_nothing_ordered_is_green(database: sa.Engine, relay: smtp.Sink, clock_a
 def test_parked_without_control_file_fails_with_the_advice(
     database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run
 ) -> None:
-    """Rules 1 and 2: parked, list untouched, one alarm; once the control file is there, everything loads."""
+    """docs/domain.md, rules 1 and 2: parked, list untouched, one alarm; all loads once the control file is there."""
     clock_at(NOON)
     deliver(2, people(2, 2))
     deliver(1, people(2, 1, Anlass_Datum="25.11.2026"))

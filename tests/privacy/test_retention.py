@@ -1,4 +1,7 @@
-"""What has had its time leaves, and nothing before: a moved clock, and a search of every table and file (rule 22)."""
+"""What has had its time leaves, and nothing before: a moved clock, and a search of every table and file.
+
+Told in docs/domain.md, rule 22.
+"""
 
 from __future__ import annotations
 
@@ -307,7 +310,7 @@ def test_a_blocking_period_outlasts_its_message(old: Chain, until: date, kept: b
 
 
 def test_an_unsubscribe_link_works_for_good(chain: Chain) -> None:
-    """DESIGN 6.11: also when its message has left, and whoever is delivered again is not written to."""
+    """Also when its message has left, and whoever is delivered again is not written to."""
     chain.whole_day(1, [person(1, 1, Anlass_Datum="24.11.2026")])
     (mail,) = chain.rows(messages)
     chain.report()

@@ -95,6 +95,7 @@ def test_no_rows_make_a_whole_file() -> None:
     ],
 )
 def test_names_take_the_closest_letters(text: str, encoding: str, expected: str) -> None:
+    """docs/domain.md, rule 23."""
     assert transliterate(text, encoding) == expected
 
 

@@ -1,4 +1,4 @@
-"""The OSPlus response file (domain.md 9.6; rules 7, 19, 24 and 25 of 9.17)."""
+"""The OSPlus response file (docs/domain.md, rules 7, 19, 24 and 25)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What is reported: by the order's Response_Umfang, by age, by the bank's codes (domain.md 9.6)."""
+"""What is reported: by the order's Response_Umfang, by age, by the bank's codes.
+
+Told in docs/responses.md, "What is reported".
+"""
 
 from __future__ import annotations
 

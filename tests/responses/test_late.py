@@ -1,4 +1,4 @@
-"""What people do long after a mail, when its order may have ended (domain.md 9.6: late events; DESIGN 6.11)."""
+"""What people do long after a mail, when its order may have ended (docs/responses.md, "What is reported")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each shape of mail in the return mailbox means (RFC 3464, 3834, 5965; rule 16 of domain.md 9.17)."""
+"""What each shape of mail in the return mailbox means (RFC 3464, 3834, 5965; docs/domain.md, rule 16)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tracker over real HTTP (rules 17 and 18 of domain.md 9.17, RFC 8058)."""
+"""The tracker over real HTTP (docs/domain.md, rules 17 and 18; RFC 8058)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hard bounces in a row, derived from what was sent and what came back (domain.md 4.2, rule 15)."""
+"""Hard bounces in a row, derived from what was sent and what came back (docs/domain.md, rule 15)."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ def lengths(engine: sa.Engine) -> tuple[int, bool, int]:
         ("", 0),
         ("D", 0),
         ("H", 1),
-        ("HHDH", 1),  # rule 15: not withheld
-        ("HHH", 3),  # rule 15: withheld
+        ("HHDH", 1),  # not withheld
+        ("HHH", 3),  # withheld
         ("RRR", 3),
         ("HRH", 3),
         ("HHHH", 4),

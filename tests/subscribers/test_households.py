@@ -1,4 +1,4 @@
-"""Rule 20: a household with one shared address gets one mail, with two addresses two."""
+"""docs/domain.md, rule 20: a household with one shared address gets one mail, with two addresses two."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ EVENTS = st.lists(
 
 
 def by_hand(bank: Any, stamp: Stamp, events: list[dict[str, Any]], message: dict[str, Any]) -> bytes:
-    """The same file, row by row in Python: what is asked for (domain.md 9.6), in its plainest words."""
+    """The same file, row by row in Python: what is asked for, in its plainest words."""
     layout = contracts()[KIND]
     rows = [
         [

@@ -1,6 +1,7 @@
-"""What a returned mail or a refusal by the server means, by the rules of `bounces.yaml` (domain.md 4.2).
+"""What a returned mail or a refusal by the server means, by the rules of `bounces.yaml`.
 
-Used for reports in the return mailbox and for answers to RCPT and DATA alike, so that both are judged the same.
+The classes are told in docs/domain.md, "Classes of a bounce". Used for reports in the return mailbox and for answers to
+RCPT and DATA alike, so that both are judged the same.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class BounceClass(StrEnum):
 
     @property
     def event(self) -> str:
-        """Ereignis_Art of the response (domain.md 9.6), or "" where there is nothing to report."""
+        """Ereignis_Art of the response, or "" where there is nothing to report."""
         return _EVENTS[self]
 
 

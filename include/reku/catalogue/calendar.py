@@ -1,4 +1,4 @@
-"""Bank working days of each German state (domain.md 9.1 rhythms; library `holidays`).
+"""Bank working days of each German state (docs/domain.md, "Rhythms"; library `holidays`).
 
 A bank works Monday to Friday, not on the public holidays of its state, and not on 24 and 31 December.
 """

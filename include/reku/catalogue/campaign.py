@@ -1,4 +1,4 @@
-"""What joins an order's list to media (Kampagne): blocks start → wait → send (DESIGN section 2)."""
+"""What joins an order's list to media (Kampagne): blocks start → wait → send (docs/domain.md, "Campaigns")."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ Days = Annotated[int, Field(ge=0, le=366)]
 
 
 class Comparison(StrEnum):
-    """Which unsubscribes are held against a message (domain.md 2.2 U5). One from everything always counts."""
+    """Which unsubscribes are held against a message. One from everything always counts."""
 
     NONE = "none"  # those from the same order only, which no bank may ignore
     LIST = "list"  # those from the order, through all lists it has had or will have by renaming
@@ -32,7 +32,7 @@ class Cap(Model):
 
 
 class ContactRules(Model):
-    """Whom a bank does not write to, and how often it writes (domain.md 2.2, 6)."""
+    """Whom a bank does not write to, and how often it writes (docs/contact.md, "A bank's rules")."""
 
     unsubscribes: Comparison = Field(
         Comparison.LIST, description="which unsubscribes bar a mail: none, list or global (from any order)"

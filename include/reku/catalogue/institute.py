@@ -1,4 +1,4 @@
-"""One bank (Institut) with its campaigns: one YAML file named by the BLZ (DESIGN section 2)."""
+"""One bank (Institut) with its campaigns: one YAML file named by the BLZ."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class CoreSystem(StrEnum):
 
 
 class UnsubscribeScope(StrEnum):
-    """How far an unsubscribe reaches (domain.md 2.2 U5)."""
+    """How far an unsubscribe reaches (docs/domain.md, "Unsubscribing with one click")."""
 
     ORDER = "order"  # the order, through all its renamings
     INSTITUTE = "institute"  # everything the bank sends
@@ -65,7 +65,7 @@ class Sender(Model):
         return self
 
     def covers(self, address: str) -> bool:
-        """Whether a mail may be sent from this address: its domain is one of the bank's (domain.md 9.3)."""
+        """Whether a mail may be sent from this address: its domain is one of the bank's."""
         local_part, _, domain = address.strip().rpartition("@")
         return bool(local_part) and domain.lower() in self.domains
 
@@ -89,7 +89,7 @@ class OrderSettings(Model):
 
 
 class ResponseFile(Model):
-    """How a bank wants its OSPlus response file (domain.md 9.6)."""
+    """How a bank wants its OSPlus response file (docs/responses.md, "What is reported")."""
 
     codes: dict[ResponseCode, Text] = Field(default_factory=dict, description="our code → the receiver's; others stay")
     encoding: Literal["utf-8", "iso-8859-15"] = Field("utf-8", description="encoding of the file")
@@ -123,7 +123,7 @@ class Institute(Model):
         None, description="Kontrolladresse: gets one uncounted copy of each delivery's mail; none: nobody does"
     )
     colours: Colours = Field(description="colours in mails")
-    imprint: Text = Field(description="full text of the imprint; a link is not enough (domain.md 4.3)")
+    imprint: Text = Field(description="full text of the imprint; a link is not enough")
     daily_on: Literal["all_days", "bank_working_days"] = Field("all_days", description="what the rhythm TAEGLICH means")
     due_on_holiday: Literal["next_bank_working_day", "keep"] = Field(
         "next_bank_working_day", description="due dates that are no bank working day"

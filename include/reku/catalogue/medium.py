@@ -1,4 +1,4 @@
-"""An advertising medium (Werbemittel) and what its key says of it (DESIGN section 2)."""
+"""An advertising medium (Werbemittel) and what its key says of it (docs/media.md)."""
 
 from __future__ import annotations
 

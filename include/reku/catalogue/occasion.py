@@ -1,4 +1,4 @@
-"""What a mail is about (Anlass): one YAML file, one DAG (DESIGN section 2)."""
+"""What a mail is about (Anlass): one YAML file, one DAG (docs/domain.md, "Occasions")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reku.catalogue.medium import Provider, provider_of
 
 
 class Family(StrEnum):
-    """What kind of event an occasion is about; the letter of the standard codes (domain.md 1.3)."""
+    """What kind of event an occasion is about; the letter of the standard codes (docs/domain.md, "Occasions")."""
 
     HOME_SAVINGS = "Bausparen"  # C
     DEKA = "Deka"  # D
@@ -37,7 +37,7 @@ class InDoubt(StrEnum):
 
 
 class Window(Model):
-    """The days around Anlass_Datum on which a mail may go out, both included (DESIGN section 3)."""
+    """The days around Anlass_Datum on which a mail may go out, both included."""
 
     first_day: int = Field(ge=-366, le=366, description="first permitted day, counted from Anlass_Datum")
     last_day: int = Field(ge=-366, le=366, description="last permitted day, counted from Anlass_Datum")

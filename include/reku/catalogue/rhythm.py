@@ -1,6 +1,6 @@
 """The rhythm calculator: on which days an order is due, and which period a day belongs to.
 
-Pure functions on a `Schedule` and calendar days (domain.md 9.1; DESIGN section 3). Days are Berlin dates, so a
+Pure functions on a `Schedule` and calendar days (docs/domain.md, "Rhythms"). Days are Berlin dates, so a
 change of the clocks never meets them. All rhythms but the daily one count from `valid_from`: weekly ones keep its
 weekday, monthly ones its day of the month, set back to the month's last day where it is missing, without drifting
 (31.01., 28.02., 31.03.).
@@ -22,7 +22,7 @@ _ONE_DAY = timedelta(days=1)
 
 
 class Rhythm(StrEnum):
-    """How often an order runs: values of `Ausfuehrungsrhythmus` (domain.md 9.1)."""
+    """How often an order runs: values of `Ausfuehrungsrhythmus`."""
 
     EINMALIG = "EINMALIG"
     TAEGLICH = "TAEGLICH"

@@ -1,4 +1,4 @@
-"""When a mail is due: the play-out time on the first permitted day of the occasion's window (DESIGN section 3)."""
+"""When a mail is due: the play-out time on the first permitted day of the occasion's window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Contacts with active media: kept from being made twice at once, and put on record (domain.md 6)."""
+"""Contacts with active media: kept from being made twice at once, and put on record.
+
+Told in docs/contact.md, "Blocking periods".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decide for a batch of messages, in one statement, whether each person may be contacted now (DESIGN section 6)."""
+"""Decide for a batch of messages, in one statement, whether each person may be contacted now (docs/contact.md)."""
 
 from __future__ import annotations
 

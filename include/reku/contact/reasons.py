@@ -1,4 +1,4 @@
-"""The closed list of reasons for not sending, in their order of precedence (domain.md 9.6, Grund_Code of NVER)."""
+"""The closed list of reasons for not sending, in their order of precedence (docs/contact.md, "Reasons")."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which of several campaigns writes to a person on a day: the most important one, else the one that is due first.
 
-Only active media compete (domain.md 6). A rival that was handed over already is no rival any more but a contact with a
+Only active media compete. A rival that was handed over already is no rival any more but a contact with a
 blocking period.
 """
 

@@ -1,6 +1,7 @@
 """What people do by hand about addresses that may not be written to: bar, unsubscribe, import, look up, lift; audited.
 
-Addresses are kept as HMAC only. A complaint is for good (domain.md 2.1): it can be neither seen in lists nor lifted.
+Addresses are kept as HMAC only. A complaint is for good: it can be neither seen in lists nor lifted
+(docs/domain.md, "Complaints").
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from reku.store.tables import (
 )
 
 BY_HAND = "SUPPORT"
-"""Source of what a person has entered; Grund_Code of its ABME (domain.md 9.6)."""
+"""Source of what a person has entered; Grund_Code of its ABME."""
 
 
 @dataclass(frozen=True)

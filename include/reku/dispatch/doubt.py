@@ -26,7 +26,7 @@ from reku.store.tables import MessageState, ResponseKind, audit, messages, order
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 
 UNRESOLVED_CODE = Reason.UNGEKLAERT.code
-"""Grund_Code of NVER for a message in doubt that was closed as not sent (domain.md 9.6)."""
+"""Grund_Code of NVER for a message in doubt that was closed as not sent."""
 
 MOST_TRIES = 5
 """A message that fell in doubt so often is not sent again by itself."""

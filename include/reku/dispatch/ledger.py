@@ -1,4 +1,4 @@
-"""The ledger: claims in batches before it sends, records in batches after, and knows what died in between (DESIGN 6.1).
+"""The ledger: claims in batches before it sends, records in batches after, and knows what died in between.
 
 A dispatcher claims a batch with a fencing number and a lease, in one transaction with the decision who may be
 contacted. What it begins and what the server answers stands in the batch's journal first and here a little later. Of a

@@ -1,4 +1,7 @@
-"""One dispatcher per delivery: a session-level advisory lock on a connection of its own (DESIGN 6.1)."""
+"""One dispatcher per delivery: a session-level advisory lock on a connection of its own.
+
+Told in docs/architecture.md, "Nobody gets two mails".
+"""
 
 from __future__ import annotations
 

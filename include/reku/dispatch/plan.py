@@ -1,6 +1,6 @@
 """The campaign check before dispatch: list in the first block, medium in the send block, active, list not frozen.
 
-These are the usual causes of "nothing is sent" (sources: the EMMA FAQ; domain.md 0.5), so the text names the block.
+These are the usual causes of "nothing is sent" (docs/domain.md, "Campaigns"), so the text names the block.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mail addresses: one normal form for comparing, one keyed hash for remembering (domain.md 2.2 U2 and 7)."""
+"""Mail addresses: one normal form for comparing, one keyed hash for remembering (docs/domain.md, "Addresses")."""
 
 from __future__ import annotations
 

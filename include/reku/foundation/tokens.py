@@ -1,4 +1,4 @@
-"""Link tokens: signed, opaque, by id only (DESIGN section 5).
+"""Link tokens: signed, opaque, by id only (docs/domain.md, "Unsubscribing with one click").
 
 A token says what it is for and which message (and link) is meant, nothing else. The salt separates the purposes, so
 that a click token never unsubscribes anybody. Tokens carry no time: an unsubscribe link works for ever. Old keys stay

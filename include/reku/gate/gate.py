@@ -1,4 +1,4 @@
-"""The gate of one delivery: rows that may become messages go on, the others back to the sender (domain.md 8, 9.15).
+"""The gate of one delivery: rows that may become messages go on, the others back to the sender.
 
 A delivery passes once. Everything the gate finds is written in one transaction, so that a delivery is either judged
 as a whole or not at all; asked again, it answers with what it wrote.
@@ -37,7 +37,7 @@ from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, o
 logger = logging.getLogger(__name__)
 
 LONGEST_ADVICE = 200
-"""Characters of `Hinweis` in a receipt (domain.md 9.15)."""
+"""Characters of `Hinweis` in a receipt."""
 
 LONGEST_REFERENCE = 40
 """Characters of `Referenz` there; a longer one is a fault of its own."""

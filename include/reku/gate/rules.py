@@ -1,4 +1,4 @@
-"""Rules of the gate as data: what a field must be, how bad a breach is, and what the sender is told (domain.md 9.15).
+"""Rules of the gate as data: what a field must be, how bad a breach is, and what the sender is told.
 
 Most rules follow from a contract (`contract_rules`). What no contract can express stands in `include/expectations/`
 (`rule_files`).

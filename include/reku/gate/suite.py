@@ -1,7 +1,7 @@
 """One Great Expectations suite per delivery, and every row that breaks it.
 
-The suite runs on pandas frames in an ephemeral context. Never over SQL: there GX stops at 20 rows per rule, silently
-(performance-notes.md 2). A frame holds what the expectations look at: how long each value is, the values of closed
+The suite runs on pandas frames in an ephemeral context. Never over SQL: there GX stops at 20 rows per rule, silently.
+A frame holds what the expectations look at: how long each value is, the values of closed
 sets, and, for what GX has no exact expectation for (calendar days, mail addresses, fields demanded under a condition),
 a column of booleans that is expected to be true, worked out beforehand for each different value.
 """

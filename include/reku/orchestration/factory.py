@@ -1,4 +1,4 @@
-"""One occasion in, one DAG out (DESIGN section 3). Parsing touches no database, no network and nothing heavy."""
+"""One occasion in, one DAG out. Parsing touches no database, no network and nothing heavy."""
 
 from __future__ import annotations
 

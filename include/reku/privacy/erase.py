@@ -41,7 +41,7 @@ from reku.store.unreported import hold_exports, waiting
 
 ACTION = "erase person"
 STOPPED = "GESTOPPT"
-"""Grund_Code of a message that a person has stopped (domain.md 9.6)."""
+"""Grund_Code of a message that a person has stopped."""
 WAIT_SECONDS = 60.0
 
 _ON_ITS_WAY = (DeliveryState.PARKED, DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)

@@ -158,7 +158,7 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
 
 
 def _keep_unsubscribe_links(connection: sa.Connection, delivery: int) -> None:
-    """Whom the links of mails that went out mean is kept, as the keyed hash of the address (DESIGN section 6.11)."""
+    """Whom the links of mails that went out mean is kept, by the hash of the address: they go on working."""
     of = messages.c
     gone = sa.select(of.id, of.institute, of.order_id, of.address_hmac).where(
         of.delivery_id == delivery, of.begun_at.is_not(None)

@@ -1,4 +1,4 @@
-"""Everything that is kept of a person at an institute: every table, every file (Art. 15 GDPR; domain.md 7)."""
+"""Everything that is kept of a person at an institute: every table, every file (Art. 15 GDPR)."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from reku.foundation.settings import required
 
 
 def of_person(institute: str, number: str) -> str:
-    """Names an erased person in audit and receipt: 32 hex digits (domain.md 7, proposal 4), always the same ones."""
+    """Names an erased person in audit and receipt: 32 hex digits, always the same ones."""
     return _keyed(institute, number)[:32]
 
 
 def in_ledger(institute: str, number: str, delivery: int) -> str:
     """Stands for the number in the messages of one delivery, and in what is still reported of them.
 
-    At most 20 characters, as the Personennummer of a response file (domain.md 9.6). Another one in each delivery: the
+    At most 20 characters, as the Personennummer of a response file. Another one in each delivery: the
     person may be delivered, mailed and erased again, and the ledger tells all these mails apart.
     """
     return f"GELOESCHT-{_keyed(institute, number, str(delivery))[:10]}"

@@ -1,4 +1,4 @@
-"""Housekeeping: what is kept for a time only is removed when its time is over (domain.md 7, proposal 5).
+"""Housekeeping: what is kept for a time only is removed when its time is over (docs/privacy.md, "Periods").
 
 Every step removes what is due in small pieces, each whole or not at all, and may be killed and run again at any time.
 Suppressions are never removed: an objection holds until the person withdraws it.

@@ -1,4 +1,4 @@
-"""What a run has to do on its day, and who has a delivery in hand (DESIGN section 3). Knows no Airflow."""
+"""What a run has to do on its day, and who has a delivery in hand. Knows no Airflow."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def take_up(engine: sa.Engine, delivery: int, dag: str, run: str, is_alive: Call
 
 
 def earlier_not_loaded(engine: sa.Engine, delivery: int) -> int | None:
-    """Number of a lower-numbered delivery of the same order that is still to be loaded, or None (rule 1)."""
+    """Number of a lower-numbered delivery of the same order that is still to be loaded, or None."""
     this = deliveries.alias("this")
     with engine.connect() as connection:
         found: int | None = connection.scalar(

@@ -1,4 +1,4 @@
-"""Reading and writing contract files: frame, encoding, check sum, columns (domain.md 8 and 9).
+"""Reading and writing contract files: frame, encoding, check sum, columns (docs/file-contracts.md).
 
 Contracts are YAML; everything read stays text. File-level faults refuse the whole file (`FileRefused`), row-level
 faults are told by `row_faults` and judged by others.

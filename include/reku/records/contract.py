@@ -1,4 +1,4 @@
-"""Contracts: the agreed layout of each kind of file, as YAML under `contracts/` (domain.md 9). None of it is code."""
+"""Contracts: the agreed layout of each kind of file, as YAML under `contracts/`. None of it is code."""
 
 from __future__ import annotations
 

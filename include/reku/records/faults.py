@@ -1,4 +1,4 @@
-"""What can be wrong with an exchanged file or one of its rows: one closed list of codes (domain.md 9.15)."""
+"""What can be wrong with an exchanged file or one of its rows: one closed list of codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading an exchanged file: bytes in, rows of text out, or a refusal that says what and where (domain.md 8 and 9.0).
+"""Reading an exchanged file: bytes in, rows of text out, or a refusal that says what and where.
 
 Only what concerns the file as a whole is judged here; `rows.row_faults` judges the rows.
 """

@@ -15,7 +15,7 @@ CONTROL = "\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The V record (domain.md 9.0).
+    """The V record.
 
     `delivery_number` and `version` are text as they stand in the file, leading zeros kept; `created_at` is UTC;
     `environment` is P (production) or T (test).

@@ -1,4 +1,4 @@
-"""What is wrong with single rows, as the contract alone can tell (domain.md 8, row level). Pure functions.
+"""What is wrong with single rows, as the contract alone can tell. Pure functions.
 
 Nothing here refuses anything: intake takes a control file whole or not at all, the gate rejects rows of deliveries.
 """

@@ -1,4 +1,4 @@
-"""Dates and moments as they stand in files: TT.MM.JJJJ and TT.MM.JJJJ HH:MM:SS, Europe/Berlin (domain.md 9)."""
+"""Dates and moments as they stand in files: TT.MM.JJJJ and TT.MM.JJJJ HH:MM:SS, Europe/Berlin."""
 
 from __future__ import annotations
 

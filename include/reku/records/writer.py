@@ -1,4 +1,4 @@
-"""Writing an exchanged file: the exact inverse of `reader.read` (domain.md 8 and 9.0).
+"""Writing an exchanged file: the exact inverse of `reader.read`.
 
 The same head, columns and rows always give the same bytes.
 """

@@ -1,4 +1,4 @@
-"""The release of one delivery: a normal one goes on by itself, an unusual one when a person says so (DESIGN section 3).
+"""The release of one delivery: a normal one goes on by itself, an unusual one when a person says so.
 
 What was decided stands in `releases` and is never asked again; the first decision holds. All of it happens under the
 lock of the delivery's row.

@@ -1,1 +1,1 @@
-"""What came back goes to the core-banking system: numbered response files, each event once (domain.md 9.6)."""
+"""What came back goes to the core-banking system: numbered response files, each event once."""

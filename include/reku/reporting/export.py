@@ -66,7 +66,7 @@ def export(
     """Write the institute's unreported events, or one order's, into a new response file.
 
     With nothing to report there is no file (None), except from the daily writer: it writes an empty one, once a Berlin
-    day, so that silence is noticed (domain.md 9.6). Raises ValueError for a daily file of one order, StageError for an
+    day, so that silence is noticed. Raises ValueError for a daily file of one order, StageError for an
     institute without a strategy, SetupError if the outbox cannot be written to.
     """
     if daily and order_id is not None:

@@ -1,7 +1,7 @@
 """Opens and clicks that machines made: scanners, prefetchers, previews. The rules are data (`machines.yaml`).
 
 In doubt a hit is a person's: a reaction taken for a machine's is lost to the bank, one too many only flatters a figure.
-Unsubscribes are never judged (DESIGN section 6.11).
+Unsubscribes are never judged: none may be lost.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ _STORE = sa.text("""
         (SELECT count(*) FROM told) - (SELECT count(*) FROM of_messages) - (SELECT count(*) FROM of_nobody) AS unknown,
         (SELECT count(*) FROM counted) AS counters
 """)
-"""Who has no tracking consent is counted for the delivery and named nowhere (rule 18). The key share lets an erasure of
+"""Who has no tracking consent is counted for the delivery and named nowhere. The key share lets an erasure of
 the person come wholly before or wholly after."""
 
 

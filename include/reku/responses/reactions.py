@@ -70,7 +70,7 @@ def target_of(institute: str, medium: str, link: int) -> str | None:
 
 
 def without_query(target: str) -> str:
-    """Link_Ziel: scheme, host and path (domain.md 9.6), in ASCII, so that it fits every response file's encoding."""
+    """Link_Ziel: scheme, host and path, in ASCII, so that it fits every response file's encoding."""
     parts = urlsplit(target)
     return urlunsplit((parts.scheme, parts.netloc, quote(parts.path, safe="/%:@!$&'()*+,;=~"), "", ""))
 

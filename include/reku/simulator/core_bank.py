@@ -1,6 +1,6 @@
 """The core banks: write control files and deliveries into the institutes' inboxes, complete ones only.
 
-A file appears under a `.tmp` name, is renamed when it is whole, and gets an empty `.ok` marker (domain.md 8).
+A file appears under a `.tmp` name, is renamed when it is whole, and gets an empty `.ok` marker.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class Order:
 
     @property
     def wanted_kinds(self) -> frozenset[str]:
-        """Kinds of responses that the core bank wants back (domain.md 9.1, Response_Umfang)."""
+        """Kinds of responses that the core bank wants back (Response_Umfang)."""
         always = {"ABME", "BESC", "HBOU", "ZRUE"}
         default = {"VERS", "OEFF", "KLIC", "SBOU", "UBOU", "NVER"}
         return frozenset(always | (set(self.response_scope.split("+")) if self.response_scope else default))

@@ -1,4 +1,6 @@
-"""Hard bounces in a row of an address, derived from the ledger and the responses (domain.md 4.2).
+"""Hard bounces in a row of an address, derived from the ledger and the responses.
+
+Told in docs/domain.md, "Hard bounces in a row".
 
 Nothing is counted up anywhere: the series is read from the outcomes in order of sending, per institute and address
 HMAC, so that a late or repeated report cannot distort it. A hard bounce counts one, at most once per delivery; an open,

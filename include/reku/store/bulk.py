@@ -1,4 +1,4 @@
-"""Many rows at once: PostgreSQL's COPY in the caller's transaction (performance-notes.md 3)."""
+"""Many rows at once: PostgreSQL's COPY in the caller's transaction."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def _engine(url: str, _pid: int) -> sa.Engine:
         # The URL itself may hold a password, so it is not shown.
         raise SetupError("REKU_DATABASE_URL is no URL of a PostgreSQL: postgresql+psycopg://user@host:5432/reku")
     # pool_pre_ping: PostgreSQL may have been restarted between two uses; the next use must not fail for it.
-    # hide_parameters: the text of a database error must not carry what was to be written (rule 6 of DESIGN).
+    # hide_parameters: the text of a database error must not carry what was to be written: names and addresses.
     return sa.create_engine(
         url,
         pool_pre_ping=True,

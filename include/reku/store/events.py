@@ -1,4 +1,4 @@
-"""Events: everything to be reported about a message is written here, once (domain.md 9.6)."""
+"""Events: everything to be reported about a message is written here, once."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _RECORD = sa.text("""
     )
     SELECT (SELECT count(*) FROM known) AS known, (SELECT count(*) FROM new) AS new
 """)
-"""What makes an event the same event is hashed to its id: 32 hex digits of SHA-256 (domain.md 9.6, idempotence)."""
+"""What makes an event the same event is hashed to its id (docs/file-contracts.md, "Response files")."""
 
 
 def record(connection: sa.Connection, events: Iterable[Event]) -> int:

@@ -1,4 +1,4 @@
-"""The tables of schema `reku` (DESIGN section 7). Every table carries the institute (BLZ); times are UTC.
+"""The tables of schema `reku` (docs/architecture.md, "Tables"). Every table carries the institute (BLZ); times are UTC.
 
 Closed vocabularies stand here as enums and are kept by CHECK constraints, so that no state can be invented elsewhere.
 """
@@ -91,7 +91,7 @@ class HitVerdict(StrEnum):
 
 
 class ResponseKind(StrEnum):
-    """Kinds of domain.md 9.6, in both directions of the house."""
+    """Kinds of events, as the OSPlus response file names them (docs/file-contracts.md, "RESPONSE")."""
 
     VERS = "VERS"  # sent
     ZUGE = "ZUGE"  # delivered
@@ -423,7 +423,7 @@ messages = sa.Table(
     sa.Index("ix_messages_open", "delivery_id", "id", postgresql_where=sa.text("state = 'OPEN'")),
     sa.Index("ix_messages_address", "institute", "address_hmac"),
     sa.Index("ix_messages_open_person", "institute", "person_number", postgresql_where=sa.text("state = 'OPEN'")),
-    # Rule 1 of DESIGN section 6, kept by the database itself: whatever a dispatcher does, a second hand-over fails.
+    # Nobody gets two mails, and the database itself keeps it: whatever a dispatcher does, a second hand-over fails.
     sa.Index(
         "uq_messages_one_per_occasion_date",
         "order_id",
@@ -462,7 +462,7 @@ contacts = sa.Table(
     sa.Column("mandatory", sa.Boolean, nullable=False, comment="by a Pflichtkampagne, in spite of blocking periods"),
     sa.UniqueConstraint("message_id"),
     sa.Index("ix_contacts_person", "institute", "person_number", "blocked_until"),
-    comment="Contacts with active media: blocking periods and caps hang on them (domain.md 6)",
+    comment="Contacts with active media: blocking periods and caps hang on them",
 )
 
 appointments = sa.Table(
@@ -575,7 +575,7 @@ response_counts = sa.Table(
     sa.Column("link_number", sa.Integer, nullable=False, server_default="0"),
     sa.Column("count", sa.Integer, nullable=False),
     sa.UniqueConstraint("delivery_id", "kind", "link_number"),
-    comment="Opens and clicks of people without tracking consent: counted per delivery, nobody named (rule 18)",
+    comment="Opens and clicks of people without tracking consent: counted per delivery, nobody named",
 )
 
 hits = sa.Table(

@@ -1,4 +1,4 @@
-"""What is still to be reported to the core-banking system (domain.md 9.6): nothing of it may be lost before."""
+"""What is still to be reported to the core-banking system: nothing of it may be lost before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reku.store.tables import (
 )
 
 ALWAYS = (ResponseKind.ABME, ResponseKind.BESC, ResponseKind.HBOU, ResponseKind.ZRUE, ResponseKind.NVER)
-"""Kinds reported whatever the order's Response_Umfang says (domain.md 9.6; NVER stands in its example the same way)."""
+"""Kinds reported whatever the order's Response_Umfang says (docs/responses.md, "What is reported")."""
 
 NOT_BY_DEFAULT = (ResponseKind.ZUGE,)
 """Kinds left out where the order names no Response_Umfang."""
@@ -67,7 +67,7 @@ def _to_be_reported() -> sa.Select[tuple[int]]:
         (scope == "", responses.c.kind.not_in(NOT_BY_DEFAULT)),
         else_=responses.c.kind == sa.any_(sa.func.string_to_array(scope, "+")),
     )
-    # What comes later is not reported (domain.md 9.6), except the kinds in ALWAYS: they keep people from mails.
+    # What comes later is not reported, except the kinds in ALWAYS: they keep people from mails.
     late = timedelta(days=settings().late_events_days)
     sent_at = sa.func.coalesce(messages.c.begun_at, messages.c.ended_at, responses.c.at)
     return (

@@ -1,4 +1,4 @@
-"""The household rule: one mail for each address in a household (domain.md 2.2 U4, 6; the FAQ of the Marketingfabrik).
+"""The household rule: one mail for each address in a household (docs/domain.md, "Addresses").
 
 Decided when the delivery is loaded, by its own rows: the contact person gets the mail, else the lowest person number;
 of those who may be written to at all. Different Anlass_Daten are different mails: nobody misses a birthday.

@@ -1,6 +1,7 @@
-"""Load a released delivery: fill its order's list on and open one message per accepted row (domain.md 2.2, DESIGN 3).
+"""Load a released delivery: fill its order's list on and open one message per accepted row.
 
-One transaction: either the delivery is LOADED with all its people and messages, or nothing has changed.
+How a list is kept: docs/domain.md, "Subscriber lists". One transaction: either the delivery is LOADED with all its
+people and messages, or nothing has changed.
 """
 
 from __future__ import annotations

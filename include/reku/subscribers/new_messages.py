@@ -1,4 +1,4 @@
-"""Open one message per accepted row of a delivery: whose it is, when it is due, whether it may be mailed (DESIGN 7)."""
+"""Open one message per accepted row of a delivery: whose it is, when it is due, whether it may be mailed."""
 
 from __future__ import annotations
 

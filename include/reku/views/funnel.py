@@ -1,4 +1,4 @@
-"""Where the rows of each order have gone, and whether the numbers add up (DESIGN 6.3)."""
+"""Where the rows of each order have gone, and whether the numbers add up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries broken as files (rule 8 of domain.md 9.17): how each is damaged, and the exact verdict it must get."""
+"""Deliveries broken as files (docs/domain.md, rule 8): how each is damaged, and the exact verdict it must get."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ REKU: dict[str, Row] = {
             "Firma LAENGE, EMail ADRESSE, Einwilligung_EMail WERT, Produkt_Text LAENGE",
         ),
     ),
-    # An advisor's bad address costs the advisor's name, not the person's mail (rule 13)
+    # An advisor's bad address costs the advisor's name, not the person's mail (docs/domain.md, rule 13)
     "advisor without a good address": ({"Berater_E-Mail": "ole"}, None),
 }
 

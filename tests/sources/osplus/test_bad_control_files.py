@@ -1,4 +1,4 @@
-"""Bad control files: each with its exact receipt, and nothing of it carried out (9.1, 9.2; rules 1 to 6 of 9.17)."""
+"""Bad control files: each with its exact receipt, and nothing of it carried out (docs/domain.md, rules 1 to 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad deliveries in the inbox of a bank: each with the exact receipt that its sender gets (rule 8 of domain.md 9.17).
+"""Bad deliveries in the inbox of a bank: each with the exact receipt that its sender gets (docs/domain.md, rule 8).
 
 The files of one test lie in the inbox at once, each of an order of its own; one scan and the gate judge them.
 """

@@ -1,4 +1,7 @@
-"""Delivery numbers used again, left out or corrected: the exact receipt at every step (domain.md 8)."""
+"""Delivery numbers used again, left out or corrected: the exact receipt at every step.
+
+Told in docs/file-contracts.md, "Numbers of deliveries".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad rows: each goes back by receipt once, with all its faults, and nowhere else (rule 9 of domain.md 9.17)."""
+"""Bad rows: each goes back by receipt once, with all its faults, and nowhere else (docs/domain.md, rule 9)."""
 
 from __future__ import annotations
 

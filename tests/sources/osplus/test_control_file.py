@@ -1,4 +1,4 @@
-"""Rules 2 to 6 of domain.md 9.17, and the rest of 9.1 and 9.2."""
+"""Control files (docs/domain.md, rules 2 to 6)."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def test_a_bank_whose_interface_was_never_switched_on(bank: Bank) -> None:
     assert other.verdict(name)[1] == "SCHNITTSTELLE_INAKTIV"
 
 
-def test_the_faq_cure_after_the_interface_was_switched_on(bank: Bank) -> None:
+def test_a_changed_name_cures_after_the_interface_was_switched_on(bank: Bank) -> None:
     """The first control file came too early; the name is changed once and comes as AENDERUNG."""
     bank.control(created_at=clock.at(date(2026, 10, 30)))
     bank.scan()
@@ -465,7 +465,7 @@ def test_a_whole_copy_of_a_truncated_file_cures(bank: Bank) -> None:
     assert bank.verdict(name)[0] == "OK"
 
 
-def test_the_example_of_the_dossier_is_taken(bank: Bank, config_dir: Path) -> None:
+def test_the_example_of_the_contract_is_taken(bank: Bank, config_dir: Path) -> None:
     assert settings().config_dir == config_dir
     name = bank.control(
         created_at=datetime.fromisoformat("2026-11-05T20:30:00+00:00"),

@@ -1,4 +1,4 @@
-"""Rules 1, 7, 8 and 25 of domain.md 9.17, and the numbering of section 8."""
+"""Deliveries as files (docs/domain.md, rules 1, 7, 8 and 25) and their numbers."""
 
 from __future__ import annotations
 

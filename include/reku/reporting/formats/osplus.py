@@ -1,4 +1,7 @@
-"""The OSPlus response file (domain.md 9.6): layout RESPONSE of the contracts, codes and encoding by institute."""
+"""The OSPlus response file: layout RESPONSE of the contracts, codes and encoding by institute.
+
+Told in docs/file-contracts.md, "Response files".
+"""
 
 from __future__ import annotations
 

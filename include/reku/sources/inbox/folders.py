@@ -1,4 +1,4 @@
-"""The folders of one institute below `REKU_FILES_URL`: a folder of this machine, SFTP or S3, by fsspec (domain.md 9.0).
+"""The folders of one institute below `REKU_FILES_URL`: a folder of this machine, SFTP or S3, by fsspec.
 
 Names in `eingang/` may hold anything. From `in_arbeit/` on, files carry their quoted name, which is the name itself for
 every name of the contracts (letters, digits, `_.-`).

@@ -1,4 +1,4 @@
-"""Receipts (`quittung_…`, domain.md 9.15): what became of a file, for its sender, in German and without people.
+"""Receipts (`quittung_…`): what became of a file, for its sender, in German and without people.
 
 Rows and time stamp of a receipt stand in `files` before anything is written, so it can be written again, byte for byte.
 """

@@ -1,4 +1,4 @@
-"""What may become of a delivery: its order, its control state, its number (domain.md 9.3, 9.17 rule 1)."""
+"""What may become of a delivery: its order, its control state, its number (docs/domain.md, "Control files")."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VERDICT = {
 
 @dataclass(frozen=True)
 class Key:
-    """What tells a delivery from all others (domain.md 9.0). `kind` is REKU or IAMW."""
+    """What tells a delivery from all others. `kind` is REKU or IAMW."""
 
     institute: str
     kind: str
@@ -91,7 +91,7 @@ def order_of(connection: sa.Connection, key: Key) -> sa.Row[Any] | None:
 
 
 def missing_control(connection: sa.Connection, key: Key) -> Fault:
-    """Why deliveries of this order are parked, with the advice of the FAQ (sources/emma-reku.txt)."""
+    """Why deliveries of this order are parked, with the cure (docs/domain.md, "Control files")."""
     order = order_of(connection, key)
     last = connection.execute(
         sa.select(control_files.c.processed)

@@ -1,4 +1,4 @@
-"""Control files (`vreku`, `viam`): read and checked as a whole, then carried out or faulty (domain.md 9.1, 9.2)."""
+"""Control files (`vreku`, `viam`): read and checked as a whole, then carried out or faulty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries: registered once, parked without a processed control file, refused when they may not be taken (9.3, 9.4).
+"""Deliveries: registered once, parked without a processed control file, refused when they may not be taken.
 
 Only what concerns the file as a whole is judged here; its rows are the gate's.
 """

@@ -10,7 +10,7 @@ from reku.records import Fault, FaultCode, FileRefused
 from reku.store.tables import lists
 
 MOST_LISTS = 150
-"""Lists an institute may have, reserved and frozen ones counted (domain.md 1.1)."""
+"""Lists an institute may have, reserved and frozen ones counted (docs/domain.md, "Subscriber lists")."""
 
 
 def use(

@@ -1,4 +1,4 @@
-"""What a control file's row does to its order: create, change, rename, thaw, end (domain.md 9.1, 9.2)."""
+"""What a control file's row does to its order: create, change, rename, thaw, end (docs/domain.md, "Control files")."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def carry_out(connection: sa.Connection, institute: Institute, news: Announcemen
     if news.event == "ENDE":
         return _end(connection, order, news)
     if order is None:
-        # A change of an order unknown here counts as new: its first control file may have come too early (FAQ).
+        # A change of an order unknown here counts as new: its first control file may have come too early.
         return _create(connection, institute, news)
     if order.occasion != news.occasion:
         advice = f"Der Auftrag läuft mit {order.occasion}. Für einen anderen Anlass einen neuen Auftrag anlegen."

@@ -176,7 +176,7 @@ def test_a_link_number_that_is_none_leads_nowhere(number: int, target: str | Non
     ("advisor", "sender", "reply_to", "shown"),
     [
         (ADVISOR, "Ole Muster <ole.muster@sparkasse-musterstadt.example>", ADVISOR["Berater_E-Mail"], True),
-        ({"Berater_Absendername": "Ole Muster"}, None, None, False),  # rule 13 of domain.md 9.17
+        ({"Berater_Absendername": "Ole Muster"}, None, None, False),  # docs/domain.md, rule 13
         ({"Berater_E-Mail": ADVISOR["Berater_E-Mail"]}, None, None, False),
         (ADVISOR | {"Berater_Absendername": "  "}, None, None, False),
         (ADVISOR | {"Berater_E-Mail": "ole@andere-bank.example"}, None, None, True),

@@ -1,7 +1,8 @@
-"""One compiled medium + one person = one mail, ready for SMTP (domain.md 3.2, 4.3; RFC 5322, 2046, 8058).
+"""One compiled medium + one person = one mail, ready for SMTP (RFC 5322, 2046, 8058).
 
-This runs once for every mail, so whatever is the same for many is made once and kept: the bodies come half filled from
-`compile`; a sender's fields, a domain and the date are remembered here.
+What stands in a mail: docs/domain.md, "What is in a mail". This runs once for every mail, so whatever is the same for
+many is made once and kept: the bodies come half filled from `compile`; a sender's fields, a domain and the date are
+remembered here.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def _shown_name(person: Mapping[str, str]) -> str:
 
 
 def _sender_of(person: Mapping[str, str], institute: Institute) -> tuple[str, str, str]:
-    """Name, address and reply address of the sender (domain.md 2.1, 9.3 fields 18 and 19)."""
+    """Name, address and reply address of the sender (docs/domain.md, "Advisor and sender")."""
     name = (person.get("Berater_Absendername") or "").strip()
     address = (person.get("Berater_E-Mail") or "").strip()
     if name and address and institute.sender.covers(address) and _is_plain(address):

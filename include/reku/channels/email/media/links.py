@@ -1,4 +1,4 @@
-"""The links of one mail: signed, opaque, and without tracking consent none that tells who clicked (domain.md 7)."""
+"""The links of one mail: signed, opaque, and without tracking consent none that tells who clicked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""What a mail template may name: the delivered fields, the salutation, the bank, the links (domain.md 9.3, 9.4, 3.2).
+"""What a mail template may name: the delivered fields, the salutation, the bank, the links.
 
-A placeholder is a delivered field by its German name; only `Berater_E-Mail` is written `Berater_E_Mail`, because
-Jinja would read the hyphen as a minus. An optional field that is empty takes the medium's fallback.
+Operators read of it in docs/media.md, "Placeholders". A placeholder is a delivered field by its German name; only
+`Berater_E-Mail` is written `Berater_E_Mail`, because Jinja would read the hyphen as a minus. An optional field that is
+empty takes the medium's fallback.
 """
 
 from __future__ import annotations

@@ -322,7 +322,7 @@ def upgrade() -> None:
             "delivery_id", "kind", "link_number", name=op.f("uq_response_counts_delivery_id_kind_link_number")
         ),
         schema="reku",
-        comment="Opens and clicks of people without tracking consent: counted per delivery, nobody named (rule 18)",
+        comment="Opens and clicks of people without tracking consent: counted per delivery, nobody named",
     )
     op.create_table(
         "messages",

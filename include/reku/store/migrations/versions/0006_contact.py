@@ -63,7 +63,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
         sa.UniqueConstraint("message_id", name=op.f("uq_contacts_message_id")),
         schema="reku",
-        comment="Contacts with active media: blocking periods and caps hang on them (domain.md 6)",
+        comment="Contacts with active media: blocking periods and caps hang on them",
     )
     op.create_index("ix_contacts_person", "contacts", ["institute", "person_number", "blocked_until"], schema="reku")
     op.create_table(
