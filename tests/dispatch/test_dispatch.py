@@ -13,11 +13,13 @@ from reku.channels.email.smtp.handover import SessionError
 from reku.dispatch import lease, ledger
 from reku.dispatch.dispatch import dispatch
 from reku.dispatch.doubt import in_doubt, resolve
-from reku.dispatch.lock import LOCK_CLASS, LockLost, StillRunning, delivery_lock
+from reku.dispatch.lease import LockLost
+from reku.dispatch.lock import StillRunning, delivery_lock
 from reku.dispatch.plan import CampaignFault
 from reku.foundation import clock
 from reku.foundation import settings as settings_module
 from reku.foundation.errors import StageError
+from reku.store.locks import Lock
 from reku.store.tables import DeliveryState, messages, orders, responses, suppressions
 from reku_testing import smtp, world
 from tests.conftest import PROJECT
@@ -388,7 +390,7 @@ def test_dispatcher_that_lost_its_lock_stops(
                         "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks"  # waits until it has ended
                         " WHERE locktype = 'advisory' AND classid = :c"
                     ),
-                    {"c": LOCK_CLASS},
+                    {"c": int(Lock.DELIVERY)},
                 )
 
     relay.at_rcpt = cut

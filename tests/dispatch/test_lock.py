@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from reku.bench.forker import PASSING, Forker
 from reku.dispatch.dispatch import dispatch
-from reku.dispatch.lock import HOLDS, LOCK_CLASS, StillRunning, delivery_lock
+from reku.dispatch.lock import StillRunning, delivery_lock
+from reku.store.locks import Lock, is_held_by
 from reku_testing import hostile
 from reku_testing.dispatching import (
     DAY,
@@ -64,18 +65,18 @@ def test_two_deliveries_of_an_order_at_once_write_to_everybody_once(
 
 
 def test_the_lock_ends_with_its_session_and_another_may_ask_for_it(database: sa.Engine) -> None:
-    def holds(connection: sa.Connection, delivery: int, holder: int) -> bool:
-        asked = {"lock_class": LOCK_CLASS, "delivery": delivery, "holder": holder}
-        return bool(connection.scalar(HOLDS, asked))
-
     with database.connect() as other:
-        with delivery_lock(database, 7) as holder:
-            assert holds(other, 7, holder)
-            assert not holds(other, 8, holder)
-            assert not holds(other, 7, holder + 1)
+
+        def holds(session: int, delivery: int) -> bool:
+            return is_held_by(other, session, Lock.DELIVERY, delivery)
+
+        with delivery_lock(database, 7) as lock:
+            assert holds(lock.session, 7)
+            assert not holds(lock.session, 8)
+            assert not holds(lock.session + 1, 7)
             with delivery_lock(database, 8), pytest.raises(StillRunning), delivery_lock(database, 7):
                 pass
-            other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": holder})
-            hostile.until(lambda: not holds(other, 7, holder))
+            other.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": lock.session})
+            hostile.until(lambda: not holds(lock.session, 7))
         with delivery_lock(database, 7) as again:
-            assert again != holder
+            assert again.session != lock.session

@@ -19,10 +19,11 @@ from reku.dispatch.dispatch import dispatch
 from reku.dispatch.doubt import in_doubt
 from reku.dispatch.journal import Begun, Ended
 from reku.dispatch.ledger import Due
-from reku.dispatch.lock import LOCK_CLASS, StillRunning, delivery_lock
+from reku.dispatch.lock import StillRunning
 from reku.dispatch.recovery import Recovered, StillLeased, recover
 from reku.foundation import clock
 from reku.foundation.settings import settings
+from reku.store.locks import Lock, session_lock
 from reku.store.tables import claims
 from reku_testing import hostile
 from reku_testing.dispatching import (
@@ -226,7 +227,7 @@ def _end_lock(engine: sa.Engine, delivery: int) -> None:
         " WHERE locktype = 'advisory' AND classid = :c AND objid = :d"
     )
     with engine.begin() as connection:
-        connection.execute(sa.text(ending), {"c": LOCK_CLASS, "d": delivery})
+        connection.execute(sa.text(ending), {"c": int(Lock.DELIVERY), "d": delivery})
 
 
 def _until_recovered(engine: sa.Engine, delivery: int) -> int:
@@ -268,8 +269,7 @@ def test_a_machine_that_is_lost(
 def _until_unlocked(engine: sa.Engine, delivery: int) -> None:
     """PostgreSQL notices the death of a client a moment later."""
     while True:
-        try:
-            with delivery_lock(engine, delivery):
+        with session_lock(engine, Lock.DELIVERY, delivery) as connection:
+            if connection is not None:
                 return
-        except StillRunning:
-            time.sleep(0.01)
+        time.sleep(0.01)

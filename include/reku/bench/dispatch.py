@@ -77,8 +77,8 @@ def _loop(there: World, *, ledger: bool) -> float:
     plan = check_dispatchable(there.engine, delivery)
     due = Due(delivery, clock.today())
     until = clock.now() + timedelta(hours=1)
-    with delivery_lock(there.engine, delivery) as holder:
-        work = Work(there.engine, plan, compiled_media(plan), due, until, holder)
+    with delivery_lock(there.engine, delivery) as lock:
+        work = Work(there.engine, plan, compiled_media(plan), due, until, lock.session)
         if ledger:
             return _seconds(lambda: serve(work, Dispatched(), lambda _done: None))
         writer = _NoLedger(there, delivery)

@@ -11,9 +11,7 @@ from datetime import date, timedelta
 import sqlalchemy as sa
 
 from reku.contact.policy import Policy
-
-_ONE_AT_A_TIME = sa.text("SELECT pg_advisory_xact_lock(:people, CAST(:institute AS integer))")
-_PEOPLE = 7_355_612  # any number; the same for everybody who decides about a bank's people, and nobody else's
+from reku.store.locks import Lock, lock_until_commit
 
 _RESERVE = sa.text("""
     INSERT INTO reku.contacts (institute, person_number, message_id, medium, day, blocked_until, mandatory)
@@ -35,7 +33,7 @@ def hold(connection: sa.Connection, policy: Policy) -> None:
     more than a server as installed can keep. Does nothing for a bank without blocking periods.
     """
     if policy.rules.blocking_days:
-        connection.execute(_ONE_AT_A_TIME, {"people": _PEOPLE, "institute": policy.institute})
+        lock_until_commit(connection, Lock.PEOPLE, int(policy.institute))
 
 
 def reserve(connection: sa.Connection, policy: Policy, media: Mapping[int, str], day: date, *, mandatory: bool) -> None:

@@ -24,8 +24,8 @@ from reku.dispatch.ledger import Due, withhold
 from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-
-_ORDER_LOCK = 4712  # first key of the transaction lock on an order; the second is the order's id
+from reku.store.due import due_bounds
+from reku.store.locks import Lock, lock_until_commit
 
 
 class Claimed(NamedTuple):
@@ -62,7 +62,7 @@ _DURABLE = sa.text("""
 """)
 """A claim that a crash of the database forgets would be mails sent twice, whatever the server's own setting is. And a
 dispatcher that freezes in its claim must not hold the order's lock for ever: after a lease (ms) the server ends it."""
-_FENCE = sa.text("SELECT nextval('reku.fences'), pg_advisory_xact_lock(:order_lock, CAST(:order AS integer))")
+_FENCE = sa.text("SELECT nextval('reku.fences')")
 """From a sequence: a number is never used twice, not after a rollback either, and neither is a journal's name."""
 _CANDIDATES = sa.text("""
     SELECT m.id, m.person_number, m.address_hmac, r.address
@@ -98,7 +98,8 @@ def claim(
     day = clock.berlin(moment).date()
     with engine.connect() as connection, connection.begin() as transaction:
         connection.execute(_DURABLE, {"silence": max(1000, round(lease.total_seconds() * 1000))})
-        fence: int = connection.execute(_FENCE, {"order_lock": _ORDER_LOCK, "order": plan.order}).one()[0]
+        fence: int = connection.execute(_FENCE).scalar_one()
+        lock_until_commit(connection, Lock.ORDER, plan.order)
         wanted = {
             "limit": rate_limits.batch(plan.institute.limits, limit),
             "waiting": rate_limits.waiting(connection, blz),
@@ -131,7 +132,7 @@ def claim(
 def _candidates(
     connection: sa.Connection, due: Due, moment: datetime, after: int, wanted: dict[str, Any]
 ) -> Sequence[sa.Row[Any]]:
-    begin, end = due.between()
+    begin, end = due_bounds(due.day, due.only)
     given = {"delivery": due.delivery, "begin": begin, "end": end, "moment": moment} | wanted
     found = connection.execute(_CANDIDATES, given | {"after": after}).all()
     return found if found or not after else connection.execute(_CANDIDATES, given | {"after": 0}).all()

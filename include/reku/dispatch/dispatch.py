@@ -14,14 +14,13 @@ from reku.dispatch.ledger import Due
 from reku.dispatch.lock import delivery_lock, passing_database_errors
 from reku.dispatch.plan import CampaignFault, SendPlan, send_plan
 from reku.dispatch.progress import Dispatched, Progress
-from reku.dispatch.recovery import recover
 from reku.dispatch.serve import Work, compiled_media, serve
 from reku.dispatch.window import send_window
 from reku.dispatch.workers import dispatch_by_workers
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.foundation.settings import settings
-from reku.store.tables import DeliveryState, MessageState, deliveries, messages
+from reku.store.tables import DeliveryState, deliveries, messages
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +30,11 @@ SHORT_WAIT = timedelta(seconds=10)
 
 def next_due(engine: sa.Engine, delivery: int, day: date) -> datetime | None:
     """The moment of the latest play-out among the delivery's open messages due up to that day, or None."""
-    due_on = sa.cast(sa.func.timezone("Europe/Berlin", messages.c.due_at), sa.Date)
     with engine.connect() as connection:
-        found: datetime | None = connection.scalar(
-            sa.select(sa.func.max(messages.c.due_at)).where(
-                messages.c.delivery_id == delivery, messages.c.state == MessageState.OPEN, due_on <= day
-            )
+        latest: datetime | None = connection.scalar(
+            sa.select(sa.func.max(messages.c.due_at)).where(Due(delivery, day).condition())
         )
-        return found
+        return latest
 
 
 def check_dispatchable(engine: sa.Engine, delivery: int) -> SendPlan:
@@ -80,8 +76,8 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
     due = Due(delivery, day, due_day)
     window = send_window(plan, clock.now())
     done = Dispatched()
-    with passing_database_errors(delivery), delivery_lock(engine, delivery) as holder:
-        done.in_doubt += recover(engine, delivery, settings().journals()).in_doubt
+    with passing_database_errors(delivery), delivery_lock(engine, delivery) as lock:
+        done.in_doubt += lock.recovered.in_doubt
         doubt.resend(engine, delivery, plan)
         ledger.end_put_off(engine, due, window.opens)
         if clock.now() < window.opens:
@@ -92,7 +88,7 @@ def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | Non
             stops.check_stops(connection, plan.institute.blz, plan.order_number)
         if ledger.count_due(engine, due):
             send_control_copy(engine, plan, media, delivery)
-        _until_done(Work(engine, plan, media, due, window.closes, holder), done)
+        _until_done(Work(engine, plan, media, due, window.closes, lock.session), done)
         done.put_off = ledger.count_due(engine, due)
     return done
 
@@ -130,7 +126,6 @@ def _until_done(work: Work, done: Dispatched) -> None:
 def _hand_over(work: Work, quota: int | None, done: Dispatched, progress: Progress) -> None:
     s = settings()
     if quota is None and s.dispatch_processes > 1 and ledger.count_due(work.engine, work.due) >= s.dispatch_large:
-        dispatch_by_workers(work.due, work.holder, s.dispatch_processes, done, progress.show)
+        dispatch_by_workers(work.due, work.session, s.dispatch_processes, done, progress.show)
     else:
         serve(work, done, progress.show, quota=quota)
-    recover(work.engine, work.due.delivery, s.journals())  # a worker that died has left its batches

@@ -13,21 +13,32 @@ from sqlalchemy.exc import DBAPIError
 from reku.contact.decide import barred_among
 from reku.contact.policy import Policy
 from reku.dispatch import ledger, stops
-from reku.dispatch.lock import HOLDS, LOCK_CLASS, LockLost
 from reku.dispatch.plan import SendPlan
+from reku.foundation.errors import PassingError
+from reku.store.locks import Lock, is_held_by
 
 FRESH_SECONDS = 0.2
 """No mail is begun on knowledge older than this: lock, stop switches, unsubscribes."""
 
 
+class LockLost(PassingError):
+    """This dispatcher has lost its right to go on: it must not hand over anything more. `how` says what is gone."""
+
+    def __init__(self, delivery: int, how: str) -> None:
+        super().__init__(
+            f"The dispatcher of delivery {delivery} lost its lock ({how}) and has stopped handing over. What is open "
+            "stays open: clear `dispatch`."
+        )
+
+
 class LeaseGuard:
-    """What a dispatcher knows of its right to go on. `holder` is the session that holds the delivery's lock.
+    """What a dispatcher knows of its right to go on. `session` holds the delivery's lock.
 
     Between two looks the leases of its batches keep others from its messages, so that nothing hangs on the moment.
     """
 
-    def __init__(self, engine: sa.Engine, plan: SendPlan, delivery: int, holder: int, lease: timedelta) -> None:
-        self._plan, self._delivery, self._holder, self._lease = plan, delivery, holder, lease
+    def __init__(self, engine: sa.Engine, plan: SendPlan, delivery: int, session: int, lease: timedelta) -> None:
+        self._plan, self._delivery, self._session, self._lease = plan, delivery, session, lease
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         self._looked = self._renewed = float("-inf")
 
@@ -51,13 +62,13 @@ class LeaseGuard:
         """
         begun = time.monotonic()
         try:
-            asked = {"lock_class": LOCK_CLASS, "delivery": self._delivery, "holder": self._holder}
-            if not self._connection.scalar(HOLDS, asked):
+            if not is_held_by(self._connection, self._session, Lock.DELIVERY, self._delivery):
                 raise LockLost(self._delivery, "its session has ended")
             stops.check_stops(self._connection, self._plan.institute.blz, self._plan.order_number)
             barred = barred_among(self._connection, Policy.of(self._plan.institute), claimed) if claimed else set()
             if begun - self._renewed > self._lease.total_seconds() / 4:
-                ledger.renew(self._connection, self._delivery, fences, self._lease)
+                if not ledger.renew_leases(self._connection, self._delivery, fences, self._lease):
+                    raise LockLost(self._delivery, "a batch was taken over")
                 self._renewed = begun
         except DBAPIError as error:
             raise LockLost(self._delivery, f"the database: {type(error.orig).__name__}") from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -22,8 +22,8 @@ from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.dispatch import rate_limits
 from reku.dispatch.journal import Ended
-from reku.dispatch.lock import LockLost
 from reku.foundation import clock
+from reku.store.due import due_by
 from reku.store.events import Event, record
 from reku.store.tables import MessageState, ResponseKind, claims, delivery_rows, messages
 
@@ -42,37 +42,24 @@ class Due:
     day: date
     only: date | None = None
 
-    def between(self) -> tuple[datetime, datetime]:
-        """From when on, and until when (not included), what is meant is due."""
-        begin = clock.at(self.only) if self.only else datetime.min.replace(tzinfo=UTC)
-        return begin, clock.at((self.only or self.day) + timedelta(days=1))
-
     def condition(self) -> sa.ColumnElement[bool]:
-        """The same for a statement over `messages`; it uses the index of open messages."""
-        begin, end = self.between()
+        """What is meant, for a statement over `messages`; it uses the index of open messages."""
         of = messages.c
         return (
-            (of.delivery_id == self.delivery)
-            & (of.state == MessageState.OPEN)
-            & (of.due_at >= begin)
-            & (of.due_at < end)
+            (of.delivery_id == self.delivery) & (of.state == MessageState.OPEN) & due_by(of.due_at, self.day, self.only)
         )
 
 
-def renew(connection: sa.Connection, delivery: int, fences: Collection[int], lease: timedelta) -> None:
-    """Let the batches' leases begin anew. Raises LockLost when somebody has taken one of them over."""
+def renew_leases(connection: sa.Connection, delivery: int, fences: Collection[int], lease: timedelta) -> bool:
+    """Let the batches' leases begin anew. False when somebody has taken one of them over."""
+    # the database's own clock: ours may be moved, and machines' clocks differ
+    end = sa.func.clock_timestamp() + sa.cast(lease, sa.Interval)
     renewed = connection.execute(
         sa.update(claims)
         .where(claims.c.delivery_id == delivery, claims.c.fence == sa.any_(_array(fences)))
-        .values(lease_until=_end_of(lease))
+        .values(lease_until=end)
     )
-    if renewed.rowcount != len(fences):
-        raise LockLost(delivery, "a batch was taken over")
-
-
-def _end_of(lease: timedelta) -> sa.ColumnElement[datetime]:
-    # the database's own clock: ours may be moved, and machines' clocks differ
-    return sa.func.clock_timestamp() + sa.cast(lease, sa.Interval)
+    return renewed.rowcount == len(fences)
 
 
 _NOTE = sa.text("""

@@ -1,4 +1,4 @@
-"""One dispatcher per delivery: a session-level advisory lock on a connection of its own.
+"""One dispatcher per delivery: its lock, taken with all that a dead one has left of the delivery put right.
 
 Told in docs/architecture.md, "Nobody gets two mails".
 """
@@ -7,27 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
+from reku.dispatch.recovery import Recovered, recover
 from reku.foundation.errors import PassingError
-
-LOCK_CLASS = 4711  # first key of our advisory locks on deliveries; the second is the delivery's id
+from reku.foundation.settings import settings
+from reku.store.locks import Lock, session_lock, session_of
 
 
 class StillRunning(PassingError):
     """Another dispatcher has this delivery, or a batch of it, in hand; try again later."""
-
-
-class LockLost(PassingError):
-    """This dispatcher has lost its right to go on: it must not hand over anything more. `how` says what is gone."""
-
-    def __init__(self, delivery: int, how: str) -> None:
-        super().__init__(
-            f"The dispatcher of delivery {delivery} lost its lock ({how}) and has stopped handing over. What is open "
-            "stays open: clear `dispatch`."
-        )
 
 
 class DatabaseLost(PassingError):
@@ -47,30 +39,26 @@ def passing_database_errors(delivery: int) -> Iterator[None]:
         ) from None
 
 
-HOLDS = sa.text("""
-    SELECT EXISTS (
-        SELECT FROM pg_locks
-        WHERE locktype = 'advisory' AND granted AND classid = :lock_class AND objid = :delivery AND pid = :holder
-    )
-""")
-"""Whether the session `:holder` holds the lock of `:delivery`; any session may ask."""
+@dataclass(frozen=True)
+class DeliveryLock:
+    """A delivery's lock while it is held. `session`: the database session that holds it, which others may ask for."""
+
+    delivery: int
+    session: int
+    recovered: Recovered
 
 
 @contextmanager
-def delivery_lock(engine: sa.Engine, delivery: int) -> Iterator[int]:
-    """Hold the delivery's lock; yields the id of the session that holds it. Raises StillRunning if another one does."""
-    keys = {"first": LOCK_CLASS, "second": delivery}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        if not connection.scalar(sa.text("SELECT pg_try_advisory_lock(:first, :second)"), keys):
+def delivery_lock(engine: sa.Engine, delivery: int) -> Iterator[DeliveryLock]:
+    """Hold the delivery's lock; first, what a dispatcher that died has left of it is put right.
+
+    Raises StillRunning if another one holds it, StillLeased while a batch of it may be in somebody's hands.
+    """
+    with session_lock(engine, Lock.DELIVERY, delivery) as connection:
+        if connection is None:
             raise StillRunning(
                 f"Delivery {delivery} is being dispatched by another task that still runs. Nothing was done here: "
                 "clear `dispatch` when it has ended."
             )
-        holder: int = connection.scalar(sa.text("SELECT pg_backend_pid()")) or 0
-        try:
-            yield holder
-        finally:
-            try:
-                connection.execute(sa.text("SELECT pg_advisory_unlock(:first, :second)"), keys)
-            except SQLAlchemyError:
-                connection.invalidate()  # the session is gone, and its lock with it
+        session = session_of(connection)
+        yield DeliveryLock(delivery, session, recover(engine, delivery, settings().journals()))

@@ -22,14 +22,14 @@ from reku.foundation.settings import settings
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be handed over: `until` the send window ends, under the delivery's lock that session `holder` has."""
+    """What is to be handed over: `until` the send window ends, under the delivery's lock that `session` holds."""
 
     engine: sa.Engine
     plan: SendPlan
     media: Mapping[str, CompiledMedium]
     due: Due
     until: datetime
-    holder: int
+    session: int
 
 
 def compiled_media(plan: SendPlan) -> dict[str, CompiledMedium]:
@@ -46,14 +46,14 @@ def serve(
 ) -> None:
     """Hand over until nothing is left to claim, counting into `done` and showing it from time to time.
 
-    `quota`: at most so many mails. Raises what `hand_over` raises, and ShutdownRequested when the process was asked to end, with
-    everything not handed over open again.
+    `quota`: at most so many mails. Raises what `hand_over` raises, and ShutdownRequested when the process was asked to
+    end, with everything not handed over open again.
     """
     s = settings()
     lease = timedelta(seconds=s.lease_seconds)
     writer = LedgerWriter(work.engine, work.plan, work.due, ClaimLimits(s.dispatch_batch, lease, s.journals(), quota))
     with (
-        LeaseGuard(work.engine, work.plan, work.due.delivery, work.holder, lease) as lease_guard,
+        LeaseGuard(work.engine, work.plan, work.due.delivery, work.session, lease) as lease_guard,
         DeliveryQueue(work.plan, work.media, writer, lease_guard, work.until, done, show) as queue,
         on_shutdown(queue.stop),
     ):

@@ -73,7 +73,7 @@ def _work(given: dict[str, object]) -> Work:
     due = Due(delivery, date.fromisoformat(str(given["day"])), date.fromisoformat(str(only)) if only else None)
     plan = check_dispatchable(engine(), delivery)
     until = send_window(plan, clock.now()).closes
-    return Work(engine(), plan, compiled_media(plan), due, until, int(str(given["holder"])))
+    return Work(engine(), plan, compiled_media(plan), due, until, int(str(given["session"])))
 
 
 if __name__ == "__main__":

@@ -30,12 +30,12 @@ _GRACE_SECONDS = 150.0  # longer than the longest wait for an answer to a mail t
 class _Worker:
     """One worker process, and a thread that reads what it reports."""
 
-    def __init__(self, due: Due, holder: int, reports: _Reports) -> None:
+    def __init__(self, due: Due, session: int, reports: _Reports) -> None:
         task = {
             "delivery": due.delivery,
             "day": due.day.isoformat(),
             "only": due.only and due.only.isoformat(),
-            "holder": holder,
+            "session": session,
             "parent": os.getpid(),
         }
         self.process = subprocess.Popen(  # noqa: S603 - our own program
@@ -74,7 +74,7 @@ _Reports = queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]]
 
 
 def dispatch_by_workers(
-    due: Due, holder: int, processes: int, done: Dispatched, show: Callable[[Dispatched], None]
+    due: Due, session: int, processes: int, done: Dispatched, show: Callable[[Dispatched], None]
 ) -> None:
     """Let so many workers hand over what is due, counting into `done`.
 
@@ -82,7 +82,7 @@ def dispatch_by_workers(
     without a word is an error as well: what it had in hand is recovered from its journals.
     """
     reports: _Reports = queue.SimpleQueue()
-    workers = [_Worker(due, holder, reports) for _ in range(processes)]
+    workers = [_Worker(due, session, reports) for _ in range(processes)]
     try:
         with on_shutdown(lambda: _stop(workers)):
             _watch(workers, reports, done, show)

@@ -21,7 +21,7 @@ from reku.privacy.places import ARCHIVE, AT_WORK, FAULTY, INBOX, OUTBOX, PARKED,
 from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
-from reku.store.institute_lock import locked
+from reku.store.locks import Lock, session_lock
 from reku.store.tables import (
     DeliveryState,
     MessageState,
@@ -82,7 +82,7 @@ def erase(engine: sa.Engine, institute: str, number: str, *, actor: str, note: s
     """
     if number in note:
         raise StageError(f"The note is kept in the audit and must not name the person. {_UNCHANGED}")
-    with locked(engine, institute, wait_seconds=WAIT_SECONDS) as connection:
+    with session_lock(engine, Lock.FILES, int(institute), wait_seconds=WAIT_SECONDS) as connection:
         if connection is None:
             raise StageError(f"A scan of institute {institute} is at work. Try again when it is done. {_UNCHANGED}")
         with connection.begin():

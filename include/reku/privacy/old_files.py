@@ -18,7 +18,7 @@ from reku.foundation.errors import RekuError
 from reku.foundation.settings import Settings
 from reku.mailbox import mailboxes
 from reku.privacy.places import ARCHIVE, FAULTY, OUTBOX, STILL_NEEDED, Kept, Places
-from reku.store.institute_lock import locked
+from reku.store.locks import Lock, session_lock
 from reku.store.tables import DeliveryState, FileVerdict, claims, deliveries, feedback_files, files, return_mails
 
 Done = tuple[Counter[str], list[str]]
@@ -36,7 +36,7 @@ def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     done, problems = Counter[str](), list[str]()
     for institute in places.institutes():
         # The lock keeps intake from moving what is looked at.
-        with locked(engine, institute, wait_seconds=WAIT_SECONDS) as connection:
+        with session_lock(engine, Lock.FILES, int(institute), wait_seconds=WAIT_SECONDS) as connection:
             if connection is None:
                 problems.append(f"institute {institute}: a scan was at work, its originals were left")
                 continue

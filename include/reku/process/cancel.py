@@ -7,10 +7,8 @@ import sqlalchemy as sa
 from reku.contact.reasons import Reason
 from reku.dispatch.ledger import withhold
 from reku.dispatch.lock import StillRunning, delivery_lock
-from reku.dispatch.recovery import recover
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.foundation.settings import settings
 from reku.store.audit import put_on_record
 from reku.store.tables import MessageState, deliveries, messages
 
@@ -29,7 +27,6 @@ def cancel(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
         raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
     try:
         with delivery_lock(engine, delivery):
-            recover(engine, delivery, settings().journals())
             return _close(engine, delivery, known.institute, actor, note)
     except StillRunning:
         raise StageError(

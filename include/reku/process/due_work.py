@@ -12,6 +12,7 @@ from reku.catalogue import Institute, institutes
 from reku.catalogue.rhythm import Schedule, is_due, period
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
+from reku.store.due import due_by
 from reku.store.tables import UNFINISHED, DeliveryState, MessageState, deliveries, messages, orders, responses
 
 NOT_LOADED = (DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)
@@ -84,12 +85,11 @@ def _not_loaded(day: date, past: bool) -> sa.ColumnElement[bool]:
 
 
 def _loaded_with_due(day: date, past: bool) -> sa.ColumnElement[bool]:
-    due_on = sa.cast(sa.func.timezone("Europe/Berlin", messages.c.due_at), sa.Date)
     open_due = (
         sa.exists()
         .where(messages.c.delivery_id == deliveries.c.id)
         .where(messages.c.state.in_(UNFINISHED))
-        .where(due_on == day if past else due_on <= day)
+        .where(due_by(messages.c.due_at, day, only=day if past else None))
     )
     return (deliveries.c.state == DeliveryState.LOADED) & open_due
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -13,11 +14,11 @@ from reku.catalogue import institutes, occasions
 from reku.catalogue.occasion import InDoubt
 from reku.dispatch import ledger, stops
 from reku.dispatch.lock import StillRunning, delivery_lock
-from reku.dispatch.recovery import StillLeased, recover
+from reku.dispatch.recovery import StillLeased
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
-from reku.foundation.settings import settings
 from reku.process import due_work
+from reku.store.due import due_by
 from reku.store.tables import UNFINISHED, DeliveryState, MessageState, deliveries, messages, orders, releases
 
 BAD = ("failed", "upstream_failed")
@@ -162,23 +163,22 @@ def _is_corrected(connection: sa.Connection, refused: sa.Row[*tuple[Any, ...]]) 
 
 
 def _clear_up(engine: sa.Engine, delivery: int) -> None:
-    """A dispatcher that died leaves claimed rows; without this they would stay unnamed until the next one."""
-    try:
-        with delivery_lock(engine, delivery):
-            recover(engine, delivery, settings().journals())
-    except (StillRunning, StillLeased):
-        return  # it is or may be alive: its rows are its own
+    """A dispatcher that died leaves claimed rows; without this they would stay unnamed until the next one.
+
+    One that is or may be alive keeps its rows.
+    """
+    with suppress(StillRunning, StillLeased), delivery_lock(engine, delivery):
+        pass  # taking the lock puts them right
 
 
 def _open_due(connection: sa.Connection, delivery: int, until: date, exactly: date | None) -> int:
-    due_on = sa.cast(sa.func.timezone("Europe/Berlin", messages.c.due_at), sa.Date)
     return (
         connection.scalar(
             sa.select(sa.func.count())
             .select_from(messages)
             .where(messages.c.delivery_id == delivery)
             .where(messages.c.state.in_(UNFINISHED))
-            .where(due_on == exactly if exactly else due_on <= until)
+            .where(due_by(messages.c.due_at, until, exactly))
         )
         or 0
     )

@@ -27,6 +27,7 @@ from reku.reporting.outbox import put
 from reku.store import bounce_series
 from reku.store.audit import put_on_record
 from reku.store.bulk import copy_csv
+from reku.store.due import on_day
 from reku.store.tables import (
     ResponseKind,
     feedback_counters,
@@ -232,12 +233,11 @@ def _fill_series(connection: sa.Connection, file_id: int) -> None:
 
 def _daily_file_today(connection: sa.Connection, file: FeedbackFile) -> bool:
     """Whether a file of all orders was made earlier on the same Berlin day."""
-    day = sa.cast(sa.func.timezone("Europe/Berlin", feedback_files.c.stamped_at), sa.Date)
     earlier = sa.exists().where(
         feedback_files.c.institute == file.institute,
         feedback_files.c.order_id.is_(None),
         feedback_files.c.id != file.id,
-        day == clock.berlin(file.stamped_at).date(),
+        on_day(feedback_files.c.stamped_at, clock.berlin(file.stamped_at).date()),
     )
     return bool(connection.scalar(sa.select(earlier)))
 

@@ -21,15 +21,13 @@ from reku.foundation.errors import RekuError
 from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
 from reku.responses.reports import Kind, Understood, understand
 from reku.store.events import Event, record
+from reku.store.locks import Lock, lock_until_commit
 from reku.store.tables import ResponseKind, SuppressionKind, messages, past_messages, return_mails, suppressions
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
 """Mails recorded in one transaction."""
-
-_ONE_AT_A_TIME = 4713
-"""First key of the lock of a batch's short transaction: two collectors would wait for each other's events in turn."""
 
 _NO_MESSAGE_OF_OURS = "the token is ours, but the ledger has no such message (any more)"
 
@@ -102,7 +100,7 @@ def collect(engine: sa.Engine, mailbox: Mailbox) -> BounceReport:
 
 def _take_in(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report: BounceReport) -> None:
     with engine.begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ONE_AT_A_TIME, 0)))
+        lock_until_commit(connection, Lock.BOUNCES)
         known = _messages(connection, {one.what.message for one in batch})
         complained = {one.what.message for one in batch if one.what.kind is Kind.COMPLAINT}
         past = _past_messages(connection, complained - known.keys())

@@ -18,13 +18,13 @@ from reku.responses.bots import Hit, mark_bots
 from reku.responses.drain import drain
 from reku.responses.reactions import target_of, without_query
 from reku.store.events import Event, record
+from reku.store.locks import Lock, lock_until_commit
 from reku.store.tables import HitVerdict, ResponseKind, hits, messages
 
 log = logging.getLogger(__name__)
 
 MESSAGES = 500
 """Messages whose hits are judged in one transaction."""
-_TURNS = 5_606_177  # any number; the same for everybody who judges
 
 
 def take_in(engine: sa.Engine) -> int:
@@ -47,8 +47,7 @@ def judge_settled(engine: sa.Engine) -> int:
     events = 0
     while True:
         with engine.begin() as connection:
-            # One at a time: whoever asks after another has all of the other's verdicts.
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURNS)))
+            lock_until_commit(connection, Lock.HITS)
             settled = sa.select(hits.c.message_id).where(hits.c.verdict.is_(None), hits.c.at <= limit)
             wanted = connection.scalars(settled.distinct().limit(MESSAGES)).all()
             if not wanted:

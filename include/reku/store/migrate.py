@@ -10,10 +10,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
+from reku.store.locks import Lock, lock_until_commit
 from reku.store.tables import SCHEMA, metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-_LOCK = 7_355_608  # any number; the same for everybody who migrates
 
 
 def _config(connection: sa.Connection) -> Config:
@@ -26,7 +26,7 @@ def _config(connection: sa.Connection) -> Config:
 def migrate(engine: sa.Engine) -> None:
     """Create the schema if need be and run every migration that is missing."""
     with engine.begin() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        lock_until_commit(connection, Lock.MIGRATION)
         connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
         command.upgrade(_config(connection), "head")
 

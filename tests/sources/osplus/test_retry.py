@@ -14,7 +14,7 @@ from reku.sources.inbox.folders import Folders
 from reku.sources.osplus import retry as retrying
 from reku.sources.osplus.retry import retry
 from reku.store import tables
-from reku.store.institute_lock import locked
+from reku.store.locks import Lock, session_lock
 from tests.sources.conftest import NOW, Bank, original
 
 
@@ -145,7 +145,7 @@ def test_an_unknown_delivery_is_an_error(bank: Bank) -> None:
 def test_it_waits_for_a_scan_and_gives_up_in_time(refused: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retrying, "WAIT_SECONDS", 0.2)
     (delivery,) = refused.rows(tables.deliveries)
-    with locked(refused.engine, refused.blz), pytest.raises(StageError, match="at work"):
+    with session_lock(refused.engine, Lock.FILES, int(refused.blz)), pytest.raises(StageError, match="at work"):
         retry(refused.engine, delivery.id, "anna")
     assert retry(refused.engine, delivery.id, "anna").state == "REGISTERED"
 

@@ -22,7 +22,7 @@ from reku.sources.inbox.folders import Folders
 from reku.sources.osplus import delivery_files
 from reku.sources.osplus.scan import IntakeReport, take_in, take_in_all
 from reku.store import tables
-from reku.store.institute_lock import locked
+from reku.store.locks import Lock, session_lock
 from tests.sources.conftest import BLZ, NOW, OTHER_BLZ, Bank
 
 
@@ -155,7 +155,7 @@ def test_two_scans_at_once_register_each_file_once(bank: Bank) -> None:
 
 def test_a_scan_beside_another_does_nothing_and_says_so(bank: Bank) -> None:
     bank.delivery()
-    with locked(bank.engine, BLZ) as held:
+    with session_lock(bank.engine, Lock.FILES, int(BLZ)) as held:
         assert held is not None
         report = take_in(bank.engine, BLZ)
         assert report.busy

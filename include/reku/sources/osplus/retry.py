@@ -16,7 +16,7 @@ from reku.sources.inbox.folders import Folders
 from reku.sources.osplus import delivery_files as registering
 from reku.sources.osplus.admission import Key
 from reku.store.audit import put_on_record
-from reku.store.institute_lock import locked
+from reku.store.locks import Lock, session_lock
 from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, rejects
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
         institute = connection.execute(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery_id)).scalar()
     if institute is None:
         raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
-    with locked(engine, institute, wait_seconds=WAIT_SECONDS) as connection:
+    with session_lock(engine, Lock.FILES, int(institute), wait_seconds=WAIT_SECONDS) as connection:
         if connection is None:
             raise StageError(f"Another scan of institute {institute} is at work. Try again when it is done.")
         with connection.begin():

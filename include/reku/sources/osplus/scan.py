@@ -24,7 +24,7 @@ from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import KIND, Line, receipt_name, refusal
 from reku.sources.osplus import control_file, delivery_files
-from reku.store.institute_lock import locked
+from reku.store.locks import Lock, session_lock
 from reku.store.tables import FileVerdict
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ def take_in(engine: sa.Engine, institute: str) -> IntakeReport:
     if bank is None:
         raise StageError(f"There is no institute {institute}. Add institutes/{institute}.yaml, or correct the BLZ.")
     report = IntakeReport(institute)
-    with locked(engine, institute) as connection:
+    with session_lock(engine, Lock.FILES, int(institute)) as connection:
         if connection is None:
             report.busy = True
         else:
