@@ -112,7 +112,7 @@ def test_a_dispatcher_that_holds_its_journal_is_alive(tmp_path: Path) -> None:
 def test_a_process_that_was_forked_meanwhile_does_not_keep_it_alive(tmp_path: Path) -> None:
     """As a worker process is started: with exec, which closes what belongs to the dispatcher."""
     held = Journal.create(tmp_path, 7, 1)
-    assert not os.get_inheritable(held._descriptor)
+    assert not os.get_inheritable(held._log._descriptor)
     held.close()
 
 
@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_named_before_anything_goes_out(tmp_path: Path) -> None:
-    (tmp_path / "7-1.journal").symlink_to("/dev/full")
+    (tmp_path / "7-1.draft").symlink_to("/dev/full")
     with pytest.raises(SetupError, match="is full"):
         Journal.create(tmp_path, 7, 1)
 

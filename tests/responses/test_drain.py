@@ -281,14 +281,15 @@ def test_a_full_disk_stops_no_answer_and_is_noticed_when_it_has_room_again(
 ) -> None:
     message, journal = sent(), HitJournal(folder)
     journal.note("OEFF", message)
-    assert journal._descriptor is not None
-    room = os.dup(journal._descriptor)
+    assert journal._log is not None
+    descriptor = journal._log._descriptor
+    room = os.dup(descriptor)
     with closing(FULL.open("wb")) as full:
-        os.dup2(full.fileno(), journal._descriptor)
+        os.dup2(full.fileno(), descriptor)
     journal.note("OEFF", message)
     assert journal.lost == 1
     assert "No space left" in journal.problem
-    os.dup2(room, journal._descriptor)
+    os.dup2(room, descriptor)
     journal.tend()
     assert journal.problem == ""
     journal.note("OEFF", message)

@@ -8,8 +8,6 @@ answers are believed. It holds ids, codes and moments, nothing of people.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from reku.foundation.append_log import AppendLog, reading
 from reku.foundation.errors import SetupError
 
 _encode = msgspec.json.Encoder().encode  # moments become ISO 8601
@@ -74,26 +73,23 @@ class JournalContent:
 class Journal:
     """The journal of one batch, held by its dispatcher from `create` until `remove` or its death."""
 
-    def __init__(self, file: Path, descriptor: int) -> None:
-        self._file, self._descriptor = file, descriptor
+    def __init__(self, folder: Path, log: AppendLog) -> None:
+        self._folder, self._log = folder, log
         self._unwritten: list[bytes] = []
         self._is_full = False
 
     @classmethod
     def create(cls, folder: Path, delivery: int, fence: int) -> Journal:
         """Start the journal of a batch. Raises SetupError if the folder cannot be written or the disk is full."""
-        file = _file(folder, delivery, fence)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             # a file that lies here under this name is of another database: fences are never used twice
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            log = AppendLog.create(_file(folder, delivery, fence))
         except OSError as error:
             raise SetupError(
                 f"The journal of a batch cannot be written below {folder}: {error.strerror}. Nothing was handed over. "
                 "Give this account a local folder of its own: REKU_JOURNAL_DIR."
             ) from error
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        journal = cls(file, descriptor)
+        journal = cls(folder, log)
         journal._note(("boot", _boot_id()))
         try:
             journal.flush()
@@ -123,30 +119,28 @@ class Journal:
         """Write what was noted. Raises SetupError once if the disk is full; from then on nothing more is written."""
         if self._is_full or not self._unwritten:
             return
-        data = b"".join(self._unwritten)
+        lines = b"".join(self._unwritten)
         self._unwritten.clear()
         try:
-            self._is_full = os.write(self._descriptor, data) != len(data)
-        except OSError:
+            self._log.append(lines)
+        except OSError as error:
             self._is_full = True
-        if self._is_full:
-            raise self._full_disk()
+            raise self._full_disk() from error
 
     def close(self) -> None:
         """Let go of the journal: whoever recovers the delivery may read it now."""
         try:
             self.flush()
         finally:
-            os.close(self._descriptor)
+            self._log.close()
 
     def remove(self) -> None:
         """Remove the journal: everything in it stands in the database by now."""
-        self._file.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        self._log.remove()
 
     def _full_disk(self) -> SetupError:
         return SetupError(
-            f"The disk of {self._file.parent} is full: no mail can be noted there, so none is handed over. Everything "
+            f"The disk of {self._folder} is full: no mail can be noted there, so none is handed over. Everything "
             "not handed over is still open: make room, then clear `dispatch`."
         )
 
@@ -157,13 +151,10 @@ class Journal:
 def read(folder: Path, delivery: int, fence: int) -> JournalContent:
     """What the journal of a batch says, and whether its dispatcher is alive. Raises SetupError if it is unreadable."""
     try:
-        with _file(folder, delivery, fence).open("rb") as journal:
-            fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return _parsed(journal.read())
+        with reading(_file(folder, delivery, fence)) as journal:
+            return _parsed(journal.read()) if journal.is_complete else JournalContent(Owner.ALIVE)
     except FileNotFoundError:
         return JournalContent(Owner.UNKNOWN)
-    except BlockingIOError:
-        return JournalContent(Owner.ALIVE)
     except OSError as error:
         raise SetupError(
             f"The journal {_file(folder, delivery, fence)} cannot be read: {error.strerror}. It says which mails are "
@@ -173,20 +164,19 @@ def read(folder: Path, delivery: int, fence: int) -> JournalContent:
 
 def remove_settled(folder: Path, delivery: int) -> None:
     """Remove the journals of a delivery that nobody holds; only when each of its batches has been put right."""
-    for file in folder.glob(f"{delivery}-*.journal"):
-        with suppress(FileNotFoundError, BlockingIOError), file.open("rb") as journal:
-            fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            file.unlink()
+    for file in folder.glob(f"{delivery}-*"):  # drafts as well
+        with suppress(FileNotFoundError), reading(file) as journal:
+            if journal.is_complete:
+                journal.remove()
 
 
 def _file(folder: Path, delivery: int, fence: int) -> Path:
     return folder / f"{delivery}-{fence}.journal"
 
 
-def _parsed(data: bytes) -> JournalContent:
-    *whole, _torn = data.split(b"\n")  # a line without its end was being written when the process died
+def _parsed(lines: bytes) -> JournalContent:
     try:
-        return _told([msgspec.json.decode(line) for line in whole])
+        return _told([msgspec.json.decode(line) for line in lines.split(b"\n")[:-1]])
     except (ValueError, TypeError):  # blocks that never reached the disk read as zeros: nothing in it can be trusted
         return JournalContent(Owner.UNKNOWN)
 

@@ -7,18 +7,15 @@ nobody holds is complete, and is removed afterwards.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from reku.foundation.append_log import LogReader, reading
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.responses.hit_journal import SUFFIX, Line
@@ -83,7 +80,7 @@ def drain(engine: sa.Engine, folder: Path) -> Counter[str]:
     fault: StageError | None = None
     for file in sorted(folder.glob(f"*{SUFFIX}")):
         try:
-            with file.open("rb") as journal:
+            with reading(file) as journal:
                 done += _drain_one(engine, file, journal)
         except FileNotFoundError:
             continue  # somebody else has just finished it
@@ -100,41 +97,28 @@ def drain(engine: sa.Engine, folder: Path) -> Counter[str]:
     return done
 
 
-def _drain_one(engine: sa.Engine, file: Path, journal: BinaryIO) -> Counter[str]:
-    complete = _nobody_holds(journal)
+def _drain_one(engine: sa.Engine, file: Path, journal: LogReader) -> Counter[str]:
     done = Counter[str]()
     while (batch := _next_batch(engine, file, journal)) is not None:
         done += batch
-    if complete:
-        file.unlink(missing_ok=True)
+    if journal.is_complete:
+        journal.remove()
         # Only now: while there is a file, its row says what of it was taken in.
         with engine.begin() as connection:
             connection.execute(sa.delete(hit_journals).where(hit_journals.c.name == file.stem))
     return done
 
 
-def _nobody_holds(journal: BinaryIO) -> bool:
-    """Whether its process has ended. From here on it is ours, until it is closed."""
-    with suppress(BlockingIOError):
-        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
-
-
-def _next_batch(engine: sa.Engine, file: Path, journal: BinaryIO) -> Counter[str] | None:
+def _next_batch(engine: sa.Engine, file: Path, journal: LogReader) -> Counter[str] | None:
     """Take in the next lines; None when there are none."""
     own = hit_journals.c.name == file.stem
     with engine.begin() as connection:
         connection.execute(insert(hit_journals).values(name=file.stem).on_conflict_do_nothing())
         position = connection.scalar(sa.select(hit_journals.c.drained).where(own).with_for_update())
-        if position is None or not _is_still(file, journal):
+        if position is None or not journal.is_in_place():
             connection.rollback()  # finished and removed while we waited for its row
             return None
-        journal.seek(position)
-        data = journal.read(BATCH)
-        whole = data[: data.rfind(b"\n") + 1]
-        if not whole and len(data) == BATCH:
-            whole = data  # no line is that long: blocks that never reached the disk read as zeros
+        whole = journal.read(position, BATCH)
         if not whole:
             return None
         lines, unreadable = _readable(whole)
@@ -142,12 +126,6 @@ def _next_batch(engine: sa.Engine, file: Path, journal: BinaryIO) -> Counter[str
         connection.execute(sa.update(hit_journals).where(own).values(drained=position + len(whole)))
     names = ("stored", "counted", "late", "unknown")
     return Counter({name: getattr(counted, name) for name in names} | {"unreadable": unreadable})
-
-
-def _is_still(file: Path, journal: BinaryIO) -> bool:
-    with suppress(FileNotFoundError):
-        return file.stat().st_ino == os.fstat(journal.fileno()).st_ino
-    return False
 
 
 def _readable(data: bytes) -> tuple[bytes, int]:

@@ -8,9 +8,7 @@ the file, soon after they stand in the database.
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import time
 import uuid
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from reku.foundation import clock
+from reku.foundation.append_log import AppendLog
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +57,7 @@ class HitJournal:
         self.lost = 0
         self.problem = ""
         self._folder = folder
-        self._descriptor: int | None = None
-        self._size = 0
+        self._log: AppendLog | None = None
         self._begun = 0.0
         self._open()
 
@@ -72,63 +70,51 @@ class HitJournal:
 
     def sync(self) -> None:
         """Have what was written put on the disk. The only thing of a journal that another thread may do."""
-        if self._descriptor is not None:
-            os.fdatasync(self._descriptor)
+        if self._log is not None:
+            self._log.sync()
 
     def tend(self) -> None:
         """See whether a journal in trouble can be written again; begin the next one once it is large or old, since only
         ended ones are removed.
         """
-        if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
+        if self._log is not None and self._log.is_removed:
             self.close()
             self._in_trouble("somebody has removed it")
-        if self._descriptor is None:
+        if self._log is None:
             self._open()
         elif self.problem:
             self._write(b"\n")  # an empty line says nothing
-        elif self._size and (self._size > BIGGEST or time.monotonic() - self._begun > OLDEST_SECONDS):
+        elif self._log.size and (self._log.size > BIGGEST or time.monotonic() - self._begun > OLDEST_SECONDS):
             self.close()
             self._open()
 
     def close(self) -> None:
         """Let go of the file: whoever drains it next may remove it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def _open(self) -> None:
-        name = uuid.uuid4().hex
-        draft = self._folder / f"{name}.draft"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            # Held before it has its name: without a holder it would be taken for a dead process' and removed.
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            draft.rename(self._folder / f"{name}{SUFFIX}")
+            self._log = AppendLog.create(self._folder / f"{uuid.uuid4().hex}{SUFFIX}")
         except OSError as error:
             self._in_trouble(error.strerror or type(error).__name__)
             return
-        self._descriptor, self._size, self._begun = descriptor, 0, time.monotonic()
+        self._begun = time.monotonic()
         self._well_again()
 
     def _write(self, data: bytes) -> bool:
-        if self._descriptor is None:
+        if self._log is None:
             return False
         try:
-            written = os.write(self._descriptor, data)
+            self._log.append(data)
         except OSError as error:
             self._in_trouble(error.strerror or type(error).__name__)
+            if self._log.is_torn:
+                self.close()  # the next journal begins anew
             return False
-        if written == len(data):
-            self._size += written
-            self._well_again()
-            return True
-        self._in_trouble("the disk is full")
-        try:
-            os.ftruncate(self._descriptor, self._size)  # half a line would spoil the next one
-        except OSError:
-            self.close()  # where it ends nobody knows now: the next journal begins anew
-        return False
+        self._well_again()
+        return True
 
     def _in_trouble(self, why: str) -> None:
         if not self.problem:
