@@ -15,10 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from reku.foundation import clock, tokens
 from reku.foundation.settings import settings
 from reku.runtime.postgres import Postgres
-from reku.store.migrate import migrate
-from reku.store.tables import metadata
-
-pytest.register_assert_rewrite("reku_testing")
+from reku_testing.postgres import copy_template, empty
 
 for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
     del os.environ[name]  # a test must not see the settings of whoever starts it
@@ -36,20 +33,11 @@ def _forget_settings() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A real PostgreSQL for the whole run, on a socket of its own."""
-    server = Postgres.for_tests(tmp_path_factory.mktemp("postgres"))
-    server.start()
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="session")
 def migrated(postgres: Postgres) -> Iterator[sa.Engine]:
-    """One database with our schema for the whole run; tests get it empty through `database`."""
-    postgres.create_database("reku_tests")
-    engine = sa.create_engine(postgres.url("reku_tests"))
-    migrate(engine)
+    """One database with our schema for each worker; tests get it empty through `database`."""
+    name = f"reku_tests_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+    copy_template(postgres, name)
+    engine = sa.create_engine(postgres.url(name))
     yield engine
     engine.dispose()
 
@@ -73,17 +61,12 @@ def reku_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
 
 
 @pytest.fixture
-def database(
-    migrated: sa.Engine, postgres: Postgres, reku_settings: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[sa.Engine]:
+def database(migrated: sa.Engine, reku_settings: Path, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
     """Our schema, empty, in a real PostgreSQL; `REKU_DATABASE_URL` points to it."""
-    with migrated.begin() as connection:
-        listed = ", ".join(f'"{table.schema}"."{table.name}"' for table in metadata.sorted_tables)
-        connection.execute(sa.text(f"TRUNCATE {listed} RESTART IDENTITY CASCADE"))
-    monkeypatch.setenv("REKU_DATABASE_URL", postgres.url("reku_tests"))
+    empty(migrated)
+    monkeypatch.setenv("REKU_DATABASE_URL", migrated.url.render_as_string(hide_password=False))
     _forget_settings()
-    yield migrated
-    migrated.dispose()
+    return migrated
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ import pytest
 from reku.foundation import settings as settings_module
 from reku.foundation.settings import settings
 from reku.mailbox.imap import ImapMailbox
-from reku.runtime.ports import free_port
 from reku_testing.certificate import self_signed
 from reku_testing.dispatching import change_settings
+from reku_testing.ports import free_port
 
 PASSWORD = "geheim; \"ä'"
 PROGRAM, HELPERS = Path("/usr/sbin/dovecot"), Path("/usr/lib/dovecot")

@@ -22,6 +22,7 @@ import asyncssh
 import pytest
 
 from reku.foundation.sftp import Sftp
+from reku_testing.ports import free_port
 
 USER, PASSWORD = "reku", "geheim:/?#%"
 
@@ -143,8 +144,7 @@ def openssh_server() -> Iterator[Place]:
         root, authorized, config = folder / "served", folder / "authorized_keys", folder / "sshd_config"
         root.mkdir()
         shutil.copy(f"{user_key}.pub", authorized)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         config.write_text(
             f"Port {port}\nListenAddress 127.0.0.1\nHostKey {host_key}\nPidFile none\n"
             f"AuthorizedKeysFile {authorized}\nStrictModes no\nPasswordAuthentication no\n"

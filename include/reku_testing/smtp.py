@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +12,8 @@ from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
+
+from reku_testing.ports import free_port
 
 CONTROL = "kontrolle@"
 """How the control addresses of the demo institutes begin."""
@@ -74,9 +75,7 @@ class Sink:
 @contextmanager
 def running(sink: Sink) -> Iterator[Sink]:
     """The sink listening on a free port of the loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        sink.port = free.getsockname()[1]
+    sink.port = free_port()
     controller = Controller(sink, hostname="127.0.0.1", port=sink.port, enable_SMTPUTF8=True)
     controller.start()
     try:

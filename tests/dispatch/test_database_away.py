@@ -10,10 +10,10 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from reku.bench.throwaway import ThrowawayPostgres
 from reku.dispatch.dispatch import dispatch
 from reku.foundation import settings as settings_module
 from reku.foundation.errors import PassingError
-from reku.runtime.postgres import Postgres
 from reku.store.migrate import migrate
 from reku_testing.dispatching import DAY, Sink, account, change_settings, claimed, loaded, people, states
 
@@ -21,9 +21,9 @@ pytestmark = pytest.mark.processes
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThrowawayPostgres]:
     """A database of its own, which keeps what it has committed."""
-    server = Postgres.for_tests(tmp_path_factory.mktemp("own"))
+    server = ThrowawayPostgres(tmp_path_factory.mktemp("own"))
     server.start()
     server.create_database("away")
     engine = sa.create_engine(server.url("away"))
@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 @pytest.fixture
-def database(server: Postgres, reku_settings: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
+def database(server: ThrowawayPostgres, reku_settings: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.Engine]:
     """That database, as `store.engine` makes an engine for it; empty, since this is asked for once only."""
     change_settings(monkeypatch, database_url=server.url("away"))
     from reku.store.engine import engine
@@ -49,7 +49,7 @@ def database(server: Postgres, reku_settings: object, monkeypatch: pytest.Monkey
     settings_module.settings.cache_clear()
 
 
-def _crash(server: Postgres) -> None:
+def _crash(server: ThrowawayPostgres) -> None:
     postmaster = server.postmaster()
     assert postmaster is not None
     postmaster.send_signal(signal.SIGQUIT)
@@ -58,7 +58,7 @@ def _crash(server: Postgres) -> None:
 
 @pytest.mark.parametrize("is_back_at_once", [True, False])
 def test_database_crash_in_mid_dispatch(
-    database: sa.Engine, sink: Sink, server: Postgres, monkeypatch: pytest.MonkeyPatch, is_back_at_once: bool
+    database: sa.Engine, sink: Sink, server: ThrowawayPostgres, monkeypatch: pytest.MonkeyPatch, is_back_at_once: bool
 ) -> None:
     change_settings(monkeypatch, dispatch_batch=20)
     crashed = threading.Event()

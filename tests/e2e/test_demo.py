@@ -20,12 +20,13 @@ import pytest
 
 from reku.records import contracts, read
 from reku.runtime.home import Home
-from reku.runtime.ports import free_port, is_free
+from reku.runtime.ports import is_free
 from reku.runtime.postgres import Postgres
 from reku.simulator.customers import is_control_copy
 from reku.simulator.people import DOMAINS
+from reku_testing.ports import free_port
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 
 REKU = Path(sys.executable).parent / "reku"
 PATIENCE = 900  # seconds; a machine under load may take several times as long as a quiet one

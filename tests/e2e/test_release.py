@@ -21,13 +21,13 @@ from reku.demo.airflow_api import AirflowApi
 from reku.foundation.settings import INCLUDE, settings
 from reku.orchestration.approval import APPROVE, DECLINE
 from reku.runtime.home import Home
-from reku.runtime.ports import free_port
 from reku.runtime.postgres import Postgres
 from reku.simulator.customers import is_control_copy
 from reku_testing import banks
+from reku_testing.ports import free_port
 from tests.orchestration.test_chain import BANK, DAG, OTHER, deliver, order, people, reported
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 
 REKU = Path(sys.executable).parent / "reku"
 PATIENCE = 600  # seconds; a machine under load may take several times as long as a quiet one

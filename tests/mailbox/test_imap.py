@@ -15,8 +15,8 @@ import pytest
 from reku.foundation.errors import PassingError, RekuError, SetupError
 from reku.mailbox import MAX_BYTES, SEEN, UNCLEAR
 from reku.mailbox import imap as module
-from reku.runtime.ports import free_port
 from reku_testing.imap import Open, Server, dovecot
+from reku_testing.ports import free_port
 
 pytestmark = pytest.mark.processes
 

@@ -7,7 +7,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from reku.bench.throwaway import ThrowawayPostgres
 from reku.foundation.errors import SetupError
 from reku.runtime import places
 from reku.runtime.postgres import Postgres
@@ -27,7 +27,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreS
 @pytest.fixture(scope="module")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """Data as `initdb` makes it; copying it is quicker than making it for every test."""
-    server = Postgres.for_tests(tmp_path_factory.mktemp("made_once"))
+    server = ThrowawayPostgres(tmp_path_factory.mktemp("made_once"))
     server.start()
     server.stop()
     yield server
@@ -37,7 +37,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 @pytest.fixture
 def server(made_once: Postgres, tmp_path: Path) -> Iterator[Postgres]:
     """A server that was stopped before."""
-    server = Postgres.for_tests(tmp_path)
+    server = ThrowawayPostgres(tmp_path)
     places.make_root(server.state.parent)
     places.make_private(server.state, server.account)
     subprocess.run(["cp", "-a", str(made_once.data), str(server.data)], check=True)
@@ -129,30 +129,11 @@ def test_a_half_made_data_folder_is_made_anew(server: Postgres) -> None:
     assert server.answers()
 
 
-def test_a_test_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    script = (
-        "import sys, pathlib, os; from reku.runtime.postgres import Postgres\n"
-        "server = Postgres.for_tests(pathlib.Path(sys.argv[1])); server.start()\n"
-        "print(server.process.pid, flush=True); sys.stdin.read()\n"
-    )
-    starter = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert starter.stdout is not None
-    postmaster = psutil.Process(int(starter.stdout.readline()))
-    starter.kill()
-    starter.communicate()
-    try:
-        postmaster.wait(15)
-    finally:
-        Postgres.for_tests(tmp_path)  # clears the data
-
-
 def test_parent_folders_keep_their_permissions(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     before = [(path, path.stat().st_mode) for path in (closed, *closed.parents)]
-    server = Postgres.for_tests(closed)
+    server = ThrowawayPostgres(closed)
     server.start()
     try:
         assert [(path, path.stat().st_mode) for path in (closed, *closed.parents)] == before
@@ -169,27 +150,6 @@ def test_root_lends_it_another_account(server: Postgres) -> None:
     assert server.postmaster() is not None
     assert {process.uids().real for process in _processes_of(server)} == {server.account.uid}
     assert server.account.uid != 0
-
-
-@as_root
-def test_what_a_killed_test_run_left_is_deleted_and_a_living_one_is_not(tmp_path: Path) -> None:
-    """The folder says nothing: pytest itself removes the folders of older runs, also of one that still goes on."""
-    gone, kept = tmp_path / "gone", tmp_path / "kept"
-    program = (
-        "import pathlib, sys; from reku.runtime import places; from reku.runtime.postgres import Postgres\n"
-        "made = Postgres.for_tests(pathlib.Path(sys.argv[1])); places.make_private(made.state, made.account)"
-    )
-    kept.mkdir()
-    living = Postgres.for_tests(kept)
-    places.make_private(living.state, living.account)
-    kept.rmdir()
-    gone.mkdir()
-    subprocess.run([sys.executable, "-c", program, str(gone)], check=True)
-    assert places.state_of(gone).exists()
-    Postgres.for_tests(tmp_path).remove()
-    assert not places.state_of(gone).exists()
-    assert living.state.exists()
-    living.remove()
 
 
 def test_the_socket_of_a_long_path_goes_to_a_private_folder_below_tmp(tmp_path: Path) -> None:

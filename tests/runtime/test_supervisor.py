@@ -14,12 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from reku.bench.throwaway import ThrowawayPostgres
 from reku.foundation.errors import SetupError
 from reku.runtime import processes
 from reku.runtime.home import Home
-from reku.runtime.ports import free_port
 from reku.runtime.postgres import Postgres
 from reku.runtime.supervisor import Pace, Plan, Service, Supervisor
+from reku_testing.ports import free_port
 
 pytestmark = pytest.mark.processes
 
@@ -270,7 +271,7 @@ def test_a_signal_stops_everything(world: World, number: signal.Signals) -> None
 
 
 def test_a_killed_database_comes_back_and_who_did_not_get_over_it_is_restarted(world: World, tmp_path: Path) -> None:
-    database = Postgres.for_tests(tmp_path / "db") if os.geteuid() == 0 else Postgres(tmp_path / "db", durable=False)
+    database = ThrowawayPostgres(tmp_path)
     try:
         stuck = shell("stuck", STEADY, check=lambda _since: "no heartbeat")
         supervisor = world.supervisor(stuck, shell("fine", STEADY), database=database)

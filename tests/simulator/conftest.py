@@ -15,6 +15,7 @@ import pytest
 
 from reku.simulator.build import build
 from reku.simulator.world import World
+from reku_testing.ports import free_port
 
 DAY_1 = date(2026, 11, 24)
 
@@ -51,8 +52,7 @@ class SinkProcess:
 
     def start(self) -> None:
         if not self.port:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
+            self.port = free_port()
         self.process = subprocess.Popen(self.command(), text=True)
         self.started.append(self.process)
         deadline = time.monotonic() + 20

@@ -13,8 +13,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from reku.bench.render import configuration
+from reku.bench.throwaway import ThrowawayPostgres
 from reku.foundation import clock
-from reku.runtime.postgres import Postgres
 from reku.store import tables
 from reku.store.migrate import migrate
 
@@ -190,8 +190,7 @@ def world(*, durable: bool = False) -> Iterator[World]:
     """A world of its own; nothing of it is left afterwards. `durable`: its commits reach the disk."""
     with tempfile.TemporaryDirectory(prefix="reku-bench-") as name:
         folder = Path(name)
-        server = Postgres.for_tests(folder)
-        server.durable = durable
+        server = ThrowawayPostgres(folder, durable=durable)
         server.start()
         try:
             server.create_database("bench")

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -33,7 +32,6 @@ MAJOR = 18
 INSTALL = f"pginstall{MAJOR}"
 _LIBRARIES = f"{PACKAGE}.libs"  # the programs find their libpq there, by a path relative to themselves
 _PR_SET_PDEATHSIG = 1
-_TEST_NOTE = ".test"  # suffix of the file beside the data of a test server; names the process that started it
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -58,23 +56,10 @@ _UNSAFE = {
 }
 
 
-def _this_process() -> str:
-    return f"{os.getpid()} {psutil.Process().create_time()}"
-
-
-def _lives(starter: str) -> bool:
-    """Whether the process that `_this_process` named is still there (a pid alone may have been given away again)."""
-    pid, _, created = starter.partition(" ")
-    try:
-        return psutil.Process(int(pid)).create_time() == float(created)
-    except (psutil.Error, ValueError):
-        return False
-
-
 class Postgres:
     """One server and its data in `state` (see `places.state_of`).
 
-    `durable=False` is for tests: no fsync, and the server ends when the process that started it ends.
+    `durable=False` is for data that are thrown away: no fsync, and the server ends with the process that started it.
     `environment` is added to the server's environment (the supervisor's marker); nothing else of ours gets in.
     """
 
@@ -94,27 +79,6 @@ class Postgres:
         self._log = log
         self._environment = dict(environment or {})
         self.process: subprocess.Popen[bytes] | None = None
-
-    @classmethod
-    def for_tests(cls, folder: Path) -> Postgres:
-        """A fast, throw-away server that belongs to the test folder `folder`; `remove` deletes it.
-
-        Root's data can't lie in the test folder; what killed test runs left is deleted once their process is gone.
-        """
-        if os.geteuid() != 0:
-            server = cls(folder / "postgres", durable=False)
-        else:
-            places.make_root(places.SYSTEM_STATE)
-            for note in places.SYSTEM_STATE.glob(f"*{_TEST_NOTE}"):
-                with suppress(FileNotFoundError):  # another test run ends at this moment
-                    if not _lives(note.read_text(encoding="ascii")):
-                        cls(note.with_suffix(""), durable=False).remove()
-            server = cls(places.state_of(folder), durable=False)
-            server.state.with_suffix(_TEST_NOTE).write_text(_this_process(), encoding="ascii")
-        if server.state.exists():
-            server.stop()
-            shutil.rmtree(server.state)
-        return server
 
     def url(self, database: str, *, driver: str = "psycopg") -> str:
         """SQLAlchemy URL of one database; Airflow's own driver is `psycopg2`."""
@@ -150,16 +114,6 @@ class Postgres:
             postmaster.send_signal(urgency)
             psutil.wait_procs([postmaster], timeout)
         self._clear_remains()
-
-    def remove(self) -> None:
-        """Stop the server and delete its data for good."""
-        self.state.with_suffix(_TEST_NOTE).unlink(missing_ok=True)
-        if not self.state.exists():
-            return
-        self.stop()
-        shutil.rmtree(self.state)
-        if self.socket_folder != self.state and self.socket_folder.exists():
-            shutil.rmtree(self.socket_folder)
 
     def create_database(self, name: str) -> None:
         """Create the database `name` if it is missing."""

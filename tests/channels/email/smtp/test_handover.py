@@ -16,10 +16,10 @@ from reku.channels.email.smtp import handover
 from reku.channels.email.smtp.answers import LoginRefused
 from reku.channels.email.smtp.handover import SessionError, hand_over
 from reku.channels.email.smtp.transport import open_session
-from reku.runtime.ports import free_port
 from reku_testing import certificate, hostile, mail_queues, smtp
 from reku_testing.hostile import DROP, STALL, Act, Then
 from reku_testing.mail_queues import BODY, Notes, ProbeMail
+from reku_testing.ports import free_port
 
 BIG = b"".join(b"%06d %s\r\n" % (number, b"x" * 980) for number in range(20_000))  # more than sockets hold
 GOODBYE = Act(b"421 4.3.2 bye\r\n", Then.CLOSE)

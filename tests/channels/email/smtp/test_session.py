@@ -11,9 +11,9 @@ from reku.channels.email.smtp.answers import LoginRefused, SessionError
 from reku.channels.email.smtp.transport import LONGEST_ANSWER_SECONDS, Offers, Relay, SmtpTransport, open_session
 from reku.foundation.errors import PassingError, StageError
 from reku.foundation.settings import Settings
-from reku.runtime.ports import free_port
 from reku_testing import certificate, hostile, mail_queues
 from reku_testing.hostile import DROP, RESET, STALL, Act, Then
+from reku_testing.ports import free_port
 
 
 def _open(server: hostile.Hostile, **changes: float | str | bool) -> SmtpTransport:

@@ -1,0 +1,113 @@
+"""How a test run works, as a plugin of pytest (docs/testing.md): order, workers, their server, what must not be left.
+
+Loaded by `-p` in pyproject.toml, because it must be there before conftest.py is read.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadGroupScheduling, LoadScopeScheduling
+
+from reku.foundation.errors import SetupError
+from reku.runtime.postgres import Postgres
+from reku_testing import leftovers
+from reku_testing import postgres as postgres_of_run
+
+_COSTS = ("e2e", "airflow", "processes", "database")
+"""Marks in the order in which their tests are handed out: what takes longest first, so that no worker waits for it."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # `nohup … &` ignores Ctrl-C, and every program that a test starts would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class _Scheduling(LoadGroupScheduling):
+    """A file goes to one worker as a whole, so that what its tests share is made once; a group of files likewise."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope = super()._split_scope(nodeid)
+        return nodeid.split("::", 1)[0] if scope == nodeid else scope
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """How xdist hands out the tests."""
+    return _Scheduling(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """`-n` alone is enough: groups count, and the order below is kept."""
+    if config.option.numprocesses:
+        config.option.dist = "loadgroup"
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the database, gather what shares an Airflow, and put the most expensive files first."""
+    cheapest = len(_COSTS)
+    ranks: dict[Path, int] = {}
+    for item in items:
+        if "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker("database")
+        for group in ("e2e", "airflow"):
+            if item.get_closest_marker(group):
+                item.add_marker(pytest.mark.xdist_group(group))
+        rank = next((rank for rank, mark in enumerate(_COSTS) if item.get_closest_marker(mark)), cheapest)
+        ranks[item.path] = min(rank, ranks.get(item.path, cheapest))
+    items.sort(key=lambda item: ranks[item.path])
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _hands_out(config: pytest.Config) -> bool:
+    return not _is_worker(config) and bool(config.getoption("tx", None))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the server of all workers, while they collect."""
+    config = session.config
+    if not _hands_out(config) or config.option.collectonly:
+        return
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    try:
+        stack.enter_context(postgres_of_run.serving(_folder(config)))
+    except SetupError as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """A real PostgreSQL, one for the whole run, on a socket of its own."""
+    folder = _folder(request.config)
+    if _is_worker(request.config):
+        yield postgres_of_run.of_run(folder)
+        return
+    with postgres_of_run.serving(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The run fails if a test leaves a process, a server, a thread or a file in the checkout."""
+    watch = leftovers.Watch(request.config.rootpath)
+    yield
+    if left := watch.left():
+        pytest.fail("tests left something behind:\n" + "\n".join(left), pytrace=False)
+
+
+def _folder(config: pytest.Config) -> Path:
+    """The temporary folder of the whole run."""
+    factory: pytest.TempPathFactory = config._tmp_path_factory  # type: ignore[attr-defined] # no public name for it
+    base = factory.getbasetemp()
+    return base.parent if _is_worker(config) else base
