@@ -27,10 +27,10 @@ from reku.privacy.old_rows import whole_deliveries
 from reku.privacy.places import Places
 from reku.privacy.retention import STEPS, apply
 from reku.records import Head, contracts, write
-from reku.responses import reactions
+from reku.responses import links
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
-from reku.responses.reactions import By, unsubscribe
+from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
 from reku.sources.inbox import folders
 from reku.store.bounce_series import retained_addresses
 from reku.store.events import Event, record
@@ -128,7 +128,7 @@ def _world(chain: Chain) -> None:
     )
     chain.take_in()
     (mail,) = (row for row in chain.rows(messages) if row.person_number == _number(UNSUBSCRIBED))
-    unsubscribe(chain.engine, [(mail.id, By.LINK)])
+    unsubscribe(chain.engine, [(mail.id, UnsubscribeWay.LINK)])
     journal = HitJournal(settings().hit_journals())
     journal.note("OEFF", mail.id, agent="a mail program")
     journal.close()
@@ -317,9 +317,12 @@ def test_an_unsubscribe_link_works_for_good(chain: Chain) -> None:
     chain.move(NOON + timedelta(days=450))
     assert apply(chain.engine, clock.now())["deliveries"] == 1
     assert chain.rows(messages) == []
-    assert reactions.mail(chain.engine, mail.id) == reactions.Mail(BANK, ""), "the page is shown"
+    assert links.linked_message(chain.engine, mail.id) == links.LinkedMessage(BANK, ""), "the page is shown"
     for _ in range(2):
-        assert unsubscribe(chain.engine, [(mail.id, By.ONE_CLICK), (mail.id + 1, By.LINK)]) == [BANK, None]
+        assert unsubscribe(chain.engine, [(mail.id, UnsubscribeWay.ONE_CLICK), (mail.id + 1, UnsubscribeWay.LINK)]) == [
+            BANK,
+            None,
+        ]
     (bar,) = chain.rows(suppressions)
     assert (bar.kind, bar.address_hmac, bar.person_number) == ("UNSUBSCRIBED", mail.address_hmac, "")
     assert chain.rows(responses) == []

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from reku.foundation.settings import settings
 from reku.reporting.export import export, rebuild
-from reku.responses.reactions import By, unsubscribe
+from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
 from reku.store.tables import MessageState, ResponseKind, orders, suppressions
 from reku_testing import banks, world
 from reku_testing.reported import BEGUN, NOW, K, World, files, kinds_of
@@ -136,7 +136,7 @@ def test_unsubscribing_from_an_ended_order_counts_and_is_reported(
     of = World(database, ended=True)
     message = of.message()
     clock_at(BEGUN + timedelta(days=300))
-    unsubscribe(database, [(message, By.ONE_CLICK)])
+    unsubscribe(database, [(message, UnsubscribeWay.ONE_CLICK)])
     with database.connect() as connection:
         (barred,) = connection.execute(sa.select(suppressions.c.order_id, suppressions.c.source)).all()
     assert barred == (of.order, "EINKLICK")

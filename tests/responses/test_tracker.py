@@ -20,9 +20,10 @@ import sqlalchemy as sa
 from reku.foundation.addresses import address_hmac
 from reku.foundation.settings import settings
 from reku.foundation.tokens import Purpose, Target, _hashed_keys, make
+from reku.responses import background_work
 from reku.responses.hits import take_in
 from reku.responses.tracker import PIXEL
-from reku.responses.upkeep import Upkeep
+from reku.responses.tracker_state import TrackerState
 from reku.store.tables import ResponseKind, SuppressionKind, response_counts, responses, suppressions
 from reku_testing import banks, world
 from tests.responses.conftest import BROWSER
@@ -400,21 +401,20 @@ def test_the_pixel_needs_no_database(
 def test_what_cannot_be_taken_in_waits_and_is_told(
     bank: Path, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    upkeep = Upkeep()
-    upkeep.journal.note("OEFF", sent(), agent=BROWSER)
+    tracker = TrackerState()
+    tracker.journal.note("OEFF", sent(), agent=BROWSER)
     with monkeypatch.context() as away:
         away.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
         settings.cache_clear()
         for _ in range(3):
-            upkeep.take_in()
-    assert "the database refused" in upkeep.behind
+            background_work.take_in(tracker)
+    assert "the database refused" in tracker.behind
     assert caplog.text.count("wait in the journal") == 1, "told once, not every second"
     settings.cache_clear()
-    upkeep.take_in()
-    assert upkeep.behind == ""
+    background_work.take_in(tracker)
+    assert tracker.behind == ""
     assert [event[1] for event in events()] == ["OEFF"]
-    upkeep.unsubscribing.close()
-    upkeep.journal.close()
+    tracker.close()
 
 
 def test_a_link_followed_before_needs_no_database(

@@ -16,7 +16,7 @@ from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
 from reku.responses.bots import Hit, mark_bots
 from reku.responses.drain import drain
-from reku.responses.reactions import target_of, without_query
+from reku.responses.links import target_of, without_query
 from reku.store.events import Event, record
 from reku.store.locks import Lock, lock_until_commit
 from reku.store.tables import HitVerdict, ResponseKind, hits, messages

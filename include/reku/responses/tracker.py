@@ -34,8 +34,10 @@ from starlette.types import Receive, Scope, Send
 from reku.foundation.errors import ConfigError, SetupError
 from reku.foundation.tokens import Purpose, Target, read
 from reku.responses import pages
-from reku.responses.reactions import By, Mail, Unknown
-from reku.responses.upkeep import Upkeep
+from reku.responses.background_work import in_background
+from reku.responses.links import LinkedMessage, UnknownTarget
+from reku.responses.tracker_state import TrackerState
+from reku.responses.unsubscribe import UnsubscribeWay
 from reku.store.engine import engine
 
 log = logging.getLogger(__name__)
@@ -68,10 +70,10 @@ _PIXEL_START = {
 _PIXEL_BODY = {"type": "http.response.body", "body": PIXEL}
 
 
-class _State(TypedDict):
-    """What the requests of one process share."""
+class _Lifespan(TypedDict):
+    """What Starlette hands to each request."""
 
-    upkeep: Upkeep
+    tracker: TrackerState
 
 
 def _no_access_log() -> None:
@@ -97,8 +99,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         meant = _meant_by_pixel(scope["path"])
         if meant is not None:
             if scope["method"] == "GET":
-                upkeep: Upkeep = scope["state"]["upkeep"]
-                _note(upkeep, _client(scope), "OEFF", meant, _agent(scope))
+                tracker: TrackerState = scope["state"]["tracker"]
+                _note(tracker, _client(scope), "OEFF", meant, _agent(scope))
             await send(_PIXEL_START)
             await send(_PIXEL_BODY)  # the server leaves it out of the answer to HEAD
             return
@@ -114,11 +116,13 @@ def _meant_by_pixel(path: str) -> Target | None:
         return None
 
 
-def _note(upkeep: Upkeep, client: str, kind: Literal["OEFF", "KLIC", "ANON"], meant: Target, agent: str = "") -> None:
-    if upkeep.limits.allow(client):
-        upkeep.journal.note(kind, meant.id, meant.link, agent)
+def _note(
+    tracker: TrackerState, client: str, kind: Literal["OEFF", "KLIC", "ANON"], meant: Target, agent: str = ""
+) -> None:
+    if tracker.client_limit.allow(client):
+        tracker.journal.note(kind, meant.id, meant.link, agent)
     else:
-        upkeep.limited += 1
+        tracker.limited += 1
 
 
 def _client(scope: Scope) -> str:
@@ -135,15 +139,15 @@ def _agent(scope: Scope) -> str:
 
 async def health(request: Request) -> Response:
     """Which instance this is; 503 with the cause where a setting is missing or hits are lost."""
-    upkeep = _upkeep(request)
+    tracker = _tracker(request)
     about = {
         "service": "reku-tracker",
         "instance": os.environ.get("REKU_INSTANCE", ""),
-        "lost": upkeep.journal.lost,
-        "limited": upkeep.limited,
-        "behind": upkeep.behind,
+        "lost": tracker.journal.lost,
+        "limited": tracker.limited,
+        "behind": tracker.behind,
     }
-    problem = upkeep.journal.problem
+    problem = tracker.journal.problem
     try:
         read(Purpose.OPEN, "")
         engine()
@@ -165,37 +169,40 @@ async def anonymous_click(request: Request) -> Response:
 
 
 async def _follow(
-    request: Request, purpose: Purpose, kind: Literal["KLIC", "ANON"], find: Callable[[Upkeep, Target], Mail]
+    request: Request,
+    purpose: Purpose,
+    kind: Literal["KLIC", "ANON"],
+    find: Callable[[TrackerState, Target], LinkedMessage],
 ) -> Response:
-    upkeep = _upkeep(request)
+    tracker = _tracker(request)
 
     async def work() -> Response:
         meant = read(purpose, request.path_params["token"])
-        target = None if meant is None else await run_in_threadpool(_target, find, upkeep, meant)
+        target = None if meant is None else await run_in_threadpool(_target, find, tracker, meant)
         if meant is None or target is None:
             return _invalid(request)
         if request.method == "GET":
             agent = _agent(request.scope) if kind == "KLIC" else ""
-            _note(upkeep, _client(request.scope), kind, meant, agent)
+            _note(tracker, _client(request.scope), kind, meant, agent)
         return RedirectResponse(target, 302, HEADERS)
 
     return await _answered(work, pages.UNAVAILABLE)
 
 
-def _of_message(upkeep: Upkeep, meant: Target) -> Mail:
-    return upkeep.mail(meant.id)
+def _of_message(tracker: TrackerState, meant: Target) -> LinkedMessage:
+    return tracker.message(meant.id)
 
 
-def _of_delivery(upkeep: Upkeep, meant: Target) -> Mail:
-    return Mail(upkeep.institute_of(meant.id), meant.medium)
+def _of_delivery(tracker: TrackerState, meant: Target) -> LinkedMessage:
+    return LinkedMessage(tracker.institute_of(meant.id), meant.medium)
 
 
-def _target(find: Callable[[Upkeep, Target], Mail], upkeep: Upkeep, meant: Target) -> str | None:
+def _target(find: Callable[[TrackerState, Target], LinkedMessage], tracker: TrackerState, meant: Target) -> str | None:
     try:
-        mail = find(upkeep, meant)
-    except Unknown:
+        message = find(tracker, meant)
+    except UnknownTarget:
         return None
-    return upkeep.target(mail.institute, mail.medium, meant.link)
+    return tracker.target(message.institute, message.medium, meant.link)
 
 
 async def ask(request: Request) -> Response:
@@ -204,12 +211,12 @@ async def ask(request: Request) -> Response:
     async def work() -> Response:
         meant = read(Purpose.UNSUBSCRIBE, request.path_params["token"])
         try:
-            mail = None if meant is None else await run_in_threadpool(_upkeep(request).mail, meant.id)
-        except Unknown:
-            mail = None
-        if mail is None:
+            message = None if meant is None else await run_in_threadpool(_tracker(request).message, meant.id)
+        except UnknownTarget:
+            message = None
+        if message is None:
             return _invalid(request)
-        bank = await run_in_threadpool(_upkeep(request).bank, mail.institute)
+        bank = await run_in_threadpool(_tracker(request).bank, message.institute)
         return _page(pages.ASK[bank.scope], bank)
 
     return await _answered(work, pages.UNAVAILABLE)
@@ -219,24 +226,24 @@ async def unsubscribe(request: Request, token: str) -> Response:
     """Unsubscribe: no cookie, no redirect, no further question; the second time changes nothing (RFC 8058)."""
     body = await _body(request)
     # Looked for in the raw bytes: RFC 8058 lets the provider choose between urlencoded and multipart.
-    by = By.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else By.LINK
+    by = UnsubscribeWay.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else UnsubscribeWay.LINK
 
     async def work() -> Response:
         meant = read(Purpose.UNSUBSCRIBE, token)
         if meant is None:
             return _invalid(request)
-        institute = await asyncio.wrap_future(_upkeep(request).unsubscribing.ask(meant.id, by))
+        institute = await asyncio.wrap_future(_tracker(request).unsubscribes.ask(meant.id, by))
         if institute is None:
             return _invalid(request)
-        bank = _upkeep(request).bank(institute)
+        bank = _tracker(request).bank(institute)
         return _page(pages.DONE[bank.scope], bank)
 
     return await _answered(work, pages.NOT_SAVED)
 
 
-def _upkeep(request: Request) -> Upkeep:
-    upkeep: Upkeep = request.state.upkeep
-    return upkeep
+def _tracker(request: Request) -> TrackerState:
+    tracker: TrackerState = request.state.tracker
+    return tracker
 
 
 async def _body(request: Request) -> bytes:
@@ -268,10 +275,10 @@ async def _answered(work: Callable[[], Awaitable[Response]], otherwise: pages.Pa
 
 def _invalid(request: Request) -> Response:
     """No link of ours; whoever tries many of them is told to wait."""
-    upkeep = _upkeep(request)
-    if upkeep.limits.allow(_client(request.scope)):
+    tracker = _tracker(request)
+    if tracker.client_limit.allow(_client(request.scope)):
         return _page(pages.INVALID, status=404)
-    upkeep.limited += 1
+    tracker.limited += 1
     return _page(pages.TOO_MANY, status=429, headers={"Retry-After": str(RETRY_AFTER)})
 
 
@@ -295,9 +302,10 @@ async def _broken(_request: Request, _error: Exception) -> Response:
 
 
 @asynccontextmanager
-async def _lifespan(_app: Starlette) -> AsyncIterator[_State]:
-    async with Upkeep() as upkeep:
-        yield {"upkeep": upkeep}
+async def _lifespan(_app: Starlette) -> AsyncIterator[_Lifespan]:
+    tracker = TrackerState()
+    async with in_background(tracker):
+        yield {"tracker": tracker}
 
 
 _pages = Starlette(

@@ -1,26 +1,24 @@
-"""What links of our mails mean, and unsubscribing: many at once in one transaction."""
+"""Unsubscribing: many people at once in one transaction.
+
+What an unsubscribe means: docs/domain.md, "Unsubscribing with one click".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 import sqlalchemy as sa
 
 from reku.catalogue.institute import UnsubscribeScope
-from reku.catalogue.links import link_target
-from reku.catalogue.loader import institutes
 from reku.foundation import clock
 from reku.responses.pages import bank_of
 from reku.store.events import Event, record
-from reku.store.tables import ResponseKind, deliveries, messages, past_messages
+from reku.store.tables import ResponseKind, messages, past_messages
 
 
-class By(StrEnum):
+class UnsubscribeWay(StrEnum):
     """How somebody unsubscribed (Grund_Code of ABME)."""
 
     LINK = "LINK"  # the button of our page
@@ -28,52 +26,6 @@ class By(StrEnum):
 
 
 _REPORTED_SCOPE = {UnsubscribeScope.ORDER: "LISTE", UnsubscribeScope.INSTITUTE: "ALLE"}
-
-
-@dataclass(frozen=True)
-class Mail:
-    """What a link of a mail needs to know of its message: neither changes once it is sent."""
-
-    institute: str
-    medium: str
-
-
-class Unknown(LookupError):
-    """A token of ours means a message or delivery that this database has not: it is another's, or has left it."""
-
-
-def mail(engine: sa.Engine, message: int) -> Mail:
-    """The message with this id; one that has left by retention has no medium any more. Raises Unknown."""
-    here = sa.select(messages.c.institute, messages.c.medium).where(messages.c.id == message)
-    past = sa.select(past_messages.c.institute, sa.literal("")).where(past_messages.c.id == message)
-    row = _only(engine, here.union_all(past))
-    return Mail(row.institute, row.medium)
-
-
-def institute_of(engine: sa.Engine, delivery: int) -> str:
-    """Whose the delivery with this id is. Raises Unknown."""
-    return str(_only(engine, sa.select(deliveries.c.institute).where(deliveries.c.id == delivery)).institute)
-
-
-def _only(engine: sa.Engine, wanted: sa.Executable) -> sa.Row[Any]:
-    with engine.connect() as connection:
-        row = connection.execute(wanted).one_or_none()
-    if row is None:
-        raise Unknown
-    return row
-
-
-def target_of(institute: str, medium: str, link: int) -> str | None:
-    """Where link number `link` of a medium leads at this bank, or None. Raises ConfigError if a file is unreadable."""
-    known = institutes()
-    return link_target(medium, link, known[institute]) if institute in known else None
-
-
-def without_query(target: str) -> str:
-    """Link_Ziel: scheme, host and path, in ASCII, so that it fits every response file's encoding."""
-    parts = urlsplit(target)
-    return urlunsplit((parts.scheme, parts.netloc, quote(parts.path, safe="/%:@!$&'()*+,;=~"), "", ""))
-
 
 _BAR = sa.text("""
     INSERT INTO reku.suppressions (institute, kind, address_hmac, person_number, order_id, source, since)
@@ -91,7 +43,7 @@ _BAR = sa.text("""
 """In an order of its own, so that two trackers that bar the same people wait for one another in turn."""
 
 
-def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, By]]) -> list[str | None]:
+def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, UnsubscribeWay]]) -> list[str | None]:
     """Bar the address and the person of each mail, from its order or from everything; again changes nothing.
 
     `wishes`: ids of messages, and how their people unsubscribed. All of it is committed when this returns: for each
@@ -127,5 +79,5 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, By]]) -> list[str
 def _whose(connection: sa.Connection, table: sa.Table, ids: Collection[int]) -> dict[int, str]:
     """The institute of each message that the table has. It does not leave meanwhile by retention."""
     wanted = sa.select(table.c.id, table.c.institute).where(table.c.id.in_(ids)).order_by(table.c.id)
-    found = connection.execute(wanted.with_for_update(key_share=True, read=True))
-    return {row.id: row.institute for row in found}
+    held = connection.execute(wanted.with_for_update(key_share=True, read=True))
+    return {row.id: row.institute for row in held}

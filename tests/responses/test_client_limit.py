@@ -10,17 +10,17 @@ import sqlalchemy as sa
 
 from reku.foundation.settings import settings
 from reku.foundation.tokens import Purpose, Target, make
-from reku.responses import limits
+from reku.responses import client_limit
+from reku.responses.client_limit import ClientLimit
 from reku.responses.hits import take_in
-from reku.responses.limits import Limits
 from reku.store.tables import hits
 from reku_testing.serving import served
 
 
 def test_so_many_at_once_and_then_by_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
-    bucket = Limits(rate=2, burst=5)
+    monkeypatch.setattr(client_limit.time, "monotonic", lambda: now[0])
+    bucket = ClientLimit(rate=2, burst=5)
     assert [bucket.allow("192.0.2.1") for _ in range(7)] == [True] * 5 + [False] * 2
     assert bucket.allow("192.0.2.2"), "another client"
     now[0] += 1
@@ -41,18 +41,18 @@ def test_so_many_at_once_and_then_by_the_second(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_what_is_one_client(one: str, other: str, same: bool) -> None:
-    bucket = Limits(rate=0.001, burst=1)
+    bucket = ClientLimit(rate=0.001, burst=1)
     assert bucket.allow(one)
     assert bucket.allow(other) is not same
 
 
 def test_memory_is_bounded_and_holds_no_address() -> None:
-    bucket = Limits(rate=1, burst=5, clients=100)
+    bucket = ClientLimit(rate=1, burst=5, clients=100)
     for number in range(1000):
         bucket.allow(f"192.0.2.{number}")
     assert len(bucket._buckets) == 100
     assert not any(b"192.0.2" in client for client in bucket._buckets)
-    other = Limits(rate=1, burst=5)
+    other = ClientLimit(rate=1, burst=5)
     other.allow("192.0.2.999")
     assert not bucket._buckets.keys() & other._buckets.keys(), "each process has a key of its own"
 

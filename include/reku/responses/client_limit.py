@@ -16,7 +16,7 @@ CLIENTS = 50_000
 """Clients that are remembered; the one not seen for longest is forgotten first."""
 
 
-class Limits:
+class ClientLimit:
     """One bucket for each client: `burst` at once, `rate` more each second."""
 
     def __init__(self, rate: float, burst: int, clients: int = CLIENTS) -> None:

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from reku.responses.reactions import By, unsubscribe
+from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
 from reku.store.engine import engine
 
 GATHER_SECONDS = 0.003
@@ -18,18 +18,18 @@ GATHER_SECONDS = 0.003
 MOST = 500
 """Unsubscribes in one transaction."""
 
-_Wish = tuple[int, By, "Future[str | None]"]
+_Wish = tuple[int, UnsubscribeWay, "Future[str | None]"]
 
 
-class Unsubscribing:
-    """A thread that takes whatever has gathered while it committed the last transaction."""
+class UnsubscribeQueue:
+    """Many requests ask, one thread unsubscribes whatever has gathered while it committed the last transaction."""
 
     def __init__(self) -> None:
         self._wishes: SimpleQueue[_Wish | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="unsubscribing", daemon=True)
+        self._thread = threading.Thread(target=self._work, name="unsubscribe-queue", daemon=True)
         self._thread.start()
 
-    def ask(self, message: int, by: By) -> Future[str | None]:
+    def ask(self, message: int, by: UnsubscribeWay) -> Future[str | None]:
         """Unsubscribe; the future has the institute once it is committed, or None for an unknown message.
 
         It raises what the database raises: then nothing is committed.
