@@ -9,10 +9,9 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler import LoadGroupScheduling, LoadScopeScheduling
 
 from reku.foundation.errors import SetupError
 from reku.runtime.postgres import Postgres
@@ -27,23 +26,25 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class _Scheduling(LoadGroupScheduling):
-    """A file goes to one worker as a whole, so that what its tests share is made once; a group of files likewise."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        scope = super()._split_scope(nodeid)
-        return nodeid.split("::", 1)[0] if scope == nodeid else scope
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+@pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """How xdist hands out the tests."""
-    return _Scheduling(config, log)
+    from xdist.scheduler import LoadGroupScheduling
+
+    class Scheduling(LoadGroupScheduling):
+        """A file goes to one worker as a whole, so that what its tests share is made once; a group likewise."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            scope = super()._split_scope(nodeid)
+            return nodeid.split("::", 1)[0] if scope == nodeid else scope
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """`-n` alone is enough: groups count, and the order below is kept."""
-    if config.option.numprocesses:
+    if config.getoption("numprocesses", None):
         config.option.dist = "loadgroup"
         config.option.loadscopereorder = False
 
