@@ -24,7 +24,7 @@ from reku.gate.suite import Expected, find_breaches
 from reku.records import contracts, read
 from reku.simulator.build import build
 from reku.simulator.core_bank import content
-from reku.simulator.world import BANK_2, Delivery, Fate, good_first_day
+from reku.simulator.world import BANK_2, ExpectedOutcome, PlannedDelivery, good_first_day
 from reku.store.tables import rejects
 from reku_testing import banks, world
 
@@ -176,7 +176,9 @@ def test_the_demo_world_breaks_the_rules_that_it_means_to_break() -> None:
         found = _of_file(delivery.order.kind, _unpacked(delivery), delivery.order.occasion, expected)
         for line, row in enumerate(delivery.rows, start=3):
             kept_out = [rule for rule in found.get(line, ()) if rule.severity is not Severity.WARN]
-            assert [rule.code.value for rule in kept_out] == ([row.reason] if row.fate is Fate.REJECTED else [])
+            assert [rule.code.value for rule in kept_out] == (
+                [row.reason] if row.outcome is ExpectedOutcome.REJECTED else []
+            )
             rejected += bool(kept_out)
     assert rejected == 5
 
@@ -221,7 +223,7 @@ def test_how_far_ahead_an_occasion_may_lie_hangs_on_the_rhythm(
     assert (result.accepted, result.refused) == (40 + good, False)
 
 
-def _unpacked(delivery: Delivery) -> bytes:
+def _unpacked(delivery: PlannedDelivery) -> bytes:
     data = content(delivery)
     return gzip.decompress(data) if delivery.packed else data
 

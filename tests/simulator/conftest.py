@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from reku.simulator.build import build
-from reku.simulator.world import World
+from reku.simulator.world import DemoWorld
 from reku_testing.ports import free_port
 
 DAY_1 = date(2026, 11, 24)
 
 
 @pytest.fixture(scope="session")
-def world() -> World:
+def world() -> DemoWorld:
     return build(1, DAY_1)
 
 

@@ -16,29 +16,29 @@ from reku.simulator.world import (
     BANK_2,
     BANKS,
     Bounce,
-    Fate,
-    Step,
+    DeliveryStep,
+    DemoWorld,
+    ExpectedOutcome,
     Unsubscribes,
-    World,
     good_first_day,
     moment,
 )
 from tests.simulator.conftest import DAY_1
 
 
-def test_the_same_seed_and_day_give_the_same_world(world: World) -> None:
+def test_the_same_seed_and_day_give_the_same_world(world: DemoWorld) -> None:
     assert build(1, DAY_1) == world
     assert build(2, DAY_1) != world
 
 
-def test_a_later_first_day_moves_dates_and_nothing_else(world: World) -> None:
+def test_a_later_first_day_moves_dates_and_nothing_else(world: DemoWorld) -> None:
     later = build(1, date(2027, 2, 28))
     assert [row.customer for row in later.rows()] == [row.customer for row in world.rows()]
-    assert [row.fate for row in later.rows()] == [row.fate for row in world.rows()]
+    assert [row.outcome for row in later.rows()] == [row.outcome for row in world.rows()]
     assert later.deliveries[0].rows[9].occasion_date == date(2027, 2, 28)
 
 
-def test_a_thousand_customers_of_all_kinds(world: World) -> None:
+def test_a_thousand_customers_of_all_kinds(world: DemoWorld) -> None:
     assert len(world.customers) == 1000
     assert {customer.salutation for customer in world.customers} == {"1", "2", "3", "4"}
     assert {customer.tracking for customer in world.customers} == {"J", "N", ""}
@@ -49,7 +49,7 @@ def test_a_thousand_customers_of_all_kinds(world: World) -> None:
     assert any('"' in customer.firm for customer in world.customers)
 
 
-def test_every_address_is_invented_and_belongs_to_one_person_of_a_bank(world: World) -> None:
+def test_every_address_is_invented_and_belongs_to_one_person_of_a_bank(world: DemoWorld) -> None:
     owners = Counter((customer.institute, normalise(customer.address)) for customer in world.customers)
     assert set(owners.values()) == {1}
     for row in world.rows():
@@ -59,74 +59,76 @@ def test_every_address_is_invented_and_belongs_to_one_person_of_a_bank(world: Wo
         assert address.lower().endswith(".example") or row.reason == "ADRESSE_UNGUELTIG"
 
 
-def test_every_fate_and_reason_is_there_in_both_banks(world: World) -> None:
+def test_every_outcome_and_reason_is_there_in_both_banks(world: DemoWorld) -> None:
     for bank in BANKS:
-        found = {(row.fate, row.reason) for row in world.rows() if row.order.institute == bank}
+        found = {(row.outcome, row.reason) for row in world.rows() if row.order.institute == bank}
         withheld = ("KEINE_EINWILLIGUNG", "ADRESSE_UNGUELTIG", "ABGEMELDET", "ZRUE", "ABGELAUFEN", "DUBLETTE")
-        assert {(Fate.WITHHELD, reason) for reason in withheld} <= found
-        assert {(Fate.REJECTED, code) for code in ("PFLICHTFELD", "ADRESSE", "FORMAT", "WERT")} <= found
-        assert {(Fate.SENT, ""), (Fate.REFUSED, "")} <= found
+        assert {(ExpectedOutcome.WITHHELD, reason) for reason in withheld} <= found
+        assert {(ExpectedOutcome.REJECTED, code) for code in ("PFLICHTFELD", "ADRESSE", "FORMAT", "WERT")} <= found
+        assert {(ExpectedOutcome.SENT, ""), (ExpectedOutcome.REFUSED, "")} <= found
 
 
-def test_the_second_bank_alone_has_every_kind_of_file(world: World) -> None:
+def test_the_second_bank_alone_has_every_kind_of_file(world: DemoWorld) -> None:
     part = world.of_bank(BANK_2)
     assert {row.order.institute for row in part.rows()} == {BANK_2}
     assert {file.event for file in part.control_files} == {"NEU", "AENDERUNG"}
-    assert {file.step for step in Step for file in part.files(step)} == set(Step)
+    assert {file.step for step in DeliveryStep for file in part.files(step)} == set(DeliveryStep)
     assert any(delivery.packed for delivery in part.deliveries)
     assert any(not delivery.rows for delivery in part.deliveries)
 
 
-def test_every_reaction_is_there(world: World) -> None:
-    will = [row.reaction for row in world.rows() if row.fate is Fate.SENT]
+def test_every_behaviour_is_there(world: DemoWorld) -> None:
+    will = [row.behaviour for row in world.rows() if row.outcome is ExpectedOutcome.SENT]
     assert {reaction.bounces for reaction in will} == {None, *Bounce}
     assert {reaction.unsubscribes for reaction in will} == {None, *Unsubscribes}
     assert any(reaction.auto_reply for reaction in will)
     for consent in (True, False):
         rows = [row for row in world.rows() if row.customer.allows_tracking is consent]
-        assert any(row.reaction.clicks for row in rows)
-        assert any(row.reaction.opens for row in rows)
+        assert any(row.behaviour.clicks for row in rows)
+        assert any(row.behaviour.opens for row in rows)
 
 
-def test_rejects_stay_below_the_limit(world: World) -> None:
+def test_rejects_stay_below_the_limit(world: DemoWorld) -> None:
     for delivery in world.deliveries:
-        rejected = sum(row.fate is Fate.REJECTED for row in delivery.rows)
+        rejected = sum(row.outcome is ExpectedOutcome.REJECTED for row in delivery.rows)
         assert rejected <= 0.05 * len(delivery.rows)
     assert any(not delivery.rows for delivery in world.deliveries), "an empty delivery is missing"
     assert any(delivery.packed for delivery in world.deliveries)
 
 
-def test_no_address_stands_twice_in_a_delivery(world: World) -> None:
+def test_no_address_stands_twice_in_a_delivery(world: DemoWorld) -> None:
     """Otherwise a mail could not be told to its row."""
     for delivery in world.deliveries:
         addresses = [normalise(row.customer.address) for row in delivery.rows]
         assert len(addresses) == len(set(addresses))
 
 
-def test_who_is_retained_has_bounced_three_times_before(world: World) -> None:
+def test_who_is_retained_has_bounced_three_times_before(world: DemoWorld) -> None:
     for row in (row for row in world.rows() if row.reason == "ZRUE"):
         before = [other for other in world.rows() if other.customer == row.customer and other.day < row.day]
         assert len(before) == 3
         assert len({other.order.number for other in before}) == 3
-        assert all(other.fate is Fate.REFUSED or other.reaction.bounces is Bounce.HARD for other in before)
+        assert all(
+            other.outcome is ExpectedOutcome.REFUSED or other.behaviour.bounces is Bounce.HARD for other in before
+        )
 
 
-def test_who_is_unsubscribed_or_doubled_has_had_a_mail_of_the_order_before(world: World) -> None:
+def test_who_is_unsubscribed_or_doubled_has_had_a_mail_of_the_order_before(world: DemoWorld) -> None:
     for row in (row for row in world.rows() if row.reason in ("ABGEMELDET", "DUBLETTE")):
         first = [
             other
             for other in world.rows()
             if other.customer == row.customer and other.order == row.order and other.day < row.day
         ]
-        assert [other.fate for other in first] == [Fate.SENT]
+        assert [other.outcome for other in first] == [ExpectedOutcome.SENT]
         if row.reason == "DUBLETTE":
             assert first[0].occasion_date == row.occasion_date
         else:
-            assert first[0].reaction.unsubscribes
+            assert first[0].behaviour.unsubscribes
             assert first[0].occasion_date != row.occasion_date
 
 
-def test_one_order_is_renamed_between_its_deliveries_and_still_knows_who_left(world: World) -> None:
+def test_one_order_is_renamed_between_its_deliveries_and_still_knows_who_left(world: DemoWorld) -> None:
     rename = next(file for file in world.control_files if file.event == "AENDERUNG")
     deliveries = [delivery for delivery in world.deliveries if delivery.order == rename.order]
     assert rename.name == RENAMED != rename.order.name
@@ -134,15 +136,15 @@ def test_one_order_is_renamed_between_its_deliveries_and_still_knows_who_left(wo
     assert any(row.reason == "ABGEMELDET" for row in deliveries[-1].rows)
 
 
-def test_one_delivery_comes_before_its_control_file_and_nobody_else_orders_its_occasion(world: World) -> None:
-    late = next(file for file in world.control_files if file.step is Step.DAY_1_CURE)
+def test_one_delivery_comes_before_its_control_file_and_nobody_else_orders_its_occasion(world: DemoWorld) -> None:
+    late = next(file for file in world.control_files if file.step is DeliveryStep.DAY_1_CURE)
     assert (late.order.institute, late.order.origin) == (BANK_2, "AUTKA")
     delivery = next(delivery for delivery in world.deliveries if delivery.order == late.order)
     assert delivery.created_at < late.created_at
     assert [order for order in world.orders.values() if order.occasion == late.order.occasion] == [late.order]
 
 
-def test_each_row_is_due_on_the_day_that_the_world_says(world: World) -> None:
+def test_each_row_is_due_on_the_day_that_the_world_says(world: DemoWorld) -> None:
     """By the occasion's window and the campaign's play-out time, seen from the moment of the delivery."""
     for delivery in world.deliveries:
         order = delivery.order
@@ -150,7 +152,7 @@ def test_each_row_is_due_on_the_day_that_the_world_says(world: World) -> None:
         assert campaign is not None
         assert campaign.play_out_time is not None
         window = occasions()[order.occasion].window
-        for row in (row for row in delivery.rows if row.fate is not Fate.REJECTED):
+        for row in (row for row in delivery.rows if row.outcome is not ExpectedOutcome.REJECTED):
             due = due_window(
                 row.occasion_date,
                 window.first_day,
@@ -166,14 +168,14 @@ def test_each_row_is_due_on_the_day_that_the_world_says(world: World) -> None:
                 assert day == row.day
 
 
-def test_the_contents_of_the_approach_are_media_of_its_campaign(world: World) -> None:
+def test_the_contents_of_the_approach_are_media_of_its_campaign(world: DemoWorld) -> None:
     for bank in BANKS:
         campaign = institutes()[bank].campaign("I0000201")
         assert campaign is not None
         assert set(campaign.send_media) == set(world.orders[bank, "I0000201"].contents)
 
 
-def test_every_bank_of_the_world_is_set_up(world: World) -> None:
+def test_every_bank_of_the_world_is_set_up(world: DemoWorld) -> None:
     assert {order.institute for order in world.orders.values()} == {BANK_1, BANK_2} <= set(institutes())
     for file in world.control_files:
         active_from = institutes()[file.order.institute].interface_active_from
@@ -185,12 +187,12 @@ def test_every_bank_of_the_world_is_set_up(world: World) -> None:
 def test_a_good_first_day_begins_three_bank_working_days(not_before: date) -> None:
     day = good_first_day(not_before, ("NW", "BY"))
     assert day >= not_before
-    for step in Step:
+    for step in DeliveryStep:
         for state in ("NW", "BY"):
             assert is_bank_working_day(berlin(moment(day, step)).date(), state)
 
 
 def test_steps_follow_one_another() -> None:
-    moments = [moment(DAY_1, step) for step in Step]
+    moments = [moment(DAY_1, step) for step in DeliveryStep]
     assert moments == sorted(moments)
-    assert [step.day for step in Step] == [1, 1, 2, 2, 3]
+    assert [step.day for step in DeliveryStep] == [1, 1, 2, 2, 3]

@@ -20,8 +20,8 @@ from reku.responses.bots import Hit, mark_bots
 from reku.simulator import customers
 from reku.simulator.customers import CLICKS_AFTER, OPENS_AFTER, Acts, Customers
 from reku.simulator.devices import DEVICES, Device, device_of
-from reku.simulator.journal import Journal, entries, put
-from reku.simulator.world import BANKS, Bounce, Fate, Row, Unsubscribes, World
+from reku.simulator.truth_file import TruthFile, entries, put
+from reku.simulator.world import BANKS, Bounce, DemoWorld, ExpectedOutcome, PlannedRow, Unsubscribes
 
 PAGE = (
     '<form method="post"><input type="hidden" name="k" value="1"><button name="abmelden" value="ja">Ja</button></form>'
@@ -79,10 +79,10 @@ def tracker() -> Iterator[Tracker]:
 class Post:
     """Delivers mails as the sink does, and lets the customers act."""
 
-    def __init__(self, world: World, folder: Path, tracker: Tracker) -> None:
+    def __init__(self, world: DemoWorld, folder: Path, tracker: Tracker) -> None:
         self.world, self.folder, self.tracker = world, folder, tracker
 
-    def deliver(self, row: Row, *, tracked: bool = True, recipient: str = "", ago: float = 60) -> None:
+    def deliver(self, row: PlannedRow, *, tracked: bool = True, recipient: str = "", ago: float = 60) -> None:
         base = self.tracker.url
         link = f"{base}/c/token" if tracked else "https://www.sparkasse-musterstadt.example/giro"
         pixel = f'<img src="{base}/o/token.gif">' if tracked else ""
@@ -94,7 +94,7 @@ class Post:
         html = f'<a href="{base}/u/token">Von diesen E-Mails <b>abmelden</b></a><a href="{link}">Mehr</a>{pixel}'
         message.add_alternative(html, subtype="html")
         name = put(self.folder / "mails", message.as_bytes())
-        journal = Journal(self.folder / "sink.jsonl")
+        journal = TruthFile(self.folder / "sink.jsonl")
         journal.append(
             {
                 "what": "taken",
@@ -132,25 +132,25 @@ class Post:
 
 
 @pytest.fixture
-def post(world: World, tmp_path: Path, tracker: Tracker) -> Post:
+def post(world: DemoWorld, tmp_path: Path, tracker: Tracker) -> Post:
     return Post(world, tmp_path, tracker)
 
 
-def a_row(world: World, **reaction: object) -> Row:
+def a_row(world: DemoWorld, **behaviour: object) -> PlannedRow:
     """Some row that is sent and whose customer does just that, besides opening."""
     return next(
         row
         for row in world.rows()
-        if row.fate is Fate.SENT
+        if row.outcome is ExpectedOutcome.SENT
         and all(
-            getattr(row.reaction, name) == reaction.get(name, default)
+            getattr(row.behaviour, name) == behaviour.get(name, default)
             for name, default in (("clicks", 0), ("unsubscribes", None), ("bounces", None), ("auto_reply", False))
         )
-        and row.reaction.opens == reaction.get("opens", bool(reaction.get("clicks")))
+        and row.behaviour.opens == behaviour.get("opens", bool(behaviour.get("clicks")))
     )
 
 
-def test_opens_and_clicks_up_to_the_redirect(post: Post, world: World) -> None:
+def test_opens_and_clicks_up_to_the_redirect(post: Post, world: DemoWorld) -> None:
     post.deliver(a_row(world, clicks=1))
     assert post.act() == Acts(done=2)
     assert post.tracker.asked == [("GET", "/o/token.gif", ""), ("GET", "/c/token", "")]
@@ -161,7 +161,7 @@ def test_opens_and_clicks_up_to_the_redirect(post: Post, world: World) -> None:
 
 
 def test_a_mail_is_opened_and_clicked_when_there_was_time_to_read_it(
-    post: Post, world: World, clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch
+    post: Post, world: DemoWorld, clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Hours, so that a slow machine does not reach the next one by itself.
     monkeypatch.setattr(customers, "OPENS_AFTER", timedelta(hours=1))
@@ -177,7 +177,7 @@ def test_a_mail_is_opened_and_clicked_when_there_was_time_to_read_it(
     assert [path for _, path, _ in post.tracker.asked] == ["/o/token.gif", "/c/token"]
 
 
-def test_each_person_has_a_device_with_a_name(post: Post, world: World) -> None:
+def test_each_person_has_a_device_with_a_name(post: Post, world: DemoWorld) -> None:
     row = a_row(world, clicks=1)
     post.deliver(row)
     post.act()
@@ -196,27 +196,27 @@ def test_customers_are_taken_for_people(device: Device, pause: timedelta) -> Non
     assert mark_bots([opened, clicked], sent_at, load_machine_rules(INCLUDE / FILE)) == ["", ""]
 
 
-def test_without_pixel_and_counted_links_nothing_is_asked_for(post: Post, world: World) -> None:
+def test_without_pixel_and_counted_links_nothing_is_asked_for(post: Post, world: DemoWorld) -> None:
     post.deliver(a_row(world, clicks=1), tracked=False)
     assert post.act() == Acts(done=2)
     assert post.tracker.asked == []
     assert [entry.get("pixels", entry.get("counted")) for entry in post.done()] == ["0", "no"]
 
 
-def test_unsubscribes_by_the_page(post: Post, world: World) -> None:
+def test_unsubscribes_by_the_page(post: Post, world: DemoWorld) -> None:
     post.deliver(a_row(world, unsubscribes=Unsubscribes.LINK))
     assert post.act() == Acts(done=1)
     assert post.tracker.asked == [("GET", "/u/token", ""), ("POST", "/u/token", "k=1&abmelden=ja")]
 
 
-def test_unsubscribes_by_one_click(post: Post, world: World) -> None:
+def test_unsubscribes_by_one_click(post: Post, world: DemoWorld) -> None:
     post.deliver(a_row(world, unsubscribes=Unsubscribes.EINKLICK, opens=True))
     assert post.act() == Acts(done=2)
     assert post.tracker.asked[-1] == ("POST", "/u/token", "List-Unsubscribe=One-Click")
 
 
 @pytest.mark.parametrize("status", Bounce)
-def test_bounces_come_back_to_the_envelope_sender(post: Post, world: World, status: Bounce) -> None:
+def test_bounces_come_back_to_the_envelope_sender(post: Post, world: DemoWorld, status: Bounce) -> None:
     row = a_row(world, bounces=status)
     post.deliver(row)
     assert post.act() == Acts(done=1)
@@ -229,7 +229,7 @@ def test_bounces_come_back_to_the_envelope_sender(post: Post, world: World, stat
     assert "Action: failed" in about.as_string()
 
 
-def test_an_automatic_answer_is_marked_as_one(post: Post, world: World) -> None:
+def test_an_automatic_answer_is_marked_as_one(post: Post, world: DemoWorld) -> None:
     post.deliver(a_row(world, auto_reply=True))
     assert post.act() == Acts(done=1)
     (answer,) = post.returned()
@@ -237,14 +237,14 @@ def test_an_automatic_answer_is_marked_as_one(post: Post, world: World) -> None:
     assert answer.get_content_type() == "text/plain"
 
 
-def test_what_is_done_is_done_once_also_by_the_next_process(post: Post, world: World) -> None:
+def test_what_is_done_is_done_once_also_by_the_next_process(post: Post, world: DemoWorld) -> None:
     post.deliver(a_row(world, clicks=1))
     assert post.act() == Acts(done=2)
     assert post.act() == Acts()
     assert len(post.tracker.asked) == 2
 
 
-def test_a_tracker_that_is_away_is_waited_for(post: Post, world: World) -> None:
+def test_a_tracker_that_is_away_is_waited_for(post: Post, world: DemoWorld) -> None:
     post.deliver(a_row(world, clicks=1))
     post.tracker.server_close()
     with post.customers() as customers:
@@ -253,7 +253,7 @@ def test_a_tracker_that_is_away_is_waited_for(post: Post, world: World) -> None:
     assert post.done() == []
 
 
-def test_a_wrong_answer_is_tried_again_and_then_given_up(post: Post, world: World) -> None:
+def test_a_wrong_answer_is_tried_again_and_then_given_up(post: Post, world: DemoWorld) -> None:
     post.deliver(a_row(world, unsubscribes=Unsubscribes.LINK))
     post.tracker.status = 404
     with post.customers() as customers:
@@ -263,13 +263,13 @@ def test_a_wrong_answer_is_tried_again_and_then_given_up(post: Post, world: Worl
     assert why == ["the unsubscribe page was answered with 404"] * 5
 
 
-def test_a_mail_of_nobody_is_counted(post: Post, world: World) -> None:
-    rejected = next(row for row in world.rows() if row.fate is Fate.REJECTED)
+def test_a_mail_of_nobody_is_counted(post: Post, world: DemoWorld) -> None:
+    rejected = next(row for row in world.rows() if row.outcome is ExpectedOutcome.REJECTED)
     post.deliver(rejected)
     assert post.act() == Acts(unknown_mails=1)
 
 
-def test_nobody_reacts_to_a_copy_for_the_control_address(post: Post, world: World) -> None:
+def test_nobody_reacts_to_a_copy_for_the_control_address(post: Post, world: DemoWorld) -> None:
     row = a_row(world, clicks=1)
     own, other = (str(institutes()[bank].control_address) for bank in sorted(BANKS, key=row.order.institute.__ne__))
     post.deliver(row, recipient=own)

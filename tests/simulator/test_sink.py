@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reku.simulator.journal import Journal, entries
-from reku.simulator.sink import write_rules
+from reku.simulator.sink import write_dead_addresses
+from reku.simulator.truth_file import TruthFile, entries
 from tests.simulator.conftest import SinkProcess
 
 FEEDBACK_ID = "000001:R0000101:99990001:reku"
@@ -46,7 +46,7 @@ def test_a_mail_is_noted_and_kept_as_it_came(sink: SinkProcess) -> None:
 
 
 def test_a_dead_mailbox_is_refused_at_rcpt_and_the_session_goes_on(sink: SinkProcess) -> None:
-    write_rules(sink.rules, ["weg@kunde.example"])
+    write_dead_addresses(sink.rules, ["weg@kunde.example"])
     with smtplib.SMTP("127.0.0.1", sink.port, timeout=10) as smtp:
         with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
             smtp.send_message(mail(1), "b+one@bounce.example", ["Weg@Kunde.Example"])
@@ -60,7 +60,7 @@ def test_a_dead_mailbox_is_refused_at_rcpt_and_the_session_goes_on(sink: SinkPro
 
 def test_rules_may_change_while_it_runs(sink: SinkProcess) -> None:
     hand_over(sink, "weg@kunde.example")
-    write_rules(sink.rules, ["weg@kunde.example"])
+    write_dead_addresses(sink.rules, ["weg@kunde.example"])
     with pytest.raises(smtplib.SMTPRecipientsRefused):
         hand_over(sink, "weg@kunde.example")
 
@@ -108,7 +108,7 @@ def test_a_torn_last_line_never_took_place(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_bytes(b'{"number": 1}\n{"num')
     assert list(entries(path)) == [{"number": 1}]
-    journal = Journal(path)
+    journal = TruthFile(path)
     journal.append({"number": 2})
     journal.close()
     assert list(entries(path)) == [{"number": 1}, {"number": 2}]

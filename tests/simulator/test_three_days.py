@@ -26,9 +26,9 @@ from reku.responses.hits import take_in
 from reku.responses.tracker import app
 from reku.simulator.core_bank import deliver
 from reku.simulator.customers import Customers
-from reku.simulator.sink import write_rules
+from reku.simulator.sink import write_dead_addresses
 from reku.simulator.truth import compare
-from reku.simulator.world import BANK_2, Fate, Step, World, calendar_day, moment
+from reku.simulator.world import BANK_2, DeliveryStep, DemoWorld, ExpectedOutcome, calendar_day, moment
 from reku.sources.osplus.scan import take_in_all
 from reku.store.tables import DeliveryState, FileVerdict, MessageState, deliveries, lists, messages
 from reku.subscribers.load import load
@@ -57,11 +57,13 @@ def _connected(database: sa.Engine, sink: SinkProcess, tracker: str, monkeypatch
 class Demo:
     """What the demo does with Airflow, done by plain calls."""
 
-    def __init__(self, engine: sa.Engine, world: World, sink: SinkProcess, move: Callable[[datetime], None]) -> None:
+    def __init__(
+        self, engine: sa.Engine, world: DemoWorld, sink: SinkProcess, move: Callable[[datetime], None]
+    ) -> None:
         self.engine, self.world, self.sink, self.move = engine, world, sink, move
         self.verdicts: Counter[FileVerdict] = Counter()
 
-    def arrive(self, step: Step) -> None:
+    def arrive(self, step: DeliveryStep) -> None:
         self.move(moment(self.world.day_1, step))
         deliver(self.world, step, settings().files_url)
         taken = take_in_all(self.engine)
@@ -115,21 +117,21 @@ class Demo:
 @pytest.mark.usefixtures("_connected")
 def test_the_response_files_hold_exactly_what_happened(
     database: sa.Engine,
-    world: World,
+    world: DemoWorld,
     sink: SinkProcess,
     clock_at: Callable[[datetime], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, "reku")
     world = world.of_bank(BANK_2)
-    write_rules(sink.rules, world.dead_addresses)
+    write_dead_addresses(sink.rules, world.dead_addresses)
     demo = Demo(database, world, sink, clock_at)
-    for step in Step:
+    for step in DeliveryStep:
         demo.arrive(step)
-        if step is Step.DAY_1:
+        if step is DeliveryStep.DAY_1:
             assert demo.verdicts[FileVerdict.PARKED] == 1
             continue  # the parked delivery is set free before the day's work
-        if step is Step.DAY_2_RENAME:
+        if step is DeliveryStep.DAY_2_RENAME:
             continue
         day = calendar_day(DAY_1, step.day)
         demo.work_through(day)
@@ -141,19 +143,19 @@ def test_the_response_files_hold_exactly_what_happened(
     nobody_is_named(world, caplog.text)
 
 
-def numbers_add_up(engine: sa.Engine, world: World) -> None:
+def numbers_add_up(engine: sa.Engine, world: DemoWorld) -> None:
     with engine.connect() as connection:
         loaded = connection.execute(sa.select(deliveries)).all()
         states = Counter(connection.scalars(sa.select(messages.c.state)))
     assert {row.state for row in loaded} == {DeliveryState.LOADED}
     assert len(loaded) == len(world.deliveries)
     assert sum(row.rows for row in loaded) == sum(1 for _ in world.rows())
-    fates = Counter(row.fate for row in world.rows())
-    assert sum(row.rejected for row in loaded) == fates[Fate.REJECTED]
+    outcomes = Counter(row.outcome for row in world.rows())
+    assert sum(row.rejected for row in loaded) == outcomes[ExpectedOutcome.REJECTED]
     assert states == {
-        MessageState.SENT: fates[Fate.SENT],
-        MessageState.WITHHELD: fates[Fate.WITHHELD],
-        MessageState.REJECTED: fates[Fate.REFUSED],
+        MessageState.SENT: outcomes[ExpectedOutcome.SENT],
+        MessageState.WITHHELD: outcomes[ExpectedOutcome.WITHHELD],
+        MessageState.REJECTED: outcomes[ExpectedOutcome.REFUSED],
     }
 
 
@@ -165,7 +167,7 @@ def renamed_order_has_two_lists(engine: sa.Engine) -> None:
     assert fresh[0] is not None
 
 
-def nobody_is_named(world: World, log: str) -> None:
+def nobody_is_named(world: DemoWorld, log: str) -> None:
     assert log
     for customer in world.customers:
         assert customer.address not in log

@@ -13,8 +13,8 @@ import pytest
 from reku.catalogue import institutes
 from reku.foundation import clock
 from reku.records import Head, contracts, format_moment, write
-from reku.simulator.truth import Comparison, Response, compare
-from reku.simulator.world import BANKS, Fate, Row, World
+from reku.simulator.truth import Discrepancies, Response, compare
+from reku.simulator.world import BANKS, DemoWorld, ExpectedOutcome, PlannedRow
 from tests.simulator.conftest import DAY_1
 
 TARGET = "https://www.sparkasse-musterstadt.example/giro"
@@ -25,7 +25,7 @@ NOW = clock.at(DAY_1 + timedelta(days=2), 12)
 class Demo:
     """A demo in which everything went as it must, told by this test alone; what follows may spoil it."""
 
-    world: World
+    world: DemoWorld
     folder: Path
     sink: list[dict[str, str]] = field(default_factory=list)
     acts: list[dict[str, object]] = field(default_factory=list)
@@ -33,16 +33,16 @@ class Demo:
 
     def play(self, days: int = 3) -> None:
         for row in (row for row in self.world.rows() if row.day <= days):
-            if row.fate is Fate.SENT:
+            if row.outcome is ExpectedOutcome.SENT:
                 self.taken(row)
-            elif row.fate is Fate.REFUSED:
+            elif row.outcome is ExpectedOutcome.REFUSED:
                 self.sink.append({"what": "refused", "recipient": row.customer.address})
                 self.report(row, "HBOU", "5.1.1")
-            elif row.fate is Fate.WITHHELD:
+            elif row.outcome is ExpectedOutcome.WITHHELD:
                 retained = row.reason == "ZRUE"
                 self.report(row, "ZRUE" if retained else "NVER", "" if retained else row.reason)
 
-    def taken(self, row: Row) -> None:
+    def taken(self, row: PlannedRow) -> None:
         feedback_id = f"{row.delivery_number:06d}:{row.order.number}:{row.order.institute}:reku"
         self.sink.append(
             {
@@ -53,7 +53,7 @@ class Demo:
             }
         )
         self.report(row, "VERS")
-        will, tracked = row.reaction, row.customer.allows_tracking
+        will, tracked = row.behaviour, row.customer.allows_tracking
         if will.bounces:
             self.act(row, f"bounce {will.bounces}", {}, "HBOU" if will.bounces == "5.1.1" else "SBOU", will.bounces)
         if will.opens:
@@ -64,7 +64,7 @@ class Demo:
         if will.unsubscribes:
             self.act(row, f"unsubscribe {will.unsubscribes}", {}, "ABME", will.unsubscribes)
 
-    def act(self, row: Row, act: str, result: dict[str, str], kind: str, code: str = "") -> None:
+    def act(self, row: PlannedRow, act: str, result: dict[str, str], kind: str, code: str = "") -> None:
         about = {
             "act": act,
             "mail": self.sink[-1]["mail"],
@@ -77,14 +77,14 @@ class Demo:
         if kind:
             self.report(row, kind, code)
 
-    def report(self, row: Row, kind: str, code: str = "") -> None:
+    def report(self, row: PlannedRow, kind: str, code: str = "") -> None:
         scope = row.order.response_scope.split("+") if row.order.response_scope else None
         if scope is None or kind in (*scope, "ABME", "BESC", "HBOU", "ZRUE"):
             self.reported.append(
                 Response(row.order.institute, row.order.number, row.delivery_number, row.reference, kind, code)
             )
 
-    def compare(self, **more: object) -> Comparison:
+    def compare(self, **more: object) -> Discrepancies:
         for name, lines in (("sink", self.sink), ("customers", self.acts)):
             text = "".join(json.dumps(line) + "\n" for line in lines)
             (self.folder / f"{name}.jsonl").write_text(text)
@@ -128,7 +128,7 @@ class Demo:
 
 
 @pytest.fixture
-def demo(world: World, reku_settings: Path) -> Demo:
+def demo(world: DemoWorld, reku_settings: Path) -> Demo:
     played = Demo(world, reku_settings)
     played.play()
     return played
@@ -143,13 +143,13 @@ KINDS = ("VERS", "OEFF", "KLIC", "ABME", "HBOU", "SBOU", "ZRUE", "NVER")
 
 def test_a_right_demo_agrees(demo: Demo) -> None:
     found = demo.compare()
-    assert found == Comparison((), (), len(demo.reported))
+    assert found == Discrepancies((), (), len(demo.reported))
     assert found.agrees
     assert {event.kind for event in demo.reported} == set(KINDS)
 
 
 @pytest.mark.parametrize("days", [1, 2])
-def test_a_demo_can_be_judged_after_each_day(world: World, reku_settings: Path, days: int) -> None:
+def test_a_demo_can_be_judged_after_each_day(world: DemoWorld, reku_settings: Path, days: int) -> None:
     demo = Demo(world, reku_settings)
     demo.play(days)
     assert demo.compare(through_day=days).agrees
@@ -180,10 +180,10 @@ def test_an_event_that_nobody_caused_is_found(demo: Demo, kind: str, code: str) 
     quiet = next(
         row
         for row in demo.world.rows()
-        if row.fate is Fate.SENT
-        and not row.reaction.opens
-        and not row.reaction.bounces
-        and not row.reaction.unsubscribes
+        if row.outcome is ExpectedOutcome.SENT
+        and not row.behaviour.opens
+        and not row.behaviour.bounces
+        and not row.behaviour.unsubscribes
     )
     demo.report(quiet, kind, code)
     assert demo.compare().unexpected == (demo.reported[-1],)
@@ -191,7 +191,7 @@ def test_an_event_that_nobody_caused_is_found(demo: Demo, kind: str, code: str) 
 
 @pytest.mark.parametrize("kind", ["OEFF", "KLIC"])
 def test_reactions_of_people_without_consent_must_not_be_reported(demo: Demo, kind: str) -> None:
-    row = next(row for row in demo.world.rows() if row.reaction.clicks and not row.customer.allows_tracking)
+    row = next(row for row in demo.world.rows() if row.behaviour.clicks and not row.customer.allows_tracking)
     demo.report(row, kind, TARGET if kind == "KLIC" else "")
     assert demo.compare().unexpected == (demo.reported[-1],)
 
@@ -205,7 +205,9 @@ def test_a_wrong_reason_is_both_missing_and_unexpected(demo: Demo) -> None:
 
 
 def test_a_rejected_row_must_not_be_reported(demo: Demo) -> None:
-    demo.report(next(row for row in demo.world.rows() if row.fate is Fate.REJECTED), "NVER", "ADRESSE_UNGUELTIG")
+    demo.report(
+        next(row for row in demo.world.rows() if row.outcome is ExpectedOutcome.REJECTED), "NVER", "ADRESSE_UNGUELTIG"
+    )
     assert demo.compare().unexpected == (demo.reported[-1],)
 
 
@@ -213,7 +215,7 @@ def test_kinds_outside_the_scope_of_an_order_must_not_be_reported(demo: Demo) ->
     row = next(
         row
         for row in demo.world.rows()
-        if row.order.response_scope and row.reaction.clicks and row.customer.allows_tracking
+        if row.order.response_scope and row.behaviour.clicks and row.customer.allows_tracking
     )
     event = Response(row.order.institute, row.order.number, row.delivery_number, row.reference, "KLIC", TARGET)
     demo.reported.append(event)
@@ -233,11 +235,11 @@ def test_an_open_cut_off_by_a_crash_may_count_twice_but_not_three_times(demo: De
     assert demo.compare().unexpected == (event,)
 
 
-def a_sent_row(demo: Demo) -> Row:
-    return next(row for row in demo.world.rows() if row.fate is Fate.SENT)
+def a_sent_row(demo: Demo) -> PlannedRow:
+    return next(row for row in demo.world.rows() if row.outcome is ExpectedOutcome.SENT)
 
 
-def the_mail_of(demo: Demo, row: Row) -> dict[str, str]:
+def the_mail_of(demo: Demo, row: PlannedRow) -> dict[str, str]:
     return next(entry for entry in demo.sink if entry["recipient"] == row.customer.address)
 
 

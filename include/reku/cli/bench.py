@@ -13,7 +13,7 @@ from reku.cli.output import Json, print_json, show, show_one, working
 Figures = list[dict[str, Any]]
 
 
-class Stage(StrEnum):
+class BenchStage(StrEnum):
     """Stages that have a benchmark."""
 
     PARSE = "parse"
@@ -58,10 +58,10 @@ def bench(
     if stage == KILL:
         _kill(times, as_json=as_json)
         return
-    if stage and stage not in list(Stage):
-        raise typer.BadParameter(f"{stage!r} is none of {', '.join([*Stage, KILL])}.", param_hint="STAGE")
+    if stage and stage not in list(BenchStage):
+        raise typer.BadParameter(f"{stage!r} is none of {', '.join([*BenchStage, KILL])}.", param_hint="STAGE")
     figures: Figures = []
-    for one in [Stage(stage)] if stage else list(Stage):
+    for one in [BenchStage(stage)] if stage else list(BenchStage):
         with working(f"{one}: {rounds} rounds"):
             measured = _measure(one)(rounds)
         figures += measured
@@ -75,21 +75,21 @@ def bench(
         show(figures, as_json=False, nothing="No stages.")
 
 
-def _measure(stage: Stage) -> Callable[[int], Figures]:
+def _measure(stage: BenchStage) -> Callable[[int], Figures]:
     from reku.bench import contact, dispatch, dsn, feedback, gate, handover, parse, read, render, tracker, upsert
 
-    measures: dict[Stage, Callable[[int], Figures]] = {
-        Stage.PARSE: lambda rounds: [parse.measure(rounds)],
-        Stage.READ: lambda rounds: [read.measure(rounds)],
-        Stage.GATE: gate.measure,
-        Stage.RENDER: lambda rounds: [render.measure(rounds)],
-        Stage.HANDOVER: lambda rounds: [handover.measure(rounds), *handover.peers(rounds)],
-        Stage.DISPATCH: dispatch.measure,
-        Stage.UPSERT: upsert.measure,
-        Stage.CONTACT: lambda rounds: [contact.measure(rounds)],
-        Stage.TRACKER: tracker.measure,
-        Stage.FEEDBACK: feedback.measure,
-        Stage.DSN: dsn.measure,
+    measures: dict[BenchStage, Callable[[int], Figures]] = {
+        BenchStage.PARSE: lambda rounds: [parse.measure(rounds)],
+        BenchStage.READ: lambda rounds: [read.measure(rounds)],
+        BenchStage.GATE: gate.measure,
+        BenchStage.RENDER: lambda rounds: [render.measure(rounds)],
+        BenchStage.HANDOVER: lambda rounds: [handover.measure(rounds), *handover.peers(rounds)],
+        BenchStage.DISPATCH: dispatch.measure,
+        BenchStage.UPSERT: upsert.measure,
+        BenchStage.CONTACT: lambda rounds: [contact.measure(rounds)],
+        BenchStage.TRACKER: tracker.measure,
+        BenchStage.FEEDBACK: feedback.measure,
+        BenchStage.DSN: dsn.measure,
     }
     return measures[stage]
 

@@ -42,7 +42,7 @@ def _join_embedded() -> None:
         if name in ours:
             os.environ.setdefault(name, value)
     if here == demo:
-        from reku.demo.run import Places
+        from reku.demo.run import DemoPlaces
 
-        os.environ.setdefault(clock.CLOCK_FILE_VARIABLE, str(Places(here).clock))
+        os.environ.setdefault(clock.CLOCK_FILE_VARIABLE, str(DemoPlaces(here).clock))
     settings.cache_clear()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reku.foundation.plots import Kind
 
 
-class By(StrEnum):
+class FunnelLevel(StrEnum):
     """What a row of the funnel stands for."""
 
     ORDER = "order"
@@ -27,7 +27,9 @@ class By(StrEnum):
 def funnel(
     institute: Institute = "",
     order: Order = "",
-    by: Annotated[By, typer.Option("--by", help="A row for each order, or for each of its periods.")] = By.ORDER,
+    by: Annotated[
+        FunnelLevel, typer.Option("--by", help="A row for each order, or for each of its periods.")
+    ] = FunnelLevel.ORDER,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -52,11 +54,11 @@ def funnel(
     periods = funnel_by_period(database(), institute, order)
     if plot and kind:
         plot.write_bytes(funnel_plot(periods, kind))
-    rows = periods if by is By.PERIOD else whole_orders(periods)
+    rows = periods if by is FunnelLevel.PERIOD else whole_orders(periods)
     if as_json:
-        print_json([row.as_dict() | ({"period": row.period} if by is By.PERIOD else {}) for row in rows])
+        print_json([row.as_dict() | ({"period": row.period} if by is FunnelLevel.PERIOD else {}) for row in rows])
     elif rows:
-        console().print(period_tables(rows) if by is By.PERIOD else funnel_table(rows))
+        console().print(period_tables(rows) if by is FunnelLevel.PERIOD else funnel_table(rows))
     else:
         typer.echo("No deliveries.")
     if not all(row.adds_up for row in rows):

@@ -14,12 +14,12 @@ from reku.views.funnel import funnel
 from reku.views.funnel_table import funnel_table
 
 if TYPE_CHECKING:
-    from reku.demo.run import Places
+    from reku.demo.run import DemoPlaces
 
 MOST_SHOWN = 10
 
 
-def show_outcome(places: Places, story: Story, console: Console) -> bool:
+def show_outcome(places: DemoPlaces, story: Story, console: Console) -> bool:
     """Print the table and the comparison. Returns whether every number adds up and the outbox tells the truth."""
     rows = funnel(engine())
     console.print(funnel_table(rows))

@@ -23,7 +23,7 @@ from reku.runtime.ports import LOOPBACK
 from reku.runtime.supervisor import Plan, Service, Supervisor, stop_signals
 from reku.simulator import world
 from reku.simulator.build import build
-from reku.simulator.sink import write_rules
+from reku.simulator.sink import write_dead_addresses
 
 SEED = 20261122
 RESPONSE_WINDOW = "5"
@@ -32,7 +32,7 @@ HIT_SETTLE = "3"
 """Seconds; a minute in real life."""
 
 
-class Places:
+class DemoPlaces:
     """Where the demo keeps its things, all below its home."""
 
     def __init__(self, here: Home) -> None:
@@ -69,7 +69,7 @@ def main(*, once: bool, fresh: bool = False) -> int:
     had come to its end begins anew, as does `fresh`. Raises SetupError with one sentence.
     """
     console = Console(highlight=False)
-    places = Places(Home(home().path / "demo"))
+    places = DemoPlaces(Home(home().path / "demo"))
     before = demo_state.load(places.state)
     anew = fresh or before is None or before.finished
     supervisor = Supervisor(_plan(places, anew=anew), lambda line: console.print(f"  [dim]{line}[/dim]"))
@@ -95,7 +95,7 @@ def _raise_failure(supervisor: Supervisor) -> None:
         raise supervisor.failure
 
 
-def _play(places: Places, console: Console, *, once: bool, watch: Callable[[], None]) -> int:
+def _play(places: DemoPlaces, console: Console, *, once: bool, watch: Callable[[], None]) -> int:
     address = f"http://{LOOPBACK}:{settings().ui_port}"
     console.print(f"[bold]Airflow[/bold] is up: {address} (no login on this machine)")
     kept = demo_state.load(places.state)
@@ -112,7 +112,7 @@ def _play(places: Places, console: Console, *, once: bool, watch: Callable[[], N
     return 0 if good else 1
 
 
-def _plan(places: Places, *, anew: bool) -> Plan:
+def _plan(places: DemoPlaces, *, anew: bool) -> Plan:
     """The embedded set-up with the demo's settings, its world prepared before any service starts."""
     given = {
         clock.CLOCK_FILE_VARIABLE: str(places.clock),
@@ -148,7 +148,7 @@ def _plan(places: Places, *, anew: bool) -> Plan:
     return dataclasses.replace(plan, prepare=prepare)
 
 
-def _sink(places: Places, variables: dict[str, str]) -> Service:
+def _sink(places: DemoPlaces, variables: dict[str, str]) -> Service:
     service = up.sink_service(places.home, variables)
     return dataclasses.replace(service, command=(*service.command, "--rules", str(places.rules)))
 
@@ -164,16 +164,16 @@ def _drop_databases(plan: Plan) -> None:
     engine.dispose()
 
 
-def _prepare(places: Places) -> None:
+def _prepare(places: DemoPlaces) -> None:
     """The world's first day and its clock, before Airflow looks at either."""
     kept = demo_state.load(places.state)
     if kept is None:
         states = tuple(institutes()[bank].state for bank in world.BANKS)
         day_1 = world.good_first_day(clock.today(), states)
-        clock.move(places.clock, world.moment(day_1, world.Step.DAY_1))
-        kept = demo_state.State(day_1.isoformat(), clock.now().isoformat())
+        clock.move(places.clock, world.moment(day_1, world.DeliveryStep.DAY_1))
+        kept = demo_state.DemoState(day_1.isoformat(), clock.now().isoformat())
         kept.keep(places.state)
     else:
         clock.move(places.clock, datetime.fromisoformat(kept.shown))
     places.sink.mkdir(parents=True, exist_ok=True)
-    write_rules(places.rules, build(SEED, kept.first_day).dead_addresses)
+    write_dead_addresses(places.rules, build(SEED, kept.first_day).dead_addresses)

@@ -11,7 +11,7 @@ from reku.foundation import clock
 
 
 @dataclass
-class State:
+class DemoState:
     """`done`: names of the steps that are over. `shown`: the demo's clock when it was last kept (ISO, UTC)."""
 
     day_1: str
@@ -33,10 +33,10 @@ class State:
         draft.replace(file)
 
 
-def load(file: Path) -> State | None:
+def load(file: Path) -> DemoState | None:
     """The state of an earlier start, or None if there was none."""
     try:
-        return State(**json.loads(file.read_text(encoding="utf-8")))
+        return DemoState(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from reku.demo.airflow_api import ENDED, AirflowApi
-from reku.demo.state import State, set_clock
+from reku.demo.state import DemoState, set_clock
 from reku.dispatch.doubt import in_doubt, resolve
 from reku.foundation import clock
 from reku.foundation.errors import RekuError
@@ -18,12 +18,12 @@ from reku.orchestration.names import dag_id
 from reku.responses.hits import take_in
 from reku.simulator import core_bank
 from reku.simulator.customers import Customers, is_control_copy
-from reku.simulator.journal import entries
-from reku.simulator.world import DAYS, Step, World, calendar_day, moment
+from reku.simulator.truth_file import entries
+from reku.simulator.world import DAYS, DeliveryStep, DemoWorld, calendar_day, moment
 from reku.store.engine import engine
 
 if TYPE_CHECKING:
-    from reku.demo.run import Places
+    from reku.demo.run import DemoPlaces
 
 MOST_CLEARS = 4
 """How often a red run is cleared before the demo gives up; after a kill -9 one is enough."""
@@ -35,7 +35,13 @@ class Story:
     """Plays the demo on a running set-up. `watch` raises when the supervisor has given up."""
 
     def __init__(
-        self, places: Places, world: World, state: State, address: str, console: Console, watch: Callable[[], None]
+        self,
+        places: DemoPlaces,
+        world: DemoWorld,
+        state: DemoState,
+        address: str,
+        console: Console,
+        watch: Callable[[], None],
     ) -> None:
         self.world, self.state = world, state
         self._places, self._console, self._watch = places, console, watch
@@ -68,15 +74,15 @@ class Story:
     def _day(self, number: int) -> None:
         day = calendar_day(self.world.day_1, number)
         self._console.print(f"[bold]Day {number}[/bold], {day:%A %d.%m.%Y}")
-        self._arrive(Step[f"DAY_{number}"])
+        self._arrive(DeliveryStep[f"DAY_{number}"])
         self._once(f"{number}: runs started", lambda: self._start_runs(number, day.isoformat()))
         if number == 1:
-            self._arrive(Step.DAY_1_CURE)
+            self._arrive(DeliveryStep.DAY_1_CURE)
         self._once(f"{number}: loaded", lambda: self._until(lambda: self._loaded(number), "all deliveries are loaded"))
         set_clock(self._places.clock, clock.at(day, 10, 31))
         self._once(f"{number}: dispatched", lambda: self._finish_runs(number))
         if number == 2:
-            self._arrive(Step.DAY_2_RENAME)
+            self._arrive(DeliveryStep.DAY_2_RENAME)
         set_clock(self._places.clock, clock.at(day, 22, 0))
         self._once(f"{number}: feedback", lambda: self._feedback(number))
 
@@ -87,7 +93,7 @@ class Story:
             self.state.done.append(name)
             self.state.keep(self._places.state)
 
-    def _arrive(self, step: Step) -> None:
+    def _arrive(self, step: DeliveryStep) -> None:
         """The core banks write their files, and intake takes them in."""
 
         def do() -> None:

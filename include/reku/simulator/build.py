@@ -15,16 +15,16 @@ from reku.simulator.world import (
     BANK_2,
     BANKS,
     RETAINED,
+    Behaviour,
     Bounce,
-    ControlFile,
-    Delivery,
-    Fate,
+    DeliveryStep,
+    DemoWorld,
+    ExpectedOutcome,
     Order,
-    Reaction,
-    Row,
-    Step,
+    PlannedControlFile,
+    PlannedDelivery,
+    PlannedRow,
     Unsubscribes,
-    World,
     announced_at,
     calendar_day,
     moment,
@@ -33,10 +33,10 @@ from reku.simulator.world import (
 RENAMED = "Kontojubilaeum_2026_neu"
 """New name of order R0000103 of the second bank from the second evening on."""
 
-_NIGHT = {1: Step.DAY_1, 2: Step.DAY_2, 3: Step.DAY_3}
+_NIGHT = {1: DeliveryStep.DAY_1, 2: DeliveryStep.DAY_2, 3: DeliveryStep.DAY_3}
 
 
-def build(seed: int, day_1: date) -> World:
+def build(seed: int, day_1: date) -> DemoWorld:
     """The world of a seed and a first demo day. The same arguments give the same world."""
     draft = _Draft(random.Random(f"reku demo {seed}"), day_1)  # noqa: S311  # invented people, no secret
     for institute in BANKS:
@@ -80,7 +80,7 @@ def _orders(institute: str) -> list[Order]:
     if not first:
         autka = order(
             "R0000106", "MCAU030", weekly, "Umzug_AutKA", {1: 60},
-            origin="AUTKA", for_firms=True, announced=Step.DAY_1_CURE,
+            origin="AUTKA", for_firms=True, announced=DeliveryStep.DAY_1_CURE,
         )  # fmt: skip
         orders.append(autka)
     return orders
@@ -92,7 +92,7 @@ class _Draft:
     def __init__(self, dice: random.Random, day_1: date) -> None:
         self._dice, self._people, self._day_1 = dice, People(dice), day_1
         self._orders: dict[tuple[str, str], Order] = {}
-        self._rows: dict[tuple[str, str, int], list[Row]] = {}
+        self._rows: dict[tuple[str, str, int], list[PlannedRow]] = {}
         self._impulse = count(1)
 
     def date(self, day: int) -> date:
@@ -106,14 +106,14 @@ class _Draft:
                 customer = self._people.customer(order.institute, may_be_firm=order.for_firms)
                 # Birthdays come up to two days ahead and must wait for the day itself.
                 falls_on = day + index % 3 if order.ahead and day == 1 else day
-                self.add_row(order.institute, order.number, number, customer, falls_on, reaction=self._reaction())
+                self.add_row(order.institute, order.number, number, customer, falls_on, behaviour=self._behaviour())
 
     def add_row(
         self, institute: str, order_number: str, number: int, customer: Customer, falls_on: int, **changes: Any
     ) -> None:
         """Add a customer to a delivery, for the occasion date of demo day `falls_on`."""
         order, rows = self._orders[institute, order_number], self._rows[institute, order_number, number]
-        row = Row(
+        row = PlannedRow(
             order=order,
             delivery_number=number,
             reference=f"{order_number}-{number:06d}-{len(rows) + 1:05d}",
@@ -131,42 +131,42 @@ class _Draft:
         """Change a row of an order's first delivery and return its customer. `dead` and others change the customer."""
         rows = self._rows[institute, order_number, 1]
         about = {name: changes.pop(name) for name in ("dead", "address") if name in changes}
-        changes.setdefault("reaction", Reaction())
+        changes.setdefault("behaviour", Behaviour())
         rows[index] = replace(rows[index], customer=replace(rows[index].customer, **about), **changes)
         return rows[index].customer
 
-    def _reaction(self) -> Reaction:
+    def _behaviour(self) -> Behaviour:
         fortune = self._dice.random()
         if fortune < 0.01:
-            return Reaction(bounces=Bounce.HARD)
+            return Behaviour(bounces=Bounce.HARD)
         if fortune < 0.03:
-            return Reaction(bounces=Bounce.SOFT)
+            return Behaviour(bounces=Bounce.SOFT)
         if fortune < 0.045:
-            return Reaction(auto_reply=True)
+            return Behaviour(auto_reply=True)
         opens = fortune < 0.55
         clicks = self._dice.choice((1, 1, 2, 3)) if opens and fortune < 0.22 else 0
         ways = (None,) * 60 + tuple(Unsubscribes)
-        return Reaction(opens=opens, clicks=clicks, unsubscribes=self._dice.choice(ways) if opens else None)
+        return Behaviour(opens=opens, clicks=clicks, unsubscribes=self._dice.choice(ways) if opens else None)
 
-    def world(self) -> World:
+    def world(self) -> DemoWorld:
         control_files = [self._announcement(order) for order in self._orders.values()]
         renamed = self._orders[BANK_2, "R0000103"]
-        evening = Step.DAY_2_RENAME
+        evening = DeliveryStep.DAY_2_RENAME
         control_files.append(
-            ControlFile(renamed, "AENDERUNG", RENAMED, self._day_1, evening, moment(self._day_1, evening))
+            PlannedControlFile(renamed, "AENDERUNG", RENAMED, self._day_1, evening, moment(self._day_1, evening))
         )
         deliveries = []
         for (institute, order_number, number), rows in self._rows.items():
             order = self._orders[institute, order_number]
             step = _NIGHT[list(order.rows)[number - 1]]
             packed = (institute, order_number) == (BANK_2, "R0000105")
-            deliveries.append(Delivery(order, number, step, moment(self._day_1, step), tuple(rows), packed))
-        return World(self._day_1, tuple(control_files), tuple(deliveries))
+            deliveries.append(PlannedDelivery(order, number, step, moment(self._day_1, step), tuple(rows), packed))
+        return DemoWorld(self._day_1, tuple(control_files), tuple(deliveries))
 
-    def _announcement(self, order: Order) -> ControlFile:
-        early = order.announced is Step.DAY_1
+    def _announcement(self, order: Order) -> PlannedControlFile:
+        early = order.announced is DeliveryStep.DAY_1
         written = announced_at(self._day_1) if early else moment(self._day_1, order.announced)
-        return ControlFile(order, "NEU", order.name, self._day_1, order.announced, written)
+        return PlannedControlFile(order, "NEU", order.name, self._day_1, order.announced, written)
 
 
 def _cast(draft: _Draft, institute: str) -> None:
@@ -181,14 +181,16 @@ def _cast(draft: _Draft, institute: str) -> None:
         draft.add_row(institute, order, number, customer, falls_on, **changes)
 
     def withheld(reason: str) -> dict[str, Any]:
-        return {"fate": Fate.WITHHELD, "reason": reason}
+        return {"outcome": ExpectedOutcome.WITHHELD, "reason": reason}
 
     # The gate rejects these: against the contract; under age; with an account number that would stand in the mail.
-    plant(birthdays, 0, fate=Fate.REJECTED, reason="PFLICHTFELD", broken={"Nachname": "", "Anrede": "2"})
-    plant(birthdays, 3, fate=Fate.REJECTED, reason="ADRESSE", broken={"EMail": "ohne-klammeraffe.example"})
-    plant(of_age, 0, value="17", fate=Fate.REJECTED, reason="WERT")
-    plant(loans, 2, product="Darlehen 6000123456", fate=Fate.REJECTED, reason="WERT")
-    plant(welcome, 3, fate=Fate.REJECTED, reason="FORMAT", broken={"Anlass_Datum": "31.02.2026"})
+    plant(birthdays, 0, outcome=ExpectedOutcome.REJECTED, reason="PFLICHTFELD", broken={"Nachname": "", "Anrede": "2"})
+    plant(
+        birthdays, 3, outcome=ExpectedOutcome.REJECTED, reason="ADRESSE", broken={"EMail": "ohne-klammeraffe.example"}
+    )
+    plant(of_age, 0, value="17", outcome=ExpectedOutcome.REJECTED, reason="WERT")
+    plant(loans, 2, product="Darlehen 6000123456", outcome=ExpectedOutcome.REJECTED, reason="WERT")
+    plant(welcome, 3, outcome=ExpectedOutcome.REJECTED, reason="FORMAT", broken={"Anlass_Datum": "31.02.2026"})
 
     # No consent, on each of the three days.
     for order, index in ((birthdays, 27), (birthdays, 28), (birthdays, 29), (loans, 0), (welcome, 1), (welcome, 2)):
@@ -204,31 +206,31 @@ def _cast(draft: _Draft, institute: str) -> None:
 
     # Unsubscribe, and are delivered again; the last one under the order's new name.
     for index, way in ((9, Unsubscribes.LINK), (12, Unsubscribes.EINKLICK)):
-        leaver = plant(birthdays, index, reaction=Reaction(opens=True, unsubscribes=way))
+        leaver = plant(birthdays, index, behaviour=Behaviour(opens=True, unsubscribes=way))
         again(birthdays, 2, leaver, 2, **withheld("ABGEMELDET"))
-    leaver = plant(jubilees, 0, reaction=Reaction(unsubscribes=Unsubscribes.LINK))
+    leaver = plant(jubilees, 0, behaviour=Behaviour(unsubscribes=Unsubscribes.LINK))
     again(jubilees, 3, leaver, 3, **withheld("ABGEMELDET"))
 
     # The same person for the same Anlass_Datum under a new delivery number.
-    doubled = plant(birthdays, 15, reaction=Reaction(opens=True))
+    doubled = plant(birthdays, 15, behaviour=Behaviour(opens=True))
     again(birthdays, 2, doubled, 1, **withheld("DUBLETTE"))
 
     # Three hard bounces in a row, at RCPT and by bounce mail: the fourth attempt is retained.
-    dead = plant(birthdays, 18, dead=True, fate=Fate.REFUSED)
-    returned = plant(birthdays, 21, reaction=Reaction(bounces=Bounce.HARD))
+    dead = plant(birthdays, 18, dead=True, outcome=ExpectedOutcome.REFUSED)
+    returned = plant(birthdays, 21, behaviour=Behaviour(bounces=Bounce.HARD))
     for order in (jubilees, first_year):
-        again(order, 1, dead, 1, fate=Fate.REFUSED)
-        again(order, 1, returned, 1, reaction=Reaction(bounces=Bounce.HARD))
+        again(order, 1, dead, 1, outcome=ExpectedOutcome.REFUSED)
+        again(order, 1, returned, 1, behaviour=Behaviour(bounces=Bounce.HARD))
     again(birthdays, 2, dead, 2, **withheld(RETAINED))
     again(jubilees, 2, returned, 2, **withheld(RETAINED))
 
     # Once refused at RCPT, today and tomorrow; bounced later; answered by a machine.
     for order, index in ((birthdays, 30), (birthdays, 31), (loans, 5), (welcome, 9)):
-        plant(order, index, dead=True, fate=Fate.REFUSED)
-    plant(birthdays, 36, reaction=Reaction(bounces=Bounce.HARD))
-    plant(first_year, 4, reaction=Reaction(bounces=Bounce.SOFT))
-    plant(welcome, 12, reaction=Reaction(auto_reply=True))
+        plant(order, index, dead=True, outcome=ExpectedOutcome.REFUSED)
+    plant(birthdays, 36, behaviour=Behaviour(bounces=Bounce.HARD))
+    plant(first_year, 4, behaviour=Behaviour(bounces=Bounce.SOFT))
+    plant(welcome, 12, behaviour=Behaviour(auto_reply=True))
 
     # Fetches the page, reads on, clicks and then leaves, all with and without leave to be counted.
-    plant(loans, 7, reaction=Reaction(opens=True, clicks=1, unsubscribes=Unsubscribes.LINK))
-    plant(loans, 8, reaction=Reaction(opens=True, clicks=1, unsubscribes=Unsubscribes.EINKLICK))
+    plant(loans, 7, behaviour=Behaviour(opens=True, clicks=1, unsubscribes=Unsubscribes.LINK))
+    plant(loans, 8, behaviour=Behaviour(opens=True, clicks=1, unsubscribes=Unsubscribes.EINKLICK))

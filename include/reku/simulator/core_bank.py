@@ -13,10 +13,10 @@ from reku.catalogue import institutes
 from reku.foundation.clock import berlin
 from reku.foundation.settings import settings
 from reku.records import Head, contracts, format_date, write
-from reku.simulator.world import ControlFile, Delivery, Row, Step, World
+from reku.simulator.world import DeliveryStep, DemoWorld, PlannedControlFile, PlannedDelivery, PlannedRow
 
 
-def deliver(world: World, step: Step, files_url: str) -> list[str]:
+def deliver(world: DemoWorld, step: DeliveryStep, files_url: str) -> list[str]:
     """Write all files of a step to `<files_url>/<BLZ>/eingang/`; returns their names."""
     system, root = fsspec.core.url_to_fs(files_url)
     names = []
@@ -31,33 +31,33 @@ def deliver(world: World, step: Step, files_url: str) -> list[str]:
     return names
 
 
-def file_name(file: ControlFile | Delivery) -> str:
+def file_name(file: PlannedControlFile | PlannedDelivery) -> str:
     """The name by the contract of its kind."""
     stamp = berlin(file.created_at).strftime("%Y%m%d%H%M%S")
     stem = f"{kind(file).lower()}_{file.order.institute}_{file.order.number}"
-    if isinstance(file, ControlFile):
+    if isinstance(file, PlannedControlFile):
         return f"{stem}_{stamp}.csv"
     return f"{stem}_{file.number:06d}_{stamp}.csv{'.gz' if file.packed else ''}"
 
 
-def kind(file: ControlFile | Delivery) -> str:
+def kind(file: PlannedControlFile | PlannedDelivery) -> str:
     """The Dateiart: REKU, IAMW, or VREKU, VIAM of their control files."""
-    if isinstance(file, Delivery):
+    if isinstance(file, PlannedDelivery):
         return file.order.kind
     return "VREKU" if file.order.kind == "REKU" else "VIAM"
 
 
-def content(file: ControlFile | Delivery) -> bytes:
+def content(file: PlannedControlFile | PlannedDelivery) -> bytes:
     """The bytes of the file, packed if it is a packed one; the same for the same file."""
     contract = contracts()[kind(file)]
-    records = [_control_record(file)] if isinstance(file, ControlFile) else [_record(row) for row in file.rows]
+    records = [_control_record(file)] if isinstance(file, PlannedControlFile) else [_record(row) for row in file.rows]
     columns = tuple(column.name for column in contract.columns)
     head = Head(
         kind=contract.kind,
         version=contract.version,
         institute=file.order.institute,
         order_number=file.order.number,
-        delivery_number=f"{file.number:06d}" if isinstance(file, Delivery) else "0",
+        delivery_number=f"{file.number:06d}" if isinstance(file, PlannedDelivery) else "0",
         created_at=file.created_at,
         sender="FI",
         receiver="EMMA",
@@ -65,10 +65,10 @@ def content(file: ControlFile | Delivery) -> bytes:
     )
     rows = [[record.get(name, "") for name in columns] for record in records]
     data = write(contract, head, columns, rows)
-    return gzip.compress(data, mtime=0) if isinstance(file, Delivery) and file.packed else data
+    return gzip.compress(data, mtime=0) if isinstance(file, PlannedDelivery) and file.packed else data
 
 
-def _control_record(file: ControlFile) -> dict[str, str]:
+def _control_record(file: PlannedControlFile) -> dict[str, str]:
     order = file.order
     shared = {
         "Ereignis": file.event,
@@ -92,7 +92,7 @@ def _control_record(file: ControlFile) -> dict[str, str]:
     }
 
 
-def _record(row: Row) -> dict[str, str]:
+def _record(row: PlannedRow) -> dict[str, str]:
     customer = row.customer
     record = {
         "Referenz": row.reference,
@@ -123,7 +123,7 @@ def _record(row: Row) -> dict[str, str]:
     return {**record, **_advisor(row), **row.broken}
 
 
-def _advisor(row: Row) -> dict[str, str]:
+def _advisor(row: PlannedRow) -> dict[str, str]:
     """One customer in five has an advisor with an address, another one only the advisor's name."""
     number = int(row.customer.person_number) % 5
     if number > 1:

@@ -25,8 +25,8 @@ from reku.foundation.errors import SetupError
 from reku.simulator.bounce_mails import automatic_answer, status_notification
 from reku.simulator.devices import device_of
 from reku.simulator.html import Seen
-from reku.simulator.journal import Journal, entries, put
-from reku.simulator.world import Row, Unsubscribes, World, normal_form
+from reku.simulator.truth_file import TruthFile, entries, put
+from reku.simulator.world import DemoWorld, PlannedRow, Unsubscribes, normal_form
 
 MOST_TRIES = 5
 """How often an act is tried that the tracker answers wrongly."""
@@ -56,7 +56,7 @@ class Customers:
     """All customers of the demo world. Close it, or use it as a context manager."""
 
     def __init__(
-        self, world: World, *, sink_truth: Path, maildir: Path, return_maildir: Path, truth: Path, tracker_url: str
+        self, world: DemoWorld, *, sink_truth: Path, maildir: Path, return_maildir: Path, truth: Path, tracker_url: str
     ) -> None:
         """`sink_truth` and `maildir` are the sink's; bounce mails go to `return_maildir`.
 
@@ -68,7 +68,7 @@ class Customers:
         self._done = {(entry["mail"], entry["act"]) for entry in entries(truth) if entry["phase"] == "done"}
         self._tries: Counter[tuple[str, str]] = Counter()
         try:
-            self._journal = Journal(truth)
+            self._truth = TruthFile(truth)
         except OSError as error:
             raise SetupError(f"The customers cannot write {error.filename}: {error.strerror}.") from None
 
@@ -81,7 +81,7 @@ class Customers:
     def close(self) -> None:
         """Let go of connections and files."""
         self._http.close()
-        self._journal.close()
+        self._truth.close()
 
     def act(self) -> Acts:
         """One round: react to every mail that has arrived and is not dealt with."""
@@ -100,7 +100,7 @@ class Customers:
                 sums[self._try(taken, row, act, perform) if is_due else "open"] += 1
         return Acts(**sums)
 
-    def _try(self, taken: dict[str, Any], row: Row, act: str, perform: Callable[[], dict[str, str]]) -> str:
+    def _try(self, taken: dict[str, Any], row: PlannedRow, act: str, perform: Callable[[], dict[str, str]]) -> str:
         """One act, noted before and after; says whether it is done, open or failed."""
         key = (taken["mail"], act)
         if self._tries[key] >= MOST_TRIES:
@@ -113,22 +113,24 @@ class Customers:
             "delivery": row.delivery_number,
             "reference": row.reference,
         }
-        self._journal.append(about | {"phase": "begun", "at": clock.now().isoformat()})
+        self._truth.append(about | {"phase": "begun", "at": clock.now().isoformat()})
         try:
             result = perform()
         except httpx.TransportError:
             return "open"  # the tracker is away: that is no fault of the act
         except ActFailed as failure:
             self._tries[key] += 1
-            self._journal.append(about | {"phase": "failed", "why": str(failure), "at": clock.now().isoformat()})
+            self._truth.append(about | {"phase": "failed", "why": str(failure), "at": clock.now().isoformat()})
             return "open" if self._tries[key] < MOST_TRIES else "failed"
-        self._journal.append(about | {"phase": "done", "at": clock.now().isoformat()} | result)
+        self._truth.append(about | {"phase": "done", "at": clock.now().isoformat()} | result)
         self._done.add(key)
         return "done"
 
-    def _acts(self, row: Row, taken: dict[str, Any]) -> Iterator[tuple[str, timedelta, Callable[[], dict[str, str]]]]:
+    def _acts(
+        self, row: PlannedRow, taken: dict[str, Any]
+    ) -> Iterator[tuple[str, timedelta, Callable[[], dict[str, str]]]]:
         """What the person does with this mail, in order, and how long after its arrival."""
-        will, device, at_once = row.reaction, device_of(row.customer.person_number), timedelta(0)
+        will, device, at_once = row.behaviour, device_of(row.customer.person_number), timedelta(0)
         if will.bounces:
             yield f"bounce {will.bounces}", at_once, lambda: self._bounce(taken, str(will.bounces))
         if will.auto_reply:
@@ -222,7 +224,7 @@ class Customers:
         return url.startswith(f"{self._tracker_url}/")
 
 
-def row_of(world: World, taken: dict[str, Any]) -> Row | None:
+def row_of(world: DemoWorld, taken: dict[str, Any]) -> PlannedRow | None:
     """The row of a mail in the sink's truth file, by recipient and Feedback-ID; None if it belongs to none."""
     delivery, order, institute = _sent_for(taken)
     return world.row_of(institute, order, delivery, taken["recipient"]) if institute else None

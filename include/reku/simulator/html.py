@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 
 @dataclass
-class Link:
+class Anchor:
     """A link and the text that stands on it."""
 
     href: str
@@ -29,7 +29,7 @@ class Seen(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.images: list[str] = []
-        self.links: list[Link] = []
+        self.links: list[Anchor] = []
         self.forms: list[Form] = []
         self._inside_link = False
         self.feed(html)
@@ -40,7 +40,7 @@ class Seen(HTMLParser):
         if tag == "img" and has.get("src"):
             self.images.append(has["src"])
         elif tag == "a" and has.get("href"):
-            self.links.append(Link(has["href"]))
+            self.links.append(Anchor(has["href"]))
             self._inside_link = True
         elif tag == "form":
             self.forms.append(Form(has.get("action", ""), has.get("method", "get").lower()))

@@ -21,13 +21,13 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from reku.foundation import clock
 from reku.foundation.errors import SetupError
-from reku.simulator.journal import Journal, put
+from reku.simulator.truth_file import TruthFile, put
 
 LARGEST_MAIL = 10_000_000
 """Bytes of a mail that the server takes (SIZE)."""
 
 
-class Rules:
+class DeadAddresses:
     """Which addresses the server does not know: a JSON file `{"dead": [address, …]}`, read again when it changes."""
 
     def __init__(self, path: Path | None) -> None:
@@ -45,25 +45,25 @@ class Rules:
         return address.lower() in self._dead
 
 
-def write_rules(path: Path, dead_addresses: Collection[str]) -> None:
+def write_dead_addresses(path: Path, dead_addresses: Collection[str]) -> None:
     """Tell the sink which addresses (in their normal form) it does not know; it takes notice at once."""
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps({"dead": sorted(dead_addresses)}), encoding="utf-8")
     draft.replace(path)
 
 
-class Sink:
+class MailSink:
     """Handler of aiosmtpd: answers RCPT and DATA."""
 
-    def __init__(self, journal: Journal, maildir: Path, rules: Rules) -> None:
-        self._journal, self._maildir, self._rules = journal, maildir, rules
+    def __init__(self, truth: TruthFile, maildir: Path, rules: DeadAddresses) -> None:
+        self._truth, self._maildir, self._rules = truth, maildir, rules
 
     async def handle_RCPT(
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Take the recipient, or refuse one whose mailbox does not exist."""
         if self._rules.is_dead(address):
-            self._journal.append(
+            self._truth.append(
                 {
                     "what": "refused",
                     "recipient": address,
@@ -81,7 +81,7 @@ class Sink:
         head: Message = BytesHeaderParser().parsebytes(content)
         name = put(self._maildir, content)
         for recipient in envelope.rcpt_tos:
-            self._journal.append(
+            self._truth.append(
                 {
                     "what": "taken",
                     "recipient": recipient,
@@ -105,11 +105,11 @@ async def serve(port: int, maildir: Path, truth: Path, rules: Path | None = None
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        journal = Journal(truth)
+        truth_file = TruthFile(truth)
         maildir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(f"The mail sink cannot write {error.filename}: {error.strerror}.") from None
-    handler = Sink(journal, maildir, Rules(rules))
+    handler = MailSink(truth_file, maildir, DeadAddresses(rules))
     try:
         server = await loop.create_server(
             lambda: SMTP(
@@ -122,7 +122,7 @@ async def serve(port: int, maildir: Path, truth: Path, rules: Path | None = None
         raise SetupError(f"The mail sink cannot listen on 127.0.0.1:{port}: {error.strerror}.") from None
     await stop.wait()
     server.close()  # without waiting for kept connections: they end with this process
-    journal.close()
+    truth_file.close()
 
 
 def main() -> int:

@@ -17,8 +17,8 @@ from reku.catalogue import institutes
 from reku.foundation.settings import settings
 from reku.records import contracts, read
 from reku.simulator.customers import is_control_copy, row_of
-from reku.simulator.journal import entries
-from reku.simulator.world import RETAINED, Bounce, Fate, Row, World, normal_form
+from reku.simulator.truth_file import entries
+from reku.simulator.world import RETAINED, Bounce, DemoWorld, ExpectedOutcome, PlannedRow, normal_form
 
 _BOUNCED = {f"bounce {Bounce.HARD}": "HBOU", f"bounce {Bounce.SOFT}": "SBOU"}
 _MANY = ("OEFF", "KLIC")
@@ -43,7 +43,7 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Discrepancies:
     """`missing`: happened and was not reported. `unexpected`: reported and did not happen, or reported twice.
 
     `agreed`: how many agree. `mail_faults`: mails that must have come and did not, the reverse, and second mails; one
@@ -62,7 +62,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedCounts:
     """How often each event must at least, and may at most, be reported."""
 
     at_least: Counter[Response]
@@ -74,14 +74,14 @@ RowId = tuple[str, str, int, str]
 
 
 def compare(
-    world: World,
+    world: DemoWorld,
     *,
     sink_truth: Path,
     customers_truth: Path,
     files_url: str,
     through_day: int = 3,
     in_doubt: Collection[RowId] = (),
-) -> Comparison:
+) -> Discrepancies:
     """Compare all response files of the demo's banks with the truth, as it must be when demo day `through_day` is over.
 
     `in_doubt` names the rows whose hand-over was cut off by a crash (from the ledger): whether their mail arrived is
@@ -105,32 +105,32 @@ def compare(
     ]
     if of_nobody:
         faults.append(f"{of_nobody} mails came that belong to no row.")
-    return Comparison(
+    return Discrepancies(
         tuple(sorted(missing.elements())), tuple(sorted(unexpected.elements())), agreed, tuple(sorted(faults))
     )
 
 
 def _expected(
-    world: World,
-    due: list[Row],
-    received: list[Row],
+    world: DemoWorld,
+    due: list[PlannedRow],
+    received: list[PlannedRow],
     acts: list[dict[str, Any]],
     in_doubt: frozenset[RowId],
-) -> Expected:
+) -> ExpectedCounts:
     at_least: Counter[Response] = Counter()
     at_most: Counter[Response] = Counter()
 
-    def expect(row: Row, kind: str, code: str, *, least: int = 1, most: int = 1) -> None:
+    def expect(row: PlannedRow, kind: str, code: str, *, least: int = 1, most: int = 1) -> None:
         if kind in row.order.wanted_kinds:
             at_least[_event(row, kind, code)] += least
             at_most[_event(row, kind, code)] += most
 
     for row in due:
-        if row.fate is Fate.WITHHELD and row.reason == RETAINED:
+        if row.outcome is ExpectedOutcome.WITHHELD and row.reason == RETAINED:
             expect(row, RETAINED, "")
-        elif row.fate is Fate.WITHHELD:
+        elif row.outcome is ExpectedOutcome.WITHHELD:
             expect(row, "NVER", row.reason)
-        elif row.fate is Fate.REFUSED:
+        elif row.outcome is ExpectedOutcome.REFUSED:
             expect(row, "HBOU", Bounce.HARD, least=_id(row) not in in_doubt)
     for row in {_id(row): row for row in received}.values():
         expect(row, "VERS", "", least=_id(row) not in in_doubt)
@@ -142,7 +142,7 @@ def _expected(
             # An act that was begun and cut off may have been noticed once more than it was done.
             begun = sum(line["phase"] == "begun" for line in lines)
             expect(row, kind, code, least=last["phase"] == "done", most=begun if kind in _MANY else 1)
-    return Expected(at_least, at_most)
+    return ExpectedCounts(at_least, at_most)
 
 
 def _by_act(acts: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -153,7 +153,7 @@ def _by_act(acts: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return list(found.values())
 
 
-def _meaning(act: dict[str, Any], row: Row) -> tuple[str, str]:
+def _meaning(act: dict[str, Any], row: PlannedRow) -> tuple[str, str]:
     """Kind and code of the event that an act leads to; an empty kind for none."""
     name = act["act"]
     if name in _BOUNCED:
@@ -169,7 +169,7 @@ def _meaning(act: dict[str, Any], row: Row) -> tuple[str, str]:
     return "", ""
 
 
-def _reported(world: World, files_url: str) -> Iterator[Response]:
+def _reported(world: DemoWorld, files_url: str) -> Iterator[Response]:
     """All events of all response files of the world's banks."""
     system, root = fsspec.core.url_to_fs(files_url)
     contract = contracts()["RESPONSE"]
@@ -196,7 +196,7 @@ def _reported(world: World, files_url: str) -> Iterator[Response]:
                 )
 
 
-def _mail_faults(due: list[Row], received: list[Row], in_doubt: frozenset[RowId]) -> Iterator[str]:
+def _mail_faults(due: list[PlannedRow], received: list[PlannedRow], in_doubt: frozenset[RowId]) -> Iterator[str]:
     mails = Counter(map(_id, received))
     for row_id, times in mails.items():
         if times > 1:
@@ -205,9 +205,9 @@ def _mail_faults(due: list[Row], received: list[Row], in_doubt: frozenset[RowId]
     for row_id in mails.keys() - rows.keys():
         yield f"A mail came before its day: {_place(row_id)}."
     for row_id, row in rows.items():
-        wanted = row.fate is Fate.SENT
+        wanted = row.outcome is ExpectedOutcome.SENT
         if mails[row_id] and not wanted:
-            yield f"A mail came that must be {row.fate} ({row.reason or Bounce.HARD}): {_place(row_id)}."
+            yield f"A mail came that must be {row.outcome} ({row.reason or Bounce.HARD}): {_place(row_id)}."
         if wanted and not mails[row_id] and row_id not in in_doubt:
             yield f"No mail came: {_place(row_id)}."
     persons = Counter(
@@ -220,7 +220,7 @@ def _mail_faults(due: list[Row], received: list[Row], in_doubt: frozenset[RowId]
             yield f"{times} mails to one person for {occasion_date}: order {order}, institute {institute}."
 
 
-def _tracking_faults(world: World, acts: list[dict[str, Any]]) -> Iterator[str]:
+def _tracking_faults(world: DemoWorld, acts: list[dict[str, Any]]) -> Iterator[str]:
     """A pixel and counted links stand in a mail exactly where the person has consented to tracking."""
     for act in acts:
         if act["phase"] != "done" or act["act"] not in ("open", "click"):
@@ -233,24 +233,24 @@ def _tracking_faults(world: World, acts: list[dict[str, Any]]) -> Iterator[str]:
             yield f"A mail does not track a person with consent ({act['act']}): {_place(_id(row))}."
 
 
-def _refusal_faults(due: list[Row], sink: list[dict[str, Any]], in_doubt: frozenset[RowId]) -> Iterator[str]:
+def _refusal_faults(due: list[PlannedRow], sink: list[dict[str, Any]], in_doubt: frozenset[RowId]) -> Iterator[str]:
     refused = Counter(normal_form(entry["recipient"]) for entry in sink if entry["what"] == "refused")
-    wanted = [row for row in due if row.fate is Fate.REFUSED]
+    wanted = [row for row in due if row.outcome is ExpectedOutcome.REFUSED]
     for address, times in Counter(normal_form(row.customer.address) for row in wanted).items():
         rows = [row for row in wanted if normal_form(row.customer.address) == address]
         if refused[address] != times and not any(_id(row) in in_doubt for row in rows):
             yield f"{refused[address]} attempts at an unknown mailbox, not {times}: {_place(_id(rows[0]))}."
 
 
-def _row(world: World, act: dict[str, Any]) -> Row:
+def _row(world: DemoWorld, act: dict[str, Any]) -> PlannedRow:
     return world.row_by_id(act["institute"], act["order"], act["delivery"], act["reference"])
 
 
-def _event(row: Row, kind: str, code: str) -> Response:
+def _event(row: PlannedRow, kind: str, code: str) -> Response:
     return Response(row.order.institute, row.order.number, row.delivery_number, row.reference, kind, code)
 
 
-def _id(row: Row) -> RowId:
+def _id(row: PlannedRow) -> RowId:
     return (row.order.institute, row.order.number, row.delivery_number, row.reference)
 
 

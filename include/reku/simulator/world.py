@@ -1,7 +1,7 @@
 """The demo world: which banks order what, who is delivered when, and what must become of each row.
 
-Everything follows from a seed and the first demo day. A demo lasts three days; `Step` is the order in which the core
-banks deliver. `build` makes it.
+Everything follows from a seed and the first demo day. A demo lasts three days; `DeliveryStep` is the order in which the
+core banks deliver. `build` makes it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BANKS = (BANK_1, BANK_2)
 DAYS = (1, 2, 3)
 
 
-class Step(StrEnum):
+class DeliveryStep(StrEnum):
     """When the core banks deliver, in this order."""
 
     DAY_1 = "day 1, at night"
@@ -38,7 +38,7 @@ class Step(StrEnum):
         return int(self.name[4])
 
 
-class Fate(StrEnum):
+class ExpectedOutcome(StrEnum):
     """What must become of a row."""
 
     SENT = "SENT"  # the mail server takes it
@@ -66,7 +66,7 @@ RETAINED = "ZRUE"
 
 
 @dataclass(frozen=True)
-class Reaction:
+class Behaviour:
     """What a customer does with a mail that arrived. `clicks`: 0 = no link, else the how-manieth he sees."""
 
     opens: bool = False
@@ -100,7 +100,7 @@ class Order:
     for_firms: bool = False
     ahead: bool = False
     notice: int = 0
-    announced: Step = Step.DAY_1
+    announced: DeliveryStep = DeliveryStep.DAY_1
 
     @property
     def wanted_kinds(self) -> frozenset[str]:
@@ -111,7 +111,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Row:
+class PlannedRow:
     """A delivered person and what must become of it on demo day `day`."""
 
     order: Order
@@ -120,7 +120,7 @@ class Row:
     customer: Customer
     occasion_date: date
     day: int
-    fate: Fate = Fate.SENT
+    outcome: ExpectedOutcome = ExpectedOutcome.SENT
     reason: str = ""
     consent: str = "J"
     value: str = ""
@@ -128,30 +128,30 @@ class Row:
     content: str = ""
     valid_until: date | None = None
     broken: Mapping[str, str] = field(default_factory=dict)
-    reaction: Reaction = Reaction()
+    behaviour: Behaviour = Behaviour()
 
 
 @dataclass(frozen=True)
-class Delivery:
+class PlannedDelivery:
     """A delivery file."""
 
     order: Order
     number: int
-    step: Step
+    step: DeliveryStep
     created_at: datetime
-    rows: tuple[Row, ...]
+    rows: tuple[PlannedRow, ...]
     packed: bool = False
 
 
 @dataclass(frozen=True)
-class ControlFile:
+class PlannedControlFile:
     """A control file: `event` is NEU or AENDERUNG, `name` the order's name from then on."""
 
     order: Order
     event: str
     name: str
     valid_from: date
-    step: Step
+    step: DeliveryStep
     created_at: datetime
 
 
@@ -162,26 +162,26 @@ def normal_form(address: str) -> str:
 
 
 @dataclass(frozen=True)
-class World:
+class DemoWorld:
     """All files of the demo and all that must come of them."""
 
     day_1: date
-    control_files: tuple[ControlFile, ...]
-    deliveries: tuple[Delivery, ...]
+    control_files: tuple[PlannedControlFile, ...]
+    deliveries: tuple[PlannedDelivery, ...]
 
-    def files(self, step: Step) -> list[ControlFile | Delivery]:
+    def files(self, step: DeliveryStep) -> list[PlannedControlFile | PlannedDelivery]:
         """What the core banks write in a step, control files first."""
-        files: list[ControlFile | Delivery] = [*self.control_files, *self.deliveries]
+        files: list[PlannedControlFile | PlannedDelivery] = [*self.control_files, *self.deliveries]
         return [file for file in files if file.step is step]
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[PlannedRow]:
         """All rows of all deliveries."""
         for delivery in self.deliveries:
             yield from delivery.rows
 
-    def of_bank(self, institute: str) -> World:
+    def of_bank(self, institute: str) -> DemoWorld:
         """The part of the world that is one bank's. The second bank's alone has every planted case."""
-        return World(
+        return DemoWorld(
             self.day_1,
             tuple(file for file in self.control_files if file.order.institute == institute),
             tuple(delivery for delivery in self.deliveries if delivery.order.institute == institute),
@@ -197,14 +197,14 @@ class World:
         """All orders by BLZ and order number."""
         return {(file.order.institute, file.order.number): file.order for file in self.control_files}
 
-    def row_of(self, institute: str, order: str, delivery_number: int, address: str) -> Row | None:
+    def row_of(self, institute: str, order: str, delivery_number: int, address: str) -> PlannedRow | None:
         """The row that a received mail belongs to, or None if there is none.
 
         Addresses are compared in their normal form; within one delivery each stands once.
         """
         return self._by_mail.get((institute, order, delivery_number, normal_form(address)))
 
-    def row_by_id(self, institute: str, order: str, delivery_number: int, reference: str) -> Row:
+    def row_by_id(self, institute: str, order: str, delivery_number: int, reference: str) -> PlannedRow:
         """The row with this Referenz. Raises KeyError if there is none."""
         return self._by_id[institute, order, delivery_number, reference]
 
@@ -214,15 +214,15 @@ class World:
         return frozenset(normal_form(customer.address) for customer in self.customers if customer.dead)
 
     @cached_property
-    def _by_id(self) -> dict[tuple[str, str, int, str], Row]:
+    def _by_id(self) -> dict[tuple[str, str, int, str], PlannedRow]:
         return {(row.order.institute, row.order.number, row.delivery_number, row.reference): row for row in self.rows()}
 
     @cached_property
-    def _by_mail(self) -> dict[tuple[str, str, int, str], Row]:
+    def _by_mail(self) -> dict[tuple[str, str, int, str], PlannedRow]:
         return {
             (row.order.institute, row.order.number, row.delivery_number, normal_form(row.customer.address)): row
             for row in self.rows()
-            if row.fate is not Fate.REJECTED
+            if row.outcome is not ExpectedOutcome.REJECTED
         }
 
 
@@ -231,9 +231,9 @@ def calendar_day(day_1: date, day: int) -> date:
     return day_1 + timedelta(days=day - 1)
 
 
-def moment(day_1: date, step: Step) -> datetime:
+def moment(day_1: date, step: DeliveryStep) -> datetime:
     """When the core banks write the files of a step (UTC): their Erstellt_am."""
-    hour, minute = {Step.DAY_1_CURE: (5, 10), Step.DAY_2_RENAME: (19, 30)}.get(step, (2, 15))
+    hour, minute = {DeliveryStep.DAY_1_CURE: (5, 10), DeliveryStep.DAY_2_RENAME: (19, 30)}.get(step, (2, 15))
     return clock.at(calendar_day(day_1, step.day), hour, minute)
 
 

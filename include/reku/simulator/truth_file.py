@@ -1,4 +1,4 @@
-"""What the simulated outer world keeps on disk: journals of one JSON object per line, and Maildirs.
+"""What the simulated outer world keeps on disk: truth files of one JSON object per line, and Maildirs.
 
 Both survive a kill at any moment: what was answered is on disk, and a torn last line never took place.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Journal:
+class TruthFile:
     """A file to which entries are only ever appended. One process writes it, any may read it."""
 
     def __init__(self, path: Path) -> None:
@@ -34,7 +34,7 @@ class Journal:
 
 
 def entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The entries of a journal, oldest first; none if it does not exist yet."""
+    """The entries of a truth file, oldest first; none if it does not exist yet."""
     if path.exists():
         for line in path.read_bytes().split(b"\n")[:-1]:
             yield json.loads(line)
