@@ -20,7 +20,8 @@ from reku.contact.reasons import Reason
 from reku.foundation.settings import Settings
 from reku.gate.checks import Check
 from reku.orchestration import handbook
-from reku.store.tables import DeliveryState, FileVerdict, MessageState, metadata
+from reku.store.states import DeliveryState, FileVerdict, MessageState
+from reku.store.tables import metadata
 from tests.conftest import PROJECT
 
 PAGES = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md"), *(PROJECT / "plugins").glob("*.md")])

@@ -18,16 +18,8 @@ from reku.dispatch.plan import SendPlan, send_plan
 from reku.foundation import addresses
 from reku.foundation import settings as settings_module
 from reku.foundation.settings import INCLUDE
-from reku.store.tables import (
-    DeliveryState,
-    MessageState,
-    claims,
-    deliveries,
-    delivery_rows,
-    messages,
-    orders,
-    responses,
-)
+from reku.store.states import DeliveryState, MessageState
+from reku.store.tables import claims, deliveries, delivery_rows, messages, orders, responses
 from reku_testing import world
 
 BANK = "99990001"

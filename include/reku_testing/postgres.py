@@ -17,6 +17,7 @@ from reku.bench.throwaway import ThrowawayPostgres
 from reku.runtime.postgres import Postgres
 from reku.store.migrate import migrate
 from reku.store.tables import metadata
+from reku_testing.steps import refuse_unknown_steps
 
 TEMPLATE = "reku_template"
 _READY = "postgres-is-ready"  # written when the template can be copied; holds the server's state folder
@@ -55,6 +56,7 @@ def serving(folder: Path) -> Iterator[Postgres]:
         engine = sa.create_engine(server.url(TEMPLATE))
         migrate(engine)
         with engine.begin() as connection:
+            refuse_unknown_steps(connection)
             connection.exec_driver_sql(_emptying(connection))
         engine.dispose()  # a database that somebody is connected to can't be copied
         draft = folder / f"{_READY}.new"

@@ -18,6 +18,7 @@ from reku.foundation import addresses, clock
 from reku.foundation.settings import settings
 from reku.records import Head, contracts, write
 from reku.store import tables
+from reku.store.states import DeliveryState, FileVerdict, MessageState
 
 BLZ = "99950001"
 ORDER = "R0004711"
@@ -164,7 +165,7 @@ def file(engine: sa.Engine, **values: Any) -> int:
             "kind": "REKU",
             "sha256": "0" * 64,
             "received_at": CREATED,
-            "verdict": tables.FileVerdict.REGISTERED,
+            "verdict": FileVerdict.REGISTERED,
             "stored_as": f"{BLZ}/archiv/2026/11/reku_99950001_R0004711_000017_20261122021500.csv",
         }
         | values,
@@ -198,7 +199,7 @@ def delivery(engine: sa.Engine, order_id: int, number: int = 17, **values: Any) 
             "created_at": created,
             "day": day,
             "period_start": day,
-            "state": tables.DeliveryState.REGISTERED,
+            "state": DeliveryState.REGISTERED,
         }
         | values,
     )
@@ -276,7 +277,7 @@ def message(engine: sa.Engine, row_id: int, **values: Any) -> int:
             "tracking": of.fields.get("Tracking_Einwilligung") == "J",
             "due_at": CREATED,
             "last_day": date(2026, 12, 31),
-            "state": tables.MessageState.OPEN,
+            "state": MessageState.OPEN,
         }
         | values,
     )

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from reku.dispatch.canary import CanaryFault
 from reku.dispatch.dispatch import dispatch
 from reku.foundation.settings import settings
-from reku.store.tables import DeliveryState, FileVerdict, MessageState, audit, deliveries, files, rejects, releases
+from reku.store.states import DeliveryState, FileVerdict, MessageState
+from reku.store.tables import audit, deliveries, files, rejects, releases
 from reku_testing import banks, smtp, world
 from tests.cli.conftest import Reku
 

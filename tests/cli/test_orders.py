@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.store.tables import FileVerdict
+from reku.store.states import FileVerdict
 from reku_testing import world
 from tests.cli.conftest import Reku
 

@@ -21,7 +21,8 @@ from reku.dispatch.dispatch import dispatch
 from reku.dispatch.stops import Stopped
 from reku.foundation.settings import settings
 from reku.store.audit import EVERY_INSTITUTE
-from reku.store.tables import DeliveryState, audit
+from reku.store.states import DeliveryState
+from reku.store.tables import audit
 from reku_testing import smtp, world
 from tests.cli.conftest import Reku
 

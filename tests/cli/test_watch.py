@@ -20,7 +20,8 @@ import sqlalchemy as sa
 from reku.cli.watch import _told
 from reku.dispatch.dispatch import dispatch
 from reku.foundation.settings import settings
-from reku.store.tables import DeliveryState, MessageState, claims, messages
+from reku.store.states import DeliveryState, MessageState
+from reku.store.tables import claims, messages
 from reku_testing import smtp, world
 from tests.cli.conftest import Reku
 

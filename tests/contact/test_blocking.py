@@ -18,16 +18,9 @@ from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.contact.suppressions import bar
 from reku.dispatch import ledger
-from reku.store.tables import (
-    EVERY_INSTITUTE,
-    MessageState,
-    SuppressionKind,
-    appointments,
-    barred_domains,
-    messages,
-    responses,
-    suppressions,
-)
+from reku.store.kinds import SuppressionKind
+from reku.store.states import MessageState
+from reku.store.tables import EVERY_INSTITUTE, appointments, barred_domains, messages, responses, suppressions
 from reku_testing import world
 from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, PASSIVE, Bank, campaign
 from tests.contact.conftest import Rules

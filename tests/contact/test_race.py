@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from reku.bench.forker import Forker
 from reku.contact.contacts import hold
 from reku.contact.policy import Policy, policy_of
-from reku.store.tables import MessageState, claims, contacts, messages, responses
+from reku.store.states import MessageState
+from reku.store.tables import claims, contacts, messages, responses
 from reku_testing import hostile
 from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, Bank
 from reku_testing.dispatching import Sink, change_settings, environment

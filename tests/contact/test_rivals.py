@@ -10,7 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from reku.contact.reasons import Reason
-from reku.store.tables import MessageState, SuppressionKind, messages, stops, suppressions
+from reku.store.kinds import SuppressionKind
+from reku.store.states import MessageState
+from reku.store.tables import messages, stops, suppressions
 from reku_testing import banks, contacting
 from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, LOAN, MEDIUM, NOW, PARTY, PASSIVE, Bank, campaign
 from tests.contact.conftest import Rules

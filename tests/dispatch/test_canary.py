@@ -14,7 +14,8 @@ from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.store.events import Event, record
-from reku.store.tables import MessageState, ResponseKind, audit, messages
+from reku.store.states import MessageState
+from reku.store.tables import ResponseKind, audit, messages
 from reku_testing.dispatching import DAY, NINE, NO_CONTROL_COPY, Sink, account, configure, loaded, people, states
 
 PAUSE = timedelta(minutes=30)

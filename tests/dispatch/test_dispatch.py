@@ -20,8 +20,10 @@ from reku.foundation import clock
 from reku.foundation import settings as settings_module
 from reku.foundation.errors import StageError
 from reku.store.locks import Lock
-from reku.store.tables import DeliveryState, messages, orders, responses, suppressions
+from reku.store.states import DeliveryState
+from reku.store.tables import messages, orders, responses, suppressions
 from reku_testing import smtp, world
+from reku_testing.steps import allow_any_step
 from tests.conftest import PROJECT
 
 DAY = date(2026, 11, 24)
@@ -410,6 +412,7 @@ def test_doubt_is_resolved_by_a_person_only(
 ) -> None:
     delivery = _loaded(database, _people(1))
     with database.begin() as connection:
+        allow_any_step(connection)
         connection.execute(sa.update(messages).values(state="IN_DOUBT", begun_at=NINE, fence=1))
     dispatch(database, delivery, day=DAY)
     assert relay.recipients == []  # never silently sent again

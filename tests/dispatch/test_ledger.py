@@ -23,7 +23,8 @@ from reku.dispatch.journal import Ended
 from reku.dispatch.ledger import Due
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.store.tables import MessageState, claims, delivery_rows, messages, suppressions
+from reku.store.states import MessageState
+from reku.store.tables import claims, delivery_rows, messages, suppressions
 from reku_testing.dispatching import BANK, DAY, NINE, claimed, events, loaded, people, plan, states
 
 LEASE = timedelta(minutes=5)

@@ -21,7 +21,8 @@ from reku.dispatch.ledger import Due
 from reku.dispatch.ledger_writer import ClaimLimits, LedgerWriter
 from reku.foundation.errors import PassingError, SetupError
 from reku.foundation.settings import settings
-from reku.store.tables import MessageState, messages
+from reku.store.states import MessageState
+from reku.store.tables import messages
 from reku_testing import hostile
 from reku_testing.dispatching import (
     DAY,

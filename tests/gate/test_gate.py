@@ -15,7 +15,8 @@ from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.gate.gate import GateResult, validate
 from reku.release.decision import decide_release
-from reku.store.tables import Decision, DeliveryState, deliveries, delivery_rows, files, rejects, rule_counts
+from reku.store.states import Decision, DeliveryState
+from reku.store.tables import deliveries, delivery_rows, files, rejects, rule_counts
 from reku_testing import banks, world
 
 

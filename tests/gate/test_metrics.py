@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from reku.gate.metrics import measure
-from reku.store.tables import DeliveryState, figures
+from reku.store.states import DeliveryState
+from reku.store.tables import figures
 from reku_testing import world
 
 DOMAINS = ("kunde.example", "neu.example")

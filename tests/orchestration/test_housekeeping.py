@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.store.tables import DeliveryState, MessageState, delivery_rows
+from reku.store.states import DeliveryState, MessageState
+from reku.store.tables import delivery_rows
 from reku_testing import world
 
 NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)

@@ -25,7 +25,8 @@ from reku.process.decline import decline
 from reku.release.decision import approve
 from reku.reporting.export import export
 from reku.sources.osplus.scan import take_in_all
-from reku.store.tables import Decision, DeliveryState, deliveries, messages, releases, responses, subscribers
+from reku.store.states import Decision, DeliveryState
+from reku.store.tables import deliveries, messages, releases, responses, subscribers
 from reku.views.funnel import funnel
 from reku.views.trace import traces
 from reku_testing import banks, smtp

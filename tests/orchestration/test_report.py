@@ -15,6 +15,7 @@ from reku.process.due_work import handed_over_by
 from reku.process.summary import sum_up, unclaimed
 from reku.store.tables import messages, releases
 from reku_testing import banks, world
+from reku_testing.steps import allow_any_step
 
 DAY = date(2026, 11, 24)
 NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)
@@ -149,6 +150,7 @@ def test_messages_in_doubt_are_red_with_what_their_policy_advises(
     banks.policy_for_doubts(banks.configure(monkeypatch, tmp_path / "include"), "MCAG002", policy)
     _loaded(database, world.order(database))
     with database.begin() as connection:
+        allow_any_step(connection)
         connection.execute(sa.update(messages).values(state="IN_DOUBT", begun_at=NOON))
     (problem,) = _problems(database, [])
     assert f"{world.BLZ}, order {world.ORDER}: 1 messages in doubt." in problem

@@ -15,7 +15,8 @@ from reku.foundation.settings import settings
 from reku.orchestration.reports import ReportLink, address, write_report_or_warn
 from reku.release.report import find_report, write_report
 from reku.sources.osplus.scan import take_in_all
-from reku.store.tables import DeliveryState, releases
+from reku.store.states import DeliveryState
+from reku.store.tables import releases
 from reku_testing import smtp, world
 from tests.orchestration import test_chain as chain
 from tests.orchestration import test_release as release

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from reku.foundation.settings import settings
 from reku.release.report import find_report, write_report
-from reku.store.tables import DeliveryState
+from reku.store.states import DeliveryState
 from reku_testing import world
 
 Token = Callable[..., str]

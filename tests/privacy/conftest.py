@@ -22,7 +22,8 @@ from reku.records import Head, contracts, read, write
 from reku.reporting.export import export
 from reku.sources.osplus.rejected import receipt_for_rejects
 from reku.sources.osplus.scan import take_in_all
-from reku.store.tables import DeliveryState, deliveries
+from reku.store.states import DeliveryState
+from reku.store.tables import deliveries
 from reku.subscribers.load import load
 from reku_testing import world
 from reku_testing.dispatching import BANK, ORDER, Sink, change_settings

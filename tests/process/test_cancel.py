@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from reku.dispatch.lock import delivery_lock
 from reku.foundation.errors import StageError
 from reku.process.cancel import cancel
-from reku.store.tables import MessageState, audit, messages
+from reku.store.states import MessageState
+from reku.store.tables import audit, messages
 from reku_testing import dispatching
 from reku_testing.dispatching import events, loaded, people, states
+from reku_testing.steps import allow_any_step
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def delivery(
     new = loaded(database, people(5))
     with database.begin() as connection:
         first = connection.scalar(sa.select(sa.func.min(messages.c.id)))
+        allow_any_step(connection)
         connection.execute(sa.update(messages).where(messages.c.id == first).values(state=MessageState.SENT))
     return new
 

@@ -14,7 +14,8 @@ from reku.foundation.errors import StageError
 from reku.gate.metrics import measure
 from reku.release import question
 from reku.release.decision import approve, decide_release, decline
-from reku.store.tables import Decision, DeliveryState, audit, deliveries, figures, releases
+from reku.store.states import Decision, DeliveryState
+from reku.store.tables import audit, deliveries, figures, releases
 from reku_testing import banks, world
 
 Configure = Callable[..., None]

@@ -19,7 +19,7 @@ from reku.foundation.settings import settings
 from reku.release.report import find_report, remove_old, write_report
 from reku.release.report_facts import MOST_HISTORY, MOST_REJECTS, shown_reference
 from reku.store import tables
-from reku.store.tables import Decision, DeliveryState
+from reku.store.states import Decision, DeliveryState
 from reku_testing import world
 
 BANK = "99990001"

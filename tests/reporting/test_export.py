@@ -16,7 +16,8 @@ from reku.foundation.errors import SetupError, StageError
 from reku.records.contract import contracts, match_name
 from reku.records.reader import read
 from reku.reporting.export import export, rebuild
-from reku.store.tables import MessageState, feedback_rows, responses
+from reku.store.states import MessageState
+from reku.store.tables import feedback_rows, responses
 from reku_testing import banks, world
 from reku_testing.reported import BEGUN, NOW, K, World, files, rows_of
 

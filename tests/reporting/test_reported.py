@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from reku.foundation.settings import settings
 from reku.reporting.export import export, rebuild
 from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
-from reku.store.tables import MessageState, ResponseKind, orders, suppressions
+from reku.store.states import MessageState
+from reku.store.tables import ResponseKind, orders, suppressions
 from reku_testing import banks, world
 from reku_testing.reported import BEGUN, NOW, K, World, files, kinds_of
 

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from reku.foundation import clock
 from reku.responses.hits import take_in
 from reku.responses.tracker import app
-from reku.store.tables import MessageState, responses
+from reku.store.states import MessageState
+from reku.store.tables import responses
 from reku_testing import banks, world
 from reku_testing.serving import served
 

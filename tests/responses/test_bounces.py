@@ -24,7 +24,8 @@ from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
 from reku.responses.reports import Kind, Understood
-from reku.store.tables import SuppressionKind, messages, past_messages, responses, return_mails, suppressions
+from reku.store.kinds import SuppressionKind
+from reku.store.tables import messages, past_messages, responses, return_mails, suppressions
 from reku_testing import world
 
 Drop = Callable[..., Path]

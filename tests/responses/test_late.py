@@ -19,7 +19,8 @@ from reku.foundation.tokens import Purpose, Target, make
 from reku.records import contracts, read
 from reku.reporting.export import export
 from reku.responses.tracker import app
-from reku.store.tables import MessageState, orders
+from reku.store.states import MessageState
+from reku.store.tables import orders
 from reku_testing import banks, world
 from reku_testing.serving import served
 

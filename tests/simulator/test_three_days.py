@@ -30,7 +30,8 @@ from reku.simulator.sink import write_dead_addresses
 from reku.simulator.truth import compare
 from reku.simulator.world import BANK_2, DeliveryStep, DemoWorld, ExpectedOutcome, calendar_day, moment
 from reku.sources.osplus.scan import take_in_all
-from reku.store.tables import DeliveryState, FileVerdict, MessageState, deliveries, lists, messages
+from reku.store.states import DeliveryState, FileVerdict, MessageState
+from reku.store.tables import deliveries, lists, messages
 from reku.subscribers.load import load
 from reku_testing.serving import served
 from tests.simulator.conftest import DAY_1, SinkProcess

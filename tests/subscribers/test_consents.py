@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from reku.store.tables import DeliveryState, messages
+from reku.store.states import DeliveryState
+from reku.store.tables import messages
 from reku.subscribers.load import load
 from reku_testing import world
 

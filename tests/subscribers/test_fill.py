@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from reku.store import tables
 from reku.store.bulk import copy_rows
+from reku.store.states import DeliveryState
 from reku.subscribers import fill
 from reku.subscribers.load import load
 from reku_testing import banks, world
@@ -81,7 +82,7 @@ def _delivered(engine: sa.Engine, order: int, number: int, people: list[dict[str
         if "Eigenes_Feld" in person:
             row["Eigenes_Feld"] = person["Eigenes_Feld"]
     counts = {"rows": len(rows), "accepted": len(rows), "rejected": 0}
-    delivery = world.delivery(engine, order, number, state=tables.DeliveryState.RELEASED, **counts)
+    delivery = world.delivery(engine, order, number, state=DeliveryState.RELEASED, **counts)
     with engine.begin() as connection:
         copy_rows(connection, tables.delivery_rows, _COLUMNS, _values(delivery, rows))
     load(engine, delivery)

@@ -11,7 +11,8 @@ from reku.contact.decide import reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
 from reku.contact.suppressions import bar
-from reku.store.tables import DeliveryState, messages
+from reku.store.states import DeliveryState
+from reku.store.tables import messages
 from reku.subscribers.load import load
 from reku_testing import banks, world
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.store.tables import DeliveryState, messages
+from reku.store.states import DeliveryState
+from reku.store.tables import messages
 from reku.subscribers.load import load
 from reku_testing import banks, world
 

@@ -19,7 +19,8 @@ from reku.reporting import export as exporting
 from reku.reporting.feedback_format import Stamp
 from reku.reporting.formats.osplus import KIND, Osplus
 from reku.store.bulk import copy_csv
-from reku.store.tables import MessageState, feedback_files, feedback_rows, messages, orders, responses
+from reku.store.states import MessageState
+from reku.store.tables import feedback_files, feedback_rows, messages, orders, responses
 from reku_testing import banks, world
 from reku_testing.reported import BEGUN, NOW, K, World
 

@@ -35,7 +35,8 @@ from reku.dispatch.queue import DeliveryQueue
 from reku.dispatch.serve import Work, compiled_media, serve
 from reku.foundation import clock, settings
 from reku.foundation.errors import SetupError
-from reku.store.tables import MessageState, delivery_rows, messages
+from reku.store.states import MessageState
+from reku.store.tables import delivery_rows, messages
 
 PEOPLE = 30_000
 ALONE = 5_000

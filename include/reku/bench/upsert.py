@@ -28,7 +28,8 @@ from reku.foundation.errors import SetupError
 from reku.records import contracts
 from reku.store.bulk import copy_rows
 from reku.store.engine import engine
-from reku.store.tables import DeliveryState, FileVerdict, deliveries, delivery_rows, files, lists, orders
+from reku.store.states import DeliveryState, FileVerdict
+from reku.store.tables import deliveries, delivery_rows, files, lists, orders
 from reku.subscribers.fill import fill_list
 from reku.subscribers.load import load
 

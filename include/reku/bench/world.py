@@ -17,6 +17,7 @@ from reku.bench.throwaway import ThrowawayPostgres
 from reku.foundation import clock
 from reku.store import tables
 from reku.store.migrate import migrate
+from reku.store.states import DeliveryState, FileVerdict
 
 BLZ = "99990009"
 ORDER = "R0000901"
@@ -132,7 +133,7 @@ class World:
                 created_at=moment,
                 day=clock.today(),
                 period_start=clock.today(),
-                state=tables.DeliveryState.LOADED,
+                state=DeliveryState.LOADED,
                 released_at=moment,
                 loaded_at=moment,
                 rows=people,
@@ -146,7 +147,7 @@ class World:
                     kind="REKU",
                     sha256="0" * 64,
                     received_at=moment,
-                    verdict=tables.FileVerdict.REGISTERED,
+                    verdict=FileVerdict.REGISTERED,
                     stored_as=f"{BLZ}/archiv/{number}.csv",
                 ),
             )

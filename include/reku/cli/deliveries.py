@@ -46,6 +46,7 @@ def list_deliveries(
     import sqlalchemy as sa
 
     from reku.store import tables
+    from reku.store.states import DeliveryState
 
     of = tables.deliveries.c
     wanted = sa.select(
@@ -68,7 +69,7 @@ def list_deliveries(
         wanted = wanted.where(of.institute == institute)
     if order:
         wanted = wanted.where(of.order_number == order)
-    if only := one_of(state, tables.DeliveryState, "--state"):
+    if only := one_of(state, DeliveryState, "--state"):
         wanted = wanted.where(of.state == only)
     with database().connect() as connection:
         show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No deliveries.")
@@ -124,7 +125,7 @@ def retry_delivery(delivery: Id, as_json: Json = False) -> None:
     from dataclasses import asdict
 
     from reku.sources.osplus.retry import retry
-    from reku.store.tables import DeliveryState
+    from reku.store.states import DeliveryState
 
     found = retry(database(), delivery, actor())
     if as_json:

@@ -31,6 +31,7 @@ def files(
     import sqlalchemy as sa
 
     from reku.store import tables
+    from reku.store.states import FileVerdict
 
     of = tables.files.c
     wanted = sa.select(
@@ -38,7 +39,7 @@ def files(
     ).order_by(of.id.desc())
     if institute:
         wanted = wanted.where(of.institute == institute)
-    if only := one_of(verdict, tables.FileVerdict, "--verdict"):
+    if only := one_of(verdict, FileVerdict, "--verdict"):
         wanted = wanted.where(of.verdict == only)
     with database().connect() as connection:
         show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No files.")

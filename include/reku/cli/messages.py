@@ -36,6 +36,7 @@ def list_messages(
     import sqlalchemy as sa
 
     from reku.store import tables
+    from reku.store.states import MessageState
 
     of = tables.messages.c
     wanted = (
@@ -59,7 +60,7 @@ def list_messages(
         wanted = wanted.where(of.institute == institute)
     if order:
         wanted = wanted.where(tables.orders.c.order_number == order)
-    if only := one_of(state, tables.MessageState, "--state"):
+    if only := one_of(state, MessageState, "--state"):
         wanted = wanted.where(of.state == only)
     with database().connect() as connection:
         show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No messages.")

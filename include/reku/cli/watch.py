@@ -114,7 +114,8 @@ def _counts(engine: sa.Engine, delivery: int | None, also: Collection[int] = ())
     import sqlalchemy as sa
 
     from reku.foundation import clock
-    from reku.store.tables import UNFINISHED, MessageState, claims, deliveries, messages
+    from reku.store.states import MAY_STILL_GO_OUT, MessageState
+    from reku.store.tables import claims, deliveries, messages
 
     begins = clock.at(clock.today())
     ends = clock.at(clock.today() + timedelta(days=1))
@@ -146,12 +147,12 @@ def _counts(engine: sa.Engine, delivery: int | None, also: Collection[int] = ())
             deliveries.c.delivery_number.label("number"),
             sa.func.count().label("due"),
             *(count(name, of.state == state) for name, state in states.items()),
-            count("open", of.state.in_(UNFINISHED), is_put_off.is_not(sa.true())),
+            count("open", of.state.in_(MAY_STILL_GO_OUT), is_put_off.is_not(sa.true())),
             count("put_off", is_put_off),
         )
         .join(messages, of.delivery_id == deliveries.c.id)
         .where(wanted, is_due)
-        .where(of.state.in_(UNFINISHED) | (sa.func.coalesce(of.ended_at, of.begun_at) >= begins))
+        .where(of.state.in_(MAY_STILL_GO_OUT) | (sa.func.coalesce(of.ended_at, of.begun_at) >= begins))
         .group_by(deliveries.c.id)
         .order_by(deliveries.c.id)
     )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from reku.store.states import with_states
+
 BOUNCED = "?"
 """Not a reason: the address has had a hard bounce, so its series has to be counted."""
 
@@ -86,7 +88,7 @@ _WRITTEN_TO = """
     FROM people p JOIN reku.messages other ON other.order_id = p.order_id AND other.person_number = p.person_number
         AND other.address_hmac = p.address_hmac AND other.id <> p.id
         AND (other.occasion_date = p.occasion_date OR other.delivery_number = p.delivery_number)
-    WHERE other.state IN ('CLAIMED', 'SENT', 'IN_DOUBT') AND (
+    WHERE other.state IN {MAY_BE_WITH_THE_PERSON} AND (
         other.occasion_date IN (SELECT occasion_date FROM people)
         OR other.delivery_number IN (SELECT delivery_number FROM people)
     )
@@ -104,7 +106,7 @@ _CONTACTED = """
         WHERE p.active AND NOT p.mandatory
             AND (c.blocked_until >= :day OR c.day > :day - CAST(:cap_days AS integer))
             AND (c.message_id IS NULL
-                OR cm.state IN ('CLAIMED', 'SENT', 'IN_DOUBT') AND cm.delivery_id <> p.delivery_id)
+                OR cm.state IN {MAY_BE_WITH_THE_PERSON} AND cm.delivery_id <> p.delivery_id)
         GROUP BY p.id
     ) AS contacted CROSS JOIN LATERAL (VALUES (blocked, 'SPERRZEIT'), (capped, 'OBERGRENZE')) AS told(holds, reason)
     WHERE told.holds
@@ -125,7 +127,7 @@ _APPOINTMENT = """
 
 def _statement(parts: tuple[str, ...]) -> sa.TextClause:
     joined = "\n    UNION ALL\n".join(parts)
-    return sa.text(
+    return with_states(
         f"WITH {_PEOPLE}\n"
         f"SELECT found.id, array_agg(DISTINCT found.reason) AS reasons FROM ({joined}) AS found GROUP BY found.id"
     )

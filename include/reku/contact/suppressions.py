@@ -20,10 +20,10 @@ from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
 from reku.store.bounce_series import RETAINED_AT, retained_addresses, series
 from reku.store.events import Event, record
+from reku.store.kinds import SuppressionKind
 from reku.store.tables import (
     EVERY_INSTITUTE,
     ResponseKind,
-    SuppressionKind,
     barred_domains,
     messages,
     orders,

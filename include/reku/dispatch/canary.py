@@ -11,10 +11,10 @@ from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
-from reku.store.tables import MessageState, ResponseKind, deliveries, messages, responses
+from reku.store.states import HAND_OVER_WAS_TRIED
+from reku.store.tables import ResponseKind, deliveries, messages, responses
 
 _BOUNCES = (ResponseKind.HBOU, ResponseKind.SBOU, ResponseKind.UBOU)
-_TRIED = (MessageState.SENT, MessageState.REJECTED, MessageState.IN_DOUBT)
 
 
 class CanaryFault(StageError):
@@ -40,7 +40,7 @@ def allowance(engine: sa.Engine, plan: SendPlan, delivery: int) -> Allowance:
         ).one()
         if not canary.first or row.canary_passed_at is not None:
             return Allowance()
-        tried = _count(connection, delivery, messages.c.state.in_(_TRIED))
+        tried = _count(connection, delivery, messages.c.state.in_(HAND_OVER_WAS_TRIED))
         if row.canary_until is None and tried < canary.first:
             return Allowance(quota=canary.first - tried)
         if row.canary_until is None:

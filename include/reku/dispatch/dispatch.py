@@ -20,7 +20,8 @@ from reku.dispatch.workers import dispatch_by_workers
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.foundation.settings import settings
-from reku.store.tables import DeliveryState, deliveries, messages
+from reku.store.states import DeliveryState
+from reku.store.tables import deliveries, messages
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.events import Event, record
-from reku.store.tables import MessageState, ResponseKind, audit, messages, orders
+from reku.store.states import MessageState
+from reku.store.tables import ResponseKind, audit, messages, orders
 
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 

@@ -25,7 +25,8 @@ from reku.dispatch.journal import Ended
 from reku.foundation import clock
 from reku.store.due import due_by
 from reku.store.events import Event, record
-from reku.store.tables import MessageState, ResponseKind, claims, delivery_rows, messages
+from reku.store.states import MessageState, with_states
+from reku.store.tables import ResponseKind, claims, delivery_rows, messages
 
 NOT_IN_TIME = "4.4.7"
 """Status of a message that was put off until its time was over (RFC 3463: delivery time expired)."""
@@ -62,7 +63,7 @@ def renew_leases(connection: sa.Connection, delivery: int, fences: Collection[in
     return renewed.rowcount == len(fences)
 
 
-_NOTE = sa.text("""
+_NOTE = with_states("""
     UPDATE reku.messages m SET
         state = told.state, answer = coalesce(nullif(told.answer, ''), m.answer),
         attempts = m.attempts + CAST(told.begun_at IS NOT NULL AS integer),
@@ -70,7 +71,7 @@ _NOTE = sa.text("""
         reasons = CASE told.state WHEN 'WITHHELD' THEN ARRAY[told.reason] ELSE '{}' END,
         message_id = told.message_id, medium = coalesce(nullif(told.medium, ''), m.medium),
         begun_at = coalesce(told.begun_at, m.begun_at),
-        ended_at = CASE WHEN told.state NOT IN ('OPEN', 'IN_DOUBT') THEN told.ended_at END,
+        ended_at = CASE WHEN told.state IN {MESSAGE_HAS_ENDED} THEN told.ended_at END,
         retry_at = told.retry_at,
         fence = CASE WHEN told.state <> 'OPEN' THEN m.fence END,
         claimed_at = CASE WHEN told.state <> 'OPEN' THEN m.claimed_at END
@@ -80,7 +81,7 @@ _NOTE = sa.text("""
     )
     WHERE m.id = told.id AND m.fence = told.fence
         -- not `IN`: the planner would walk the index of everything handed over instead of looking up these few
-        AND CASE m.state WHEN 'CLAIMED' THEN true WHEN 'IN_DOUBT' THEN true ELSE false END
+        AND CASE WHEN m.state IN {TAKES_A_LATE_ANSWER} THEN true ELSE false END
     RETURNING m.id
 """)
 
@@ -187,13 +188,13 @@ def withhold_ended(engine: sa.Engine, delivery: int) -> int:
         return withhold(connection, {id_: found for id_, found in against.items() if found[0] in _ENDED}, moment)
 
 
-_WITHHOLD = sa.text("""
+_WITHHOLD = with_states("""
     UPDATE reku.messages m SET
         state = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN 'UNDELIVERED' ELSE 'WITHHELD' END,
         reason = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN '' ELSE told.reason END,
         reasons = string_to_array(told.reasons, ' '), ended_at = :moment
     FROM unnest(CAST(:ids AS bigint[]), CAST(:first AS text[]), CAST(:all AS text[])) AS told(id, reason, reasons)
-    WHERE m.id = told.id AND m.state IN ('OPEN', 'CLAIMED')
+    WHERE m.id = told.id AND m.state IN {MAY_STILL_GO_OUT}
     RETURNING m.id, m.state, told.reason
 """)
 

@@ -14,7 +14,8 @@ from reku.dispatch.plan import CampaignFault, send_plan
 from reku.dispatch.window import send_window
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
-from reku.store.tables import MessageState, deliveries, delivery_rows, messages
+from reku.store.states import MessageState
+from reku.store.tables import deliveries, delivery_rows, messages
 
 
 def waits_for(engine: sa.Engine, message: int) -> str:

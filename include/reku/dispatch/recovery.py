@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from reku.dispatch import journal, ledger
 from reku.dispatch.journal import Ended, JournalContent, Owner
 from reku.foundation.errors import PassingError
-from reku.store.tables import MessageState, claims, messages
+from reku.store.states import MessageState
+from reku.store.tables import claims, messages
 
 
 class StillLeased(PassingError):

@@ -32,7 +32,8 @@ from reku.records import FaultCode, RecordFile, contracts, read
 from reku.records.times import parse_date
 from reku.store.bulk import copy_rows
 from reku.store.kinds import Severity
-from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, orders, rejects, rule_counts
+from reku.store.states import WENT_THROUGH_THE_GATE, DeliveryState
+from reku.store.tables import deliveries, delivery_rows, files, orders, rejects, rule_counts
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +42,6 @@ LONGEST_ADVICE = 200
 
 LONGEST_REFERENCE = 40
 """Characters of `Referenz` there; a longer one is a fault of its own."""
-
-_JUDGED = (DeliveryState.VALIDATED, DeliveryState.RELEASED, DeliveryState.DECLINED, DeliveryState.LOADED)
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _known(delivery: sa.Row[Any]) -> GateResult | None:
     counts = (delivery.rows or 0, delivery.accepted or 0, delivery.rejected or 0)
     if delivery.state == DeliveryState.REFUSED:
         return GateResult(delivery.id, *counts, refused=True, code=delivery.code, advice=delivery.advice)
-    if delivery.state in _JUDGED:
+    if delivery.state in WENT_THROUGH_THE_GATE:
         return GateResult(delivery.id, *counts, refused=False)
     return None
 

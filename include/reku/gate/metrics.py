@@ -9,9 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from reku.store.metric_names import IN_PREVIOUS, ROWS, SALUTATIONS, UNKNOWN_DOMAINS, WITHOUT_CONSENT, salutation
-from reku.store.tables import DeliveryState, deliveries, delivery_rows, figures, messages
-
-_CAME_FIRST = (DeliveryState.VALIDATED, DeliveryState.RELEASED, DeliveryState.LOADED)
+from reku.store.states import COUNTS_AS_PREVIOUS
+from reku.store.tables import deliveries, delivery_rows, figures, messages
 
 # The tables hold fresh rows that the planner knows nothing of. A join might be planned for one row and carried out for
 # a hundred thousand; grouping what both sides have takes the same time in any case.
@@ -101,7 +100,7 @@ def _previous(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) 
     found: int | None = connection.scalar(
         sa.select(of.id)
         .where(of.order_id == delivery.order_id, of.delivery_number < delivery.delivery_number)
-        .where(of.state.in_(_CAME_FIRST), of.accepted > 0)
+        .where(of.state.in_(COUNTS_AS_PREVIOUS), of.accepted > 0)
         .order_by(of.delivery_number.desc())
         .limit(1)
     )

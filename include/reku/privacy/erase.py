@@ -22,9 +22,8 @@ from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
 from reku.store.locks import Lock, session_lock
+from reku.store.states import DELIVERY_IS_ON_ITS_WAY, MessageState
 from reku.store.tables import (
-    DeliveryState,
-    MessageState,
     ResponseKind,
     appointments,
     audit,
@@ -44,7 +43,6 @@ STOPPED = "GESTOPPT"
 """Grund_Code of a message that a person has stopped."""
 WAIT_SECONDS = 60.0
 
-_ON_ITS_WAY = (DeliveryState.PARKED, DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)
 _GOES = (subscribers, delivery_rows, contacts, appointments)
 _UNCHANGED = "Nothing is erased."
 
@@ -126,7 +124,7 @@ def _check_files(connection: sa.Connection, person: Person) -> None:
     on_their_way = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.state)
         .join(files, files.c.id == deliveries.c.file_id)
-        .where(deliveries.c.institute == person.institute, deliveries.c.state.in_(_ON_ITS_WAY))
+        .where(deliveries.c.institute == person.institute, deliveries.c.state.in_(DELIVERY_IS_ON_ITS_WAY))
         .where(files.c.stored_as.in_(paths) | deliveries.c.id.in_(ids))
         .order_by(deliveries.c.id)
     ).all()

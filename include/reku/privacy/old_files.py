@@ -19,14 +19,14 @@ from reku.foundation.settings import Settings
 from reku.mailbox import mailboxes
 from reku.privacy.places import ARCHIVE, FAULTY, OUTBOX, STILL_NEEDED, Kept, Places
 from reku.store.locks import Lock, session_lock
-from reku.store.tables import DeliveryState, FileVerdict, claims, deliveries, feedback_files, files, return_mails
+from reku.store.states import DELIVERY_IS_ON_ITS_WAY, FileVerdict
+from reku.store.tables import claims, deliveries, feedback_files, files, return_mails
 
 Done = tuple[Counter[str], list[str]]
 
 RECEIPT = "quittung_"
 WAIT_SECONDS = 60.0
 _DAY = 86_400.0
-_ON_ITS_WAY = (DeliveryState.PARKED, DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)
 _JOURNAL = re.compile(r"(\d+)-(\d+)\.journal")
 
 
@@ -54,7 +54,7 @@ def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
 
 def _originals(connection: sa.Connection, institute: str, limit: datetime) -> dict[str, bool]:
     """Where originals lie, and whether their time is over."""
-    needed = sa.exists().where(deliveries.c.file_id == files.c.id, deliveries.c.state.in_(_ON_ITS_WAY))
+    needed = sa.exists().where(deliveries.c.file_id == files.c.id, deliveries.c.state.in_(DELIVERY_IS_ON_ITS_WAY))
     over = sa.and_(
         files.c.received_at < limit,
         files.c.moving_from.is_(None),

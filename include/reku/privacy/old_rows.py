@@ -13,11 +13,10 @@ from sqlalchemy.dialects.postgresql import insert
 from reku.foundation import clock
 from reku.foundation.settings import Settings
 from reku.store.bounce_series import RETAINED_AT, series
+from reku.store.kinds import SuppressionKind
+from reku.store.states import DELIVERY_HAS_ENDED, MESSAGE_HAS_ENDED, WILL_NEVER_BE_LOADED, MessageState
 from reku.store.tables import (
-    DeliveryState,
-    MessageState,
     ResponseKind,
-    SuppressionKind,
     appointments,
     audit,
     claims,
@@ -48,8 +47,6 @@ from reku.store.unreported import hold_exports, waiting
 
 Done = tuple[Counter[str], list[str]]
 
-_ENDED = (MessageState.SENT, MessageState.WITHHELD, MessageState.REJECTED, MessageState.UNDELIVERED)
-FINISHED = (DeliveryState.LOADED, DeliveryState.DECLINED, DeliveryState.REFUSED)
 """A delivery in one of these states goes nowhere any more; its messages may still be open."""
 
 BATCH = 5_000
@@ -63,10 +60,10 @@ def sent_rows(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """
     limit, old = now - timedelta(hours=s.keep_sent_hours), clock.berlin(now).date()
     ended = sa.or_(
-        messages.c.state.in_(_ENDED) & (messages.c.ended_at < limit),
+        messages.c.state.in_(MESSAGE_HAS_ENDED) & (messages.c.ended_at < limit),
         (messages.c.state == MessageState.IN_DOUBT) & (messages.c.begun_at < limit) & (messages.c.last_day < old),
     )
-    never_loaded = deliveries.c.state.in_((DeliveryState.DECLINED, DeliveryState.REFUSED)) & (
+    never_loaded = deliveries.c.state.in_(WILL_NEVER_BE_LOADED) & (
         deliveries.c.day < old - timedelta(days=s.keep_files_days)
     )
     counted: Counter[str] = Counter()
@@ -88,7 +85,7 @@ def sent_rows(engine: sa.Engine, now: datetime, s: Settings) -> Done:
 def rejected_rows(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Rows that the gate kept out, and the rows of receipts, which say the same."""
     day = clock.berlin(now).date() - timedelta(days=s.keep_files_days)
-    over = sa.select(deliveries.c.id).where(deliveries.c.state.in_(FINISHED), deliveries.c.day < day)
+    over = sa.select(deliveries.c.id).where(deliveries.c.state.in_(DELIVERY_HAS_ENDED), deliveries.c.day < day)
     counted = Counter({"rejected_rows": _in_batches(engine, rejects, rejects.c.delivery_id.in_(over))})
     with engine.begin() as connection:
         connection.execute(
@@ -106,7 +103,7 @@ def whole_deliveries(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     with engine.connect() as connection:
         old = connection.scalars(
             sa.select(deliveries.c.id)
-            .where(deliveries.c.state.in_(FINISHED), deliveries.c.day < clock.berlin(limit).date())
+            .where(deliveries.c.state.in_(DELIVERY_HAS_ENDED), deliveries.c.day < clock.berlin(limit).date())
             .order_by(deliveries.c.id)
         ).all()
     counted: Counter[str] = Counter()
@@ -127,7 +124,7 @@ def whole_deliveries(engine: sa.Engine, now: datetime, s: Settings) -> Done:
 
 def _is_needed(connection: sa.Connection, delivery: int, limit: datetime, today: date) -> bool:
     own = messages.c.delivery_id == delivery
-    young = messages.c.state.not_in(_ENDED) | (messages.c.ended_at >= limit)
+    young = messages.c.state.not_in(MESSAGE_HAS_ENDED) | (messages.c.ended_at >= limit)
     blocking = sa.select(contacts.c.id).join(messages, messages.c.id == contacts.c.message_id)
     needs = (
         sa.select(messages.c.id).where(own, young),
@@ -242,7 +239,7 @@ def _forgotten(limit: datetime) -> sa.ColumnElement[bool]:
     written_to = sa.exists().where(
         messages.c.institute == subscribers.c.institute,
         messages.c.person_number == subscribers.c.person_number,
-        sa.or_(messages.c.state.not_in(_ENDED), messages.c.ended_at >= limit),
+        sa.or_(messages.c.state.not_in(MESSAGE_HAS_ENDED), messages.c.ended_at >= limit),
     )
     return (subscribers.c.updated_at < limit) & ~written_to
 

@@ -10,7 +10,8 @@ from reku.dispatch.lock import StillRunning, delivery_lock
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
-from reku.store.tables import MessageState, deliveries, messages
+from reku.store.states import MessageState
+from reku.store.tables import deliveries, messages
 
 
 def cancel(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:

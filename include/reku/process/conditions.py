@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from reku.process import due_work
 from reku.store.engine import engine
-from reku.store.tables import DeliveryState, deliveries, orders
+from reku.store.states import DeliveryState
+from reku.store.tables import deliveries, orders
 
 
 def processed_control_file(occasion: str) -> int | None:

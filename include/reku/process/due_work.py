@@ -13,9 +13,8 @@ from reku.catalogue.rhythm import Schedule, is_due, period
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.store.due import due_by
-from reku.store.tables import UNFINISHED, DeliveryState, MessageState, deliveries, messages, orders, responses
-
-NOT_LOADED = (DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)
+from reku.store.states import HOLDS_ITS_NUMBER, MAY_STILL_GO_OUT, STILL_TO_BE_LOADED, DeliveryState, MessageState
+from reku.store.tables import deliveries, messages, orders, responses
 
 
 @dataclass(frozen=True)
@@ -81,14 +80,14 @@ def due_items(engine: sa.Engine, occasion: str, day: date, today: date) -> list[
 
 def _not_loaded(day: date, past: bool) -> sa.ColumnElement[bool]:
     registered = deliveries.c.day == day if past else deliveries.c.day <= day
-    return deliveries.c.state.in_(NOT_LOADED) & registered
+    return deliveries.c.state.in_(STILL_TO_BE_LOADED) & registered
 
 
 def _loaded_with_due(day: date, past: bool) -> sa.ColumnElement[bool]:
     open_due = (
         sa.exists()
         .where(messages.c.delivery_id == deliveries.c.id)
-        .where(messages.c.state.in_(UNFINISHED))
+        .where(messages.c.state.in_(MAY_STILL_GO_OUT))
         .where(due_by(messages.c.due_at, day, only=day if past else None))
     )
     return (deliveries.c.state == DeliveryState.LOADED) & open_due
@@ -129,7 +128,7 @@ def delivery_for(connection: sa.Connection, order: int, period_start: date) -> i
         sa.select(sa.func.max(deliveries.c.id)).where(
             deliveries.c.order_id == order,
             deliveries.c.period_start == period_start,
-            deliveries.c.state != DeliveryState.REFUSED,
+            deliveries.c.state.in_(HOLDS_ITS_NUMBER),
         )
     )
     return found
@@ -199,7 +198,7 @@ def earlier_not_loaded(engine: sa.Engine, delivery: int) -> int | None:
             .select_from(deliveries.join(this, this.c.order_id == deliveries.c.order_id))
             .where(this.c.id == delivery, this.c.state != DeliveryState.LOADED)
             .where(deliveries.c.delivery_number < this.c.delivery_number)
-            .where(deliveries.c.state.in_(NOT_LOADED))
+            .where(deliveries.c.state.in_(STILL_TO_BE_LOADED))
         )
         return found
 

@@ -19,7 +19,15 @@ from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.process import due_work
 from reku.store.due import due_by
-from reku.store.tables import UNFINISHED, DeliveryState, MessageState, deliveries, messages, orders, releases
+from reku.store.states import (
+    HOLDS_ITS_NUMBER,
+    MAY_STILL_GO_OUT,
+    STANDS_IN_THE_LEDGER,
+    STILL_TO_BE_LOADED,
+    DeliveryState,
+    MessageState,
+)
+from reku.store.tables import deliveries, messages, orders, releases
 
 BAD = ("failed", "upstream_failed")
 
@@ -111,13 +119,11 @@ def _delivery(
     states = ledger.counts(connection, row.id)
     shown = ", ".join(f"{state.lower()} {count}" for state, count in states.items() if count)
     found.lines.append(f"{label}: {row.state}, rows {row.rows}, rejected {row.rejected}, {shown or 'no messages'}")
-    if elsewhere and (
-        row.state in due_work.NOT_LOADED or (row.loaded_at and clock.berlin(row.loaded_at).date() == day)
-    ):
+    if elsewhere and (row.state in STILL_TO_BE_LOADED or (row.loaded_at and clock.berlin(row.loaded_at).date() == day)):
         # Whoever loads a delivery hands over what is due by then as well, and its own report answers for it.
         found.lines.append(f"{label}: in the hands of run {row.owner_run}")
         return
-    if row.state not in (DeliveryState.LOADED, DeliveryState.DECLINED):
+    if row.state not in STANDS_IN_THE_LEDGER:
         if row.state == DeliveryState.REFUSED and _is_corrected(connection, row):
             found.lines.append(f"{label}: refused {row.code}, a corrected file has taken its place")
         elif row.state == DeliveryState.REFUSED:
@@ -159,7 +165,7 @@ def _is_corrected(connection: sa.Connection, refused: sa.Row[*tuple[Any, ...]]) 
     same = (
         other.c[name] == getattr(refused, name) for name in ("institute", "kind", "order_number", "delivery_number")
     )
-    return bool(connection.scalar(sa.select(sa.exists().where(*same, other.c.state != DeliveryState.REFUSED))))
+    return bool(connection.scalar(sa.select(sa.exists().where(*same, other.c.state.in_(HOLDS_ITS_NUMBER)))))
 
 
 def _clear_up(engine: sa.Engine, delivery: int) -> None:
@@ -177,7 +183,7 @@ def _open_due(connection: sa.Connection, delivery: int, until: date, exactly: da
             sa.select(sa.func.count())
             .select_from(messages)
             .where(messages.c.delivery_id == delivery)
-            .where(messages.c.state.in_(UNFINISHED))
+            .where(messages.c.state.in_(MAY_STILL_GO_OUT))
             .where(due_by(messages.c.due_at, until, exactly))
         )
         or 0

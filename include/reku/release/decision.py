@@ -19,9 +19,8 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.release.anomaly import MOST_HISTORY, JudgedMetric, Limits, Past, judge_metrics
 from reku.store.audit import put_on_record
-from reku.store.tables import Decision, DeliveryState, deliveries, figures, releases
-
-_WENT_THROUGH = (DeliveryState.RELEASED, DeliveryState.LOADED)
+from reku.store.states import WAITS_FOR_THE_GATE, WAS_RELEASED, Decision, DeliveryState
+from reku.store.tables import deliveries, figures, releases
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def decide_release(engine: sa.Engine, delivery_id: int) -> ReleaseDecision:
     moment = clock.now()
     with engine.begin() as connection:
         delivery = _locked(connection, delivery_id)
-        if delivery.state in _WENT_THROUGH:
+        if delivery.state in WAS_RELEASED:
             return ReleaseDecision(delivery_id, _decided(connection, delivery_id).decision)
         _check_undecided(connection, delivery)
         judged, first = _judged(connection, delivery), _is_awaited_first(connection, delivery)
@@ -73,7 +72,7 @@ def approve(engine: sa.Engine, delivery_id: int, *, actor: str, note: str) -> De
     """
     with engine.begin() as connection:
         delivery = _locked(connection, delivery_id)
-        if delivery.state in _WENT_THROUGH:
+        if delivery.state in WAS_RELEASED:
             return _decided(connection, delivery_id).decision
         _check_undecided(connection, delivery)
         _decide(connection, delivery, Decision.APPROVED, actor, note)
@@ -90,7 +89,7 @@ def decline(connection: sa.Connection, delivery_id: int, *, actor: str, note: st
     delivery = _locked(connection, delivery_id)
     if delivery.state == DeliveryState.DECLINED:
         return False
-    if delivery.state in _WENT_THROUGH:
+    if delivery.state in WAS_RELEASED:
         who = _decided(connection, delivery_id).actor
         by = f"approved by {who}" if who else "let through as normal"
         raise StageError(
@@ -127,7 +126,7 @@ def _check_undecided(connection: sa.Connection, delivery: sa.Row[Any]) -> None:
                 " (FREIGABE_VERWEIGERT). If these people shall be written to after all, the sender delivers them again"
                 " with a new delivery number."
             )
-        case DeliveryState.PARKED | DeliveryState.REGISTERED:
+        case state if state in WAITS_FOR_THE_GATE:
             raise StageError(f"Delivery {delivery.id} is {delivery.state}: it has to pass `validate` first.")
 
 
@@ -174,7 +173,7 @@ def _history(connection: sa.Connection, delivery: sa.Row[Any]) -> Mapping[str, S
     earlier = (
         sa.select(deliveries.c.id, deliveries.c.accepted)
         .where(deliveries.c.order_id == delivery.order_id, deliveries.c.delivery_number < delivery.delivery_number)
-        .where(deliveries.c.state.in_(_WENT_THROUGH), deliveries.c.accepted > 0)
+        .where(deliveries.c.state.in_(WAS_RELEASED), deliveries.c.accepted > 0)
         .order_by(deliveries.c.delivery_number.desc())
         .limit(MOST_HISTORY)
         .subquery()
@@ -197,7 +196,7 @@ def _is_awaited_first(connection: sa.Connection, delivery: sa.Row[Any]) -> bool:
     others = sa.exists().where(
         deliveries.c.order_id == delivery.order_id,
         deliveries.c.id != delivery.id,
-        deliveries.c.state.in_(_WENT_THROUGH),
+        deliveries.c.state.in_(WAS_RELEASED),
         deliveries.c.accepted > 0,
     )
     return not connection.scalar(sa.select(others))

@@ -13,7 +13,8 @@ from reku.catalogue import institutes, occasions
 from reku.foundation.errors import StageError
 from reku.store import tables
 from reku.store.metric_names import ROWS
-from reku.store.tables import Decision, DeliveryState, deliveries, files, orders, releases
+from reku.store.states import Decision, DeliveryState
+from reku.store.tables import deliveries, files, orders, releases
 
 MOST_REJECTS = 1_000
 """Rejected rows that a report lists."""

@@ -10,7 +10,7 @@ from reku.release.anomaly import Words, show
 from reku.release.report_facts import Facts, Figure
 from reku.store import metric_names
 from reku.store.kinds import Severity
-from reku.store.tables import Decision, DeliveryState
+from reku.store.states import Decision, DeliveryState
 
 
 class ReportVerdict(NamedTuple):

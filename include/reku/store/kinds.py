@@ -11,3 +11,18 @@ class Severity(StrEnum):
     REFUSE = "refuse"  # the whole delivery is refused
     REJECT = "reject"  # the row is kept out
     WARN = "warn"  # the row goes on, the breach is counted
+
+
+class SuppressionKind(StrEnum):
+    """Why an address is barred."""
+
+    UNSUBSCRIBED = "UNSUBSCRIBED"
+    COMPLAINED = "COMPLAINED"
+    BLACKLISTED = "BLACKLISTED"
+
+
+class HitVerdict(StrEnum):
+    """Who opened or clicked."""
+
+    PERSON = "PERSON"
+    MACHINE = "MACHINE"

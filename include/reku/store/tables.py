@@ -1,6 +1,6 @@
 """The tables of schema `reku` (docs/architecture.md, "Tables"). Every table carries the institute (BLZ); times are UTC.
 
-Closed vocabularies stand here as enums and are kept by CHECK constraints, so that no state can be invented elsewhere.
+Closed vocabularies (`states`, `kinds`) are kept by CHECK constraints, so that no state can be invented elsewhere.
 """
 
 from __future__ import annotations
@@ -9,6 +9,17 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
+
+from reku.store.kinds import HitVerdict, SuppressionKind
+from reku.store.states import (
+    HOLDS_ITS_NUMBER,
+    MAY_BE_WITH_THE_PERSON,
+    Decision,
+    DeliveryState,
+    FileVerdict,
+    MessageState,
+    sql_list,
+)
 
 SCHEMA = "reku"
 EVERY_INSTITUTE = "00000000"
@@ -23,71 +34,6 @@ metadata = sa.MetaData(
         "ck": "ck_%(table_name)s_%(constraint_name)s",
     },
 )
-
-
-class FileVerdict(StrEnum):
-    """What intake made of a file that arrived."""
-
-    PROCESSED = "PROCESSED"  # control file carried out
-    REGISTERED = "REGISTERED"  # delivery taken
-    PARKED = "PARKED"  # delivery without a processed control file
-    DUPLICATE = "DUPLICATE"  # same content as one known already, or an older control file
-    REFUSED = "REFUSED"  # refused as a whole, the original is kept in fehler/
-    UNKNOWN = "UNKNOWN"  # no contract knows the name
-
-
-class DeliveryState(StrEnum):
-    """How far a delivery has come."""
-
-    PARKED = "PARKED"  # waits for a processed control file
-    REGISTERED = "REGISTERED"  # known, not yet through the gate
-    VALIDATED = "VALIDATED"  # through the gate: delivery_rows and rejects are written
-    RELEASED = "RELEASED"  # may be mailed
-    DECLINED = "DECLINED"  # a person said no
-    LOADED = "LOADED"  # list filled, one message per accepted row
-    REFUSED = "REFUSED"  # refused as a whole, by intake or by the gate
-
-
-class Decision(StrEnum):
-    """What was decided about the release of a delivery."""
-
-    NORMAL = "NORMAL"  # nothing unusual about it: nobody was asked
-    APPROVED = "APPROVED"  # a person let it through
-    DECLINED = "DECLINED"  # a person said no
-
-
-class MessageState(StrEnum):
-    """The ledger: OPEN → CLAIMED → SENT | REJECTED | IN_DOUBT, or OPEN/CLAIMED → WITHHELD | UNDELIVERED."""
-
-    OPEN = "OPEN"  # not taken up, or put off by the server; may be due later
-    CLAIMED = "CLAIMED"  # in the batch with this fence; its journal says whether hand-over has begun
-    SENT = "SENT"  # the server took it
-    WITHHELD = "WITHHELD"  # not sent, with one reason
-    REJECTED = "REJECTED"  # the server refused this person's RCPT or DATA for good
-    UNDELIVERED = "UNDELIVERED"  # not delivered in time: temporary refusals until the window's end
-    IN_DOUBT = "IN_DOUBT"  # begun by a dispatcher that died; its answer was never recorded
-
-
-UNFINISHED = (MessageState.OPEN, MessageState.CLAIMED)
-"""States in which a message still waits for its end."""
-
-HANDED_OVER = (MessageState.CLAIMED, MessageState.SENT, MessageState.IN_DOUBT)
-"""States in which a mail has left the house, may have, or is about to: no second one may be claimed beside it."""
-
-
-class SuppressionKind(StrEnum):
-    """Why an address is barred."""
-
-    UNSUBSCRIBED = "UNSUBSCRIBED"
-    COMPLAINED = "COMPLAINED"
-    BLACKLISTED = "BLACKLISTED"
-
-
-class HitVerdict(StrEnum):
-    """Who opened or clicked."""
-
-    PERSON = "PERSON"
-    MACHINE = "MACHINE"
 
 
 class ResponseKind(StrEnum):
@@ -107,8 +53,7 @@ class ResponseKind(StrEnum):
 
 
 def _in(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=column)
+    return sa.CheckConstraint(f"{column} IN {sql_list(tuple(values))}", name=column)
 
 
 def _id() -> sa.Column[int]:
@@ -260,7 +205,7 @@ deliveries = sa.Table(
         "order_number",
         "delivery_number",
         unique=True,
-        postgresql_where=sa.text("state <> 'REFUSED'"),
+        postgresql_where=sa.text(f"state IN {sql_list(HOLDS_ITS_NUMBER)}"),
     ),
     sa.Index("ix_deliveries_order_id", "order_id"),
     sa.Index("ix_deliveries_occasion_state", "occasion", "state"),
@@ -431,7 +376,7 @@ messages = sa.Table(
         "address_hmac",
         "occasion_date",
         unique=True,
-        postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
+        postgresql_where=sa.text(f"state IN {sql_list(MAY_BE_WITH_THE_PERSON)}"),
     ),
     sa.Index(
         "uq_messages_one_per_delivery",
@@ -440,7 +385,7 @@ messages = sa.Table(
         "person_number",
         "address_hmac",
         unique=True,
-        postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
+        postgresql_where=sa.text(f"state IN {sql_list(MAY_BE_WITH_THE_PERSON)}"),
     ),
     comment="The ledger: one mail to one person for one delivery",
 )

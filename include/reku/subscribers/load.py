@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from reku.catalogue import institutes
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.store.tables import DeliveryState, deliveries, delivery_rows, lists, messages, orders
+from reku.store.states import DeliveryState
+from reku.store.tables import deliveries, delivery_rows, lists, messages, orders
 from reku.subscribers.consents import settle_contradictions
 from reku.subscribers.fill import fill_list
 from reku.subscribers.households import mark_seconds

@@ -11,16 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.store.tables import (
-    UNFINISHED,
-    DeliveryState,
-    MessageState,
-    ResponseKind,
-    deliveries,
-    messages,
-    orders,
-    responses,
-)
+from reku.store.states import MAY_STILL_GO_OUT, STANDS_IN_THE_LEDGER, MessageState
+from reku.store.tables import ResponseKind, deliveries, messages, orders, responses
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ class FunnelRow:
             "rejected_by_server": self.state(MessageState.REJECTED),
             "not_in_time": self.state(MessageState.UNDELIVERED),
             "in_doubt": self.state(MessageState.IN_DOUBT),
-            "open": self.state(*UNFINISHED),
+            "open": self.state(*MAY_STILL_GO_OUT),
             "opened": self.response(ResponseKind.OEFF),
             "clicked": self.response(ResponseKind.KLIC),
             "unsubscribed": self.response(ResponseKind.ABME),
@@ -146,9 +138,6 @@ def _sum(rows: list[FunnelRow]) -> FunnelRow:
     )
 
 
-_IN_LEDGER = (DeliveryState.LOADED, DeliveryState.DECLINED)
-"""States of deliveries whose every accepted row has a message; those of a declined one are withheld."""
-
 _KEY = (deliveries.c.institute, deliveries.c.order_number, deliveries.c.period_start.label("period"))
 """What a row stands for, of whatever is counted."""
 
@@ -165,7 +154,7 @@ def _deliveries() -> sa.Select[Any]:
         sa.and_(deliveries.c.rows == deliveries.c.accepted + deliveries.c.rejected, deliveries.c.accepted == opened),
         False,
     )
-    in_ledger = deliveries.c.state.in_(_IN_LEDGER)
+    in_ledger = deliveries.c.state.in_(STANDS_IN_THE_LEDGER)
 
     def total(column: sa.ColumnElement[Any], which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
         return sa.cast(sa.func.coalesce(sa.func.sum(column).filter(which), 0), sa.Integer)

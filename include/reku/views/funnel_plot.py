@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from reku.foundation.errors import StageError
 from reku.foundation.plots import Kind, house_style, labelled, number, quiet, saved
-from reku.store.tables import UNFINISHED, MessageState, ResponseKind
+from reku.store.states import MAY_STILL_GO_OUT, MessageState
+from reku.store.tables import ResponseKind
 from reku.views.funnel import FunnelRow
 from reku.views.funnel_table import period_name
 
@@ -27,7 +28,7 @@ _NOTHING = "Nichts geliefert / nothing delivered"
 _Count = Callable[[FunnelRow], int]
 _STACK: tuple[tuple[str, str, _Count], ...] = (
     ("versandt / sent", "#1f5a8c", lambda row: row.state(MessageState.SENT)),
-    ("offen / open", "#cfe3f4", lambda row: row.state(*UNFINISHED)),
+    ("offen / open", "#cfe3f4", lambda row: row.state(*MAY_STILL_GO_OUT)),
     ("ungeklärt / in doubt", "#000000", lambda row: row.state(MessageState.IN_DOUBT)),
     ("vom Server abgelehnt / refused by server", "#c2410c", lambda row: row.state(MessageState.REJECTED)),
     ("nicht rechtzeitig / not in time", "#f4a582", lambda row: row.state(MessageState.UNDELIVERED)),

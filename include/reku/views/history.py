@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from reku.store.tables import Decision, MessageState
+from reku.store.states import Decision, MessageState
 from reku.views.trace import Trace
 
 

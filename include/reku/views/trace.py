@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
+from reku.store.kinds import HitVerdict
 from reku.store.tables import (
-    HitVerdict,
     audit,
     deliveries,
     delivery_rows,

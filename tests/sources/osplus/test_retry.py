@@ -15,6 +15,7 @@ from reku.sources.osplus import retry as retrying
 from reku.sources.osplus.retry import retry
 from reku.store import tables
 from reku.store.locks import Lock, session_lock
+from reku_testing.steps import allow_any_step
 from tests.sources.conftest import NOW, Bank, original
 
 
@@ -113,6 +114,7 @@ def test_only_refused_deliveries_are_read_again(bank: Bank, state: str) -> None:
     bank.delivery()
     bank.scan()
     with bank.engine.begin() as connection:
+        allow_any_step(connection)
         connection.execute(sa.update(tables.deliveries).values(state=state))
     with pytest.raises(StageError, match=f"is {state}, not REFUSED"):
         retry(bank.engine, bank.rows(tables.deliveries)[0].id, "anna")

@@ -17,7 +17,8 @@ from reku.records import parse_moment
 from reku.sources.inbox import folders as places
 from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import Line, receipt_bytes, receipt_name
-from reku.store.tables import FileVerdict, files
+from reku.store.states import FileVerdict
+from reku.store.tables import files
 
 _HOME = {
     FileVerdict.PROCESSED: places.ARCHIVE,

@@ -13,7 +13,8 @@ from reku.records import Fault, FaultCode
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.receipts import Line, Status, refusal
 from reku.sources.osplus import order_changes
-from reku.store.tables import DeliveryState, FileVerdict, control_files, deliveries
+from reku.store.states import WAS_TAKEN_IN, DeliveryState, FileVerdict
+from reku.store.tables import control_files, deliveries
 
 CONTROL_FILE = {"REKU": "vreku", "IAMW": "viam"}
 """Dateiart of deliveries → what the control files of their orders are called."""
@@ -114,10 +115,9 @@ def missing_control(connection: sa.Connection, key: Key) -> Fault:
 
 def _gap(connection: sa.Connection, key: Key) -> tuple[Fault, ...]:
     """A warning if numbers before this one are missing. A lower number that comes late is no gap."""
-    not_taken = (DeliveryState.REFUSED, DeliveryState.PARKED)
     last = connection.execute(
         sa.select(sa.func.max(deliveries.c.delivery_number)).where(
-            *key.same_order(), deliveries.c.state.not_in(not_taken)
+            *key.same_order(), deliveries.c.state.in_(WAS_TAKEN_IN)
         )
     ).scalar_one()
     if last is None or key.number <= last + 1:

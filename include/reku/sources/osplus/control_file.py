@@ -22,7 +22,8 @@ from reku.sources.inbox.receipts import Line, Status, refusal
 from reku.sources.osplus import delivery_files as parked
 from reku.sources.osplus import order_changes
 from reku.sources.osplus.order_changes import Announcement
-from reku.store.tables import FileVerdict, control_files
+from reku.store.states import FileVerdict
+from reku.store.tables import control_files
 from reku.store.tables import orders as orders_table
 
 _INTERFACE = {"VREKU": "REKU", "VIAM": "IAMW"}

@@ -28,7 +28,8 @@ from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import Line, Status
 from reku.sources.osplus import admission
 from reku.sources.osplus.admission import CONTROL_FILE, AdmissionDecision, Key
-from reku.store.tables import DeliveryState, FileVerdict, deliveries, files
+from reku.store.states import HOLDS_ITS_NUMBER, DeliveryState, FileVerdict
+from reku.store.tables import deliveries, files
 
 logger = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ def _holder(connection: sa.Connection, key: Key) -> sa.Row[Any] | None:
         .where(
             *key.same_order(),
             deliveries.c.delivery_number == key.number,
-            deliveries.c.state != DeliveryState.REFUSED,
+            deliveries.c.state.in_(HOLDS_ITS_NUMBER),
         )
     ).first()
 

@@ -13,7 +13,8 @@ from reku.sources.inbox import folders as places
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import Line, Status, receipt_name
-from reku.store.tables import DeliveryState, FileVerdict, deliveries, files, rejects
+from reku.store.states import DeliveryState, FileVerdict
+from reku.store.tables import deliveries, files, rejects
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,8 @@ from reku.sources.osplus import delivery_files as registering
 from reku.sources.osplus.admission import Key
 from reku.store.audit import put_on_record
 from reku.store.locks import Lock, session_lock
-from reku.store.tables import DeliveryState, deliveries, delivery_rows, files, rejects
+from reku.store.states import HOLDS_ITS_NUMBER, DeliveryState
+from reku.store.tables import deliveries, delivery_rows, files, rejects
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
         sa.select(deliveries.c.id).where(
             *key.same_order(),
             deliveries.c.delivery_number == key.number,
-            deliveries.c.state != DeliveryState.REFUSED,
+            deliveries.c.state.in_(HOLDS_ITS_NUMBER),
         )
     ).scalar()
     if holder is not None:

@@ -25,7 +25,7 @@ from reku.sources.inbox.folders import Folders
 from reku.sources.inbox.receipts import KIND, Line, receipt_name, refusal
 from reku.sources.osplus import control_file, delivery_files
 from reku.store.locks import Lock, session_lock
-from reku.store.tables import FileVerdict
+from reku.store.states import FileVerdict
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from reku.dispatch import queue, rate_limits
 from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.store.tables import MessageState
+from reku.store.states import MessageState
 from reku_testing import dispatching
 from reku_testing.dispatching import (
     DAY,

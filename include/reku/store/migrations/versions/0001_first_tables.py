@@ -251,7 +251,7 @@ def upgrade() -> None:
         ["institute", "kind", "order_number", "delivery_number"],
         unique=True,
         schema="reku",
-        postgresql_where=sa.text("state <> 'REFUSED'"),
+        postgresql_where=sa.text("state IN ('PARKED', 'REGISTERED', 'VALIDATED', 'RELEASED', 'LOADED', 'DECLINED')"),
     )
     op.create_table(
         "subscribers",
