@@ -1,4 +1,4 @@
-"""The file of rules by which machines are told from people."""
+"""The file of rules by which bots are told from people."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from reku.catalogue.bot_rules import FILE, BotRules, load_machine_rules, machine_rules
+from reku.catalogue.bot_rules import FILE, BotRules, bot_rules, load_bot_rules
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import INCLUDE, settings
 
 
 @pytest.fixture(autouse=True)
 def _read_anew() -> Iterator[None]:
-    machine_rules.cache_clear()
+    bot_rules.cache_clear()
     yield
-    machine_rules.cache_clear()
+    bot_rules.cache_clear()
 
 
 def test_every_shipped_rule_names_its_source() -> None:
-    rules = load_machine_rules(INCLUDE / FILE).rules
+    rules = load_bot_rules(INCLUDE / FILE).rules
     assert all(len(rule.why) > 40 for rule in rules)
     assert all("." in rule.why for rule in rules if rule.agent_is or rule.agent_has)
 
@@ -31,14 +31,14 @@ def test_the_configuration_s_own_file_takes_the_place_of_the_shipped_one(
 ) -> None:
     monkeypatch.setenv("REKU_CONFIG_DIR", str(tmp_path))
     settings.cache_clear()
-    assert machine_rules().rules == load_machine_rules(INCLUDE / FILE).rules
+    assert bot_rules().rules == load_bot_rules(INCLUDE / FILE).rules
     (tmp_path / FILE).write_text("rules: []\n", encoding="utf-8")
-    machine_rules.cache_clear()
-    assert machine_rules().rules == ()
+    bot_rules.cache_clear()
+    assert bot_rules().rules == ()
 
 
 def test_reach_is_the_longest_crowd() -> None:
-    assert load_machine_rules(INCLUDE / FILE).reach == timedelta(seconds=3)
+    assert load_bot_rules(INCLUDE / FILE).reach == timedelta(seconds=3)
     assert BotRules(rules=()).reach == timedelta(0)
 
 
@@ -64,6 +64,6 @@ def test_a_broken_file_is_named_with_its_line(tmp_path: Path, rule: str, named: 
     file = tmp_path / FILE
     file.write_text(f"rules: [{{{rule}}}]\n", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        load_machine_rules(file)
+        load_bot_rules(file)
     assert f"{file}:1: " in str(caught.value)
     assert named in str(caught.value)

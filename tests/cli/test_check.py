@@ -21,7 +21,7 @@ def config(tmp_path: Path, reku_settings: Path, monkeypatch: pytest.MonkeyPatch)
     for rules in (folder / "expectations/occasions").iterdir():
         if rules.stem != "MCAG002":
             rules.unlink()
-    for rules_of in ("bounces.yaml", "machines.yaml"):
+    for rules_of in ("bounces.yaml", "bots.yaml"):
         shutil.copy(INCLUDE / rules_of, folder)
     for name in ("occasions/MCAG002.yaml", "institutes/99990001.yaml"):
         (folder / name).parent.mkdir()
@@ -110,7 +110,7 @@ def test_a_whole_configuration(reku: Reku, config: Path) -> None:
             ["MCAG002.yaml:", "Did you mean 'in_steps'"],
         ),
         ("bounces.yaml", "rules:", "rulez:", ["bounces.yaml:", "Did you mean 'rules'"]),
-        ("machines.yaml", "agent_has:", "agent_hat:", ["machines.yaml:", "Did you mean 'agent_has'"]),
+        ("bots.yaml", "agent_has:", "agent_hat:", ["bots.yaml:", "Did you mean 'agent_has'"]),
         (
             "templates/scom/geburtstag/mail.txt",
             "{{ briefanrede }}",
@@ -150,7 +150,7 @@ def test_a_settle_time_shorter_than_what_a_rule_looks_at(
     monkeypatch.setenv("REKU_HIT_SETTLE_SECONDS", "2")
     settings.cache_clear()
     (fault,) = json.loads(reku("check", "--json").stdout)["faults"]
-    assert Path(fault["file"]).name == "machines.yaml"
+    assert Path(fault["file"]).name == "bots.yaml"
     assert "REKU_HIT_SETTLE_SECONDS to 3 or more" in fault["problem"]
 
 

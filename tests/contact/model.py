@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from reku.catalogue.campaign import Campaign
-from reku.catalogue.contact import Comparison, ContactRules
+from reku.catalogue.contact import ContactRules, UnsubscribeComparison
 from reku.foundation.clock import berlin
 from reku.store.kinds import SuppressionKind
 from reku.store.states import MessageState
@@ -134,7 +134,7 @@ class World:
         """By the address or in person; from this order, from everything, or from whatever if the bank says so."""
         if bar.kind != SuppressionKind.UNSUBSCRIBED or not self._is_about(mail, bar):
             return False
-        return bar.order in ("", mail.order.number) or self.rules.unsubscribes is Comparison.GLOBAL
+        return bar.order in ("", mail.order.number) or self.rules.unsubscribes is UnsubscribeComparison.GLOBAL
 
     def _has_complained(self, mail: Mail, bar: Bar) -> bool:
         return bar.kind == SuppressionKind.COMPLAINED and self._is_about(mail, bar)

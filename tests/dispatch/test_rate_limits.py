@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.catalogue import institutes
-from reku.catalogue.institute import Institute, Limits
+from reku.catalogue.institute import Institute, RateLimits
 from reku.dispatch import queue, rate_limits
 from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
@@ -37,7 +37,7 @@ STALL = 1.5
 
 
 def _limited(**limits: object) -> Institute:
-    return institutes()[BANK].model_copy(update={"limits": Limits.model_validate(limits)})
+    return institutes()[BANK].model_copy(update={"limits": RateLimits.model_validate(limits)})
 
 
 def _reserve(engine: sa.Engine, institute: Institute, addresses: Sequence[str]) -> list[float]:
@@ -98,9 +98,9 @@ def test_a_domain_rests_longer_each_time_until_it_takes_a_mail(database: sa.Engi
 
 
 def test_a_claim_at_a_slow_pace_is_a_short_one() -> None:
-    assert rate_limits.batch(Limits(), 200) == 200
-    assert rate_limits.batch(Limits(per_second=10), 200) == 20
-    assert rate_limits.batch(Limits(per_second=0.1), 200) == 1
+    assert rate_limits.batch(RateLimits(), 200) == 200
+    assert rate_limits.batch(RateLimits(per_second=10), 200) == 20
+    assert rate_limits.batch(RateLimits(per_second=0.1), 200) == 1
 
 
 def _held_to(sink: Sink, rate: float, domain: str = "") -> None:

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.release.anomaly import LEAST_HISTORY, JudgedMetric, Limits, Past, explain, judge_metrics
+from reku.release.anomaly import LEAST_HISTORY, DeliveryLimits, JudgedMetric, PastMetric, explain, judge_metrics
 
-LIMITS = Limits(max_rows=10_000, max_without_consent=0.5)
-
-
-def _rows(*values: int) -> dict[str, list[Past]]:
-    return {"rows": [Past(value, value) for value in values]}
+LIMITS = DeliveryLimits(max_rows=10_000, max_without_consent=0.5)
 
 
-def _judge(name: str, value: float, people: int, history: list[Past]) -> JudgedMetric:
+def _rows(*values: int) -> dict[str, list[PastMetric]]:
+    return {"rows": [PastMetric(value, value) for value in values]}
+
+
+def _judge(name: str, value: float, people: int, history: list[PastMetric]) -> JudgedMetric:
     (judged,) = judge_metrics({name: value}, people, {name: history}, LIMITS)
     return judged
 
@@ -39,7 +39,7 @@ def test_a_figure_explains_itself_in_both_languages() -> None:
     told = explain(judged)
     assert told.german == "1.240; üblich 66 bis 223 (Median 121 aus 14 Lieferungen)"
     assert told.english == "1,240; usually 66 to 223 (median 121 of 14 deliveries)"
-    share = _judge("anrede_2", 1.0, 500, [Past(0.5, 500)] * 9)
+    share = _judge("anrede_2", 1.0, 500, [PastMetric(0.5, 500)] * 9)
     assert explain(share).german == "100,0 %; üblich 30,4 % bis 69,6 % (Median 50,0 % aus 9 Lieferungen)"
     assert str(judged.basis) == "Median 121 aus 14 Lieferungen / median 121 of 14 deliveries"
 
@@ -69,7 +69,7 @@ def test_share_without_consent_from_five_people_on(share: float, people: int, un
 def test_below_eight_deliveries_there_is_no_history() -> None:
     few = _rows(*[100] * (LEAST_HISTORY - 1))
     assert not judge_metrics({"rows": 5000}, 5000, few, LIMITS)[0].is_unusual
-    assert _judge("anrede_1", 1, 500, [Past(0.5, 500)] * (LEAST_HISTORY - 1)).low is None
+    assert _judge("anrede_1", 1, 500, [PastMetric(0.5, 500)] * (LEAST_HISTORY - 1)).low is None
     assert judge_metrics({"rows": 5000}, 5000, _rows(*[100] * LEAST_HISTORY), LIMITS)[0].is_unusual
 
 
@@ -103,19 +103,19 @@ def test_a_single_odd_delivery_of_the_past_opens_the_gate_no_further_than_the_cl
     ],
 )
 def test_shares_against_their_history(name: str, usual: float, now: float, unusual: bool) -> None:
-    assert _judge(name, now, 400, [Past(usual, 400)] * 12).is_unusual is unusual
+    assert _judge(name, now, 400, [PastMetric(usual, 400)] * 12).is_unusual is unusual
 
 
 def test_few_people_tell_little() -> None:
-    history = [Past(0.5, 400)] * 12
+    history = [PastMetric(0.5, 400)] * 12
     assert _judge("anrede_1", 1.0, 50, history).is_unusual
     assert not _judge("anrede_1", 1.0, 5, history).is_unusual
 
 
 figure = st.sampled_from(["rows", "anrede_1", "without_consent", "unknown_domains", "in_previous"])
 people = st.integers(1, 2_000_000)
-shares = st.builds(Past, st.floats(0, 1), people)
-counts = people.map(lambda rows: Past(rows, rows))
+shares = st.builds(PastMetric, st.floats(0, 1), people)
+counts = people.map(lambda rows: PastMetric(rows, rows))
 
 
 @given(figure, people, st.floats(0, 1), st.data())

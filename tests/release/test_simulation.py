@@ -16,11 +16,19 @@ from statistics import median
 
 import pytest
 
-from reku.release.anomaly import LEAST_HISTORY, MOST_HISTORY, TELLING_HIGH, TELLING_LOW, Limits, Past, judge_metrics
+from reku.release.anomaly import (
+    LEAST_HISTORY,
+    MOST_HISTORY,
+    TELLING_HIGH,
+    TELLING_LOW,
+    DeliveryLimits,
+    PastMetric,
+    judge_metrics,
+)
 from reku.store.metric_names import IN_PREVIOUS, ROWS, SALUTATIONS, UNKNOWN_DOMAINS, WITHOUT_CONSENT, salutation
 from tests.conftest import PROJECT
 
-LIMITS = Limits(max_rows=10_000, max_without_consent=0.5)
+LIMITS = DeliveryLimits(max_rows=10_000, max_without_consent=0.5)
 ORDERS, EACH = 40, 25
 """Orders of a kind, and deliveries of each that are judged by their history: 1,000."""
 ENOUGH_PEOPLE = 50
@@ -166,19 +174,19 @@ def simulate(kind: str) -> Outcome:
     return found
 
 
-def _history(past: list[tuple[int, Figures]]) -> Mapping[str, list[Past]]:
-    history: defaultdict[str, list[Past]] = defaultdict(list)
+def _history(past: list[tuple[int, Figures]]) -> Mapping[str, list[PastMetric]]:
+    history: defaultdict[str, list[PastMetric]] = defaultdict(list)
     for rows, figures in past:
         for name, value in figures.items():
-            history[name].append(Past(value, rows))
+            history[name].append(PastMetric(value, rows))
     return history
 
 
-def _asks(figures: Figures, people: int, history: Mapping[str, list[Past]]) -> bool:
+def _asks(figures: Figures, people: int, history: Mapping[str, list[PastMetric]]) -> bool:
     return any(figure.is_unusual for figure in judge_metrics(figures, people, history, LIMITS))
 
 
-def _break(found: Outcome, figures: Figures, rows: int, history: Mapping[str, list[Past]]) -> None:
+def _break(found: Outcome, figures: Figures, rows: int, history: Mapping[str, list[PastMetric]]) -> None:
     """The same delivery gone wrong, where the order is large enough to tell."""
     usual = math.exp(median(math.log(past.value) for past in history[ROWS]))
     faults: dict[str, tuple[int, Figures]] = {}

@@ -1,4 +1,4 @@
-"""Machines told from people: the labelled table, and what must hold for any hits."""
+"""Bots told from people: the labelled table, and what must hold for any hits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.catalogue.bot_rules import FILE, BotRule, BotRules, load_machine_rules
+from reku.catalogue.bot_rules import FILE, BotRule, BotRules, load_bot_rules
 from reku.foundation.settings import INCLUDE
 from reku.responses.bots import Hit, mark_bots
 
 SENT = datetime(2026, 11, 22, 9, 0, 41, tzinfo=UTC)
-RULES = load_machine_rules(INCLUDE / FILE)
+RULES = load_bot_rules(INCLUDE / FILE)
 TABLE = yaml.safe_load(Path(__file__).with_name("bots_labelled.yaml").read_text(encoding="utf-8"))
 AGENTS: dict[str, str] = TABLE["agents"]
 
@@ -29,7 +29,7 @@ def _hit(after: float, link: int = 0, agent: str = "firefox") -> Hit:
 
 def _sequences() -> Iterator[tuple[str, list[Hit], list[str]]]:
     """Each sequence of the table: its name, its hits and the label of each."""
-    for label in ("person", "machine"):
+    for label in ("person", "bot"):
         for name, written in TABLE[label].items():
             parts = [line.split() for line in written]
             hits = [_hit(float(part[0]), 0 if part[1] == "open" else int(part[1]), part[2]) for part in parts]
@@ -40,16 +40,16 @@ SEQUENCES = list(_sequences())
 
 
 def _figures(rules: BotRules) -> tuple[list[str], float, list[str]]:
-    """Names of sequences with a marked hit of a person, share of the machines' hits marked, those not marked."""
-    wrong, missed, machines = [], [], 0
+    """Names of sequences with a marked hit of a person, share of the bots' hits marked, those not marked."""
+    wrong, missed, bots = [], [], 0
     for name, hits, labels in SEQUENCES:
         for verdict, label in zip(mark_bots(hits, SENT, rules), labels, strict=True):
-            machines += label == "machine"
+            bots += label == "bot"
             if verdict and label == "person":
                 wrong.append(f"{name}: {verdict}")
-            if not verdict and label == "machine":
+            if not verdict and label == "bot":
                 missed.append(name)
-    return wrong, 1 - len(missed) / machines, missed
+    return wrong, 1 - len(missed) / bots, missed
 
 
 def _without(*names: str) -> BotRules:
@@ -66,7 +66,7 @@ def test_the_table_is_large_enough_and_in_order_of_time() -> None:
     labels = [set(labels) for _, _, labels in SEQUENCES]
     assert len(SEQUENCES) >= 40
     assert sum("person" in each for each in labels) >= 30
-    assert sum("machine" in each for each in labels) >= 30
+    assert sum("bot" in each for each in labels) >= 30
     for name, hits, _ in SEQUENCES:
         assert hits == sorted(hits, key=lambda hit: hit.at), name
 
@@ -215,7 +215,7 @@ def test_a_verdict_hangs_on_nothing_beyond_the_reach_of_the_rules(hits: list[Hit
 
 
 @given(hits_of_a_message)
-def test_a_further_hit_never_clears_a_machine(hits: list[Hit]) -> None:
+def test_a_further_hit_never_clears_a_bot(hits: list[Hit]) -> None:
     for end in range(len(hits)):
         before, after = mark_bots(hits[:end], SENT, RULES), mark_bots(hits[: end + 1], SENT, RULES)
         assert all(now for was, now in itertools.zip_longest(before, after[:end]) if was)

@@ -1,4 +1,4 @@
-"""Opens and clicks wait until they have settled; those of people become events, those of machines do not."""
+"""Opens and clicks wait until they have settled; those of people become events, those of bots do not."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_machines_are_marked_kept_and_not_reported(
 def test_machines_are_reported_where_that_is_wanted(
     journal: HitJournal, sent: Any, database: sa.Engine, scanners: list[list[Hit]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REKU_REPORT_MACHINES", "true")
+    monkeypatch.setenv("REKU_REPORT_BOTS", "true")
     settings.cache_clear()
     journal.note("OEFF", sent(), agent="scanner")
     take_in(database)

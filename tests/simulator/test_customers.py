@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from reku.catalogue import institutes
-from reku.catalogue.bot_rules import FILE, load_machine_rules
+from reku.catalogue.bot_rules import FILE, load_bot_rules
 from reku.foundation import clock
 from reku.foundation.settings import INCLUDE
 from reku.responses.bots import Hit, mark_bots
@@ -193,7 +193,7 @@ def test_customers_are_taken_for_people(device: Device, pause: timedelta) -> Non
     sent_at = datetime.fromisoformat("2026-11-24T10:31:00+01:00")
     opened = Hit("OEFF", sent_at + OPENS_AFTER, 0, device.mail_program)
     clicked = Hit("KLIC", opened.at + pause, 1, device.browser)
-    assert mark_bots([opened, clicked], sent_at, load_machine_rules(INCLUDE / FILE)) == ["", ""]
+    assert mark_bots([opened, clicked], sent_at, load_bot_rules(INCLUDE / FILE)) == ["", ""]
 
 
 def test_without_pixel_and_counted_links_nothing_is_asked_for(post: Post, world: DemoWorld) -> None:

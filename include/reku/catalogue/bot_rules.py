@@ -1,4 +1,4 @@
-"""Which opens and clicks come from machines, by the rules of `machines.yaml`. `responses.machines` applies them."""
+"""Which opens and clicks come from bots, by the rules of `bots.yaml`. `responses.bots` applies them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from reku.catalogue.fields import Duration, Model, Text, no_repeats
 from reku.foundation.settings import configured
 from reku.foundation.yaml_source import load
 
-FILE = "machines.yaml"
+FILE = "bots.yaml"
 _KNOWN_AGENTS = 10_000
 """How many agents are remembered: whoever asks names his own, so memory needs a limit."""
 
@@ -72,7 +72,7 @@ class BotRule(Model):
 
 
 class BotRules(Model):
-    """The whole of `machines.yaml`."""
+    """The whole of `bots.yaml`."""
 
     rules: tuple[BotRule, ...] = Field((), description="see the head of the file; [] marks nobody as a machine")
     _first: Callable[[str, str], int] = PrivateAttr()
@@ -111,14 +111,14 @@ class BotRules(Model):
 
 
 @cache
-def machine_rules() -> BotRules:
-    """The rules of `machines.yaml` in the configuration folder, or the ones shipped where it has none.
+def bot_rules() -> BotRules:
+    """The rules of `bots.yaml` in the configuration folder, or the ones shipped where it has none.
 
     Raises ConfigError for a file that is no YAML or breaks the model.
     """
-    return load_machine_rules(configured(FILE))
+    return load_bot_rules(configured(FILE))
 
 
-def load_machine_rules(file: Path) -> BotRules:
+def load_bot_rules(file: Path) -> BotRules:
     """Read one file of rules. Raises ConfigError."""
     return load(file, BotRules)

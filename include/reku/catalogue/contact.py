@@ -16,7 +16,7 @@ Flags = dict[Text, tuple[Text, ...]]
 Days = Annotated[int, Field(ge=0, le=366)]
 
 
-class Comparison(StrEnum):
+class UnsubscribeComparison(StrEnum):
     """Which unsubscribes are held against a message. One from everything always counts."""
 
     NONE = "none"  # those from the same order only, which no bank may ignore
@@ -34,8 +34,8 @@ class Cap(Model):
 class ContactRules(Model):
     """Whom a bank does not write to, and how often it writes (docs/contact.md, "A bank's rules")."""
 
-    unsubscribes: Comparison = Field(
-        Comparison.LIST, description="which unsubscribes bar a mail: none, list or global (from any order)"
+    unsubscribes: UnsubscribeComparison = Field(
+        UnsubscribeComparison.LIST, description="which unsubscribes bar a mail: none, list or global (from any order)"
     )
     refusal: Flags = Field(
         default_factory=dict, description="field → values that mean the person refuses advertising (Werbesperre)"

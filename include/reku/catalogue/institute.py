@@ -95,7 +95,7 @@ class ResponseFile(Model):
     encoding: Literal["utf-8", "iso-8859-15"] = Field("utf-8", description="encoding of the file")
 
 
-class Limits(Model):
+class RateLimits(Model):
     """How fast a bank's mails may go out, in mails a second."""
 
     per_second: Rate | None = Field(None, description="mails a second of all the bank's deliveries; none: no limit")
@@ -149,7 +149,7 @@ class Institute(Model):
     send_until: ClockTime = Field(
         time(20, 0), description="end of the day's send window, Europe/Berlin; it begins with the play-out time"
     )
-    limits: Limits = Field(Limits(), description="how fast mails may go out")
+    limits: RateLimits = Field(RateLimits(), description="how fast mails may go out")
     campaigns: tuple[Campaign, ...] = Field((), description="one for each order that shall send")
 
     @field_validator("campaigns")

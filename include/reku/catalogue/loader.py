@@ -50,7 +50,7 @@ class Entries(Mapping[str, ModelT]):
 
 
 @dataclass(frozen=True)
-class _Kind(Generic[ModelT]):
+class _FileKind(Generic[ModelT]):
     """Where the files of one kind lie, and which key a file's place demands."""
 
     model: type[ModelT]
@@ -68,9 +68,9 @@ def _stem(file: Path) -> str:
     return file.stem
 
 
-_OCCASIONS = _Kind(Occasion, "occasions", "*.yaml", "code", _stem)
-_MEDIA = _Kind(Medium, "templates", "*/*/medium.yaml", "key", _medium_key)
-_INSTITUTES = _Kind(Institute, "institutes", "*.yaml", "blz", _stem)
+_OCCASIONS = _FileKind(Occasion, "occasions", "*.yaml", "code", _stem)
+_MEDIA = _FileKind(Medium, "templates", "*/*/medium.yaml", "key", _medium_key)
+_INSTITUTES = _FileKind(Institute, "institutes", "*.yaml", "blz", _stem)
 
 _known: dict[Path, tuple[_Stamp, Any, list[ConfigError]]] = {}
 """What each file held when it was last read: its time and size then, the model, the faults."""
@@ -118,7 +118,7 @@ def _root(config_dir: Path | None) -> Path:
     return config_dir
 
 
-def _entries(kind: _Kind[ModelT], config_dir: Path | None) -> Entries[ModelT]:
+def _entries(kind: _FileKind[ModelT], config_dir: Path | None) -> Entries[ModelT]:
     folder = _root(config_dir) / kind.folder
     if not folder.is_dir():
         raise ConfigError("The folder does not exist. REKU_CONFIG_DIR must name the folder above it.", file=folder)
@@ -141,7 +141,9 @@ def _entries(kind: _Kind[ModelT], config_dir: Path | None) -> Entries[ModelT]:
     return Entries(whole, faults)
 
 
-def _misplaced(kind: _Kind[ModelT], files: dict[str, Path], place: str, key: str, holders: list[str]) -> ConfigError:
+def _misplaced(
+    kind: _FileKind[ModelT], files: dict[str, Path], place: str, key: str, holders: list[str]
+) -> ConfigError:
     """The fault of a file whose key is not that of its place; names the other file with the same key, if any."""
     other = next((files[holder] for holder in ([key] if key in files else holders) if holder != place), None)
     problem = (

@@ -20,7 +20,7 @@ _DELIVERED = ("REKU", "IAMW")
 def check(as_json: Json = False) -> None:
     """Check the whole configuration.
 
-    That is occasions, media, institutes, contracts, rules of the gate, of bounces and of machines. Every fault is
+    That is occasions, media, institutes, contracts, rules of the gate, of bounces and of bots. Every fault is
     shown with file, line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any. Nothing is
     changed, and no database is needed.
     """
@@ -103,11 +103,11 @@ def _unknown_flags(folder: Path, contracts: Path) -> Iterator[ConfigError]:
 
 
 def _judged_too_soon() -> Iterator[ConfigError]:
-    """A settle time in which the rest of a machine's burst has not come yet."""
-    from reku.catalogue.bot_rules import FILE, machine_rules
+    """A settle time in which the rest of a bot's burst has not come yet."""
+    from reku.catalogue.bot_rules import FILE, bot_rules
     from reku.foundation.settings import configured, settings
 
-    seconds, reach = settings().hit_settle_seconds, machine_rules().reach.total_seconds()
+    seconds, reach = settings().hit_settle_seconds, bot_rules().reach.total_seconds()
     if seconds < reach:
         yield ConfigError(
             f"A rule looks at hits {reach:g} seconds apart, and opens and clicks are judged after {seconds:g}: set "

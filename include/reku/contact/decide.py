@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from reku.catalogue.contact import Comparison, Flags
+from reku.catalogue.contact import Flags, UnsubscribeComparison
 from reku.contact import statement
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason, in_order
@@ -112,7 +112,7 @@ def _parameters(policy: Policy, ids: Collection[int], day: date) -> dict[str, An
         "ids": list(ids),
         "day": day,
         "everywhere": EVERY_INSTITUTE,
-        "every_order": rules.unsubscribes is Comparison.GLOBAL,
+        "every_order": rules.unsubscribes is UnsubscribeComparison.GLOBAL,
         "active": list(rules.blocking_days),
         "estate": _pairs(rules.estate),
         "refusal": _pairs(rules.refusal),

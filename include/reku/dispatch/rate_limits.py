@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.catalogue.institute import Institute, Limits
+from reku.catalogue.institute import Institute, RateLimits
 from reku.foundation.addresses import normalise
 from reku.store.tables import paces
 
@@ -23,7 +23,7 @@ SLOWED_FOR = (30, 60, 120, 300, 600)
 _SECONDS_CLAIMED = 2  # a claim holds mails for about so long, since what waits in a claim is seen by nobody else
 
 
-def batch(limits: Limits, wanted: int) -> int:
+def batch(limits: RateLimits, wanted: int) -> int:
     """How many mails to claim at once: at a slow pace fewer than wanted, so that claims stay short."""
     return wanted if limits.per_second is None else max(1, min(wanted, int(limits.per_second * _SECONDS_CLAIMED)))
 

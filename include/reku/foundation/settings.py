@@ -112,10 +112,10 @@ class Settings(BaseSettings):
     hit_settle_seconds: float = Field(
         60.0,
         ge=0,
-        description="age at which an open or click is judged: by a person or by a machine; at least what the rules of "
-        "`machines.yaml` look at",
+        description="age at which an open or click is judged: by a person or by a bot; at least what the rules of "
+        "`bots.yaml` look at",
     )
-    report_machines: bool = Field(False, description="report opens and clicks of machines like those of people")
+    report_bots: bool = Field(False, description="report opens and clicks of bots like those of people")
     reports_dir: Path | None = Field(
         None,
         description="folder of the delivery reports, shared by workers and api-server; empty: `reports` in `REKU_HOME`",

@@ -49,7 +49,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Past:
+class PastMetric:
     """A figure of an earlier delivery, and how many accepted rows that one had."""
 
     value: float
@@ -57,7 +57,7 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Limits:
+class DeliveryLimits:
     """What holds without any history: rows of a delivery, and the share of people without consent."""
 
     max_rows: int
@@ -85,7 +85,7 @@ class JudgedMetric:
 
 
 def judge_metrics(
-    values: Mapping[str, float], people: int, history: Mapping[str, Sequence[Past]], limits: Limits
+    values: Mapping[str, float], people: int, history: Mapping[str, Sequence[PastMetric]], limits: DeliveryLimits
 ) -> list[JudgedMetric]:
     """Judge the figures of one delivery with `people` accepted rows, in the order in which `values` has them.
 
@@ -95,7 +95,7 @@ def judge_metrics(
     return [_judge(name, value, people, history.get(name, ()), limits) for name, value in values.items()]
 
 
-def _judge(name: str, value: float, people: int, history: Sequence[Past], limits: Limits) -> JudgedMetric:
+def _judge(name: str, value: float, people: int, history: Sequence[PastMetric], limits: DeliveryLimits) -> JudgedMetric:
     if value == 0 and name == ROWS:
         return JudgedMetric(name, value)
     limit = _limit(name, people, limits)
@@ -116,7 +116,7 @@ class _Limit:
     basis: Words
 
 
-def _limit(name: str, people: int, limits: Limits) -> _Limit | None:
+def _limit(name: str, people: int, limits: DeliveryLimits) -> _Limit | None:
     if name == ROWS:
         return _Limit(limits.max_rows, Words("Grenze max_rows", "limit max_rows"))
     if name == WITHOUT_CONSENT and people > 0:
@@ -130,7 +130,7 @@ def _width(history: int) -> float:
     return WIDTH + FEW / history
 
 
-def _count_range(past: Sequence[Past]) -> Range:
+def _count_range(past: Sequence[PastMetric]) -> Range:
     """Rows from and to, whole numbers."""
     logs = [math.log(one.value) for one in past]
     centre = median(logs)
@@ -147,7 +147,7 @@ def _count_range(past: Sequence[Past]) -> Range:
     return math.ceil(low), math.floor(high)
 
 
-def _share_range(past: Sequence[Past], people: int) -> Range:
+def _share_range(past: Sequence[PastMetric], people: int) -> Range:
     """Shares from and to for a delivery of so many people."""
     angles = [_angle(one.value, one.people) for one in past]
     noises = [_noise(one.people) for one in past]
@@ -180,7 +180,7 @@ def _share(angle: float, people: int) -> float:
     return min(max((within * (people + 0.75) - 0.375) / people, 0.0), 1.0)
 
 
-def _basis(name: str, past: Sequence[Past]) -> Words:
+def _basis(name: str, past: Sequence[PastMetric]) -> Words:
     middle = median(one.value for one in past)
     return Words(
         f"Median {show(name, middle).german} aus {len(past)} Lieferungen",

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from reku.catalogue import institutes
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.release.anomaly import MOST_HISTORY, JudgedMetric, Limits, Past, judge_metrics
+from reku.release.anomaly import MOST_HISTORY, DeliveryLimits, JudgedMetric, PastMetric, judge_metrics
 from reku.store.audit import put_on_record
 from reku.store.states import WAITS_FOR_THE_GATE, WAS_RELEASED, Decision, DeliveryState
 from reku.store.tables import deliveries, figures, releases
@@ -164,11 +164,11 @@ def _judged(connection: sa.Connection, delivery: sa.Row[Any]) -> tuple[JudgedMet
             f"Institute {delivery.institute} of delivery {delivery.id} is not set up, so its limits are not known."
             f" Add include/institutes/{delivery.institute}.yaml, then clear the task."
         )
-    limits = Limits(bank.row_limit(delivery.order_number), bank.consent_limit(delivery.order_number))
+    limits = DeliveryLimits(bank.row_limit(delivery.order_number), bank.consent_limit(delivery.order_number))
     return tuple(judge_metrics(values, delivery.accepted, _history(connection, delivery), limits))
 
 
-def _history(connection: sa.Connection, delivery: sa.Row[Any]) -> Mapping[str, Sequence[Past]]:
+def _history(connection: sa.Connection, delivery: sa.Row[Any]) -> Mapping[str, Sequence[PastMetric]]:
     """Figures of the order's last earlier deliveries that brought people and went through."""
     earlier = (
         sa.select(deliveries.c.id, deliveries.c.accepted)
@@ -178,13 +178,13 @@ def _history(connection: sa.Connection, delivery: sa.Row[Any]) -> Mapping[str, S
         .limit(MOST_HISTORY)
         .subquery()
     )
-    found: defaultdict[str, list[Past]] = defaultdict(list)
+    found: defaultdict[str, list[PastMetric]] = defaultdict(list)
     for row in connection.execute(
         sa.select(figures.c.name, figures.c.value, earlier.c.accepted).join(
             earlier, earlier.c.id == figures.c.delivery_id
         )
     ):
-        found[row.name].append(Past(row.value, row.accepted))
+        found[row.name].append(PastMetric(row.value, row.accepted))
     return found
 
 

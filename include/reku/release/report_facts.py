@@ -71,7 +71,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Past:
+class PastDelivery:
     """One delivery of the order on the plot: its rows and the range they were held against."""
 
     delivery: int
@@ -114,7 +114,7 @@ class Facts:
     rejects: tuple[Reject, ...]
     rejects_in_all: int
     figures: tuple[Figure, ...]
-    history: tuple[Past, ...]
+    history: tuple[PastDelivery, ...]
 
 
 def read_facts(engine: sa.Engine, delivery_id: int) -> Facts:
@@ -196,7 +196,7 @@ def _figures(connection: sa.Connection, delivery_id: int) -> tuple[Figure, ...]:
     return tuple(Figure(**row._mapping) for row in rows)
 
 
-def _history(connection: sa.Connection, order: str, institute: str, delivery_id: int) -> tuple[Past, ...]:
+def _history(connection: sa.Connection, order: str, institute: str, delivery_id: int) -> tuple[PastDelivery, ...]:
     """The order's deliveries up to this one whose rows are known, oldest first. Later ones are left out, so that a
     report made again shows the same.
     """
@@ -216,7 +216,7 @@ def _history(connection: sa.Connection, order: str, institute: str, delivery_id:
         .order_by(of.id.desc())
         .limit(MOST_HISTORY)
     ).all()
-    return tuple(Past(**row._mapping) for row in reversed(rows))
+    return tuple(PastDelivery(**row._mapping) for row in reversed(rows))
 
 
 def _bank_name(institute: str) -> str:

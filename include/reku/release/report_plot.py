@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reku.foundation.plots import house_style, labelled, number, quiet, saved
-from reku.release.report_facts import Past
+from reku.release.report_facts import PastDelivery
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ _RISE = 1.5
 """A range is shown up to so many times the largest row count: an absolute limit far above would press all flat."""
 
 
-def row_plot(history: Sequence[Past], present: int) -> str:
+def row_plot(history: Sequence[PastDelivery], present: int) -> str:
     """The SVG of the deliveries `history`, oldest first, the delivery `present` marked; empty without any."""
     if not history:
         return ""
@@ -31,7 +31,7 @@ def row_plot(history: Sequence[Past], present: int) -> str:
     return _for_a_page(drawn, _told(history, present))
 
 
-def _draw(axes: Axes, history: Sequence[Past], present: int) -> None:
+def _draw(axes: Axes, history: Sequence[PastDelivery], present: int) -> None:
     places = range(len(history))
     top = 1.15 * max(*(_shown_high(history, past) for past in history), *(past.rows for past in history), 1)
     for place, past in zip(places, history, strict=True):
@@ -69,18 +69,18 @@ def _draw(axes: Axes, history: Sequence[Past], present: int) -> None:
     quiet(axes)
 
 
-def _shown_high(history: Sequence[Past], past: Past) -> float:
+def _shown_high(history: Sequence[PastDelivery], past: PastDelivery) -> float:
     most = max(each.rows for each in history)
     return min(past.high or 0, _RISE * most)
 
 
-def _labels(history: Sequence[Past]) -> tuple[list[int], list[str]]:
+def _labels(history: Sequence[PastDelivery]) -> tuple[list[int], list[str]]:
     """Where a day and a number stand below the axis."""
     places = labelled(len(history), _MOST_LABELS)
     return places, [f"{history[place].day:%d.%m.%y}\n{history[place].number:06d}" for place in places]
 
 
-def _told(history: Sequence[Past], present: int) -> str:
+def _told(history: Sequence[PastDelivery], present: int) -> str:
     """The plot in words, for those who cannot see it."""
     counts = ", ".join(f"{past.day:%d.%m.%Y}: {number(past.rows)}" for past in history)
     marked = next((f"; markiert: {past.number:06d}" for past in history if past.delivery == present), "")

@@ -1,4 +1,4 @@
-"""Opens and clicks that machines made: scanners, prefetchers, previews. The rules are data (`machines.yaml`).
+"""Opens and clicks that bots made: scanners, prefetchers, previews. The rules are data (`bots.yaml`).
 
 In doubt a hit is a person's: a reaction taken for a machine's is lost to the bank, one too many only flatters a figure.
 Unsubscribes are never judged: none may be lost.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from reku.catalogue.bot_rules import BotRule, BotRules, Crowd, Side, machine_rules
+from reku.catalogue.bot_rules import BotRule, BotRules, Crowd, Side, bot_rules
 
 _AT_ONCE = timedelta(0)
 
@@ -33,14 +33,14 @@ class Hit:
 
 
 def mark_bots(hits: Sequence[Hit], sent_at: datetime | None, rules: BotRules | None = None) -> list[str]:
-    """For each hit the name of the first rule that marks it as a machine's, or "" for a person's.
+    """For each hit the name of the first rule that marks it as a bot's, or "" for a person's.
 
     `hits` are those of one message in order of time; `sent_at` is when it was begun to be handed over (None: unknown,
     then no rule that asks for it holds). `rules` are those of the configuration unless given. A verdict depends only on
     hits at most `rules.reach` away. Time grows with the number of hits, not with its square.
     """
     if rules is None:
-        rules = machine_rules()
+        rules = bot_rules()
     found = [rules.first_by_agent(hit.kind, hit.agent) for hit in hits]
     gap = min((later.at - hit.at for hit, later in pairwise(hits)), default=None)
     for number, rule in rules.timed:

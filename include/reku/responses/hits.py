@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.catalogue.bot_rules import machine_rules
+from reku.catalogue.bot_rules import bot_rules
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
@@ -68,7 +68,7 @@ def _judge(connection: sa.Connection, wanted: Sequence[int], limit: datetime) ->
         .join(messages, messages.c.id == hits.c.message_id)
         .join(oldest, oldest.c.message_id == hits.c.message_id)
         # those judged before bear on the verdict as well
-        .where(hits.c.at >= oldest.c.at - machine_rules().reach)
+        .where(hits.c.at >= oldest.c.at - bot_rules().reach)
         .order_by(hits.c.message_id, hits.c.at, hits.c.id)
     ).all()
     verdicts, events = [], []
@@ -80,7 +80,7 @@ def _judge(connection: sa.Connection, wanted: Sequence[int], limit: datetime) ->
                 continue
             verdict = HitVerdict.MACHINE if rule else HitVerdict.PERSON
             verdicts.append({"hit": row.id, "verdict": verdict, "rule": rule})
-            if verdict is HitVerdict.PERSON or settings().report_machines:
+            if verdict is HitVerdict.PERSON or settings().report_bots:
                 events.append(_event(row))
     connection.execute(
         sa.update(hits)

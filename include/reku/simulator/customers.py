@@ -1,7 +1,7 @@
 """The simulated customers: open, click, unsubscribe and bounce as the world says, over real HTTP and real mails.
 
 They know a mail only as it arrived, take their time to read it and have the devices that people have, or they would be
-taken for machines. Each act is noted in the truth file `customers.jsonl`: a line `begun` before it, a line `done` after
+taken for bots. Each act is noted in the truth file `customers.jsonl`: a line `begun` before it, a line `done` after
 it. The file is their memory as well: killed and started again, they take up what is not done.
 """
 
