@@ -11,8 +11,9 @@ from reku.records.contract import contracts
 from reku.records.reader import read
 from reku.records.rows import row_faults
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, feedback_files
+from reku.store.tables import feedback_files
 from reku_testing import world
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)

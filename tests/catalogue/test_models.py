@@ -15,7 +15,7 @@ from reku.catalogue.medium import Medium, Provider, folder_of, provider_of
 from reku.catalogue.occasion import InDoubt, Occasion
 from reku.foundation.addresses import normalise
 from reku.foundation.yaml_source import read_plain
-from reku.store.tables import ResponseKind
+from reku.store.kinds import ResponseKind
 from tests.conftest import PROJECT
 
 OCCASION = {

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from reku.channels.email.media.links import Mailing, links_for
 from reku.reporting.export import assign, export
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.states import DeliveryState, MessageState
-from reku.store.tables import ResponseKind, audit, messages, rejects, responses
+from reku.store.tables import audit, messages, rejects, responses
 from reku_testing import banks, world
 from tests.cli.conftest import Reku
 

@@ -14,9 +14,9 @@ from reku.contact.decide import reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
 from reku.store.events import Event, record
-from reku.store.kinds import SuppressionKind
+from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, audit, responses, suppressions
+from reku.store.tables import audit, responses, suppressions
 from reku.subscribers.global_suppressions import bar_here_too
 from reku_testing import world
 from tests.cli.conftest import Reku

@@ -8,9 +8,8 @@ from datetime import date, datetime, timedelta
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.contact import ContactRules, UnsubscribeComparison
 from reku.foundation.clock import berlin
-from reku.store.kinds import SuppressionKind
+from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind
 
 LEFT = (MessageState.CLAIMED, MessageState.SENT, MessageState.IN_DOUBT)
 """A mail has left, may have, or is about to."""

@@ -11,9 +11,9 @@ from reku.contact.decide import reasons
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.store.events import Event, record
-from reku.store.kinds import SuppressionKind
+from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, messages, orders, suppressions
+from reku.store.tables import messages, orders, suppressions
 from reku_testing import world
 
 DAY = date(2026, 11, 24)

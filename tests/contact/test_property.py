@@ -25,11 +25,10 @@ from reku.dispatch.ledger import Due
 from reku.dispatch.plan import SendPlan
 from reku.foundation.addresses import address_hmac
 from reku.store.events import Event, record
-from reku.store.kinds import SuppressionKind
+from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.states import MessageState
 from reku.store.tables import (
     EVERY_INSTITUTE,
-    ResponseKind,
     appointments,
     barred_domains,
     claims,

@@ -14,8 +14,9 @@ from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, audit, messages
+from reku.store.tables import audit, messages
 from reku_testing.dispatching import DAY, NINE, NO_CONTROL_COPY, Sink, account, configure, loaded, people, states
 
 PAUSE = timedelta(minutes=30)

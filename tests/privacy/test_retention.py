@@ -34,9 +34,9 @@ from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
 from reku.sources.inbox import folders
 from reku.store.bounce_series import retained_addresses
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
 from reku.store.tables import (
-    ResponseKind,
     appointments,
     audit,
     claims,

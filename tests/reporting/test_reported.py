@@ -15,8 +15,9 @@ import sqlalchemy as sa
 from reku.foundation.settings import settings
 from reku.reporting.export import export, rebuild
 from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, orders, suppressions
+from reku.store.tables import orders, suppressions
 from reku_testing import banks, world
 from reku_testing.reported import BEGUN, NOW, K, World, files, kinds_of
 

@@ -24,8 +24,8 @@ from reku.responses import background_work
 from reku.responses.hits import take_in
 from reku.responses.tracker import PIXEL
 from reku.responses.tracker_state import TrackerState
-from reku.store.kinds import SuppressionKind
-from reku.store.tables import ResponseKind, response_counts, responses, suppressions
+from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.tables import response_counts, responses, suppressions
 from reku_testing import banks, world
 from tests.responses.conftest import BROWSER
 

@@ -12,8 +12,9 @@ from reku.foundation import clock
 from reku.foundation.addresses import address_hmac
 from reku.store.bounce_series import length_at, retained_addresses, series
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, messages
+from reku.store.tables import messages
 from reku_testing import world
 
 ADDRESS = "person1@kunde.example"

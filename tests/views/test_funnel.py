@@ -14,8 +14,9 @@ from rich.console import Console
 
 from reku.foundation.errors import StageError
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.states import DeliveryState, MessageState
-from reku.store.tables import ResponseKind, deliveries
+from reku.store.tables import deliveries
 from reku.views.funnel import FunnelRow, funnel, funnel_by_period
 from reku.views.funnel_plot import MOST_ORDERS, funnel_plot
 from reku.views.funnel_table import funnel_table, period_tables

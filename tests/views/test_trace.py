@@ -14,9 +14,9 @@ from reku.dispatch.doubt import resolve
 from reku.foundation.errors import StageError
 from reku.reporting.export import export
 from reku.store.events import Event, record
-from reku.store.kinds import HitVerdict
+from reku.store.kinds import HitVerdict, ResponseKind
 from reku.store.states import Decision, DeliveryState, MessageState
-from reku.store.tables import ResponseKind, delivery_rows, hits, rejects, releases
+from reku.store.tables import delivery_rows, hits, rejects, releases
 from reku.views.history import Step, history
 from reku.views.trace import Trace, traces
 from reku_testing import banks, world

@@ -21,8 +21,9 @@ from reku.bench.noting_sink import NotingSink, running
 from reku.bench.world import World, world
 from reku.foundation import clock
 from reku.foundation.errors import StageError
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, claims, delivery_rows, messages, responses
+from reku.store.tables import claims, delivery_rows, messages, responses
 
 SECONDS_A_MAIL = 0.005
 CONNECTIONS = 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cache
 
-from reku.store.tables import ResponseKind
+from reku.store.kinds import ResponseKind
 
 
 class Reason(StrEnum):

@@ -20,16 +20,8 @@ from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
 from reku.store.bounce_series import RETAINED_AT, retained_addresses, series
 from reku.store.events import Event, record
-from reku.store.kinds import SuppressionKind
-from reku.store.tables import (
-    EVERY_INSTITUTE,
-    ResponseKind,
-    barred_domains,
-    messages,
-    orders,
-    reactivations,
-    suppressions,
-)
+from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.tables import EVERY_INSTITUTE, barred_domains, messages, orders, reactivations, suppressions
 
 BY_HAND = "SUPPORT"
 """Source of what a person has entered; Grund_Code of its ABME."""

@@ -11,8 +11,9 @@ from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
+from reku.store.kinds import ResponseKind
 from reku.store.states import HAND_OVER_WAS_TRIED
-from reku.store.tables import ResponseKind, deliveries, messages, responses
+from reku.store.tables import deliveries, messages, responses
 
 _BOUNCES = (ResponseKind.HBOU, ResponseKind.SBOU, ResponseKind.UBOU)
 

@@ -21,8 +21,9 @@ from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, audit, messages, orders
+from reku.store.tables import audit, messages, orders
 
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 

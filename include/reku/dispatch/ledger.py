@@ -25,8 +25,9 @@ from reku.dispatch.journal import Ended
 from reku.foundation import clock
 from reku.store.due import due_by
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState, with_states
-from reku.store.tables import ResponseKind, claims, delivery_rows, messages
+from reku.store.tables import claims, delivery_rows, messages
 
 NOT_IN_TIME = "4.4.7"
 """Status of a message that was put off until its time was over (RFC 3463: delivery time expired)."""

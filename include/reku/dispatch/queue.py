@@ -24,8 +24,8 @@ from reku.dispatch.plan import SendPlan
 from reku.dispatch.progress import Dispatched
 from reku.foundation import clock
 from reku.foundation.errors import StageError
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind
 
 BLOCKED_IN_A_ROW = 20
 """So many refusals in a row that are not about the person mean that the relay refuses us: stop."""

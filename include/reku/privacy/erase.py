@@ -21,10 +21,10 @@ from reku.privacy.places import ARCHIVE, AT_WORK, FAULTY, INBOX, OUTBOX, PARKED,
 from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
+from reku.store.kinds import ResponseKind
 from reku.store.locks import Lock, session_lock
 from reku.store.states import DELIVERY_IS_ON_ITS_WAY, MessageState
 from reku.store.tables import (
-    ResponseKind,
     appointments,
     audit,
     contacts,

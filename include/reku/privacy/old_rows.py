@@ -13,10 +13,9 @@ from sqlalchemy.dialects.postgresql import insert
 from reku.foundation import clock
 from reku.foundation.settings import Settings
 from reku.store.bounce_series import RETAINED_AT, series
-from reku.store.kinds import SuppressionKind
+from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.states import DELIVERY_HAS_ENDED, MESSAGE_HAS_ENDED, WILL_NEVER_BE_LOADED, MessageState
 from reku.store.tables import (
-    ResponseKind,
     appointments,
     audit,
     claims,

@@ -28,15 +28,8 @@ from reku.store import bounce_series
 from reku.store.audit import put_on_record
 from reku.store.bulk import copy_csv
 from reku.store.due import on_day
-from reku.store.tables import (
-    ResponseKind,
-    feedback_counters,
-    feedback_files,
-    feedback_rows,
-    messages,
-    orders,
-    responses,
-)
+from reku.store.kinds import ResponseKind
+from reku.store.tables import feedback_counters, feedback_files, feedback_rows, messages, orders, responses
 from reku.store.unreported import unreported
 
 log = logging.getLogger(__name__)

@@ -21,9 +21,9 @@ from reku.foundation.errors import RekuError
 from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
 from reku.responses.reports import Kind, Understood, understand
 from reku.store.events import Event, record
-from reku.store.kinds import SuppressionKind
+from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.locks import Lock, lock_until_commit
-from reku.store.tables import ResponseKind, messages, past_messages, return_mails, suppressions
+from reku.store.tables import messages, past_messages, return_mails, suppressions
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from reku.responses.bots import Hit, mark_bots
 from reku.responses.drain import drain
 from reku.responses.links import target_of, without_query
 from reku.store.events import Event, record
-from reku.store.kinds import HitVerdict
+from reku.store.kinds import HitVerdict, ResponseKind
 from reku.store.locks import Lock, lock_until_commit
-from reku.store.tables import ResponseKind, hits, messages
+from reku.store.tables import hits, messages
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,8 @@ from reku.catalogue.institute import UnsubscribeScope
 from reku.foundation import clock
 from reku.responses.pages import bank_of
 from reku.store.events import Event, record
-from reku.store.tables import ResponseKind, messages, past_messages
+from reku.store.kinds import ResponseKind
+from reku.store.tables import messages, past_messages
 
 
 class UnsubscribeWay(StrEnum):

@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from reku.foundation import clock
+from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
-from reku.store.tables import ResponseKind, messages, reactivations, responses
+from reku.store.tables import messages, reactivations, responses
 
 RETAINED_AT = 3
 """Length of the series at which an address is withheld."""

@@ -10,7 +10,7 @@ import msgspec
 import sqlalchemy as sa
 
 from reku.foundation import clock
-from reku.store.tables import ResponseKind
+from reku.store.kinds import ResponseKind
 
 ONCE_PER_MESSAGE = frozenset(
     {

@@ -26,3 +26,19 @@ class HitVerdict(StrEnum):
 
     PERSON = "PERSON"
     MACHINE = "MACHINE"
+
+
+class ResponseKind(StrEnum):
+    """Kinds of events, as the OSPlus response file names them (docs/file-contracts.md, "RESPONSE")."""
+
+    VERS = "VERS"  # sent
+    ZUGE = "ZUGE"  # delivered
+    OEFF = "OEFF"  # opened
+    KLIC = "KLIC"  # clicked
+    ABME = "ABME"  # unsubscribed
+    BESC = "BESC"  # complained
+    HBOU = "HBOU"  # hard bounce
+    SBOU = "SBOU"  # soft bounce
+    UBOU = "UBOU"  # bounce of unknown class
+    ZRUE = "ZRUE"  # retained: address barred after three hard bounces in a row
+    NVER = "NVER"  # not sent

@@ -32,7 +32,7 @@ def migrate(engine: sa.Engine) -> None:
 
 
 def drift(engine: sa.Engine) -> list[object]:
-    """Differences between the migrated database and `tables.py`; empty when all is well."""
+    """Differences between the migrated database and `reku.store.tables`; empty when all is well."""
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -43,9 +43,3 @@ def drift(engine: sa.Engine) -> list[object]:
             },
         )
         return list(compare_metadata(context, metadata))
-
-
-def new_revision(engine: sa.Engine, message: str) -> None:
-    """Write a new migration file from what `tables.py` has and the database lacks (for developers)."""
-    with engine.begin() as connection:
-        command.revision(_config(connection), message=message, autogenerate=True)

@@ -8,15 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from reku.foundation.settings import settings
-from reku.store.tables import (
-    ResponseKind,
-    feedback_counters,
-    feedback_files,
-    feedback_rows,
-    messages,
-    orders,
-    responses,
-)
+from reku.store.kinds import ResponseKind
+from reku.store.tables import feedback_counters, feedback_files, feedback_rows, messages, orders, responses
 
 ALWAYS = (ResponseKind.ABME, ResponseKind.BESC, ResponseKind.HBOU, ResponseKind.ZRUE, ResponseKind.NVER)
 """Kinds reported whatever the order's Response_Umfang says (docs/responses.md, "What is reported")."""

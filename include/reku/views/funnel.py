@@ -11,8 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reku.store.kinds import ResponseKind
 from reku.store.states import MAY_STILL_GO_OUT, STANDS_IN_THE_LEDGER, MessageState
-from reku.store.tables import ResponseKind, deliveries, messages, orders, responses
+from reku.store.tables import deliveries, messages, orders, responses
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from reku.foundation.errors import StageError
 from reku.foundation.plots import Kind, house_style, labelled, number, quiet, saved
+from reku.store.kinds import ResponseKind
 from reku.store.states import MAY_STILL_GO_OUT, MessageState
-from reku.store.tables import ResponseKind
 from reku.views.funnel import FunnelRow
 from reku.views.funnel_table import period_name
 

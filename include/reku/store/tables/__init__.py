@@ -1,0 +1,61 @@
+"""The tables of schema `reku`, a module for each part. Every table carries the institute (BLZ); times are UTC.
+
+Closed vocabularies (`states`, `kinds`) are kept by CHECK constraints, so that no state can be invented elsewhere.
+"""
+
+from __future__ import annotations
+
+from reku.store.tables.barred import barred_domains, reactivations, suppressions
+from reku.store.tables.base import EVERY_INSTITUTE, SCHEMA, metadata
+from reku.store.tables.by_hand import audit, stops
+from reku.store.tables.delivered import deliveries, delivery_rows, figures, rejects, releases, rule_counts
+from reku.store.tables.feedback import (
+    feedback_counters,
+    feedback_files,
+    feedback_rows,
+    hit_journals,
+    hits,
+    response_counts,
+    responses,
+    return_mails,
+)
+from reku.store.tables.hand_over import claims, fences, paces
+from reku.store.tables.intake import control_files, files, lists, orders
+from reku.store.tables.ledger import appointments, contacts, messages, past_messages, subscribers
+
+__all__ = [
+    "EVERY_INSTITUTE",
+    "SCHEMA",
+    "appointments",
+    "audit",
+    "barred_domains",
+    "claims",
+    "contacts",
+    "control_files",
+    "deliveries",
+    "delivery_rows",
+    "feedback_counters",
+    "feedback_files",
+    "feedback_rows",
+    "fences",
+    "figures",
+    "files",
+    "hit_journals",
+    "hits",
+    "lists",
+    "messages",
+    "metadata",
+    "orders",
+    "paces",
+    "past_messages",
+    "reactivations",
+    "rejects",
+    "releases",
+    "response_counts",
+    "responses",
+    "return_mails",
+    "rule_counts",
+    "stops",
+    "subscribers",
+    "suppressions",
+]

@@ -1,0 +1,138 @@
+"""What comes back, and the files that report it."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from reku.store.kinds import HitVerdict, ResponseKind
+from reku.store.tables.base import EVERY_INSTITUTE, closed, identity, institute, metadata, moment
+from reku.store.tables.delivered import deliveries
+from reku.store.tables.intake import orders
+from reku.store.tables.ledger import messages
+
+responses = sa.Table(
+    "responses",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("event_id", sa.Text, nullable=False, unique=True, comment="Ereignis_ID, deterministic"),
+    sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
+    # no foreign key: it is copied from the message, whose own is checked, and each check costs dispatch its share
+    sa.Column("order_id", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    moment("at", nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code"),
+    sa.Column("scope", sa.Text, nullable=False, server_default="", comment="Abmelde_Umfang"),
+    sa.Column("link_number", sa.Integer),
+    sa.Column("link_target", sa.Text, nullable=False, server_default="", comment="scheme, host, path; no query"),
+    sa.Column("bounce_series", sa.Integer),
+    moment("recorded_at", nullable=False),
+    closed("kind", ResponseKind),
+    sa.Index("ix_responses_message_kind", "message_id", "kind"),
+    sa.Index("ix_responses_institute_kind", "institute", "kind"),
+    comment="Everything that came back or was not sent, each event once",
+)
+
+response_counts = sa.Table(
+    "response_counts",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("link_number", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.UniqueConstraint("delivery_id", "kind", "link_number"),
+    comment="Opens and clicks of people without tracking consent: counted per delivery, nobody named",
+)
+
+hits = sa.Table(
+    "hits",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="OEFF or KLIC"),
+    sa.Column("link_number", sa.Integer, comment="of a click"),
+    moment("at", nullable=False),
+    sa.Column("agent", sa.Text, nullable=False, server_default="", comment="User-Agent, its first 200 characters"),
+    sa.Column("verdict", sa.Text, comment="null until judged"),
+    sa.Column("rule", sa.Text, nullable=False, server_default="", comment="what marks it as a machine's"),
+    sa.CheckConstraint("kind IN ('OEFF', 'KLIC')", name="kind"),
+    closed("verdict", HitVerdict),
+    sa.Index("ix_hits_message_id", "message_id", "at"),
+    sa.Index("ix_hits_unjudged", "at", postgresql_where=sa.text("verdict IS NULL")),
+    comment="Every open and click of people with tracking consent, as it came; those by people become responses",
+)
+
+hit_journals = sa.Table(
+    "hit_journals",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column(
+        "institute",
+        sa.CHAR(8),
+        nullable=False,
+        server_default=EVERY_INSTITUTE,
+        comment="00000000: a journal is of all institutes",
+    ),
+    sa.Column("drained", sa.BigInteger, nullable=False, server_default="0", comment="bytes of it that stand in hits"),
+    comment="How far each journal of a tracker has been taken in; a row goes with its file",
+)
+
+return_mails = sa.Table(
+    "return_mails",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
+    sa.Column("mail", sa.Text, nullable=False, comment="finds it again in the return mailbox; names nobody"),
+    sa.Column("meaning", sa.Text, nullable=False, comment="BOUNCE, COMPLAINT, IGNORED or UNCLEAR"),
+    sa.Column("event", sa.Text, nullable=False, server_default="", comment="kind of the event it is the evidence of"),
+    sa.Column("status", sa.Text, nullable=False, server_default="", comment="enhanced status"),
+    sa.Column("why", sa.Text, nullable=False, server_default="", comment="the rule that decided, in words"),
+    moment("taken_at", nullable=False),
+    sa.UniqueConstraint("message_id", "mail"),
+    sa.Index("ix_return_mails_taken_at", "taken_at"),
+    comment="Mails of the return mailbox about a message: the evidence of its bounces and complaints",
+)
+
+feedback_counters = sa.Table(
+    "feedback_counters",
+    metadata,
+    sa.Column("institute", sa.CHAR(8), primary_key=True),
+    sa.Column("last_number", sa.Integer, nullable=False),
+    comment="Last number of a response file; its row lock makes writers of one institute take turns",
+)
+
+feedback_files = sa.Table(
+    "feedback_files",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), comment="null: the daily file of all orders"),
+    sa.Column("file_name", sa.Text, nullable=False),
+    moment("stamped_at", nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("sha256", sa.CHAR(64), comment="of the written bytes; null until written"),
+    moment("written_at"),
+    sa.UniqueConstraint("institute", "number"),
+    sa.UniqueConstraint("institute", "file_name"),
+    comment="Response files; number, time stamp and rows are fixed before anything is written",
+)
+
+feedback_rows = sa.Table(
+    "feedback_rows",
+    metadata,
+    # no foreign keys: both are read in the statement that writes them, and a check of each costs more than all the rest
+    sa.Column(
+        "response_id", sa.BigInteger, primary_key=True, autoincrement=False, comment="each event is reported once"
+    ),
+    sa.Column("file_id", sa.BigInteger, nullable=False),
+    institute(),
+    # The rows of a file lie together, so that it is enough to know which pages may have them; a B-tree takes as long to
+    # fill as the table.
+    sa.Index("ix_feedback_rows_file_id", "file_id", postgresql_using="brin"),
+    comment="Which event stands in which file",
+)

@@ -1,0 +1,104 @@
+"""What arrives: files, control files, orders and their subscriber lists."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from reku.store.states import FileVerdict
+from reku.store.tables.base import closed, identity, institute, metadata, moment
+
+files = sa.Table(
+    "files",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("file_name", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, server_default="", comment="Dateiart, empty if unknown"),
+    sa.Column("sha256", sa.CHAR(64), nullable=False, comment="over the bytes as they arrived"),
+    moment("received_at", nullable=False),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False, server_default="", comment="Fehler_Code of 9.15"),
+    sa.Column("advice", sa.Text, nullable=False, server_default=""),
+    sa.Column("stored_as", sa.Text, nullable=False, comment="path below the files URL"),
+    sa.Column("moving_from", sa.Text, comment="where the original lies until moved to stored_as; null once settled"),
+    sa.Column("receipt", JSONB, comment="rows of its receipt (9.15), fixed before the receipt is written"),
+    moment("receipt_at"),
+    closed("verdict", FileVerdict),
+    sa.Index("ix_files_institute_received_at", "institute", "received_at"),
+    comment="Every file that ever arrived, once each time it arrived",
+)
+
+control_files = sa.Table(
+    "control_files",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("file_id", sa.ForeignKey(files.c.id), nullable=False),
+    sa.Column("kind", sa.Text, nullable=False, comment="VREKU or VIAM"),
+    sa.Column("order_number", sa.Text, nullable=False),
+    moment("created_at", nullable=False),
+    sa.Column("processed", sa.Boolean, nullable=False, comment="false: STEUERUNG_FEHLERHAFT"),
+    sa.Column("code", sa.Text, nullable=False, server_default=""),
+    sa.Index("ix_control_files_order", "institute", "order_number", "created_at"),
+    comment="Control files carried out or found faulty; the newest created_at of an order counts",
+)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("order_number", sa.Text, nullable=False),
+    sa.Column("interface", sa.Text, nullable=False, comment="REKU or IAMW: the Dateiart of its deliveries"),
+    sa.Column("name", sa.Text, nullable=False, comment="Auftrags_Bezeichnung or Ansprache_Bezeichnung"),
+    sa.Column("occasion", sa.Text, nullable=False),
+    sa.Column("rhythm", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False, server_default="BANK"),
+    sa.Column("valid_from", sa.Date, nullable=False),
+    sa.Column("valid_until", sa.Date),
+    sa.Column("ended", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column(
+        "faulty",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="newest control file was faulty",
+    ),
+    sa.Column("medium", sa.Text, nullable=False, server_default="", comment="as announced; the campaign decides"),
+    sa.Column(
+        "response_scope",
+        sa.Text,
+        nullable=False,
+        server_default="",
+        comment="codes joined by +; empty = default",
+    ),
+    sa.Column("expected_by", sa.Time, nullable=False, comment="Berlin wall clock"),
+    moment("control_created_at", nullable=False),
+    sa.UniqueConstraint("institute", "order_number"),
+    sa.CheckConstraint("origin IN ('BANK', 'AUTKA')", name="origin"),
+    sa.CheckConstraint("interface IN ('REKU', 'IAMW')", name="interface"),
+    sa.Index("ix_orders_occasion", "occasion"),
+    comment="Orders with at least one processed control file",
+)
+
+lists = sa.Table(
+    "lists",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
+    sa.Column(
+        "order_name",
+        sa.Text,
+        nullable=False,
+        comment="a list belongs to (order, order name): a rename makes a new one",
+    ),
+    sa.Column("name", sa.Text, nullable=False),
+    moment("reserved_at", nullable=False),
+    moment("created_at"),
+    moment("frozen_at"),
+    sa.UniqueConstraint("institute", "name"),
+    sa.UniqueConstraint("order_id", "order_name"),
+    comment="Subscriber lists; reserved by the control file, created by the first delivery, at most 150 per institute",
+)

@@ -1,0 +1,154 @@
+"""Whom a bank writes to: the people of lists, the ledger of messages, contacts and appointments."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from reku.store.states import MAY_BE_WITH_THE_PERSON, MessageState, sql_list
+from reku.store.tables.base import closed, identity, institute, metadata, moment
+from reku.store.tables.delivered import deliveries
+from reku.store.tables.intake import orders
+
+subscribers = sa.Table(
+    "subscribers",
+    metadata,
+    # no foreign key: whoever fills a list holds it locked, and a check of each person costs as much as adding it
+    sa.Column("list_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("person_number", sa.Text, primary_key=True),
+    institute(),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("fields", JSONB, nullable=False),
+    sa.Column(
+        "delivery_number",
+        sa.Integer,
+        nullable=False,
+        comment="the last delivery that changed it; one that told nothing new stands in the ledger alone",
+    ),
+    moment("updated_at", nullable=False),
+    comment="People of a list: filled on and updated, never replaced",
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), nullable=False),
+    sa.Column("delivery_number", sa.Integer, nullable=False),
+    # no foreign key: rows leave long before their messages, and each would be looked for in the whole ledger
+    sa.Column("row_id", sa.BigInteger, comment="of a row that leaves by retention"),
+    sa.Column("reference", sa.Text, nullable=False),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column(
+        "address_hmac",
+        sa.CHAR(64),
+        nullable=False,
+        comment="of the normalised address; the ledger holds no address",
+    ),
+    sa.Column("occasion_date", sa.Date, nullable=False),
+    sa.Column("consent", sa.Boolean, nullable=False),
+    sa.Column("mailable", sa.Boolean, nullable=False, server_default=sa.true(), comment="a public mail domain"),
+    sa.Column("tracking", sa.Boolean, nullable=False),
+    moment("due_at", nullable=False),
+    sa.Column("last_day", sa.Date, nullable=False, comment="last Berlin day on which it may be sent"),
+    sa.Column("state", sa.Text, nullable=False, server_default="OPEN"),
+    sa.Column(
+        "second",
+        sa.Boolean,
+        nullable=False,
+        server_default=sa.false(),
+        comment="somebody else of the delivery gets the mail for this address",
+    ),
+    sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code, for WITHHELD"),
+    sa.Column(
+        "reasons",
+        sa.ARRAY(sa.Text),
+        nullable=False,
+        server_default="{}",
+        comment="all reasons that held when it was withheld, first one first",
+    ),
+    sa.Column("medium", sa.Text, nullable=False, server_default=""),
+    sa.Column("fence", sa.BigInteger),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("message_id", sa.Text, nullable=False, server_default=""),
+    sa.Column(
+        "answer",
+        sa.Text,
+        nullable=False,
+        server_default="",
+        comment="server's code and enhanced status, no text",
+    ),
+    moment("claimed_at"),
+    moment("retry_at"),
+    moment("begun_at"),
+    moment("ended_at"),
+    closed("state", MessageState),
+    # A delivery is one order and one number, so this is the ledger's key; every index less makes dispatch faster.
+    sa.UniqueConstraint("delivery_id", "reference"),
+    sa.Index("ix_messages_open", "delivery_id", "id", postgresql_where=sa.text("state = 'OPEN'")),
+    sa.Index("ix_messages_address", "institute", "address_hmac"),
+    sa.Index("ix_messages_open_person", "institute", "person_number", postgresql_where=sa.text("state = 'OPEN'")),
+    # Nobody gets two mails, and the database itself keeps it: whatever a dispatcher does, a second hand-over fails.
+    sa.Index(
+        "uq_messages_one_per_occasion_date",
+        "order_id",
+        "person_number",
+        "address_hmac",
+        "occasion_date",
+        unique=True,
+        postgresql_where=sa.text(f"state IN {sql_list(MAY_BE_WITH_THE_PERSON)}"),
+    ),
+    sa.Index(
+        "uq_messages_one_per_delivery",
+        "order_id",
+        "delivery_number",
+        "person_number",
+        "address_hmac",
+        unique=True,
+        postgresql_where=sa.text(f"state IN {sql_list(MAY_BE_WITH_THE_PERSON)}"),
+    ),
+    comment="The ledger: one mail to one person for one delivery",
+)
+
+past_messages = sa.Table(
+    "past_messages",
+    metadata,
+    sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the message's id"),
+    institute(),
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
+    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    comment="Whom the unsubscribe link of a mail means whose message has left by retention: links never expire",
+)
+
+contacts = sa.Table(
+    "contacts",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column(
+        "message_id",
+        sa.ForeignKey(messages.c.id, ondelete="CASCADE"),
+        comment="its state says whether the contact is reserved, confirmed or void; null: not by mail",
+    ),
+    sa.Column("medium", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False, comment="Berlin day of the contact"),
+    sa.Column("blocked_until", sa.Date, nullable=False, comment="last day of its blocking period"),
+    sa.Column("mandatory", sa.Boolean, nullable=False, comment="by a Pflichtkampagne, in spite of blocking periods"),
+    sa.UniqueConstraint("message_id"),
+    sa.Index("ix_contacts_person", "institute", "person_number", "blocked_until"),
+    comment="Contacts with active media: blocking periods and caps hang on them",
+)
+
+appointments = sa.Table(
+    "appointments",
+    metadata,
+    identity(),
+    institute(),
+    sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column("day", sa.Date, nullable=False),
+    sa.UniqueConstraint("institute", "person_number", "day"),
+    comment="Days on which people have an appointment with the bank; before it no mail goes out",
+)
