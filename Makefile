@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+WORKERS ?= 2
 
 # Without bytecode every process would compile its imports anew: seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,7 +13,7 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test lint bench docs lock clean
+.PHONY: help install demo up test check lint bench docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -37,9 +38,12 @@ demo: $(STAMP) ## build the demo world, run it on real Airflow, show it; until C
 up: $(STAMP) ## run the embedded set-up with your own configuration until Ctrl-C
 	@exec $(BIN)/reku up
 
-test: lint ## everything that guards the project: lint, then all tests
+test: $(STAMP) ## everything that guards the project: lint and all tests, on two cores (WORKERS=... for another number)
 	@.ci/debian-package dovecot dovecot-imapd
-	@$(BIN)/python -m pytest
+	@.ci/beside lint $(MAKE) --no-print-directory lint -- $(BIN)/python -m pytest -n $(WORKERS)
+
+check: $(STAMP) ## for daily work: lint, all quick tests, and those of what differs from the branch main
+	@.ci/beside lint $(MAKE) --no-print-directory lint -- $(BIN)/python -m pytest -n $(WORKERS) --touched
 
 lint: $(STAMP) ## style, format, types, and the arrows between the rooms
 	@$(BIN)/ruff check .

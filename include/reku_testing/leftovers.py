@@ -6,6 +6,7 @@ import os
 import subprocess
 import threading
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -28,10 +29,14 @@ class Watch:
         self._files = _files(checkout)
 
     def left(self) -> list[str]:
-        """A line for each thing that was not there at the start."""
-        _, processes = psutil.wait_procs(self._processes_of_tests() - self._processes, _PATIENCE)
+        """A line for each thing that was not there at the start. Processes are ended once they are named."""
+        _, alive = psutil.wait_procs(self._processes_of_tests() - self._processes, _PATIENCE)
+        processes = [f"process {process.pid}: {_told(process)}" for process in alive]
+        for process in alive:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         return [
-            *(f"process {process.pid}: {_told(process)}" for process in processes),
+            *processes,
             *(f"a server on port {port} of this process" for port in sorted(_listening() - self._ports)),
             *(f"thread {thread.name}" for thread in _threads() - self._threads),
             *(f"file in the checkout: {file}" for file in sorted(_files(self._checkout) - self._files)),

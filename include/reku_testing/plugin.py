@@ -5,7 +5,9 @@ Loaded by `-p` in pyproject.toml, because it must be there before conftest.py is
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,9 +19,13 @@ from reku.foundation.errors import SetupError
 from reku.runtime.postgres import Postgres
 from reku_testing import leftovers
 from reku_testing import postgres as postgres_of_run
+from reku_testing.touched import touched
 
 _COSTS = ("e2e", "airflow", "processes", "database")
 """Marks in the order in which their tests are handed out: what takes longest first, so that no worker waits for it."""
+
+sys.dont_write_bytecode = False  # compiling every import anew takes each process of a test seconds
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # `nohup … &` ignores Ctrl-C, and every program that a test starts would inherit that.
@@ -49,8 +55,17 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.loadscopereorder = False
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--touched`: what `make check` runs."""
+    parser.addoption(
+        "--touched",
+        action="store_true",
+        help="only tests without database and processes, and those of what differs from the branch main",
+    )
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what needs the database, gather what shares an Airflow, and put the most expensive files first."""
     cheapest = len(_COSTS)
     ranks: dict[Path, int] = {}
@@ -63,6 +78,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rank = next((rank for rank, mark in enumerate(_COSTS) if item.get_closest_marker(mark)), cheapest)
         ranks[item.path] = min(rank, ranks.get(item.path, cheapest))
     items.sort(key=lambda item: ranks[item.path])
+    if config.getoption("touched"):
+        _keep_touched(config, items)
+
+
+def _keep_touched(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep quick tests, those of touched rooms that need no more than the database, and those that are meant."""
+    changed = touched(config.rootpath)
+
+    def is_kept(item: pytest.Item) -> bool:
+        costs = {mark for mark in _COSTS if item.get_closest_marker(mark)}
+        file = item.path.relative_to(config.rootpath)
+        return not costs or (costs == {"database"} and changed.is_in_room(file)) or changed.is_meant(file)
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_kept(item)])
+    items[:] = [item for item in items if is_kept(item)]
 
 
 def _is_worker(config: pytest.Config) -> bool:

@@ -31,7 +31,7 @@ _EMPTY_TABLES = """
     BEGIN
         SET LOCAL lock_timeout = '10s';
         SET LOCAL session_replication_role = replica; -- foreign keys and triggers have no say in this
-        FOR attempt IN 1..1000 LOOP
+        FOR attempt IN 1..500 LOOP
             SELECT string_agg(state || ': ' || query, '; ') INTO others FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid()
                 AND backend_type = 'client backend' AND xact_start IS NOT NULL;
@@ -86,8 +86,8 @@ def copy_template(server: Postgres, name: str) -> None:
 def empty(engine: sa.Engine) -> None:
     """Empty every table of ours and start every sequence anew.
 
-    Raises an OperationalError that says so if somebody is still in a transaction after ten seconds: the next test would
-    find its rows.
+    Raises a DBAPIError that says so if somebody is still in a transaction after five seconds: the next test would find
+    its rows.
     """
     with engine.begin() as connection:
         connection.execute(sa.text("SELECT empty_tables()"))
