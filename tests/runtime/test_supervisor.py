@@ -19,12 +19,12 @@ from reku.foundation.errors import SetupError
 from reku.runtime import processes
 from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
-from reku.runtime.supervisor import Pace, Plan, Service, Supervisor
+from reku.runtime.supervisor import Plan, Service, Supervisor, Timing
 from reku_testing.ports import free_port
 
 pytestmark = pytest.mark.processes
 
-FAST = Pace(tick=0.05, grace=1.0, clearing=0.5, back_off=(0.05, 0.1), steady=60, recovery=0.3, most_failures=4)
+FAST = Timing(tick=0.05, grace=1.0, clearing=0.5, back_off=(0.05, 0.1), steady=60, recovery=0.3, most_failures=4)
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 STEADY = "exec sleep 300"
 STUBBORN = "trap '' TERM; exec sleep 300"
@@ -51,8 +51,8 @@ class World:
         self.lines: list[str] = []
         self.made: list[Supervisor] = []
 
-    def supervisor(self, *services: Service, database: Postgres | None = None, pace: Pace = FAST) -> Supervisor:
-        supervisor = Supervisor(Plan(self.home, services, database), self.lines.append, pace)
+    def supervisor(self, *services: Service, database: Postgres | None = None, timing: Timing = FAST) -> Supervisor:
+        supervisor = Supervisor(Plan(self.home, services, database), self.lines.append, timing)
         self.made.append(supervisor)
         return supervisor
 
@@ -212,10 +212,10 @@ RUNNER = """
 import sys
 from pathlib import Path
 from reku.runtime.home import Home
-from reku.runtime.supervisor import Pace, Plan, Service, Supervisor, stop_signals
+from reku.runtime.supervisor import Timing, Plan, Service, Supervisor, stop_signals
 script, folder = sys.argv[1], Path(sys.argv[2])
 supervisor = Supervisor(Plan(Home(folder), (Service("parent", ("sh", "-c", script), {"PATH": "/usr/bin:/bin"}),)),
-    lambda line: None, Pace(tick=0.05, grace=1, clearing=0.5))
+    lambda line: None, Timing(tick=0.05, grace=1, clearing=0.5))
 with stop_signals(supervisor):
     try:
         supervisor.start()

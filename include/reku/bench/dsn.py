@@ -103,7 +103,7 @@ def figures(rounds: int) -> list[dict[str, Any]]:
     """Measured in this process."""
     samples = corpus()
     for sample in samples:
-        check(sample)
+        check_sample(sample)
     filling = _OUR_TEXT + (b"wir w=C3=BCnschen Ihnen alles Gute und viel Freude im neuen Lebensjahr.\n" * 210)
     small = [sample.data for sample in samples]
     large = [data.replace(_OUR_TEXT, filling[:_USUAL_SIZE]) for data in small]
@@ -122,7 +122,7 @@ def figures(rounds: int) -> list[dict[str, Any]]:
     ]
 
 
-def check(sample: Sample) -> None:
+def check_sample(sample: Sample) -> None:
     """Raise SetupError if either side says something else than the table."""
     found = understand(sample.data)
     ours = (str(found.kind), str(found.verdict.bounce_class) if found.kind == "BOUNCE" else "", found.verdict.status)

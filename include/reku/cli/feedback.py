@@ -24,24 +24,23 @@ def list_files(institute: Institute = "", as_json: Json = False) -> None:
     """
     import sqlalchemy as sa
 
-    from reku.store.tables import feedback_files as of
-    from reku.store.tables import orders
+    from reku.store.tables import feedback_files, orders
 
     wanted = (
         sa.select(
-            of.c.institute,
-            of.c.number,
-            of.c.file_name,
+            feedback_files.c.institute,
+            feedback_files.c.number,
+            feedback_files.c.file_name,
             orders.c.order_number.label("order"),
-            of.c.rows,
-            of.c.stamped_at,
-            of.c.written_at,
+            feedback_files.c.rows,
+            feedback_files.c.stamped_at,
+            feedback_files.c.written_at,
         )
-        .outerjoin(orders, orders.c.id == of.c.order_id)
-        .order_by(of.c.id.desc())
+        .outerjoin(orders, orders.c.id == feedback_files.c.order_id)
+        .order_by(feedback_files.c.id.desc())
     )
     if institute:
-        wanted = wanted.where(of.c.institute == institute)
+        wanted = wanted.where(feedback_files.c.institute == institute)
     with database().connect() as connection:
         show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No response files.")
 
@@ -56,14 +55,13 @@ def show_file(number: Number, institute: OneInstitute, as_json: Json = False) ->
 
     from reku.foundation.errors import StageError
     from reku.reporting.export import no_such_file
-    from reku.store.tables import feedback_files as of
-    from reku.store.tables import feedback_rows, orders, responses
+    from reku.store.tables import feedback_files, feedback_rows, orders, responses
 
     with database().connect() as connection:
         file: Any = connection.execute(
-            sa.select(of, orders.c.order_number)
-            .outerjoin(orders, orders.c.id == of.c.order_id)
-            .where(of.c.institute == institute, of.c.number == number)
+            sa.select(feedback_files, orders.c.order_number)
+            .outerjoin(orders, orders.c.id == feedback_files.c.order_id)
+            .where(feedback_files.c.institute == institute, feedback_files.c.number == number)
         ).one_or_none()
         if file is None:
             raise StageError(no_such_file(institute, number))

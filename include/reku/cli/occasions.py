@@ -18,16 +18,16 @@ def occasions(
     Each is a file include/occasions/CODE.yaml and one DAG in Airflow. Files with faults are left out of the list and
     named on stderr.
     """
-    from reku.catalogue import occasions as all_occasions
+    from reku import catalogue
     from reku.foundation.errors import ConfigError
     from reku.foundation.settings import settings
 
-    found = all_occasions()
+    known = catalogue.occasions()
     if code:
-        if code not in found:
+        if code not in known:
             folder = settings().config_dir / "occasions"
-            raise ConfigError(f"There is no occasion {code!r}.", file=folder, value=code, valid=tuple(found))
-        occasion = found[code]
+            raise ConfigError(f"There is no occasion {code!r}.", file=folder, value=code, valid=tuple(known))
+        occasion = known[code]
         fields = occasion.model_dump(mode="json") | {"dag": f"reku_{code.lower()}"}
         fields["window"] = f"{occasion.window.first_day} to {occasion.window.last_day} days around Anlass_Datum"
         fields["response_window"] = str(occasion.response_window)
@@ -45,10 +45,10 @@ def occasions(
                 "last_day": occasion.window.last_day,
                 "media": occasion.media,
             }
-            for _, occasion in sorted(found.whole.items())
+            for _, occasion in sorted(known.whole.items())
         ),
         as_json=as_json,
         nothing="There are no occasions.",
     )
-    for fault in found.faults:
+    for fault in known.faults:
         typer.echo(str(fault), err=True)

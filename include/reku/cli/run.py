@@ -20,7 +20,7 @@ def up(
     It is database, Airflow and tracker, until Ctrl-C. Everything listens on 127.0.0.1. What is printed is told by the
     supervisor; with --json each line is an object with the key `report`.
     """
-    from reku.runtime import up as runtime
+    import reku.runtime.up
 
     def tell(line: str) -> None:
         if as_json:
@@ -28,7 +28,7 @@ def up(
         else:
             typer.echo(line)
 
-    raise typer.Exit(runtime.main(sink=sink, report=tell))
+    raise typer.Exit(reku.runtime.up.main(sink=sink, report=tell))
 
 
 def demo(
@@ -39,9 +39,9 @@ def demo(
 ) -> None:
     """Run the demo world on real Airflow.
 
-    Three days of two savings banks, with real mails, reactions and response files; then it stays up until Ctrl-C. A
+    Three days of two savings banks, with real mails, responses and response files; then it stays up until Ctrl-C. A
     demo that was killed goes on where it was.
     """
-    from reku import demo as world
+    import reku.demo
 
-    raise typer.Exit(world.main(once=once, fresh=fresh))
+    raise typer.Exit(reku.demo.main(once=once, fresh=fresh))

@@ -101,15 +101,15 @@ Person = Annotated[
 
 
 @app.command("counts")
-def counts(institute: Institute = "", as_json: Json = False) -> None:
+def count_bars(institute: Institute = "", as_json: Json = False) -> None:
     """Count barred addresses and domains by kind and source.
 
     Kinds: UNSUBSCRIBED, COMPLAINED, BLACKLISTED, DOMAIN, and RETAINED after three hard bounces in a row. 00000000
     stands for all institutes.
     """
-    from reku.contact.suppressions import counts as counted
+    from reku.contact.suppressions import counts
 
-    show(counted(database(), institute), as_json=as_json, nothing="Nobody is barred.")
+    show(counts(database(), institute), as_json=as_json, nothing="Nobody is barred.")
 
 
 @app.command("show")

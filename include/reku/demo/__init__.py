@@ -1,4 +1,4 @@
-"""`make demo`: three days of two savings banks on real Airflow, with real mails, reactions and response files."""
+"""`make demo`: three days of two savings banks on real Airflow, with real mails, responses and response files."""
 
 from reku.demo.run import main
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from rich.console import Console
 
 from reku.catalogue import institutes
-from reku.demo import state as demo_state
+from reku.demo import state
 from reku.demo.outcome import show_outcome
 from reku.demo.story import Story
 from reku.foundation import clock
@@ -70,7 +70,7 @@ def main(*, once: bool, fresh: bool = False) -> int:
     """
     console = Console(highlight=False)
     places = DemoPlaces(Home(home().path / "demo"))
-    before = demo_state.load(places.state)
+    before = state.load(places.state)
     anew = fresh or before is None or before.finished
     supervisor = Supervisor(_plan(places, anew=anew), lambda line: console.print(f"  [dim]{line}[/dim]"))
     started = False
@@ -98,7 +98,7 @@ def _raise_failure(supervisor: Supervisor) -> None:
 def _play(places: DemoPlaces, console: Console, *, once: bool, watch: Callable[[], None]) -> int:
     address = f"http://{LOOPBACK}:{settings().ui_port}"
     console.print(f"[bold]Airflow[/bold] is up: {address} (no login on this machine)")
-    kept = demo_state.load(places.state)
+    kept = state.load(places.state)
     assert kept is not None  # noqa: S101 - _prepare has written it before any service was started
     story = Story(places, build(SEED, kept.first_day), kept, address, console, watch)
     story.tell()
@@ -166,12 +166,12 @@ def _drop_databases(plan: Plan) -> None:
 
 def _prepare(places: DemoPlaces) -> None:
     """The world's first day and its clock, before Airflow looks at either."""
-    kept = demo_state.load(places.state)
+    kept = state.load(places.state)
     if kept is None:
         states = tuple(institutes()[bank].state for bank in world.BANKS)
         day_1 = world.good_first_day(clock.today(), states)
         clock.move(places.clock, world.moment(day_1, world.DeliveryStep.DAY_1))
-        kept = demo_state.DemoState(day_1.isoformat(), clock.now().isoformat())
+        kept = state.DemoState(day_1.isoformat(), clock.now().isoformat())
         kept.keep(places.state)
     else:
         clock.move(places.clock, datetime.fromisoformat(kept.shown))

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from reku.foundation.append_log import LogReader, reading
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
-from reku.responses.hit_journal import SUFFIX, Line
+from reku.responses.hit_journal import SUFFIX, HitLine
 from reku.store.tables import hit_journals
 
 log = logging.getLogger(__name__)
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 BATCH = 1_000_000
 """Bytes that are taken in by one transaction: some ten thousand hits."""
 
-_decode = msgspec.json.Decoder(Line).decode
-_decode_all = msgspec.json.Decoder(list[Line]).decode
+_decode = msgspec.json.Decoder(HitLine).decode
+_decode_all = msgspec.json.Decoder(list[HitLine]).decode
 
 _STORE = sa.text("""
     WITH told AS (

@@ -30,7 +30,7 @@ BIGGEST = 16_000_000
 _Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
-class Line(msgspec.Struct, forbid_unknown_fields=True):
+class HitLine(msgspec.Struct, forbid_unknown_fields=True):
     """An open (OEFF) or click (KLIC) of a message, or a click of nobody (ANON), whose `id` is its delivery's.
 
     `at`: microseconds since 1970.
@@ -64,7 +64,7 @@ class HitJournal:
     def note(self, kind: Literal["OEFF", "KLIC", "ANON"], id_: int, link: int = 0, agent: str = "") -> None:
         """Write one hit; it is with the kernel when this returns, or counted as lost."""
         at = int(clock.now().timestamp() * 1_000_000)
-        line = _encode(Line(kind, id_, link, at, agent[:LONGEST_AGENT].replace("\0", "")))
+        line = _encode(HitLine(kind, id_, link, at, agent[:LONGEST_AGENT].replace("\0", "")))
         if not self._write(line + b"\n"):
             self.lost += 1
 

@@ -62,7 +62,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Pace:
+class Timing:
     """Times in seconds; tests make them short."""
 
     tick: float = 0.5
@@ -91,10 +91,10 @@ class _Run:
 class Supervisor:
     """`start`, `wait_healthy`, then `run_forever` (or `watch_in_background`), in the end `stop`, in every case."""
 
-    def __init__(self, plan: Plan, report: Report = log.info, pace: Pace | None = None) -> None:
+    def __init__(self, plan: Plan, report: Report = log.info, timing: Timing | None = None) -> None:
         self.plan = plan
         self.report = report
-        self.pace = pace or Pace()
+        self.timing = timing or Timing()
         self.failure: SetupError | None = None
         self._runs = [_Run(service) for service in plan.services]
         self._database_failures = 0
@@ -156,7 +156,7 @@ class Supervisor:
                         f"Not healthy after {timeout:.0f} s: {problem}. See {self._log_of(run.service.name)}"
                     )
             if waiting:
-                time.sleep(self.pace.tick)
+                time.sleep(self.timing.tick)
 
     def _problem(self, run: _Run) -> str | None:
         name = run.service.name
@@ -192,7 +192,7 @@ class Supervisor:
         leftovers = [left for left in processes.marked(self.plan.home.instance) if left.pid not in database]
         if leftovers:
             self.report(f"clearing {len(leftovers)} processes that an earlier, killed run left behind")
-            processes.terminate(leftovers, self.pace.clearing)
+            processes.terminate(leftovers, self.timing.clearing)
             self._kill_rest(adopted=False)
         if self.plan.database is not None and self.plan.database.postmaster() is not None:
             self.report("stopping the database that an earlier, killed run left behind")
@@ -244,7 +244,7 @@ class Supervisor:
 
     def run_forever(self) -> None:
         """Look after everything until `stop` is called or an exception (Ctrl-C) ends it."""
-        while not self._stopping.wait(self.pace.tick):
+        while not self._stopping.wait(self.timing.tick):
             self.tick()
 
     def watch_in_background(self) -> None:
@@ -265,10 +265,10 @@ class Supervisor:
         if database is None or (database.process is not None and database.process.poll() is None):
             return True
         now = time.monotonic()
-        if now - self._database_started > self.pace.steady:
+        if now - self._database_started > self.timing.steady:
             self._database_failures = 0
         self._database_failures += 1
-        if self._database_failures > self.pace.most_failures:
+        if self._database_failures > self.timing.most_failures:
             raise SetupError(f"The database ended {self._database_failures - 1} times in a row. See {database.log}")
         self.report(f"database: ended unexpectedly, starting it again (log: {database.log})")
         self._stopping.wait(self._pause(self._database_failures))
@@ -281,7 +281,7 @@ class Supervisor:
         for run in self._runs:
             # Airflow's processes end when they lose their database, but a scheduler first waits for its tasks.
             run.started_at = datetime.now(UTC)
-            run.proof_due = time.monotonic() + self.pace.recovery
+            run.proof_due = time.monotonic() + self.timing.recovery
         return True
 
     def _look_after(self, run: _Run) -> None:
@@ -293,7 +293,7 @@ class Supervisor:
             return
         code = run.process.poll()
         if code is None:
-            if run.failures and now - run.started > self.pace.steady:
+            if run.failures and now - run.started > self.timing.steady:
                 run.failures = 0
             if run.proof_due is not None and now > run.proof_due:
                 run.proof_due = None
@@ -306,8 +306,8 @@ class Supervisor:
         run.process = None
         run.failures += 1
         # Workers of a dead scheduler would go on beside those of the new one.
-        processes.terminate(processes.marked(self.plan.home.instance, name), self.pace.clearing)
-        if run.failures >= self.pace.most_failures:
+        processes.terminate(processes.marked(self.plan.home.instance, name), self.timing.clearing)
+        if run.failures >= self.timing.most_failures:
             raise SetupError(
                 f"{name} ended {run.failures} times in a row, the last time {_how(code)}. See {self._log_of(name)}"
             )
@@ -316,7 +316,7 @@ class Supervisor:
         self.report(f"{name}: ended {_how(code)}, starts again in {pause:g} s")
 
     def _pause(self, failures: int) -> float:
-        return self.pace.back_off[min(failures, len(self.pace.back_off)) - 1]
+        return self.timing.back_off[min(failures, len(self.timing.back_off)) - 1]
 
     def _reap(self) -> None:
         processes.reap(self._own_pids())
@@ -357,7 +357,7 @@ class Supervisor:
 
     def _stop_wave(self, runs: list[_Run]) -> None:
         members = processes.with_descendants([process for run in runs for process in _tree(run)])
-        deadline = time.monotonic() + self.pace.grace
+        deadline = time.monotonic() + self.timing.grace
         for run in runs:
             if run.process is not None and run.process.poll() is None:
                 run.process.terminate()
