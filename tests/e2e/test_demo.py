@@ -18,6 +18,7 @@ import httpx
 import psutil
 import pytest
 
+from reku.bench.throwaway import delete
 from reku.records import contracts, read
 from reku.runtime.home import Home
 from reku.runtime.ports import is_free
@@ -87,7 +88,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
     yield running
     for process in running.processes():
         process.kill()
-    Postgres(running.home.database).remove()
+    delete(Postgres(running.home.database))
 
 
 def _wait(process: subprocess.Popen[bytes], demo: Demo, step: str) -> None:

@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from reku.bench.throwaway import delete
 from reku.demo.airflow_api import AirflowApi
 from reku.foundation.settings import INCLUDE, settings
 from reku.orchestration.approval import APPROVE, DECLINE
@@ -72,7 +73,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reku_settings: Path) -
     yield here
     for process in _processes(here):
         process.kill()
-    Postgres(here.database).remove()
+    delete(Postgres(here.database))
 
 
 def test_answers_given_while_the_scheduler_is_dead_are_taken_up(

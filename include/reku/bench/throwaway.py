@@ -37,13 +37,13 @@ class ThrowawayPostgres(Postgres):
         with _notes() as notes:
             for note in notes:
                 if not _is_alive(note.read_text(encoding="utf-8")):
-                    _delete(Postgres(note.with_suffix(""), durable=False))
+                    delete(Postgres(note.with_suffix(""), durable=False))
                     note.unlink()
             self._note.write_text(f"{os.getpid()} {psutil.Process().create_time()} {folder}\n", encoding="utf-8")
 
     def remove(self) -> None:
         """Stop the server and delete its data for good."""
-        _delete(self)
+        delete(self)
         if os.geteuid() == 0:
             with _notes():
                 self._note.unlink(missing_ok=True)
@@ -71,7 +71,8 @@ def _is_alive(note: str) -> bool:
         return False
 
 
-def _delete(server: Postgres) -> None:
+def delete(server: Postgres) -> None:
+    """Stop a server and delete its data for good."""
     if server.state.exists():
         server.stop()
         shutil.rmtree(server.state)
