@@ -6,25 +6,23 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench import contact
-from reku.bench.world import World, world
+from reku.bench.world import World
 from reku.foundation.errors import SetupError
 from reku.store.tables import contacts, suppressions
 
 
-@pytest.mark.processes
-def test_both_sides_look_at_the_same_people_and_rows() -> None:
-    with world() as there:
-        ids = contact.build(there, people=200, rows=2000)
-        assert len(ids) == 200
-        assert [_count(there, table) for table in (suppressions, contacts)] == [2000, 2000]
-        figure = contact.figure(there.engine, ids, rounds=1, rows=2000)
-        with there.engine.begin() as connection:
-            connection.execute(sa.delete(suppressions))
-            connection.execute(sa.delete(contacts))
-        with pytest.raises(SetupError, match="cannot be right"):
-            contact.decide(there.engine, ids)
-        with pytest.raises(SetupError, match="has met nothing"):
-            contact.join(there.engine, ids)
+def test_both_sides_look_at_the_same_people_and_rows(bench_world: World) -> None:
+    ids = contact.build(bench_world, people=200, rows=2000)
+    assert len(ids) == 200
+    assert [_count(bench_world, table) for table in (suppressions, contacts)] == [2000, 2000]
+    figure = contact.figure(bench_world.engine, ids, rounds=1, rows=2000)
+    with bench_world.engine.begin() as connection:
+        connection.execute(sa.delete(suppressions))
+        connection.execute(sa.delete(contacts))
+    with pytest.raises(SetupError, match="cannot be right"):
+        contact.decide(bench_world.engine, ids)
+    with pytest.raises(SetupError, match="has met nothing"):
+        contact.join(bench_world.engine, ids)
     assert figure.pop("ratio") > 0
     assert figure == {
         "stage": "contact",

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench import upsert
-from reku.bench.world import world
+from reku.bench.world import World
 from reku.foundation.errors import SetupError
 from reku.foundation.settings import settings
 from reku.store.tables import messages, subscribers
@@ -17,15 +17,13 @@ PEOPLE = 40
 
 
 @pytest.fixture
-def race(monkeypatch: pytest.MonkeyPatch) -> Iterator[upsert.Race]:
-    with world() as there:
-        for name, value in there.environment.items():
-            monkeypatch.setenv(name, value)
-        settings.cache_clear()
-        made = upsert.Race(there, PEOPLE)
-        yield made
-        made.engine.dispose()
+def race(bench_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[upsert.Race]:
+    for name, value in bench_world.environment.items():
+        monkeypatch.setenv(name, value)
     settings.cache_clear()
+    made = upsert.Race(bench_world, PEOPLE)
+    yield made
+    made.engine.dispose()
 
 
 def _count(race: upsert.Race, table: sa.FromClause) -> int:

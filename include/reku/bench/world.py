@@ -197,10 +197,15 @@ def world(*, durable: bool = False) -> Iterator[World]:
             server.create_database("bench")
             engine = sa.create_engine(server.url("bench"))
             migrate(engine)
-            yield World(engine, folder, _environment(folder, server.url("bench")))
+            yield world_in(engine, folder)
             engine.dispose()
         finally:
             server.remove()
+
+
+def world_in(engine: sa.Engine, folder: Path) -> World:
+    """A world in an empty database with our schema, its files in `folder`."""
+    return World(engine, folder, _environment(folder, engine.url.render_as_string(hide_password=False)))
 
 
 def _environment(folder: Path, database_url: str) -> dict[str, str]:
