@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from reku.channels.email.channel import EMAIL
 from reku.contact.decide import reasons
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
@@ -166,9 +167,9 @@ class Bank:
     def claim(self, delivery: int, folder: Path) -> Batch | None:
         """Claim what is due of a delivery."""
         with self.engine.connect() as connection:
-            way = send_plan(connection, delivery)
+            plan = send_plan(connection, delivery)
         due = Due(delivery, clock.today())
-        batch = claim(self.engine, way, due, limit=100, journals=folder, lease=timedelta(minutes=5))
+        batch = claim(self.engine, plan, EMAIL, due, limit=100, journals=folder, lease=timedelta(minutes=5))
         if batch is not None:
             batch.journal.close()
         return batch

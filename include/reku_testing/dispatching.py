@@ -14,7 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench.noting_sink import NotingSink
+from reku.channels.email.channel import EMAIL
+from reku.dispatch import dispatch as dispatching
 from reku.dispatch.plan import SendPlan, send_plan
+from reku.dispatch.progress import DispatchResult
 from reku.foundation import addresses
 from reku.foundation import settings as settings_module
 from reku.foundation.settings import INCLUDE
@@ -101,8 +104,13 @@ def loaded(engine: sa.Engine, rows: Sequence[dict[str, str]], number: int = 17, 
     return delivery
 
 
+def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | None = None) -> DispatchResult:
+    """Hand over what is due of a delivery by e-mail."""
+    return dispatching.dispatch(engine, delivery, EMAIL, day=day, due_day=due_day)
+
+
 def plan(engine: sa.Engine, delivery: int) -> SendPlan:
-    """The delivery's route."""
+    """The delivery's plan."""
     with engine.connect() as connection:
         return send_plan(connection, delivery)
 

@@ -6,7 +6,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from reku.channels.email.smtp.handover import Answer, Handable, Relay
+from reku.channels.email.smtp.answers import Answer
+from reku.channels.email.smtp.transport import Relay
+from reku.channels.email.smtp.wire import SmtpMail
 
 BODY = b"Subject: Probe\r\n\r\nEin Text.\r\n"
 
@@ -62,7 +64,7 @@ class Notes:
     def seconds_until_next(self) -> float | None:
         return 0 if self.waiting else None
 
-    def start(self, mail: Handable) -> bool:
+    def start(self, mail: SmtpMail) -> bool:
         number = self._number(mail)
         may = self._heard(f"start {number}")
         if may is False:
@@ -72,18 +74,18 @@ class Notes:
             self.begun.add(number)
         return may is not False
 
-    def answered(self, mail: Handable, answer: Answer) -> None:
+    def answered(self, mail: SmtpMail, answer: Answer) -> None:
         number = self._number(mail)
         self._ended(number, answer.outcome.value)
         self._heard(f"answered {number} {answer.outcome} {answer.short}".strip())
 
-    def lost(self, mail: Handable) -> None:
+    def lost(self, mail: SmtpMail) -> None:
         number = self._number(mail)
         assert number in self.begun
         self._ended(number, "lost")
         self._heard(f"lost {number}")
 
-    def returned(self, mail: Handable) -> None:
+    def returned(self, mail: SmtpMail) -> None:
         number = self._number(mail)
         assert number not in self.begun
         self.waiting.appendleft(self.out.pop(number))
@@ -97,7 +99,7 @@ class Notes:
         """How many mails ended in which way."""
         return Counter(self.outcomes.values())
 
-    def _number(self, mail: Handable) -> int:
+    def _number(self, mail: SmtpMail) -> int:
         assert isinstance(mail, ProbeMail)
         assert mail.number in self.out, f"{mail.number} was not taken, or is accounted for already"
         return mail.number

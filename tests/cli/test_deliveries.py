@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from reku.dispatch.canary import CanaryFault
-from reku.dispatch.dispatch import dispatch
 from reku.foundation.settings import settings
 from reku.store.states import DeliveryState, FileVerdict, MessageState
 from reku.store.tables import audit, deliveries, files, rejects, releases
 from reku_testing import banks, smtp, world
+from reku_testing.dispatching import dispatch
 from tests.cli.conftest import Reku
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)

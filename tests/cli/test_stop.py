@@ -17,13 +17,13 @@ import pytest
 import sqlalchemy as sa
 
 from reku.dispatch import ledger
-from reku.dispatch.dispatch import dispatch
 from reku.dispatch.stops import Stopped
 from reku.foundation.settings import settings
 from reku.store.audit import EVERY_INSTITUTE
 from reku.store.states import DeliveryState
 from reku.store.tables import audit
 from reku_testing import smtp, world
+from reku_testing.dispatching import dispatch
 from tests.cli.conftest import Reku
 
 DAY = date(2026, 11, 24)
@@ -167,7 +167,7 @@ _DISPATCH = """
 import sys
 from datetime import date
 from reku.foundation.errors import StageError
-from reku.dispatch.dispatch import dispatch
+from reku_testing.dispatching import dispatch
 from reku.store.engine import engine
 try:
     dispatch(engine(), int(sys.argv[1]), day=date(2026, 11, 24))

@@ -18,11 +18,11 @@ import pytest
 import sqlalchemy as sa
 
 from reku.cli.watch import _told
-from reku.dispatch.dispatch import dispatch
 from reku.foundation.settings import settings
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import claims, messages
 from reku_testing import smtp, world
+from reku_testing.dispatching import dispatch
 from tests.cli.conftest import Reku
 
 REKU = Path(sys.executable).with_name("reku")

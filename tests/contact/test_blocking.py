@@ -177,7 +177,7 @@ def test_several_addresses_of_a_person_in_one_delivery_are_one_contact(
         bank.message(delivery=delivery, fields={"EMail": address})
     batch = bank.claim(delivery, tmp_path)
     assert batch is not None
-    assert (len(batch.mails), batch.withheld) == (2, 0)
+    assert (len(batch.messages), batch.withheld) == (2, 0)
     late = bank.message(delivery=delivery, fields={"EMail": "late@kunde.example"})
     assert bank.reasons(late) == ()
     assert bank.reasons(bank.message(ACCOUNT, due_at=NOW - timedelta(days=1))) == BLOCKED  # not OBERGRENZE: one contact

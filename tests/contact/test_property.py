@@ -17,6 +17,7 @@ from reku.catalogue import institutes, media
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.contact import ContactRules
 from reku.catalogue.institute import Institute
+from reku.channels.email.channel import EMAIL
 from reku.contact.decide import reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
@@ -285,11 +286,11 @@ class Worlds:
         known = media()
         keys = {key: known[key] for key in order.campaign.send_media}
         number, occasion = self.numbers[delivery], contacting.OCCASIONS[order.number]
-        way = SendPlan(
+        plan = SendPlan(
             institute, order.campaign, delivery, self.bank.order(order.number), order.number, occasion, number, keys
         )
         due, lease = Due(delivery, DAY), timedelta(minutes=5)
-        batch = claim(self.bank.engine, way, due, limit=100, journals=self.journals, lease=lease)
+        batch = claim(self.bank.engine, plan, EMAIL, due, limit=100, journals=self.journals, lease=lease)
         if batch is not None:
             batch.journal.close()
 

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench.forker import Forker
-from reku.contact.contacts import hold
+from reku.contact.contacts import lock_people
 from reku.contact.policy import Policy, policy_of
 from reku.store.states import MessageState
 from reku.store.tables import claims, contacts, messages, responses
@@ -109,11 +109,11 @@ def test_claims_of_one_bank_wait_for_each_other_and_not_for_another_bank(bank: B
 
     def holds(whose: Policy) -> None:
         with bank.engine.begin() as connection:
-            hold(connection, whose)
+            lock_people(connection, whose)
 
     with ThreadPoolExecutor(2) as pool:
         with bank.engine.begin() as connection:
-            hold(connection, policy)
+            lock_people(connection, policy)
             waiting = pool.submit(holds, policy)
             hostile.until(lambda: _waiting_for_people(bank) == 1)
             pool.submit(holds, replace(policy, institute=ELSEWHERE)).result(timeout=30)

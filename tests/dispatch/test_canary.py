@@ -10,14 +10,24 @@ import pytest
 import sqlalchemy as sa
 
 from reku.dispatch.canary import CanaryFault, go_on
-from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.store.events import Event, record
 from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
 from reku.store.tables import audit, messages
-from reku_testing.dispatching import DAY, NINE, NO_CONTROL_COPY, Sink, account, configure, loaded, people, states
+from reku_testing.dispatching import (
+    DAY,
+    NINE,
+    NO_CONTROL_COPY,
+    Sink,
+    account,
+    configure,
+    dispatch,
+    loaded,
+    people,
+    states,
+)
 
 PAUSE = timedelta(minutes=30)
 CANARY = (

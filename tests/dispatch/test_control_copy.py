@@ -13,9 +13,8 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from reku.channels.email.smtp.handover import SessionError
+from reku.channels.email.smtp.answers import SessionError
 from reku.dispatch import stops
-from reku.dispatch.dispatch import dispatch
 from reku.dispatch.stops import Stopped
 from reku.responses.tracker import app
 from reku.store.tables import messages, suppressions
@@ -26,6 +25,7 @@ from reku_testing.dispatching import (
     NO_CONTROL_COPY,
     change_settings,
     configure,
+    dispatch,
     events,
     loaded,
     people,

@@ -11,11 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench.throwaway import ThrowawayPostgres
-from reku.dispatch.dispatch import dispatch
 from reku.foundation import settings as settings_module
 from reku.foundation.errors import PassingError
 from reku.store.migrate import migrate
-from reku_testing.dispatching import DAY, Sink, account, change_settings, claimed, loaded, people, states
+from reku_testing.dispatching import DAY, Sink, account, change_settings, claimed, dispatch, loaded, people, states
 
 pytestmark = pytest.mark.processes
 

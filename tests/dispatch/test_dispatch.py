@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.channels.email.smtp.handover import SessionError
+from reku.channels.email.smtp.answers import SessionError
 from reku.dispatch import lease, ledger
-from reku.dispatch.dispatch import dispatch
 from reku.dispatch.doubt import in_doubt, resolve
 from reku.dispatch.lease import LockLost
 from reku.dispatch.lock import StillRunning, delivery_lock
@@ -23,6 +22,7 @@ from reku.store.locks import Lock
 from reku.store.states import DeliveryState
 from reku.store.tables import messages, orders, responses, suppressions
 from reku_testing import smtp, world
+from reku_testing.dispatching import dispatch
 from reku_testing.steps import allow_any_step
 from tests.conftest import PROJECT
 
@@ -194,7 +194,7 @@ def test_put_off_stays_open_and_is_not_delivered_in_time_past_its_window(
 def test_relay_that_refuses_everybody_is_stopped_early(database: sa.Engine, relay: smtp.Sink) -> None:
     relay.at_rcpt = lambda _address: "554 5.7.1 we do not like you"
     delivery = _loaded(database, _people(60))
-    with pytest.raises(StageError, match="20 mails in a row"):
+    with pytest.raises(StageError, match="20 messages in a row"):
         dispatch(database, delivery, day=DAY)
     states = _states(database, delivery)
     assert states["OPEN"] + states["REJECTED"] == 60

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch.dispatch import dispatch
 from reku.dispatch.doubt import MOST_TRIES, in_doubt
 from reku.store.tables import messages
 from reku_testing.dispatching import (
@@ -20,6 +19,7 @@ from reku_testing.dispatching import (
     Sink,
     account,
     configure,
+    dispatch,
     events,
     loaded,
     people,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from reku.channels.email.channel import EMAIL
 from reku.contact.decide import barred_among
 from reku.contact.policy import policy_of
 from reku.dispatch import claim as claim_module
@@ -37,7 +38,7 @@ def journals(tmp_path: Path) -> Path:
 
 
 def _claim(engine: sa.Engine, delivery: int, journals: Path, limit: int = 5, day: date = DAY) -> Batch | None:
-    return claim(engine, plan(engine, delivery), Due(delivery, day), limit=limit, journals=journals, lease=LEASE)
+    return claim(engine, plan(engine, delivery), EMAIL, Due(delivery, day), limit=limit, journals=journals, lease=LEASE)
 
 
 def _taken(engine: sa.Engine, delivery: int, journals: Path, limit: int = 5) -> Batch:
@@ -48,7 +49,7 @@ def _taken(engine: sa.Engine, delivery: int, journals: Path, limit: int = 5) -> 
 
 
 def _ids(batch: Batch) -> list[int]:
-    return [message.id for _, message in batch.mails]
+    return [message.id for _, message in batch.messages]
 
 
 def _told(id_: int, state: str, **more: object) -> Ended:
@@ -65,7 +66,7 @@ def _doubt(engine: sa.Engine, batch: Batch) -> None:
 def test_a_mail_is_filled_from_all_fields_of_its_row(database: sa.Engine, journals: Path) -> None:
     (fields,) = people(1)
     batch = _taken(database, loaded(database, [fields]), journals)
-    ((_, message),) = batch.mails
+    ((_, message),) = batch.messages
     assert message.fields == fields | {"Referenz": message.reference}
 
 
@@ -82,7 +83,7 @@ def test_several_at_once_never_claim_the_same(database: sa.Engine, journals: Pat
     with ThreadPoolExecutor(4) as pool:
         batches = [batch for found in pool.map(all_there_are, range(4)) for batch in found]
     assert Counter(id_ for batch in batches for id_ in _ids(batch)).most_common(1)[0][1] == 1
-    assert sum(len(batch.mails) for batch in batches) == 100
+    assert sum(len(batch.messages) for batch in batches) == 100
     assert len({batch.fence for batch in batches}) == len(batches)
     assert states(database) == {"CLAIMED": 100}
     assert claimed(database) == len(batches)
@@ -119,7 +120,7 @@ def test_a_dispatcher_that_freezes_in_its_claim_holds_up_its_order_for_a_lease_o
 
     def take(delivery: int) -> Batch | None:
         due, lease = Due(delivery, DAY), timedelta(seconds=1)
-        return claim(database, plan(database, delivery), due, limit=5, journals=journals, lease=lease)
+        return claim(database, plan(database, delivery), EMAIL, due, limit=5, journals=journals, lease=lease)
 
     monkeypatch.setattr(claim_module, "reasons", freeze)
     with ThreadPoolExecutor(2) as pool:

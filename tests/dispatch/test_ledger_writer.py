@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch import ledger_writer, queue
-from reku.dispatch.dispatch import dispatch
+from reku.channels.email import queued_mails
+from reku.channels.email.channel import EMAIL
+from reku.dispatch import ledger_writer
 from reku.dispatch.journal import Begun, Ended
 from reku.dispatch.ledger import Due
 from reku.dispatch.ledger_writer import ClaimLimits, LedgerWriter
@@ -34,6 +35,7 @@ from reku_testing.dispatching import (
     change_settings,
     claimed,
     configure,
+    dispatch,
     loaded,
     people,
     plan,
@@ -101,7 +103,7 @@ def test_a_mail_that_was_begun_and_never_accounted_for_is_in_doubt_and_not_open(
     sink.say = lambda point, to: "550 5.1.1 no" if point == "dot" and to == refused else None
     delivery = loaded(database, people(9))
     with monkeypatch.context() as broken:
-        broken.setattr(queue, "classify_bounce", None)
+        broken.setattr(queued_mails, "classify_bounce", None)
         with pytest.raises(TypeError):
             dispatch(database, delivery, day=DAY)
     assert dispatch(database, delivery, day=DAY).in_doubt == 1
@@ -114,7 +116,7 @@ def test_a_mail_that_was_begun_and_never_accounted_for_is_in_doubt_and_not_open(
 def test_a_disk_that_is_full_at_the_end_of_a_batch_loses_no_answer(database: sa.Engine, sink: Sink) -> None:
     delivery = loaded(database, people(1))
     terms = ClaimLimits(5, timedelta(minutes=1), settings().journals())
-    writer = LedgerWriter(database, plan(database, delivery), Due(delivery, DAY), terms)
+    writer = LedgerWriter(database, plan(database, delivery), EMAIL, Due(delivery, DAY), terms)
     hostile.until(lambda: writer.next_batch(held=0) is not None)
     with database.connect() as connection:
         row = connection.execute(sa.select(messages.c.id, messages.c.fence)).one()

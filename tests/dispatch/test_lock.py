@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench.forker import PASSING, Forker
-from reku.dispatch.dispatch import dispatch
 from reku.dispatch.lock import StillRunning, delivery_lock
 from reku.store.locks import Lock, is_held_by
 from reku_testing import hostile
@@ -21,6 +20,7 @@ from reku_testing.dispatching import (
     change_settings,
     claimed,
     configure,
+    dispatch,
     environment,
     loaded,
     people,

@@ -12,12 +12,12 @@ import pytest
 import sqlalchemy as sa
 
 from reku.dispatch import rate_limits, stops
-from reku.dispatch.dispatch import dispatch
 from reku.dispatch.pending import waits_for
 from reku.foundation.settings import settings
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import deliveries, messages
 from reku_testing import banks, smtp, world
+from reku_testing.dispatching import dispatch
 
 BANK, ORDER = "99990001", "R0000101"  # of the demo institute: its campaign sends SCOM_GEBURTSTAG from 09:00 to 20:00
 NOW = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)

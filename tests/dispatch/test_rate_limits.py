@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from reku.catalogue import institutes
 from reku.catalogue.institute import Institute, RateLimits
 from reku.dispatch import queue, rate_limits
-from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.store.tables import paces
 from reku_testing.dispatching import (
@@ -24,6 +23,7 @@ from reku_testing.dispatching import (
     account,
     change_settings,
     configure,
+    dispatch,
     loaded,
     people,
     states,
@@ -42,7 +42,7 @@ def _limited(**limits: object) -> Institute:
 
 def _reserve(engine: sa.Engine, institute: Institute, addresses: Sequence[str]) -> list[float]:
     with engine.begin() as connection:
-        return rate_limits.reserve(connection, institute, addresses)
+        return rate_limits.reserve(connection, institute.blz, institute.limits, addresses)
 
 
 def _slots(engine: sa.Engine) -> dict[str, float]:
@@ -93,7 +93,7 @@ def test_a_domain_rests_longer_each_time_until_it_takes_a_mail(database: sa.Engi
         assert rests == pytest.approx([30, 60, 120, 300, 600, 600, 600], abs=1)
         assert rate_limits.waiting(connection, BANK) == ["slow.example"]
         assert rate_limits.waiting(connection, "99990002") == []
-        rate_limits.at_ease(connection, BANK, "slow.example")
+        rate_limits.takes_again(connection, BANK, "slow.example")
         assert rate_limits.slow_down(connection, BANK, "slow.example") == pytest.approx(30, abs=1)
 
 

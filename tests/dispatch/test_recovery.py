@@ -14,13 +14,13 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench.forker import PASSING, Forker
+from reku.channels.email.channel import EMAIL
 from reku.dispatch.claim import Batch, claim
-from reku.dispatch.dispatch import dispatch
 from reku.dispatch.doubt import in_doubt
 from reku.dispatch.journal import Begun, Ended
 from reku.dispatch.ledger import Due
 from reku.dispatch.lock import StillRunning
-from reku.dispatch.recovery import Recovered, StillLeased, recover
+from reku.dispatch.recovery import RecoveryResult, StillLeased, recover
 from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.store.locks import Lock, session_lock
@@ -32,6 +32,7 @@ from reku_testing.dispatching import (
     account,
     change_settings,
     claimed,
+    dispatch,
     environment,
     events,
     loaded,
@@ -44,7 +45,7 @@ LEASE = timedelta(seconds=2)
 
 
 def _claimed(engine: sa.Engine, delivery: int, journals: Path, *, lease: timedelta = LEASE) -> Batch:
-    batch = claim(engine, plan(engine, delivery), Due(delivery, DAY), limit=5, journals=journals, lease=lease)
+    batch = claim(engine, plan(engine, delivery), EMAIL, Due(delivery, DAY), limit=5, journals=journals, lease=lease)
     assert batch is not None
     return batch
 
@@ -55,7 +56,7 @@ def _sent(id_: int) -> Ended:
 
 def _one_answered_one_begun(batch: Batch) -> None:
     """As a dispatcher leaves its journal that is killed while its second mail is on its way."""
-    (_, first), (_, second), *_ = batch.mails
+    (_, first), (_, second), *_ = batch.messages
     batch.journal.begin(Begun(first.id, clock.now(), f"<{first.id}@bank.example>", "SCOM_GEBURTSTAG"))
     batch.journal.end(_sent(first.id))
     batch.journal.begin(Begun(second.id, clock.now(), f"<{second.id}@bank.example>", "SCOM_GEBURTSTAG"))
@@ -75,14 +76,14 @@ def _journal() -> Path:
 def test_with_the_journal_only_what_was_begun_and_not_answered_is_in_doubt(database: sa.Engine, sink: Sink) -> None:
     delivery = loaded(database, people(8))
     _one_answered_one_begun(_claimed(database, delivery, settings().journals(), lease=timedelta(hours=1)))
-    assert recover(database, delivery, settings().journals()) == Recovered(1, 1, 1)
+    assert recover(database, delivery, settings().journals()) == RecoveryResult(1, 1, 1)
     assert states(database) == {"SENT": 1, "IN_DOUBT": 1, "OPEN": 6}
     assert events(database) == {("VERS", ""): 1}
     assert claimed(database) == 0
     assert list(settings().journals().iterdir()) == []
     (doubtful,) = in_doubt(database)
     assert doubtful.message_id.endswith("@bank.example>")
-    assert recover(database, delivery, settings().journals()) == Recovered()
+    assert recover(database, delivery, settings().journals()) == RecoveryResult()
     assert dispatch(database, delivery, day=DAY).sent == 6
     assert len(sink.recipients) == 6
 
@@ -135,8 +136,8 @@ def test_a_torn_last_line_was_not_written_when_the_mail_was_begun(database: sa.E
     batch = _claimed(database, delivery, settings().journals(), lease=timedelta(hours=1))
     _one_answered_one_begun(batch)
     with _journal().open("ab") as file:
-        file.write(f'["begun",{batch.mails[2][1].id},"2026-'.encode())
-    assert recover(database, delivery, settings().journals()) == Recovered(1, 1, 1)
+        file.write(f'["begun",{batch.messages[2][1].id},"2026-'.encode())
+    assert recover(database, delivery, settings().journals()) == RecoveryResult(1, 1, 1)
     assert states(database) == {"SENT": 1, "IN_DOUBT": 1, "OPEN": 6}
 
 
@@ -172,11 +173,11 @@ def test_a_journal_left_by_a_claim_that_was_rolled_back_says_nothing(
 def test_a_claim_without_messages_left_is_closed(database: sa.Engine, sink: Sink) -> None:
     delivery = loaded(database, people(5))
     batch = _claimed(database, delivery, settings().journals())
-    for _, message in batch.mails:
+    for _, message in batch.messages:
         batch.journal.begin(Begun(message.id, clock.now(), "", ""))
         batch.journal.end(_sent(message.id))
     batch.journal.close()
-    assert recover(database, delivery, settings().journals()) == Recovered(1, 5, 0)
+    assert recover(database, delivery, settings().journals()) == RecoveryResult(1, 5, 0)
     assert (states(database), claimed(database)) == ({"SENT": 5}, 0)
 
 

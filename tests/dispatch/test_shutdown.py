@@ -8,14 +8,13 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch.dispatch import dispatch
 from reku_testing import hostile
-from reku_testing.dispatching import DAY, Sink, account, change_settings, claimed, loaded, people, states
+from reku_testing.dispatching import DAY, Sink, account, change_settings, claimed, dispatch, loaded, people, states
 
 _TASK = """
 import signal, sys
 from datetime import date
-from reku.dispatch.dispatch import dispatch
+from reku_testing.dispatching import dispatch
 from reku.dispatch.shutdown import ShutdownRequested, request_shutdown
 from reku.store.engine import engine
 signal.signal(signal.SIGTERM, lambda _number, _frame: request_shutdown())

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from reku.catalogue import institutes
 from reku.catalogue.campaign import Weekday
-from reku.dispatch.dispatch import dispatch
 from reku.dispatch.plan import SendPlan
 from reku.dispatch.window import SendWindow, send_window
 from reku.foundation import clock
-from reku_testing.dispatching import BANK, DAY, ORDER, Sink, account, change_settings, loaded, people, states
+from reku_testing.dispatching import BANK, DAY, ORDER, Sink, account, change_settings, dispatch, loaded, people, states
 
 WEEKDAYS = tuple(Weekday)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)

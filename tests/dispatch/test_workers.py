@@ -13,8 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.dispatch import stops, workers
-from reku.dispatch.dispatch import dispatch
-from reku.dispatch.queue import BLOCKED_IN_A_ROW
+from reku.dispatch.queue import REFUSALS_IN_A_ROW
 from reku.dispatch.stops import Stopped
 from reku.foundation.errors import PassingError, StageError
 from reku_testing import hostile
@@ -28,6 +27,7 @@ from reku_testing.dispatching import (
     change_settings,
     claimed,
     configure,
+    dispatch,
     loaded,
     people,
     states,
@@ -46,7 +46,7 @@ def large(sink: Sink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def _workers() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "reku.dispatch.worker" in _command(one)]
+    return [one for one in psutil.Process().children() if workers.ENTRY_POINT in _command(one)]
 
 
 def _command(process: psutil.Process) -> list[str]:
@@ -105,7 +105,7 @@ def test_what_stops_one_stops_both(database: sa.Engine, sink: Sink) -> None:
     assert not isinstance(error.value, PassingError)
     assert states(database).keys() == {"REJECTED", "OPEN"}
     assert states(database)["REJECTED"] < 300
-    assert states(database)["REJECTED"] >= BLOCKED_IN_A_ROW
+    assert states(database)["REJECTED"] >= REFUSALS_IN_A_ROW
 
 
 def test_a_stop_switch_is_obeyed_within_two_seconds(database: sa.Engine, sink: Sink) -> None:

@@ -15,7 +15,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.foundation.settings import INCLUDE
@@ -30,6 +29,7 @@ from reku.store.tables import deliveries, messages, releases, responses, subscri
 from reku.views.funnel import funnel
 from reku.views.trace import traces
 from reku_testing import banks, smtp
+from reku_testing.dispatching import dispatch
 from tests.orchestration.test_chain import (
     BANK,
     DAG,

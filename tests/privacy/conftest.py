@@ -13,7 +13,6 @@ import pytest
 import sqlalchemy as sa
 
 from reku.bench.noting_sink import running
-from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.foundation import settings as settings_module
 from reku.foundation.settings import settings
@@ -26,7 +25,7 @@ from reku.store.states import DeliveryState
 from reku.store.tables import deliveries
 from reku.subscribers.load import load
 from reku_testing import world
-from reku_testing.dispatching import BANK, ORDER, Sink, change_settings
+from reku_testing.dispatching import BANK, ORDER, Sink, change_settings, dispatch
 from tests.cli.conftest import reku
 
 __all__ = ["reku"]

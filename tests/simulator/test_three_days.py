@@ -13,7 +13,6 @@ from datetime import date, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.gate.gate import validate
@@ -33,6 +32,7 @@ from reku.sources.osplus.scan import take_in_all
 from reku.store.states import DeliveryState, FileVerdict, MessageState
 from reku.store.tables import deliveries, lists, messages
 from reku.subscribers.load import load
+from reku_testing.dispatching import dispatch
 from reku_testing.serving import served
 from tests.simulator.conftest import DAY_1, SinkProcess
 

@@ -21,18 +21,21 @@ import sqlalchemy as sa
 from reku.bench import render
 from reku.bench.sink import sink, smtp_source
 from reku.bench.world import World, world
+from reku.channels.email.channel import EMAIL
 from reku.channels.email.media.links import Mailing, links_for
-from reku.channels.email.smtp.handover import Relay, hand_over
+from reku.channels.email.queued_mails import QueuedMails
+from reku.channels.email.smtp.handover import hand_over
+from reku.channels.email.smtp.transport import Relay
 from reku.dispatch.claim import Batch, Claimed
 from reku.dispatch.dispatch import check_dispatchable, dispatch
+from reku.dispatch.dispatcher import Dispatcher
 from reku.dispatch.journal import Begun, Ended, Journal
 from reku.dispatch.lease import LeaseGuard
 from reku.dispatch.ledger import Due
 from reku.dispatch.ledger_writer import LedgerWriter
 from reku.dispatch.lock import delivery_lock
-from reku.dispatch.progress import Dispatched
+from reku.dispatch.progress import DispatchResult
 from reku.dispatch.queue import DeliveryQueue
-from reku.dispatch.serve import Work, compiled_media, serve
 from reku.foundation import clock, settings
 from reku.foundation.errors import SetupError
 from reku.store.states import MessageState
@@ -67,7 +70,7 @@ def _seconds(work: Callable[[], object]) -> float:
 
 def _whole(there: World, delivery: int) -> None:
     """One whole dispatch, by as many processes as the settings say."""
-    done = dispatch(there.engine, delivery, day=clock.today())
+    done = dispatch(there.engine, delivery, EMAIL, day=clock.today())
     if done.sent != PEOPLE:
         raise SetupError(f"Not everything was sent, so nothing can be said of the dispatch: {done}")
 
@@ -79,13 +82,13 @@ def _loop(there: World, *, ledger: bool) -> float:
     due = Due(delivery, clock.today())
     until = clock.now() + timedelta(hours=1)
     with delivery_lock(there.engine, delivery) as lock:
-        work = Work(there.engine, plan, compiled_media(plan), due, until, lock.session)
+        prepared, result, show = EMAIL.prepare(plan), DispatchResult(), lambda _result: None
         if ledger:
-            return _seconds(lambda: serve(work, Dispatched(), lambda _done: None))
-        writer = _NoLedger(there, delivery)
-        queue = DeliveryQueue(plan, work.media, writer, _NoStanding(), until, Dispatched(), lambda _done: None)
+            terms = Dispatcher(there.engine, plan, EMAIL, due, until, lock.session, result, show)
+            return _seconds(lambda: prepared.send(terms))
+        queue = DeliveryQueue(plan, prepared.fill, _NoLedger(there, delivery), _NoGuard(), until, result, show)
         relay, connections = Relay.from_settings(settings.settings()), settings.settings().smtp_connections
-        return _seconds(lambda: hand_over(queue, relay, connections=connections))
+        return _seconds(lambda: hand_over(QueuedMails(queue), relay, connections=connections))
 
 
 def _people(there: World, delivery: int) -> Sequence[sa.Row[Any]]:
@@ -128,8 +131,8 @@ class _NoLedger(LedgerWriter):
     def close(self) -> BaseException | None: ...
 
 
-class _NoStanding(LeaseGuard):
-    """Always in good standing."""
+class _NoGuard(LeaseGuard):
+    """Always fresh."""
 
     def __init__(self) -> None: ...
 
@@ -139,7 +142,7 @@ class _NoStanding(LeaseGuard):
 def _naive(there: World, port: int) -> float:
     """Seconds of the obvious way: EmailMessage, smtplib, one connection, a commit before and one after each mail."""
     delivery = there.delivery(NAIVE)
-    compiled = next(iter(compiled_media(check_dispatchable(there.engine, delivery)).values()))
+    compiled = next(iter(EMAIL.prepare(check_dispatchable(there.engine, delivery)).media.values()))
     people, mailing = _people(there, delivery), Mailing(delivery, compiled.medium.key)
 
     def mark(id_: int, state: MessageState) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 import psycopg
 
 from reku.catalogue import institutes, media, occasions
+from reku.channels.email.channel import EMAIL
 from reku.channels.email.media.compile import compile_medium
 from reku.dispatch.dispatch import dispatch
 from reku.foundation.errors import PassingError
@@ -88,7 +89,7 @@ def _dispatch(task: dict[str, Any]) -> int:
     os.environ.update(task["environment"])
     settings.cache_clear()
     try:
-        dispatch(engine(), task["delivery"], day=date.fromisoformat(task["day"]))
+        dispatch(engine(), task["delivery"], EMAIL, day=date.fromisoformat(task["day"]))
     except PassingError:
         return PASSING
     except KeyboardInterrupt:

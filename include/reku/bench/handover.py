@@ -15,7 +15,10 @@ from functools import partial
 from typing import Any
 
 from reku.bench.sink import MAIL_BYTES, sink, smtp_source
-from reku.channels.email.smtp.handover import Answer, Handable, Outcome, Relay, hand_over
+from reku.channels.email.smtp.answers import Answer, Outcome
+from reku.channels.email.smtp.handover import hand_over
+from reku.channels.email.smtp.transport import Relay
+from reku.channels.email.smtp.wire import SmtpMail
 from reku.foundation.errors import StageError
 from reku.runtime.ports import LOOPBACK
 
@@ -47,22 +50,22 @@ class _Repeat:
     def __init__(self, mails: int) -> None:
         self._left, self.accepted = mails, 0
 
-    def next_mail(self) -> Handable | None:
+    def next_mail(self) -> SmtpMail | None:
         self._left -= 1
         return MAIL if self._left >= 0 else None
 
     def seconds_until_next(self) -> float | None:
         return None
 
-    def start(self, _mail: Handable) -> bool:
+    def start(self, _mail: SmtpMail) -> bool:
         return True
 
-    def answered(self, _mail: Handable, answer: Answer) -> None:
+    def answered(self, _mail: SmtpMail, answer: Answer) -> None:
         self.accepted += answer.outcome is Outcome.ACCEPTED
 
-    def lost(self, mail: Handable) -> None: ...
+    def lost(self, mail: SmtpMail) -> None: ...
 
-    def returned(self, mail: Handable) -> None: ...
+    def returned(self, mail: SmtpMail) -> None: ...
 
     def heartbeat(self) -> None: ...
 

@@ -25,7 +25,7 @@ _RESERVE = sa.text("""
 """)
 
 
-def hold(connection: sa.Connection, policy: Policy) -> None:
+def lock_people(connection: sa.Connection, policy: Policy) -> None:
     """Let nobody else decide about the bank's people until this transaction ends.
 
     Two occasions that want to write to one person at the same moment decide one after the other, and the second one

@@ -26,8 +26,17 @@ Found = dict[int, set[str]]
 """Message → names of what speaks against it."""
 
 
-def reasons(connection: sa.Connection, policy: Policy, ids: Collection[int], day: date) -> Against:
-    """Everything that speaks against messages `ids` of one bank on that Berlin day.
+EVERY_REASON = frozenset(Reason)
+
+
+def reasons(
+    connection: sa.Connection,
+    policy: Policy,
+    ids: Collection[int],
+    day: date,
+    barred_by: frozenset[Reason] = EVERY_REASON,
+) -> Against:
+    """Everything of `barred_by` that speaks against messages `ids` of one bank on that Berlin day.
 
     Runs in the caller's transaction, so that nothing comes between the decision and the claim. The one thing it
     cannot see, a second row for the same person in the same batch, is caught by the ledger's unique indexes.
@@ -39,12 +48,16 @@ def reasons(connection: sa.Connection, policy: Policy, ids: Collection[int], day
         barred = found.keys() | _own_reasons(connection, policy, others, day)[0].keys()
         for id_ in kept_back(met, barred).intersection(contested):
             found.setdefault(id_, set()).add(Reason.ANDERE_KAMPAGNE.value)
-    return {id_: in_order(frozenset(names)) for id_, names in found.items()}
+    against = {id_: in_order(frozenset(names & barred_by)) for id_, names in found.items()}
+    return {id_: reasons for id_, reasons in against.items() if reasons}
 
 
-def barred_among(connection: sa.Connection, policy: Policy, ids: Collection[int]) -> set[int]:
+def barred_among(
+    connection: sa.Connection, policy: Policy, ids: Collection[int], barred_by: frozenset[Reason] = EVERY_REASON
+) -> set[int]:
     """Those of the messages whose person has unsubscribed, complained or been blacklisted by now."""
-    return set(_found(connection, policy, statement.BARRED, ids, date.min))
+    found = _found(connection, policy, statement.BARRED, ids, date.min)
+    return {id_ for id_, names in found.items() if names & barred_by}
 
 
 def _own_reasons(connection: sa.Connection, policy: Policy, ids: Collection[int], day: date) -> tuple[Found, set[int]]:

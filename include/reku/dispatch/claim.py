@@ -6,7 +6,7 @@ and none looks at what has been handed over before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from reku.contact.contacts import hold, reserve
+from reku.contact.contacts import lock_people, reserve
 from reku.contact.decide import Against, reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
 from reku.dispatch import rate_limits
+from reku.dispatch.channel import Channel
 from reku.dispatch.journal import Journal
 from reku.dispatch.ledger import Due, withhold
 from reku.dispatch.plan import SendPlan
@@ -42,15 +43,15 @@ class Claimed(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """What one claim brought: mails, each not to go out before so many seconds from now, and how many were withheld.
+    """What one claim brought: messages, each not to go out before so many seconds from now, and how many were withheld.
 
-    `last`: the highest id that was looked at; the next claim may begin behind it. `slowed`: the domains that answered
-    421 and have taken no mail since.
+    `last`: the highest id that was looked at; the next claim may begin behind it. `slowed`: the domains that were
+    slowed down and have taken nothing since.
     """
 
     fence: int
     journal: Journal
-    mails: list[tuple[float, Claimed]]
+    messages: list[tuple[float, Claimed]]
     withheld: int
     last: int
     slowed: Sequence[str] = ()
@@ -86,61 +87,100 @@ _BATCH = sa.text("""
 
 
 def claim(
-    engine: sa.Engine, plan: SendPlan, due: Due, *, limit: int, journals: Path, lease: timedelta, after: int = 0
+    engine: sa.Engine,
+    plan: SendPlan,
+    channel: Channel,
+    due: Due,
+    *,
+    limit: int,
+    journals: Path,
+    lease: timedelta,
+    after: int = 0,
 ) -> Batch | None:
-    """Claim the next messages that are due, were not put off and may be contacted now; None when there are none.
+    """Claim the next messages that are due, were not put off and may go out on the channel now; None: there are none.
 
     Messages with a reason against them end as withheld in the same transaction, with their event. Dispatchers of one
     order claim one after the other, so that the same person in two of its deliveries is seen. `after`: look at higher
     ids first, and at all of them only if there is none.
     """
-    moment, blz, policy = clock.now(), plan.institute.blz, Policy.of(plan.institute)
-    day = clock.berlin(moment).date()
+    moment, blz = clock.now(), plan.institute.blz
+    policy, limits = Policy.of(plan.institute), channel.limits(plan.institute)
     with engine.connect() as connection, connection.begin() as transaction:
         connection.execute(_DURABLE, {"silence": max(1000, round(lease.total_seconds() * 1000))})
         fence: int = connection.execute(_FENCE).scalar_one()
         lock_until_commit(connection, Lock.ORDER, plan.order)
-        wanted = {
-            "limit": rate_limits.batch(plan.institute.limits, limit),
-            "waiting": rate_limits.waiting(connection, blz),
-        }
-        people = _candidates(connection, due, moment, after, wanted)
-        if not people:
+        resting = rate_limits.waiting(connection, blz) if limits is not None else ()
+        most = rate_limits.batch(limits, limit)
+        decision = decide(connection, plan, channel, due, moment, limit=most, after=after, resting=resting)
+        if decision is None:
             transaction.rollback()
             return None
-        hold(connection, policy)
-        against = _against(connection, policy, people, day)
-        withheld = withhold(connection, against, moment)
-        free = [row for row in people if row.id not in against]
-        _check_rows(due.delivery, free)
-        slots = rate_limits.reserve(connection, plan.institute, [row.address for row in free])
-        waits = {row.id: wait for row, wait in zip(free, slots, strict=True) if wait is not None}
+        slots = rate_limits.reserve(connection, blz, limits, [row.address for row in decision.free])
+        waits = {row.id: wait for row, wait in zip(decision.free, slots, strict=True) if wait is not None}
         rows = _take(connection, list(waits), fence, moment)
         media = {row.id: plan.medium_for(row.fields).key for row in rows} if policy.rules.blocking_days else {}
-        reserve(connection, policy, media, day, mandatory=plan.campaign.mandatory)
+        reserve(connection, policy, media, clock.berlin(moment).date(), mandatory=plan.campaign.mandatory)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
-        slowed = rate_limits.slowed(connection, blz)
+        slowed = rate_limits.slowed(connection, blz) if limits is not None else []
         journal = Journal.create(journals, due.delivery, fence)
         try:
             transaction.commit()
         except BaseException:  # held by nobody, it can be recovered, whatever ended the commit
             journal.close()
             raise
-    return Batch(fence, journal, [(waits[row.id], row) for row in rows], withheld, people[-1].id, slowed)
+    messages = [(waits[row.id], row) for row in rows]
+    return Batch(fence, journal, messages, decision.withheld, decision.last, slowed)
 
 
-def _candidates(
-    connection: sa.Connection, due: Due, moment: datetime, after: int, wanted: dict[str, Any]
-) -> Sequence[sa.Row[Any]]:
+@dataclass(frozen=True)
+class ClaimDecision:
+    """Who of those looked at may get a message now (`free`: id, person_number, recipient, address), how many were
+    withheld, and the highest id that was looked at.
+    """
+
+    free: list[sa.Row[Any]]
+    withheld: int
+    last: int
+
+
+def decide(
+    connection: sa.Connection,
+    plan: SendPlan,
+    channel: Channel,
+    due: Due,
+    moment: datetime,
+    *,
+    limit: int | None = None,
+    after: int = 0,
+    resting: Collection[str] = (),
+) -> ClaimDecision | None:
+    """Decide about the next messages that are due (None: there are none). The caller takes them in this transaction.
+
+    Messages with a reason against them end as withheld, with their event. The caller holds the order's lock. `limit`:
+    at most so many; `resting`: domains whose recipients are passed over.
+    """
     begin, end = due_bounds(due.day, due.only)
-    given = {"delivery": due.delivery, "begin": begin, "end": end, "moment": moment} | wanted
-    found = connection.execute(_CANDIDATES, given | {"after": after}).all()
-    return found if found or not after else connection.execute(_CANDIDATES, given | {"after": 0}).all()
+    given = {"delivery": due.delivery, "begin": begin, "end": end, "moment": moment}
+    given |= {"limit": limit, "waiting": list(resting)}
+    people = connection.execute(_CANDIDATES, given | {"after": after}).all()
+    if not people and after:
+        people = connection.execute(_CANDIDATES, given | {"after": 0}).all()
+    if not people:
+        return None
+    policy = Policy.of(plan.institute)
+    lock_people(connection, policy)
+    against = _against(connection, policy, channel, people, clock.berlin(moment).date())
+    withheld = withhold(connection, against, moment)
+    free = [row for row in people if row.id not in against]
+    _check_rows(due.delivery, free)
+    return ClaimDecision(free, withheld, people[-1].id)
 
 
-def _against(connection: sa.Connection, policy: Policy, people: Sequence[sa.Row[Any]], day: date) -> Against:
+def _against(
+    connection: sa.Connection, policy: Policy, channel: Channel, people: Sequence[sa.Row[Any]], day: date
+) -> Against:
     """What speaks against each of them; a second row of one person in this batch is a duplicate of the first."""
-    against = reasons(connection, policy, [row.id for row in people], day)
+    against = reasons(connection, policy, [row.id for row in people], day, channel.barred_by)
     seen: set[tuple[str, str]] = set()
     for row in people:
         person = (row.person_number, row.address_hmac)

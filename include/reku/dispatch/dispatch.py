@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
 from reku.dispatch import canary, doubt, ledger, stops
+from reku.dispatch.channel import Channel, PreparedChannel
 from reku.dispatch.control_copy import send_control_copy
+from reku.dispatch.dispatcher import Dispatcher
 from reku.dispatch.ledger import Due
 from reku.dispatch.lock import delivery_lock, passing_database_errors
 from reku.dispatch.plan import CampaignFault, SendPlan, send_plan
-from reku.dispatch.progress import Dispatched, Progress
-from reku.dispatch.serve import Work, compiled_media, serve
+from reku.dispatch.progress import DispatchResult, Progress
 from reku.dispatch.window import send_window
 from reku.dispatch.workers import dispatch_by_workers
 from reku.foundation import clock
@@ -23,10 +24,8 @@ from reku.foundation.settings import settings
 from reku.store.states import DeliveryState
 from reku.store.tables import deliveries, messages
 
-log = logging.getLogger(__name__)
-
 SHORT_WAIT = timedelta(seconds=10)
-"""A wait up to this long is waited for; for a longer one the task gives its worker back (`Dispatched.next_try`)."""
+"""A wait up to this long is waited for; for a longer one the task gives its worker back (`DispatchResult.next_try`)."""
 
 
 def next_due(engine: sa.Engine, delivery: int, day: date) -> datetime | None:
@@ -64,69 +63,75 @@ def check_dispatchable(engine: sa.Engine, delivery: int) -> SendPlan:
             raise
 
 
-def dispatch(engine: sa.Engine, delivery: int, *, day: date, due_day: date | None = None) -> Dispatched:
-    """Hand over every open message of the delivery that is due up to `day` (or exactly on `due_day`).
+def dispatch(
+    engine: sa.Engine, delivery: int, channel: Channel, *, day: date, due_day: date | None = None
+) -> DispatchResult:
+    """Hand over on the channel every open message of the delivery that is due up to `day` (or exactly on `due_day`).
 
     Ends early, with `next_try` in the answer, when what is left has to wait: for the send window, for the server that
-    put it off, for the canary. Raises CampaignFault and StageError before anything is sent; StillRunning and
-    StillLeased when another dispatcher is at it; Stopped, SessionError, LockLost, DatabaseLost and StageError with
-    everything not handed over still open.
+    put it off, for the canary. Raises CampaignFault, ConfigError and StageError before anything is sent; StillRunning
+    and StillLeased when another dispatcher is at it; Stopped, LockLost, DatabaseLost, StageError and what the channel
+    raises with everything not handed over still open.
     """
     plan = check_dispatchable(engine, delivery)
-    media = compiled_media(plan)
+    prepared = channel.prepare(plan)
     due = Due(delivery, day, due_day)
     window = send_window(plan, clock.now())
-    done = Dispatched()
+    result = DispatchResult()
     with passing_database_errors(delivery), delivery_lock(engine, delivery) as lock:
-        done.in_doubt += lock.recovered.in_doubt
+        result.in_doubt += lock.recovered.in_doubt
         doubt.resend(engine, delivery, plan)
         ledger.end_put_off(engine, due, window.opens)
         if clock.now() < window.opens:
-            done.put_off = ledger.count_due(engine, due)
-            done.next_try = window.opens if done.put_off else None
-            return done
+            result.put_off = ledger.count_due(engine, due)
+            result.next_try = window.opens if result.put_off else None
+            return result
         with engine.connect() as connection:
             stops.check_stops(connection, plan.institute.blz, plan.order_number)
-        if ledger.count_due(engine, due):
-            send_control_copy(engine, plan, media, delivery)
-        _until_done(Work(engine, plan, media, due, window.closes, lock.session), done)
-        done.put_off = ledger.count_due(engine, due)
-    return done
+        total = ledger.count_due(engine, due)
+        if total:
+            send_control_copy(engine, delivery, prepared)
+        progress = Progress(delivery, total)
+        terms = Dispatcher(engine, plan, channel, due, window.closes, lock.session, result, progress.show)
+        _send_until_done(terms, prepared)
+        progress.show(result, last=True)
+        result.put_off = ledger.count_due(engine, due)
+    return result
 
 
-def _until_done(work: Work, done: Dispatched) -> None:
-    """Hand over until nothing is left that may go out now or in a moment."""
-    progress = Progress(work.due.delivery, ledger.count_due(work.engine, work.due))
+def _send_until_done(terms: Dispatcher, prepared: PreparedChannel) -> None:
+    """Send until nothing is left that may go out now or in a moment."""
+    engine, due, result = terms.engine, terms.due, terms.result
     ended = -1
     while True:
-        leave = canary.allowance(work.engine, work.plan, work.due.delivery)
-        if leave.wait_until is None:
-            _hand_over(work, leave.quota, done, progress)
-        wait = ledger.next_try(work.engine, work.due)
-        if wait is None and doubt.resend(work.engine, work.due.delivery, work.plan):
+        allowance = canary.allowance(engine, terms.plan, due.delivery)
+        if allowance.wait_until is None:
+            _send(replace(terms, quota=allowance.quota), prepared)
+        wait = ledger.next_try(engine, due)
+        if wait is None and doubt.resend(engine, due.delivery, terms.plan):
             continue
         if wait is None:
-            break
-        if leave.wait_until is not None:
-            done.next_try = leave.wait_until
-            break
-        until = min(clock.now() + wait, work.until)
-        if until - clock.now() > SHORT_WAIT or until == work.until:
-            done.next_try = until
-            break
-        before, ended = ended, done.handed_over + done.withheld + done.put_off + done.in_doubt
+            return
+        if allowance.wait_until is not None:
+            result.next_try = allowance.wait_until
+            return
+        until = min(clock.now() + wait, terms.until)
+        if until - clock.now() > SHORT_WAIT or until == terms.until:
+            result.next_try = until
+            return
+        before, ended = ended, result.handed_over + result.withheld + result.put_off + result.in_doubt
         if ended == before and wait <= timedelta():
             raise PassingError(
-                f"Delivery {work.due.delivery}: messages are due and cannot be taken in hand; something else holds "
+                f"Delivery {due.delivery}: messages are due and cannot be taken in hand; something else holds "
                 "their rows in the database. They are still open; it is tried again."
             )
         time.sleep(max(wait.total_seconds(), 0.1))
-    progress.show(done, last=True)
 
 
-def _hand_over(work: Work, quota: int | None, done: Dispatched, progress: Progress) -> None:
-    s = settings()
-    if quota is None and s.dispatch_processes > 1 and ledger.count_due(work.engine, work.due) >= s.dispatch_large:
-        dispatch_by_workers(work.due, work.session, s.dispatch_processes, done, progress.show)
+def _send(terms: Dispatcher, prepared: PreparedChannel) -> None:
+    """Send all that can be had at this moment, a large delivery in several processes."""
+    processes = terms.channel.processes if terms.quota is None else 1
+    if processes > 1 and ledger.count_due(terms.engine, terms.due) >= settings().dispatch_large:
+        dispatch_by_workers(terms, processes)
     else:
-        serve(work, done, progress.show, quota=quota)
+        prepared.send(terms)

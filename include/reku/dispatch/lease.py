@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError
 from reku.contact.decide import barred_among
 from reku.contact.policy import Policy
 from reku.dispatch import ledger, stops
+from reku.dispatch.channel import Channel
 from reku.dispatch.plan import SendPlan
 from reku.foundation.errors import PassingError
 from reku.store.locks import Lock, is_held_by
 
 FRESH_SECONDS = 0.2
-"""No mail is begun on knowledge older than this: lock, stop switches, unsubscribes."""
+"""No message is begun on knowledge older than this: lock, stop switches, unsubscribes."""
 
 
 class LockLost(PassingError):
@@ -34,13 +35,13 @@ class LockLost(PassingError):
 class LeaseGuard:
     """What a dispatcher knows of its right to go on. `session` holds the delivery's lock.
 
-    Between two looks the leases of its batches keep others from its messages, so that nothing hangs on the moment.
+    Between two questions the leases of its batches keep others from its messages, so that nothing hangs on the moment.
     """
 
-    def __init__(self, engine: sa.Engine, plan: SendPlan, delivery: int, session: int, lease: timedelta) -> None:
-        self._plan, self._delivery, self._session, self._lease = plan, delivery, session, lease
+    def __init__(self, engine: sa.Engine, plan: SendPlan, channel: Channel, session: int, lease: timedelta) -> None:
+        self._plan, self._channel, self._session, self._lease = plan, channel, session, lease
         self._connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        self._looked = self._renewed = float("-inf")
+        self._asked_at = self._renewed_at = float("-inf")
 
     def __enter__(self) -> LeaseGuard:
         return self
@@ -52,25 +53,30 @@ class LeaseGuard:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the last look is recent enough to begin a mail."""
-        return time.monotonic() - self._looked < FRESH_SECONDS
+        """Whether what is known is fresh enough to begin a message."""
+        return time.monotonic() - self._asked_at < FRESH_SECONDS
 
     def renew(self, claimed: Collection[int], fences: Collection[int]) -> set[int]:
-        """Look afresh, and renew the leases in time. Returns which of the claimed messages are barred by now.
+        """Ask afresh, and renew the leases in time. Returns which of the claimed messages are barred by now.
 
         Raises LockLost when the lock, the database or a batch is gone, and Stopped.
         """
-        begun = time.monotonic()
+        asked_at = time.monotonic()
         try:
-            if not is_held_by(self._connection, self._session, Lock.DELIVERY, self._delivery):
-                raise LockLost(self._delivery, "its session has ended")
+            if not is_held_by(self._connection, self._session, Lock.DELIVERY, self._plan.delivery):
+                raise LockLost(self._plan.delivery, "its session has ended")
             stops.check_stops(self._connection, self._plan.institute.blz, self._plan.order_number)
-            barred = barred_among(self._connection, Policy.of(self._plan.institute), claimed) if claimed else set()
-            if begun - self._renewed > self._lease.total_seconds() / 4:
-                if not ledger.renew_leases(self._connection, self._delivery, fences, self._lease):
-                    raise LockLost(self._delivery, "a batch was taken over")
-                self._renewed = begun
+            barred = self._barred_among(claimed)
+            if asked_at - self._renewed_at > self._lease.total_seconds() / 4:
+                if not ledger.renew_leases(self._connection, self._plan.delivery, fences, self._lease):
+                    raise LockLost(self._plan.delivery, "a batch was taken over")
+                self._renewed_at = asked_at
         except DBAPIError as error:
-            raise LockLost(self._delivery, f"the database: {type(error.orig).__name__}") from error
-        self._looked = begun
+            raise LockLost(self._plan.delivery, f"the database: {type(error.orig).__name__}") from error
+        self._asked_at = asked_at
         return barred
+
+    def _barred_among(self, claimed: Collection[int]) -> set[int]:
+        if not claimed:
+            return set()
+        return barred_among(self._connection, Policy.of(self._plan.institute), claimed, self._channel.barred_by)

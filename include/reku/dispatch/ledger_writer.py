@@ -17,6 +17,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from reku.dispatch import ledger
+from reku.dispatch.channel import Channel
 from reku.dispatch.claim import Batch, claim
 from reku.dispatch.journal import Begun, Ended, Journal
 from reku.dispatch.ledger import Due
@@ -52,8 +53,8 @@ class _Open:
 class LedgerWriter:
     """The batches of one dispatcher, their journals, and what is still to be recorded."""
 
-    def __init__(self, engine: sa.Engine, plan: SendPlan, due: Due, terms: ClaimLimits) -> None:
-        self._engine, self._plan, self._due, self._terms = engine, plan, due, terms
+    def __init__(self, engine: sa.Engine, plan: SendPlan, channel: Channel, due: Due, limits: ClaimLimits) -> None:
+        self._engine, self._plan, self._channel, self._due, self._limits = engine, plan, channel, due, limits
         self.exhausted = False
         self._batches: dict[int, _Open] = {}
         self._claimed = self._last = 0
@@ -79,7 +80,7 @@ class LedgerWriter:
         `exhausted` tells that no more will come.
         """
         if self._claiming is None:
-            if held <= self._terms.batch // 2 and not self.exhausted and time.monotonic() >= self._claim_at:
+            if held <= self._limits.batch // 2 and not self.exhausted and time.monotonic() >= self._claim_at:
                 self._claim()
             return None
         if not self._claiming.done():
@@ -163,9 +164,9 @@ class LedgerWriter:
             batch.journal.close()
 
     def _claim(self) -> None:
-        limit = self._terms.batch
-        if self._terms.quota is not None:
-            limit = min(limit, self._terms.quota - self._claimed)
+        limit = self._limits.batch
+        if self._limits.quota is not None:
+            limit = min(limit, self._limits.quota - self._claimed)
         if limit <= 0:
             self.exhausted = True
             return
@@ -173,20 +174,21 @@ class LedgerWriter:
             claim,
             self._engine,
             self._plan,
+            self._channel,
             self._due,
             limit=limit,
-            journals=self._terms.journals,
-            lease=self._terms.lease,
+            journals=self._limits.journals,
+            lease=self._limits.lease,
             after=self._last,
         )
 
     def _take_in(self, batch: Batch) -> None:
-        self._claimed += len(batch.mails)
+        self._claimed += len(batch.messages)
         self._last = batch.last
-        if not batch.mails and not batch.withheld:
+        if not batch.messages and not batch.withheld:
             self._claim_at = time.monotonic() + NO_SLOT_SECONDS
-        self._batches[batch.fence] = _Open(batch.journal, {message.id for _, message in batch.mails})
-        if not batch.mails:
+        self._batches[batch.fence] = _Open(batch.journal, {message.id for _, message in batch.messages})
+        if not batch.messages:
             self._finish(batch.fence)
 
     def _leave(self, fence: int, id_: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from reku.dispatch.recovery import Recovered, recover
+from reku.dispatch.recovery import RecoveryResult, recover
 from reku.foundation.errors import PassingError
 from reku.foundation.settings import settings
 from reku.store.locks import Lock, session_lock, session_of
@@ -45,7 +45,7 @@ class DeliveryLock:
 
     delivery: int
     session: int
-    recovered: Recovered
+    recovered: RecoveryResult
 
 
 @contextmanager

@@ -13,7 +13,7 @@ PROGRESS_SECONDS = 5.0
 
 
 @dataclass
-class Dispatched:
+class DispatchResult:
     """What one dispatch did: messages sent, withheld, rejected by the server, put off, fallen in doubt.
 
     `next_try`: when what was put off, or lies outside of the send window, may be handed over; None if nothing is left.
@@ -43,7 +43,7 @@ class Dispatched:
         return self.sent + self.rejected
 
 
-COUNTS = tuple(one.name for one in fields(Dispatched) if one.name != "next_try")
+COUNTS = tuple(one.name for one in fields(DispatchResult) if one.name != "next_try")
 
 
 class Progress:
@@ -53,22 +53,22 @@ class Progress:
         self._delivery, self._total = delivery, total
         self._started = self._shown = time.monotonic()
 
-    def show(self, done: Dispatched, *, last: bool = False) -> None:
+    def show(self, result: DispatchResult, *, last: bool = False) -> None:
         """Write the line if it is time to, or if it is the last one."""
         moment = time.monotonic()
         if not last and moment - self._shown < PROGRESS_SECONDS:
             return
         self._shown = moment
-        log.info("delivery %d: %s", self._delivery, self.line(done, moment - self._started))
+        log.info("delivery %d: %s", self._delivery, self.line(result, moment - self._started))
 
-    def line(self, done: Dispatched, seconds: float) -> str:
+    def line(self, result: DispatchResult, seconds: float) -> str:
         """`1200 of 5000 sent, 3 withheld, …; 400 a second, about 10 s to go`."""
-        ended = done.handed_over + done.withheld
+        ended = result.handed_over + result.withheld
         rate = ended / max(seconds, 0.001)
         left = max(0, self._total - ended)
-        several = {name.replace("_", " "): count for name, count in done.as_counts().items() if name != "sent"}
+        several = {name.replace("_", " "): count for name, count in result.as_counts().items() if name != "sent"}
         others = ", ".join(f"{count} {name}" for name, count in several.items() if count)
         return (
-            f"{done.sent} of {self._total} sent{', ' if others else ''}{others}; {rate:.0f} a second"
+            f"{result.sent} of {self._total} sent{', ' if others else ''}{others}; {rate:.0f} a second"
             f"{f', about {left / rate:.0f} s to go' if left and rate > 0.1 else ''}"
         )

@@ -1,102 +1,87 @@
-"""One dispatcher's work on one delivery, as the hand-over asks for it: which mail next, may it go, how did it end."""
+"""One dispatcher's messages of one delivery, as a channel asks for them: which is next, may it go, how did it end."""
 
 from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Generic, Self, TypeVar, cast
 
-from reku.catalogue.bounce_rules import BounceClass, classify_bounce
-from reku.channels.email.media.compile import CompiledMedium
-from reku.channels.email.media.fill import Mail, MailFault, fill
-from reku.channels.email.media.links import Mailing, links_for
-from reku.channels.email.smtp.handover import Answer, Handable, Outcome
 from reku.contact.reasons import Reason
 from reku.dispatch import rate_limits
+from reku.dispatch.channel import Content, MessageFault
 from reku.dispatch.claim import Claimed
 from reku.dispatch.journal import Begun, Ended
 from reku.dispatch.lease import LeaseGuard
 from reku.dispatch.ledger_writer import LedgerWriter
 from reku.dispatch.plan import SendPlan
-from reku.dispatch.progress import Dispatched
+from reku.dispatch.progress import DispatchResult
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
 
-BLOCKED_IN_A_ROW = 20
-"""So many refusals in a row that are not about the person mean that the relay refuses us: stop."""
+ContentT = TypeVar("ContentT", bound=Content)
+
+REFUSALS_IN_A_ROW = 20
+"""So many refusals in a row that are not about the person mean that the server refuses us: stop."""
 RETRY_AFTER = (60, 300, 900, 1800)
 """Seconds until a message is tried again after its first, second … temporary refusal."""
-_LOOK_AGAIN = 0.002  # seconds between two looks for a batch that is being claimed
+_CLAIM_POLL_SECONDS = 0.002
 
 
 @dataclass(order=True)
-class _Job:
-    """One claimed message, not to be handed over before `at` (monotonic seconds), and its mail once it is filled."""
+class Job(Generic[ContentT]):
+    """One claimed message, not to be handed over before `at` (monotonic seconds), and what the channel made of it."""
 
     at: float
     id: int
     fence: int = field(compare=False)
     message: Claimed = field(compare=False)
-    mail: Mail | None = field(default=None, compare=False)
-    medium: str = field(default="", compare=False)
+    made: ContentT | None = field(default=None, compare=False)
     begun_at: datetime | None = field(default=None, compare=False)
 
-    # what the hand-over needs of a mail; a job is filled before it is given away
     @property
-    def filled(self) -> Mail:
-        return cast("Mail", self.mail)
-
-    @property
-    def envelope_from(self) -> str:
-        return self.filled.envelope_from
-
-    @property
-    def envelope_to(self) -> str:
-        return self.filled.envelope_to
-
-    @property
-    def data(self) -> bytes:
-        return self.filled.data
-
-    @property
-    def smtputf8(self) -> bool:
-        return self.filled.smtputf8
+    def content(self) -> ContentT:
+        """What the channel has made of it; there before the queue gives the job away."""
+        return cast("ContentT", self.made)
 
     @property
     def domain(self) -> str:
+        """The domain of the recipient's address."""
         return rate_limits.domain(self.message.address)
 
 
-class DeliveryQueue:
-    """Hands over what is due of a delivery. Use as a context manager, which puts everything not handed over back."""
+class DeliveryQueue(Generic[ContentT]):
+    """What is due of a delivery. Use as a context manager, which puts everything back that was not handed over.
+
+    Each job that `next_job` gives is to be reported once: as `returned`, or as `sent`, `refused`, `put_off` or
+    `withheld`, or, once `start` has let it go out, as `lost`. One that `start` forbids is not reported.
+    """
 
     def __init__(
         self,
         plan: SendPlan,
-        media: Mapping[str, CompiledMedium],
+        fill: Callable[[Claimed], ContentT],
         writer: LedgerWriter,
         lease_guard: LeaseGuard,
         until: datetime,
-        done: Dispatched,
-        show: Callable[[Dispatched], None],
+        result: DispatchResult,
+        show: Callable[[DispatchResult], None],
     ) -> None:
-        self._plan, self._media, self._writer, self._lease_guard, self._until = plan, media, writer, lease_guard, until
-        self.done, self._show = done, show
-        self._mailings = {key: Mailing(plan.delivery, key) for key in media}
-        self._jobs: list[_Job] = []
-        self._in_hand: dict[int, _Job] = {}
+        self._plan, self._fill, self._writer, self._lease_guard, self._until = plan, fill, writer, lease_guard, until
+        self._result, self._show = result, show
+        self._jobs: list[Job[ContentT]] = []
+        self._in_hand: dict[int, Job[ContentT]] = {}
         self._barred: set[int] = set()
-        self._faults: list[MailFault] = []
-        self._blocked_in_a_row = 0
+        self._faults: list[MessageFault] = []
+        self._refusals_in_a_row = 0
         self._resting: dict[str, float] = {}
         self._is_over = clock.now() >= until
 
-    def __enter__(self) -> DeliveryQueue:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
@@ -113,18 +98,18 @@ class DeliveryQueue:
             raise fault
         elif self._faults:
             raise StageError(
-                f"{len(self._faults)} messages cannot be made into mails and are still open; everybody else has been "
-                f"served. The first: {self._faults[0]}"
+                f"{len(self._faults)} messages cannot be filled and are still open; everybody else has been served. "
+                f"The first: {self._faults[0]}"
             )
 
     def stop(self) -> None:
         """Begin nothing more; may be called by a signal handler."""
         self._is_over = True
 
-    # ------------------------------------------------------------------ what the hand-over asks
+    # ------------------------------------------------------------------ which is next, and may it go
 
-    def next_mail(self) -> Handable | None:
-        """The next mail whose time has come, filled; None if there is none at this moment."""
+    def next_job(self) -> Job[ContentT] | None:
+        """The next message whose time has come, filled; None if there is none at this moment."""
         if self._is_over:
             return None
         self._replenish()
@@ -133,8 +118,9 @@ class DeliveryQueue:
             if job.id in self._barred or self._rests(job):
                 continue
             try:
-                self._fill(job)
-            except MailFault as fault:
+                if job.made is None:  # one that was returned is filled already
+                    job.made = self._fill(job.message)
+            except MessageFault as fault:
                 self._cannot_be_filled(job, fault)
                 continue
             self._in_hand[job.id] = job
@@ -142,118 +128,139 @@ class DeliveryQueue:
         return None
 
     def seconds_until_next(self) -> float | None:
-        """Seconds until `next_mail` may have another one; None when there is none any more, or it is time to end."""
+        """Seconds until `next_job` may have another one; None when there is none any more, or it is time to end."""
         if self._is_over:
             return None
         self._replenish()
         if self._jobs:
             return max(0.0, self._jobs[0].at - time.monotonic())
-        return None if self._writer.exhausted and not self._writer.is_claiming else _LOOK_AGAIN
+        return None if self._writer.exhausted and not self._writer.is_claiming else _CLAIM_POLL_SECONDS
 
-    def start(self, mail: Handable) -> bool:
-        """Whether the mail may still go out; if so, its beginning is in the journal when this returns."""
-        job = cast("_Job", mail)
+    def start(self, job: Job[ContentT]) -> bool:
+        """Whether the message may still go out; if so, its beginning is in the journal when this returns."""
         if not self._lease_guard.is_fresh:
-            self._look()
+            self._renew()
         if self._is_over or job.id in self._barred:
             del self._in_hand[job.id]
             return False
         begun_at = clock.now()
-        self._writer.begin(job.fence, Begun(job.id, begun_at, job.filled.message_id, job.medium))
+        self._writer.begin(job.fence, Begun(job.id, begun_at, job.content.message_id, job.content.medium))
         job.begun_at = begun_at
         del self._in_hand[job.id]
         return True
 
-    def answered(self, mail: Handable, answer: Answer) -> None:
-        """Note the server's answer. Raises StageError when the server refuses everybody."""
-        job = cast("_Job", mail)
-        if job.id in self._barred and job.begun_at is None:
-            del self._in_hand[job.id]
-            return  # withheld already; the server's answer to its envelope changes nothing
-        if answer.code and job.begun_at is None:
-            job.begun_at = clock.now()  # tried, and refused before its content was sent
-        if answer.outcome is Outcome.ACCEPTED:
-            self.done.sent += 1
-            self._blocked_in_a_row = 0
-            self._end(job, MessageState.SENT, answer.short, ResponseKind.VERS)
-            self._at_ease(job)
-        elif answer.outcome is Outcome.LATER:
-            self.done.put_off += 1
-            rest = RETRY_AFTER[min(job.message.attempts, len(RETRY_AFTER) - 1)]
-            self._end(job, MessageState.OPEN, answer.short, retry_at=clock.now() + timedelta(seconds=rest))
-            if answer.code == 421:
-                self._slow_down(job)
-        elif answer.outcome is Outcome.UNADDRESSABLE:
-            self._withhold(job, Reason.ADRESSE_UNGUELTIG)
-        else:
-            self._rejected(job, answer)
+    def heartbeat(self) -> None:
+        """See whether the dispatch may go on, and record what has come in. To be called a few times a second."""
+        self._is_over = self._is_over or clock.now() >= self._until
+        if not self._lease_guard.is_fresh:
+            self._renew()
+        self._writer.tick()
+        self._show(self._result)
 
-    def lost(self, mail: Handable) -> None:
-        """The mail's dot may have reached the server, and the answer never came: in doubt."""
-        self.done.in_doubt += 1
-        self._end(cast("_Job", mail), MessageState.IN_DOUBT)
+    # ------------------------------------------------------------------ how it ended
 
-    def returned(self, mail: Handable) -> None:
-        """No byte of the mail was sent: it waits its turn again."""
-        job = cast("_Job", mail)
+    def sent(self, job: Job[ContentT], answer: str = "") -> None:
+        """Somebody else has taken the message over. `answer`: what was said, without text that may quote an address."""
+        if self._was_barred(job):
+            return
+        self._was_tried(job)
+        self._result.sent += 1
+        self._refusals_in_a_row = 0
+        self._end(job, MessageState.SENT, answer, ResponseKind.VERS)
+        self._takes_again(job)
+
+    def put_off(self, job: Job[ContentT], answer: str, *, slow_down: bool = False) -> None:
+        """It is to be tried again later. `slow_down`: nothing more to the recipient's domain for a while."""
+        if self._was_barred(job):
+            return
+        self._was_tried(job)
+        self._result.put_off += 1
+        rest = RETRY_AFTER[min(job.message.attempts, len(RETRY_AFTER) - 1)]
+        self._end(job, MessageState.OPEN, answer, retry_at=clock.now() + timedelta(seconds=rest))
+        if slow_down:
+            self._slow_down(job)
+
+    def refused(
+        self, job: Job[ContentT], answer: str, event: ResponseKind, status: str, *, about_address: bool
+    ) -> None:
+        """It was refused for good; the bank is told so by the event and its status.
+
+        `about_address`: for the person's address, and not for what we are or send. Raises StageError when too many in a
+        row were refused for other reasons.
+        """
+        if self._was_barred(job):
+            return
+        self._was_tried(job)
+        self._result.rejected += 1
+        self._refusals_in_a_row = 0 if about_address else self._refusals_in_a_row + 1
+        self._end(job, MessageState.REJECTED, answer, event, status)
+        if self._refusals_in_a_row >= REFUSALS_IN_A_ROW:
+            raise StageError(
+                f"The server refused {REFUSALS_IN_A_ROW} messages in a row, the last with {answer}, for reasons that "
+                "are not the people's addresses. Everything not handed over is still open: find out why the server "
+                "refuses us, then clear `dispatch`."
+            )
+
+    def withheld(self, job: Job[ContentT], reason: Reason) -> None:
+        """It cannot go out on this channel, and nothing of it was sent."""
+        if self._was_barred(job):
+            return
+        self._withhold(job, reason)
+
+    def lost(self, job: Job[ContentT]) -> None:
+        """It was begun and its answer never came, so it may have got there: in doubt."""
+        self._result.in_doubt += 1
+        self._end(job, MessageState.IN_DOUBT)
+
+    def returned(self, job: Job[ContentT]) -> None:
+        """Nothing of the message was sent: it waits its turn again."""
         del self._in_hand[job.id]
         if job.id not in self._barred:
             heapq.heappush(self._jobs, job)
 
-    def heartbeat(self) -> None:
-        """Look whether the dispatch may go on, and record what has come in."""
-        self._is_over = self._is_over or clock.now() >= self._until
-        if not self._lease_guard.is_fresh:
-            self._look()
-        self._writer.tick()
-        self._show(self.done)
-
-    # ------------------------------------------------------------------ one mail
+    # ------------------------------------------------------------------
 
     def _replenish(self) -> None:
         batch = self._writer.next_batch(held=len(self._jobs))
         if batch is None:
             return
         moment = time.monotonic()
-        self.done.withheld += batch.withheld
+        self._result.withheld += batch.withheld
         for domain in batch.slowed:
             self._resting.setdefault(domain, 0.0)
-        for wait, message in batch.mails:
-            heapq.heappush(self._jobs, _Job(moment + wait if wait > 0 else 0.0, message.id, batch.fence, message))
+        for wait, message in batch.messages:
+            heapq.heappush(self._jobs, Job(moment + wait if wait > 0 else 0.0, message.id, batch.fence, message))
 
-    def _look(self) -> None:
-        """Look afresh, and leave out whoever is barred by now."""
+    def _renew(self) -> None:
+        """Renew the right to go on, and leave out whoever is barred by now."""
         not_begun = {job.id: job for job in self._jobs} | self._in_hand
         for id_ in self._lease_guard.renew(not_begun, self._writer.fences) - self._barred:
             self._barred.add(id_)
-            self.done.withheld += 1
+            self._result.withheld += 1
             self._writer.bar(not_begun[id_].fence, id_)
 
-    def _fill(self, job: _Job) -> None:
-        if job.mail is not None:
-            return
-        message = job.message
-        medium = self._plan.medium_for(message.fields)
-        job.medium = medium.key
-        job.mail = fill(
-            self._media[medium.key],
-            message.fields,
-            links_for(message.id, self._mailings[medium.key], tracking=message.tracking),
-            order_number=self._plan.order_number,
-            delivery_number=self._plan.delivery_number,
-            message_id=message.message_id,
-        )
+    def _was_barred(self, job: Job[ContentT]) -> bool:
+        """Whether it is withheld already; then what a server says to its envelope changes nothing."""
+        if job.id not in self._barred or job.begun_at is not None:
+            return False
+        del self._in_hand[job.id]
+        return True
 
-    def _cannot_be_filled(self, job: _Job, fault: MailFault) -> None:
+    def _was_tried(self, job: Job[ContentT]) -> None:
+        """It counts as a try even if it was answered before its content was sent."""
+        if job.begun_at is None:
+            job.begun_at = clock.now()
+
+    def _cannot_be_filled(self, job: Job[ContentT], fault: MessageFault) -> None:
         """An address that is none is the person's matter; anything else is ours, and is told when the rest is sent."""
-        if fault.field == "EMail":
+        if fault.unreachable:
             self._withhold(job, Reason.ADRESSE_UNGUELTIG)
         else:
             self._faults.append(fault)
             self._end(job, MessageState.OPEN, retry_at=clock.now() + timedelta(hours=1))
 
-    def _rests(self, job: _Job) -> bool:
-        """Whether the mail's domain has answered 421; then it is put off, without having been tried."""
+    def _rests(self, job: Job[ContentT]) -> bool:
+        """Whether the recipient's domain rests; then the message is put off, without having been tried."""
         if not self._resting:
             return False
         seconds = self._resting.get(job.domain, 0.0) - time.monotonic()
@@ -262,36 +269,23 @@ class DeliveryQueue:
         self._end(job, MessageState.OPEN, retry_at=clock.now() + timedelta(seconds=seconds))
         return True
 
-    def _slow_down(self, job: _Job) -> None:
+    def _slow_down(self, job: Job[ContentT]) -> None:
         blz, domain = self._plan.institute.blz, job.domain
         self._resting[domain] = time.monotonic() + rate_limits.SLOWED_FOR[0]
         self._writer.run(lambda connection: rate_limits.slow_down(connection, blz, domain))
 
-    def _at_ease(self, job: _Job) -> None:
+    def _takes_again(self, job: Job[ContentT]) -> None:
         if self._resting and self._resting.pop(job.domain, None) is not None:
             blz, domain = self._plan.institute.blz, job.domain
-            self._writer.run(lambda connection: rate_limits.at_ease(connection, blz, domain))
+            self._writer.run(lambda connection: rate_limits.takes_again(connection, blz, domain))
 
-    def _rejected(self, job: _Job, answer: Answer) -> None:
-        self.done.rejected += 1
-        found = classify_bounce(answer.enhanced, f"{answer.code} {answer.text}")
-        self._blocked_in_a_row = 0 if found.bounce_class is BounceClass.HARD else self._blocked_in_a_row + 1
-        kind = ResponseKind(found.bounce_class.event)
-        self._end(job, MessageState.REJECTED, answer.short, kind, found.status)
-        if self._blocked_in_a_row >= BLOCKED_IN_A_ROW:
-            raise StageError(
-                f"The server refused {BLOCKED_IN_A_ROW} mails in a row, the last with {answer.short}, for reasons that "
-                "are not the people's addresses. Everything not handed over is still open: find out why the server "
-                "refuses our mails, then clear `dispatch`."
-            )
-
-    def _withhold(self, job: _Job, reason: Reason) -> None:
-        self.done.withheld += 1
+    def _withhold(self, job: Job[ContentT], reason: Reason) -> None:
+        self._result.withheld += 1
         self._end(job, MessageState.WITHHELD, "", reason.response, reason.code)
 
     def _end(
         self,
-        job: _Job,
+        job: Job[ContentT],
         state: MessageState,
         answer: str = "",
         event: ResponseKind | None = None,
@@ -308,8 +302,8 @@ class DeliveryQueue:
             answer,
             event.value if event else "",
             reason,
-            job.filled.message_id if tried else job.message.message_id,
-            job.medium if tried else "",
+            job.content.message_id if tried else job.message.message_id,
+            job.content.medium if tried else "",
             retry_at,
         )
         self._writer.end(job.fence, ended)

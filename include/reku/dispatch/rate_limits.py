@@ -1,7 +1,8 @@
-"""The pace of an institute and of its recipients' domains, shared by all dispatchers through the database.
+"""Rate limits of an institute and of its recipients' domains, shared by all dispatchers through the database.
 
-Each claimed mail reserves the next free slot of its institute and of its domain (virtual scheduling, as in the generic
-cell rate algorithm); a domain that answers 421 has its next slot put off. Times are the database's own clock.
+Each claimed message reserves the next free slot of its institute and of its domain (virtual scheduling, as in the
+generic cell rate algorithm); a domain that wants less (SMTP's 421) has its next slot put off. Times are the database's
+own clock.
 """
 
 from __future__ import annotations
@@ -12,20 +13,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.catalogue.institute import Institute, RateLimits
+from reku.catalogue.institute import RateLimits
 from reku.foundation.addresses import normalise
 from reku.store.tables import paces
 
 HORIZON = timedelta(seconds=5)
-"""Mails whose slot is further away than this are not claimed yet."""
+"""Messages whose slot is further away than this are not claimed yet."""
 SLOWED_FOR = (30, 60, 120, 300, 600)
-"""Seconds that a domain rests after the first, second … 421 in a row."""
-_SECONDS_CLAIMED = 2  # a claim holds mails for about so long, since what waits in a claim is seen by nobody else
+"""Seconds that a domain rests after it was slowed down for the first, second … time in a row."""
+_SECONDS_CLAIMED = 2  # a claim holds messages for about so long, since what waits in a claim is seen by nobody else
 
 
-def batch(limits: RateLimits, wanted: int) -> int:
-    """How many mails to claim at once: at a slow pace fewer than wanted, so that claims stay short."""
-    return wanted if limits.per_second is None else max(1, min(wanted, int(limits.per_second * _SECONDS_CLAIMED)))
+def batch(limits: RateLimits | None, wanted: int) -> int:
+    """How many messages to claim at once: with a low limit fewer than wanted, so that claims stay short."""
+    if limits is None or limits.per_second is None:
+        return wanted
+    return max(1, min(wanted, int(limits.per_second * _SECONDS_CLAIMED)))
 
 
 def domain(address: str) -> str:
@@ -66,7 +69,7 @@ def waiting(connection: sa.Connection, institute: str) -> Sequence[str]:
 
 
 def slowed(connection: sa.Connection, institute: str) -> Sequence[str]:
-    """Domains that answered 421 and have taken no mail since."""
+    """Domains that were slowed down and have taken nothing since."""
     return connection.scalars(sa.select(paces.c.domain).where(paces.c.institute == institute, paces.c.slowed > 0)).all()
 
 
@@ -83,13 +86,16 @@ _OCCUPY = sa.text("""
 """)
 
 
-def reserve(connection: sa.Connection, institute: Institute, addresses: Sequence[str]) -> list[float | None]:
-    """Reserve a slot for a mail to each of the addresses.
+def reserve(
+    connection: sa.Connection, institute: str, limits: RateLimits | None, addresses: Sequence[str]
+) -> list[float | None]:
+    """Reserve a slot within the bank's limits (None: it has none) for a message to each of the addresses.
 
     Returns the seconds from now until each may go out, None where there is no slot within the horizon: nothing is
     reserved for it, and it is for a later claim, or a slow domain would hold everybody up.
     """
-    limits = institute.limits
+    if limits is None:
+        return [0.0] * len(addresses)
     domains = [domain(address) for address in addresses] if limits.per_domain else []
     rates = {name: rate for name in set(domains) if (rate := limits.rate(name)) is not None}
     if limits.per_second is not None:
@@ -97,7 +103,7 @@ def reserve(connection: sa.Connection, institute: Institute, addresses: Sequence
     if not rates or not addresses:
         return [0.0] * len(addresses)
     names = sorted(rates)  # in one order, or two dispatchers would wait for each other
-    told = {"institute": institute.blz, "names": names}
+    told = {"institute": institute, "names": names}
     free = {name: float(seconds) for name, seconds in connection.execute(_FREE, told)}
     waits: list[float | None] = []
     for place in range(len(addresses)):
@@ -127,13 +133,13 @@ _SLOW = sa.text("""
 
 
 def slow_down(connection: sa.Connection, institute: str, domain: str) -> float:
-    """Let a domain that answered 421 rest, longer each time. Returns the seconds."""
+    """Let a domain that wants less rest, longer each time. Returns the seconds."""
     rests = connection.scalar(_SLOW, {"institute": institute, "domain": domain, "rests": list(SLOWED_FOR)})
     return float(rests or 0)
 
 
-def at_ease(connection: sa.Connection, institute: str, domain: str) -> None:
-    """Note that a slowed domain takes mails again."""
+def takes_again(connection: sa.Connection, institute: str, domain: str) -> None:
+    """Note that a slowed domain takes messages again."""
     connection.execute(
         sa.update(paces).where(paces.c.institute == institute, paces.c.domain == domain).values(slowed=0)
     )

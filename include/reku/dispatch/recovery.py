@@ -32,7 +32,7 @@ class StillLeased(PassingError):
 
 
 @dataclass(frozen=True)
-class Recovered:
+class RecoveryResult:
     """What was put right: batches, messages whose answer only the journal knew, messages now in doubt."""
 
     batches: int = 0
@@ -40,7 +40,7 @@ class Recovered:
     in_doubt: int = 0
 
 
-def recover(engine: sa.Engine, delivery: int, journals: Path) -> Recovered:
+def recover(engine: sa.Engine, delivery: int, journals: Path) -> RecoveryResult:
     """Put right every batch that was left. Raises StillLeased while one may still be in somebody's hands."""
     with engine.connect() as connection:
         left = connection.execute(
@@ -51,22 +51,22 @@ def recover(engine: sa.Engine, delivery: int, journals: Path) -> Recovered:
             .where(claims.c.delivery_id == delivery)
             .order_by(claims.c.fence)
         ).all()
-    done = Recovered()
-    held: list[str] = []
+    result = RecoveryResult()
+    is_alive = False
     leases: list[timedelta] = []
     for batch in left:
-        found = journal.read(journals, delivery, batch.fence)
-        if found.owner is Owner.ALIVE:
-            held.append("a process on this machine still has a batch of it")
-        elif found.owner is Owner.UNKNOWN and batch.lease > timedelta():
+        content = journal.read(journals, delivery, batch.fence)
+        if content.owner is Owner.ALIVE:
+            is_alive = True
+        elif content.owner is Owner.UNKNOWN and batch.lease > timedelta():
             leases.append(batch.lease)
         else:
-            answered, in_doubt = _put_right(engine, delivery, batch.fence, found)
-            done = Recovered(done.batches + 1, done.answered + answered, done.in_doubt + in_doubt)
-    if held:
+            answered, in_doubt = _put_right(engine, delivery, batch.fence, content)
+            result = RecoveryResult(result.batches + 1, result.answered + answered, result.in_doubt + in_doubt)
+    if is_alive:
         raise StillLeased(
-            f"Delivery {delivery} is still being dispatched: {held[0]}. Nothing was handed over here; it is tried "
-            "again. To go on at once, end the old process.",
+            f"Delivery {delivery} is still being dispatched: a process on this machine still has a batch of it. "
+            "Nothing was handed over here; it is tried again. To go on at once, end the old process.",
             None,
         )
     if leases:
@@ -76,23 +76,23 @@ def recover(engine: sa.Engine, delivery: int, journals: Path) -> Recovered:
             max(leases),
         )
     journal.remove_settled(journals, delivery)
-    return done
+    return result
 
 
-def _put_right(engine: sa.Engine, delivery: int, fence: int, found: JournalContent) -> tuple[int, int]:
+def _put_right(engine: sa.Engine, delivery: int, fence: int, content: JournalContent) -> tuple[int, int]:
     doubtful = [
         Ended(one.id, MessageState.IN_DOUBT, one.at, one.at, message_id=one.message_id, medium=one.medium)
-        for one in found.begun.values()
+        for one in content.begun.values()
     ]
     with engine.begin() as connection:
-        ledger.note(connection, [(fence, one) for one in (*found.ended, *doubtful)])
+        ledger.note(connection, [(fence, one) for one in (*content.ended, *doubtful)])
         left = ledger.held(connection, delivery, fence)
-        if found.owner is Owner.DEAD:
+        if content.owner is Owner.DEAD:
             ledger.reopen(connection, {fence: left})
         else:
             _doubt(connection, left)
         ledger.close_batches(connection, delivery, [fence])
-    return len(found.ended), len(doubtful) + (len(left) if found.owner is Owner.UNKNOWN else 0)
+    return len(content.ended), len(doubtful) + (len(left) if content.owner is Owner.UNKNOWN else 0)
 
 
 def _doubt(connection: sa.Connection, ids: list[int]) -> None:

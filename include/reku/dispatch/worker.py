@@ -1,4 +1,4 @@
-"""A worker process of a large dispatch: `python -m reku.dispatch.worker '{"delivery": …}'` (see `workers`)."""
+"""A worker process of a large dispatch (see `workers`): one more dispatcher, under its parent's lock."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 
+from reku.dispatch.channel import Channel
 from reku.dispatch.dispatch import check_dispatchable
+from reku.dispatch.dispatcher import Dispatcher
 from reku.dispatch.ledger import Due
 from reku.dispatch.lock import passing_database_errors
-from reku.dispatch.progress import Dispatched
-from reku.dispatch.serve import Work, compiled_media, serve
+from reku.dispatch.progress import DispatchResult
 from reku.dispatch.shutdown import ShutdownRequested, request_shutdown
 from reku.dispatch.window import send_window
+from reku.dispatch.workers import Task
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, RekuError
 from reku.store.engine import engine
@@ -32,49 +35,44 @@ class _Reports:
     """Writes the counts to standard output, once a second and at the end."""
 
     def __init__(self) -> None:
-        self._written = float("-inf")
+        self._written_at = float("-inf")
 
-    def show(self, done: Dispatched) -> None:
+    def show(self, result: DispatchResult) -> None:
         """Write the counts if it is time to."""
-        if time.monotonic() - self._written > _REPORT_SECONDS:
-            self.write(done)
+        if time.monotonic() - self._written_at > _REPORT_SECONDS:
+            self.write(result)
 
-    def write(self, done: Dispatched, **more: object) -> None:
+    def write(self, result: DispatchResult, **more: object) -> None:
         """Write the counts, and what more there is to say."""
-        self._written = time.monotonic()
-        sys.stdout.write(json.dumps({"counts": done.as_counts(), **more}) + "\n")
+        self._written_at = time.monotonic()
+        sys.stdout.write(json.dumps({"counts": result.as_counts(), **more}) + "\n")
         sys.stdout.flush()
 
 
-def main(task: str) -> int:
-    """Work on one delivery for the parent; returns the exit code."""
-    given = json.loads(task)
+def run_worker(argument: str, channel_named: Callable[[str], Channel]) -> int:
+    """Work on one delivery for the parent, which gives its task as JSON; returns the exit code."""
+    task = Task(**json.loads(argument))
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing of a dispatch outlives its parent
-    if os.getppid() != given["parent"]:
+    if os.getppid() != task.parent:
         return 1
     signal.signal(signal.SIGTERM, lambda _number, _frame: request_shutdown())
-    done, reports = Dispatched(), _Reports()
+    result, reports = DispatchResult(), _Reports()
     try:
-        with passing_database_errors(given["delivery"]):
-            serve(_work(given), done, reports.show)
+        with passing_database_errors(task.delivery):
+            _send(task, channel_named(task.channel), result, reports.show)
     except ShutdownRequested:
         log.info("asked to end")  # by the parent, who knows why
     except RekuError as error:
         passing = isinstance(error, PassingError)
-        reports.write(done, error={"passing": passing, "text": str(error)})
+        reports.write(result, error={"passing": passing, "text": str(error)})
         return 1
-    reports.write(done)
+    reports.write(result)
     return 0
 
 
-def _work(given: dict[str, object]) -> Work:
-    delivery = int(str(given["delivery"]))
-    only = given["only"]
-    due = Due(delivery, date.fromisoformat(str(given["day"])), date.fromisoformat(str(only)) if only else None)
-    plan = check_dispatchable(engine(), delivery)
+def _send(task: Task, channel: Channel, result: DispatchResult, show: Callable[[DispatchResult], None]) -> None:
+    only = date.fromisoformat(task.only) if task.only else None
+    due = Due(task.delivery, date.fromisoformat(task.day), only)
+    plan = check_dispatchable(engine(), task.delivery)
     until = send_window(plan, clock.now()).closes
-    return Work(engine(), plan, compiled_media(plan), due, until, int(str(given["session"])))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    channel.prepare(plan).send(Dispatcher(engine(), plan, channel, due, until, task.session, result, show))

@@ -13,33 +13,47 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from reku.dispatch.ledger import Due
-from reku.dispatch.progress import COUNTS, Dispatched
+from reku.dispatch.dispatcher import Dispatcher
+from reku.dispatch.progress import COUNTS, DispatchResult
 from reku.dispatch.shutdown import on_shutdown
 from reku.foundation.errors import PassingError, StageError
 
 log = logging.getLogger(__name__)
 
+ENTRY_POINT = "reku.process.dispatch_worker"
+"""The program that is run: it finds the channel by its name, which this room does not know."""
 _POLL_SECONDS = 1.0
 _GRACE_SECONDS = 150.0  # longer than the longest wait for an answer to a mail that is begun
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is told. Days in ISO 8601; `only` may be empty; `parent`: the process that it works for."""
+
+    channel: str
+    delivery: int
+    day: str
+    only: str
+    session: int
+    parent: int
+
+    @classmethod
+    def of(cls, terms: Dispatcher) -> Task:
+        """The work of a dispatcher of this process, for another one."""
+        due = terms.due
+        only = due.only.isoformat() if due.only else ""
+        return cls(terms.channel.name, due.delivery, due.day.isoformat(), only, terms.session, os.getpid())
 
 
 class _Worker:
     """One worker process, and a thread that reads what it reports."""
 
-    def __init__(self, due: Due, session: int, reports: _Reports) -> None:
-        task = {
-            "delivery": due.delivery,
-            "day": due.day.isoformat(),
-            "only": due.only and due.only.isoformat(),
-            "session": session,
-            "parent": os.getpid(),
-        }
+    def __init__(self, task: Task, reports: _Reports) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own program
-            (sys.executable, "-P", "-m", "reku.dispatch.worker", json.dumps(task)),
+            (sys.executable, "-P", "-m", ENTRY_POINT, json.dumps(asdict(task))),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
         )
@@ -60,10 +74,10 @@ class _Worker:
         self.process.wait()
         self._reports.put((self, None))
 
-    def take_in(self, report: dict[str, Any], done: Dispatched) -> None:
+    def take_in(self, report: dict[str, Any], result: DispatchResult) -> None:
         """Add what is new in a report."""
         counts = report["counts"]
-        done.add({name: counts[name] - self.known[name] for name in COUNTS})
+        result.add({name: counts[name] - self.known[name] for name in COUNTS})
         self.known = counts
         if "error" in report:
             self.error = report["error"]
@@ -73,38 +87,37 @@ _Reports = queue.SimpleQueue[tuple[_Worker, dict[str, Any] | None]]
 """What workers report, in the order it comes in; None: the worker has ended."""
 
 
-def dispatch_by_workers(
-    due: Due, session: int, processes: int, done: Dispatched, show: Callable[[Dispatched], None]
-) -> None:
-    """Let so many workers hand over what is due, counting into `done`.
+def dispatch_by_workers(terms: Dispatcher, processes: int) -> None:
+    """Let so many workers send what is due, each as this dispatcher would; counts into its result.
 
     When one of them fails, the others end what they have begun and stop; then its error is raised. A worker that dies
     without a word is an error as well: what it had in hand is recovered from its journals.
     """
     reports: _Reports = queue.SimpleQueue()
-    workers = [_Worker(due, session, reports) for _ in range(processes)]
+    task = Task.of(terms)
+    workers = [_Worker(task, reports) for _ in range(processes)]
     try:
         with on_shutdown(lambda: _stop(workers)):
-            _watch(workers, reports, done, show)
+            _watch(workers, reports, terms)
     finally:
         _end(workers)
-    _raise_first(due, workers)
+    _raise_first(task.delivery, workers)
 
 
-def _watch(workers: list[_Worker], reports: _Reports, done: Dispatched, show: Callable[[Dispatched], None]) -> None:
+def _watch(workers: list[_Worker], reports: _Reports, terms: Dispatcher) -> None:
     while any(not worker.ended for worker in workers):
         try:
             worker, report = reports.get(timeout=_POLL_SECONDS)
         except queue.Empty:
-            show(done)
+            terms.show(terms.result)
             continue
         if report is not None:
-            worker.take_in(report, done)
+            worker.take_in(report, terms.result)
         else:
             worker.ended = True
         if worker.error is not None or (worker.ended and worker.process.returncode):
             _stop(workers)
-        show(done)
+        terms.show(terms.result)
 
 
 def _stop(workers: list[_Worker]) -> None:
@@ -124,7 +137,7 @@ def _end(workers: list[_Worker]) -> None:
             worker.process.wait()
 
 
-def _raise_first(due: Due, workers: list[_Worker]) -> None:
+def _raise_first(delivery: int, workers: list[_Worker]) -> None:
     for worker in workers:
         if worker.error is not None:
             kind = PassingError if worker.error["passing"] else StageError
@@ -132,6 +145,6 @@ def _raise_first(due: Due, workers: list[_Worker]) -> None:
     for worker in workers:
         if worker.process.returncode:
             raise PassingError(
-                f"A worker process of delivery {due.delivery} ended with {worker.process.returncode} without a word "
+                f"A worker process of delivery {delivery} ended with {worker.process.returncode} without a word "
                 "(killed, or out of memory). What it had in hand is recovered by the next try; its output is above."
             )

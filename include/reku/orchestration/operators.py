@@ -306,7 +306,7 @@ class Dispatch(Stage):
     def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
         from reku.dispatch import dispatch
         from reku.dispatch.recovery import StillLeased
-        from reku.process import due_work
+        from reku.process import due_work, systems
 
         until, exactly = due_work.handed_over_by(run_day(context), clock.today(), due_work.loaded_at(engine, delivery))
         dispatch.check_dispatchable(engine, delivery)
@@ -316,7 +316,7 @@ class Dispatch(Stage):
             wait(self, UntilTrigger(due.isoformat()))
         collect_bounces(engine)  # the canary is judged by them
         try:
-            done = dispatch.dispatch(engine, delivery, day=until, due_day=exactly)
+            done = dispatch.dispatch(engine, delivery, systems.channel_named("email"), day=until, due_day=exactly)
         except StillLeased as leased:
             if leased.wait is None:
                 raise

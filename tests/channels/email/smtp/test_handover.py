@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from reku.channels.email.smtp import handover
-from reku.channels.email.smtp.answers import LoginRefused
-from reku.channels.email.smtp.handover import SessionError, hand_over
-from reku.channels.email.smtp.transport import open_session
+from reku.channels.email.smtp.answers import LoginRefused, SessionError
+from reku.channels.email.smtp.handover import hand_over
+from reku.channels.email.smtp.transport import open_transport
 from reku_testing import certificate, hostile, mail_queues, smtp
 from reku_testing.hostile import DROP, STALL, Act, Then
 from reku_testing.mail_queues import BODY, Notes, ProbeMail
@@ -274,7 +274,7 @@ def test_a_real_server(pipelining: bool) -> None:
     mails.append(ProbeMail(61, envelope_to="jördis@kunde.example", data="Grüße\r\n".encode()))
     notes = Notes(mails)
     with smtp.running(sink):
-        with contextlib.closing(open_session(mail_queues.relay(sink.port), lambda: None)) as session:
+        with contextlib.closing(open_transport(mail_queues.relay(sink.port), lambda: None)) as session:
             assert session.offers.pipelining is pipelining
         hand_over(notes, mail_queues.relay(sink.port), connections=4)
     assert notes.counted() == {"ACCEPTED": 59, "REFUSED": 1, "LATER": 1}

@@ -7,7 +7,8 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from reku.channels.email.smtp.handover import SessionError, hand_over
+from reku.channels.email.smtp.answers import SessionError
+from reku.channels.email.smtp.handover import hand_over
 from reku_testing import hostile, mail_queues
 from reku_testing.hostile import DROP, GOOD, RESET, STALL, Act, Then
 

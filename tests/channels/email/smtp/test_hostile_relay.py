@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from reku.bench.noting_sink import running
 from reku.dispatch import queue, rate_limits
-from reku.dispatch.dispatch import dispatch
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.states import MessageState
@@ -30,6 +29,7 @@ from reku_testing.dispatching import (
     change_settings,
     claimed,
     configure,
+    dispatch,
     events,
     loaded,
     people,

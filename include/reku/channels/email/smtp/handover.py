@@ -1,7 +1,7 @@
 """Hand mails over to the relay on several kept connections at once (RFC 5321, RFC 2920), in one thread.
 
-A mail is answered, unanswered (begun, and its answer never came: in doubt) or untouched (nothing of its content was
-sent). Each mail taken becomes exactly one of these, whatever the relay does, except those that `start` forbids.
+A mail is answered, lost (begun, and its answer never came) or returned (nothing of its content was sent). Each mail
+taken becomes exactly one of these, whatever the relay does, except those that `start` forbids.
 """
 
 from __future__ import annotations
@@ -12,24 +12,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from reku.channels.email.smtp.answers import Answer, Lost, Outcome, SessionError
-from reku.channels.email.smtp.desk import Desk, MailQueue
+from reku.channels.email.smtp.answers import Answer, Lost, SessionError
+from reku.channels.email.smtp.mail_queue import Lookahead, MailQueue
 from reku.channels.email.smtp.pipelined_connection import PipelinedConnection
-from reku.channels.email.smtp.transport import DRAIN_SECONDS, LONGEST_ANSWER_SECONDS, TICK, Relay, open_session
-from reku.channels.email.smtp.wire import Handable
-
-__all__ = [
-    "DRAIN_SECONDS",
-    "LONGEST_ANSWER_SECONDS",
-    "TICK",
-    "Answer",
-    "Handable",
-    "MailQueue",
-    "Outcome",
-    "Relay",
-    "SessionError",
-    "hand_over",
-]
+from reku.channels.email.smtp.transport import TICK, Relay, open_transport
+from reku.channels.email.smtp.wire import SmtpMail
 
 log = logging.getLogger(__name__)
 
@@ -65,165 +52,181 @@ def hand_over(queue: MailQueue, relay: Relay, *, connections: int) -> None:
 class _HandOver:
     """The loop over the connections."""
 
-    def __init__(self, queue: MailQueue, relay: Relay, connections: int) -> None:
-        self._desk, self._relay, self._connections = Desk(queue, relay), relay, connections
+    def __init__(self, queue: MailQueue, relay: Relay, most: int) -> None:
+        self._queue, self._relay, self._most = queue, relay, most
+        self._lookahead = Lookahead(queue, relay)
         self._selector = selectors.DefaultSelector()
-        self._conversations: list[PipelinedConnection] = []
-        self._sending: set[PipelinedConnection] = set()  # those whose connection did not take everything at once
-        self._open_at = self._tick_at = 0.0
+        self._connections: list[PipelinedConnection] = []
+        self._sending: set[PipelinedConnection] = set()  # those whose socket did not take everything at once
+        self._failures = 0  # connections lost since the relay last answered a mail
+        self._open_at = self._heartbeat_at = 0.0
 
     def all(self) -> None:
-        """Hand over until the queue has nothing more and everything is answered, then part."""
+        """Hand over until the queue has nothing more and everything is answered, then end the sessions."""
         while True:
-            self._tick()
+            self._heartbeat()
             opened = self._give_work()
-            if self._desk.done and all(one.idle for one in self._conversations):
+            if self._lookahead.is_exhausted and all(connection.idle for connection in self._connections):
                 break
-            self._hear(0.0 if opened else self._seconds_to_wait())
+            self._receive(0.0 if opened else self._seconds_to_wait())
             self._give_up_overdue()
-        self._part()
+        self._quit()
 
     def _seconds_to_wait(self) -> float:
-        until_next_mail = self._desk.seconds_to_wait
+        until_next_mail = self._lookahead.seconds_to_wait
         return min(TICK / 2, until_next_mail) if until_next_mail > 0 else TICK / 2  # 0: every connection is busy
 
-    def _tick(self) -> None:
+    def _heartbeat(self) -> None:
         moment = time.monotonic()
-        if moment >= self._tick_at:
-            self._tick_at = moment + TICK / 2
-            self._desk.heartbeat()
+        if moment >= self._heartbeat_at:
+            self._heartbeat_at = moment + TICK / 2
+            self._queue.heartbeat()
 
     def _give_work(self) -> bool:
         """Each idle connection gets a mail. If none is idle and there is more, a connection is opened: then True."""
-        for one in self._conversations:
-            if one.idle:
-                if not one.offer_next():
+        for connection in self._connections:
+            if connection.idle:
+                if not connection.offer_next():
                     return False
-                self._watch(one)
-        may_open = not self._conversations or time.monotonic() >= self._open_at
-        return (
-            len(self._conversations) < self._connections and may_open and self._desk.next() is not None and self._open()
-        )
+                self._watch(connection)
+        may_open = not self._connections or time.monotonic() >= self._open_at
+        return len(self._connections) < self._most and may_open and self._lookahead.peek() is not None and self._open()
 
     def _open(self) -> bool:
         try:
-            session = open_session(self._relay, self._tick)
+            transport = open_transport(self._relay, self._heartbeat)
         except SessionError:  # but not LoginRefused, which ends all
-            if not self._conversations:
+            if not self._connections:
                 raise
             self._open_at = time.monotonic() + REOPEN_SECONDS
-            log.warning("The relay refuses a further connection; going on with %d", len(self._conversations))
+            log.warning("The relay refuses a further connection; going on with %d", len(self._connections))
             return False
-        one = PipelinedConnection(session, self._desk, self._relay)
-        self._conversations.append(one)
-        self._selector.register(session.socket, selectors.EVENT_READ, one)
-        one.offer_next()
-        self._watch(one)
+        connection = PipelinedConnection(transport, self._relay, self._lookahead, self._queue.start, self._answered)
+        self._connections.append(connection)
+        self._selector.register(transport.socket, selectors.EVENT_READ, connection)
+        connection.offer_next()
+        self._watch(connection)
         return True
 
-    def _watch(self, one: PipelinedConnection) -> None:
-        if one.session.waits_to_send is not (one in self._sending):
-            self._sending ^= {one}
-            sending = selectors.EVENT_WRITE if one in self._sending else 0
-            self._selector.modify(one.session.socket, selectors.EVENT_READ | sending, one)
+    def _watch(self, connection: PipelinedConnection) -> None:
+        if connection.transport.waits_to_send is not (connection in self._sending):
+            self._sending ^= {connection}
+            sending = selectors.EVENT_WRITE if connection in self._sending else 0
+            self._selector.modify(connection.transport.socket, selectors.EVENT_READ | sending, connection)
 
-    def _hear(self, seconds: float) -> None:
+    def _receive(self, seconds: float) -> None:
         for key, _ in self._selector.select(seconds):
-            self._attend(key.data)
+            self._go_on(key.data)
 
-    def _attend(self, one: PipelinedConnection) -> None:
+    def _go_on(self, connection: PipelinedConnection) -> None:
         try:
-            one.session.flush()
-            one.hear()
+            connection.transport.flush()
+            connection.receive()
         except Lost as lost:
-            self._lose(one, lost)
+            self._lose(connection, lost)
         else:
-            self._watch(one)
+            self._watch(connection)
 
     def _give_up_overdue(self) -> None:
         moment = time.monotonic()
-        for one in [one for one in self._conversations if moment > one.deadline]:
-            self._attend(one)  # the answer may have come while something else took its time
-            if one in self._conversations and moment > one.deadline:
-                self._lose(one, Lost("did not answer in time"))
+        for connection in [connection for connection in self._connections if moment > connection.deadline]:
+            self._go_on(connection)  # the answer may have come while something else took its time
+            if connection in self._connections and moment > connection.deadline:
+                self._lose(connection, Lost("did not answer in time"))
 
-    def _lose(self, one: PipelinedConnection, lost: Lost) -> None:
-        self._shut(one)
-        self._account(one)
-        self._conversations.remove(one)
+    def _lose(self, connection: PipelinedConnection, lost: Lost) -> None:
+        self._close(connection)
+        self._report_unfinished(connection)
+        self._connections.remove(connection)
         if lost.expected:
             return
-        self._desk.failures += 1
+        self._failures += 1
         log.warning("The relay %s", lost)
-        if self._desk.failures >= FAILURES_IN_A_ROW:
+        if self._failures >= FAILURES_IN_A_ROW:
             raise SessionError(
                 f"The relay {self._relay.place} ended the session {FAILURES_IN_A_ROW} times in a row; at last it "
                 f"{lost}. Everything not handed over is still open: clear `dispatch` once the relay answers again."
             )
 
-    def _account(self, one: PipelinedConnection) -> None:
-        begun, one.begun = one.begun, None
+    # What is reported to the queue; it may have another mail then.
+
+    def _answered(self, mail: SmtpMail, answer: Answer) -> None:
+        self._failures = 0
+        self._lookahead.ask_again()
+        self._queue.answered(mail, answer)
+
+    def _lost(self, mail: SmtpMail) -> None:
+        self._lookahead.ask_again()
+        self._queue.lost(mail)
+
+    def _returned(self, mail: SmtpMail) -> None:
+        self._lookahead.ask_again()
+        self._queue.returned(mail)
+
+    def _report_unfinished(self, connection: PipelinedConnection) -> None:
+        begun, connection.begun = connection.begun, None
         if begun is not None:
-            self._desk.lost(begun)
-        offered = one.withdraw()
+            self._lost(begun)
+        offered = connection.withdraw()
         if offered is not None:
-            self._desk.returned(offered)
+            self._returned(offered)
 
     # The end
 
-    def _part(self) -> None:
-        for one in self._conversations:
-            one.quit()
+    def _quit(self) -> None:
+        for connection in self._connections:
+            connection.quit()
         end = time.monotonic() + QUIT_SECONDS
-        while self._conversations and time.monotonic() < end:
-            self._hear(TICK)
+        while self._connections and time.monotonic() < end:
+            self._receive(TICK)
 
     def drain(self, error: Exception) -> None:
         """After an error: begin nothing more, wait for the answers of what is begun, account for every mail."""
-        while (mail := self._desk.pick_up()) is not None:
-            self._noting(error, self._desk.returned, mail)
-        for one in self._conversations:
-            offered = one.withdraw()
+        while (mail := self._lookahead.take()) is not None:
+            self._noting(error, self._returned, mail)
+        for connection in self._connections:
+            offered = connection.withdraw()
             if offered is not None:
-                self._noting(error, self._desk.returned, offered)
-            if one.begun is None:
-                self._shut(one)
+                self._noting(error, self._returned, offered)
+            if connection.begun is None:
+                self._close(connection)
         self._noting(error, self._await_begun, error)
-        for one in self._conversations:
-            self._noting(error, self._account, one)
+        for connection in self._connections:
+            self._noting(error, self._report_unfinished, connection)
 
     def _await_begun(self, error: Exception) -> None:
         end = time.monotonic() + self._relay.drain_seconds
-        while any(one.begun is not None for one in self._conversations) and time.monotonic() < end:
+        while any(connection.begun is not None for connection in self._connections) and time.monotonic() < end:
             for key, _ in self._selector.select(TICK):
-                self._noting(error, self._hear_last, key.data)
+                self._noting(error, self._receive_last, key.data)
 
-    def _hear_last(self, one: PipelinedConnection) -> None:
+    def _receive_last(self, connection: PipelinedConnection) -> None:
         try:
-            one.session.flush()
-            one.hear()
+            connection.transport.flush()
+            connection.receive()
         except Lost:
-            self._shut(one)
-            self._account(one)
+            self._close(connection)
+            self._report_unfinished(connection)
             return
-        self._watch(one)
-        if one.begun is None:
-            self._shut(one)
+        self._watch(connection)
+        if connection.begun is None:
+            self._close(connection)
 
     def _noting(self, error: Exception, call: Callable[[T], None], given: T) -> None:
+        """Call it; what it raises is noted on the first error."""
         try:
             call(given)
         except Exception as further:  # noqa: BLE001 - not swallowed: told with the first
             error.add_note(f"After that: {type(further).__name__}: {further}")
 
-    def _shut(self, one: PipelinedConnection) -> None:
-        if one.session.socket.fileno() >= 0:
-            self._sending.discard(one)
-            self._selector.unregister(one.session.socket)
-            one.session.close()
+    def _close(self, connection: PipelinedConnection) -> None:
+        if connection.transport.socket.fileno() >= 0:
+            self._sending.discard(connection)
+            self._selector.unregister(connection.transport.socket)
+            connection.transport.close()
 
     def close(self) -> None:
         """Close what is still open, without a word."""
-        for one in self._conversations:
-            self._shut(one)
+        for connection in self._connections:
+            self._close(connection)
         self._selector.close()

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
 
 from reku.channels.email.smtp.answers import Answer, Lost, Reply, SessionError, answer_of
-from reku.channels.email.smtp.desk import Desk
+from reku.channels.email.smtp.mail_queue import Lookahead
 from reku.channels.email.smtp.transport import Relay, SmtpTransport
-from reku.channels.email.smtp.wire import Handable, content_of, envelope_of
+from reku.channels.email.smtp.wire import SmtpMail, content_of, envelope_of
 
 
 class Step(Enum):
@@ -39,10 +40,18 @@ class PipelinedConnection:
     next reply is overdue, on the monotonic clock.
     """
 
-    def __init__(self, session: SmtpTransport, desk: Desk, relay: Relay) -> None:
-        self.session, self._desk, self._relay = session, desk, relay
-        self.offered: Handable | None = None
-        self.begun: Handable | None = None
+    def __init__(
+        self,
+        transport: SmtpTransport,
+        relay: Relay,
+        lookahead: Lookahead,
+        start: Callable[[SmtpMail], bool],
+        answered: Callable[[SmtpMail, Answer], None],
+    ) -> None:
+        self.transport, self._relay, self._lookahead = transport, relay, lookahead
+        self._start, self._answered = start, answered
+        self.offered: SmtpMail | None = None
+        self.begun: SmtpMail | None = None
         self.deadline = math.inf
         self._awaited: deque[Step] = deque()
         self._commands: deque[bytes] = deque()  # without PIPELINING: the envelope's commands still to be said
@@ -55,66 +64,66 @@ class PipelinedConnection:
         return not self._awaited
 
     def offer_next(self) -> bool:
-        """With nothing on its way: say the next mail's envelope. False if there is none."""
-        mail = self._desk.next_for(self.session.offers)
+        """With nothing on its way: send the next mail's envelope. False if there is none."""
+        mail = self._lookahead.peek_for(self.transport.offers)
         if mail is None:
             return False
-        envelope = envelope_of(mail, self.session.offers)
-        self._pick_up(mail)
-        if self.session.offers.pipelining:
+        envelope = envelope_of(mail, self.transport.offers)
+        self._take_next(mail)
+        if self.transport.offers.pipelining:
             self._awaited.extend(_ENVELOPE)
-            self.session.send(envelope)
+            self.transport.send(envelope)
         else:
             self._commands.extend(envelope.splitlines(keepends=True))
-            self._say(Step.MAIL, self._commands.popleft())
-        self._wait()
+            self._send_command(Step.MAIL, self._commands.popleft())
+        self._set_deadline()
         return True
 
     def quit(self) -> None:
         """With nothing on its way: say good-bye."""
-        self._say(Step.QUIT, b"QUIT\r\n")
-        self._wait()
+        self._send_command(Step.QUIT, b"QUIT\r\n")
+        self._set_deadline()
 
-    def withdraw(self) -> Handable | None:
+    def withdraw(self) -> SmtpMail | None:
         """Begin nothing more; only a begun mail's answer is still awaited. Returns the mail that was offered."""
         mail, self.offered = self.offered, None
         self._awaited = deque([Step.DOT] if self.begun else [])
         return mail
 
-    def hear(self) -> None:
+    def receive(self) -> None:
         """Take in what has arrived and go on. Raises Lost at the connection's end; SessionError if we are refused."""
-        idle, heard = self.idle or self._awaited[0] is Step.QUIT, False
+        idle, received = self.idle or self._awaited[0] is Step.QUIT, False
         try:
-            self.session.receive()
-            while (reply := self.session.replies.next()) is not None:
+            self.transport.receive()
+            while (reply := self.transport.replies.next()) is not None:
                 if not self._awaited:
                     raise Lost("spoke unasked", expected=True)
-                self._take_in(self._awaited.popleft(), reply)
-                heard = True
-            if idle and self.session.replies.left:
+                self._process(self._awaited.popleft(), reply)
+                received = True
+            if idle and self.transport.replies.left:
                 raise Lost("spoke unasked")
-            if heard:  # half a reply buys no time
-                self._wait()
+            if received:  # half a reply buys no time
+                self._set_deadline()
         except Lost as lost:
             lost.expected = lost.expected or idle
             raise
 
-    def _wait(self) -> None:
+    def _set_deadline(self) -> None:
         """From now on the next reply is awaited. The end of a mail's time was set when it was begun."""
         if not self._awaited:
             self.deadline = math.inf
         elif self._awaited[0] is not Step.DOT:
             self.deadline = time.monotonic() + self._relay.command_seconds
 
-    def _say(self, step: Step, command: bytes) -> None:
+    def _send_command(self, step: Step, command: bytes) -> None:
         self._awaited.append(step)
-        self.session.send(command)
+        self.transport.send(command)
 
-    def _pick_up(self, mail: Handable) -> None:
-        self._desk.pick_up()
+    def _take_next(self, mail: SmtpMail) -> None:
+        self._lookahead.take()
         self.offered, self._refused = mail, False
 
-    def _take_in(self, step: Step, reply: Reply) -> None:
+    def _process(self, step: Step, reply: Reply) -> None:
         if step is Step.DOT:
             self._content_answered(reply)
         elif step is Step.MAIL:
@@ -142,23 +151,23 @@ class PipelinedConnection:
                 "clear `dispatch`."
             )
         if self._commands:
-            self._say(Step.RCPT, self._commands.popleft())
+            self._send_command(Step.RCPT, self._commands.popleft())
 
     def _recipient_answered(self, reply: Reply) -> None:
         if reply.kind == 2:
             if self._commands:
-                self._say(Step.DATA, self._commands.popleft())
+                self._send_command(Step.DATA, self._commands.popleft())
             return
         self._refused = True
         self._report(answer_of(reply))
         if self._commands and reply.code != 421:
             self._commands.clear()
-            self._say(Step.RSET, b"RSET\r\n")
+            self._send_command(Step.RSET, b"RSET\r\n")
 
     def _data_answered(self, reply: Reply) -> None:
         if reply.kind == 2:  # taken for the answer to a mail, it would be a mail that was never sent
             raise Lost(f"answered DATA with {reply.code}")
-        if self.session.replies.left:
+        if self.transport.replies.left:
             raise Lost("said more than was asked")  # taken for the answer to the mail: the same
         if reply.kind == 3:
             if self._refused:
@@ -176,8 +185,8 @@ class PipelinedConnection:
         if mail is None:
             raise Lost("said more than was asked")
         content = content_of(mail.data)
-        envelope = envelope_of(ahead, self.session.offers) if ahead else b""
-        if not self._desk.start(mail):
+        envelope = envelope_of(ahead, self.transport.offers) if ahead else b""
+        if not self._start(mail):
             self.offered = None
             raise Lost("had to be left in the middle of a mail", expected=True)  # without a dot: nothing goes out
         self.offered, self.begun = None, mail
@@ -186,31 +195,31 @@ class PipelinedConnection:
         self._send_with(Step.DOT, content, ahead, envelope)
 
     def _content_answered(self, reply: Reply) -> None:
-        early = self.session.unsent > self._behind_dot
+        early = self.transport.unsent > self._behind_dot
         if early and reply.kind == 2:
             raise Lost("took a mail before its end")
         answer = answer_of(reply)
         mail, self.begun = self.begun, None
         if mail is not None:
-            self._desk.answered(mail, answer)
+            self._answered(mail, answer)
         if early:
             raise Lost("refused a mail before its end", expected=True)  # the rest need not be sent
 
     def _report(self, answer: Answer) -> None:
         mail, self.offered = self.offered, None
         if mail is not None:
-            self._desk.answered(mail, answer)
+            self._answered(mail, answer)
 
-    def _ahead(self) -> Handable | None:
-        return self._desk.next_for(self.session.offers) if self.session.offers.pipelining else None
+    def _ahead(self) -> SmtpMail | None:
+        return self._lookahead.peek_for(self.transport.offers) if self.transport.offers.pipelining else None
 
     def _go_on(self, step: Step, command: bytes) -> None:
         ahead = self._ahead()
-        self._send_with(step, command, ahead, envelope_of(ahead, self.session.offers) if ahead else b"")
+        self._send_with(step, command, ahead, envelope_of(ahead, self.transport.offers) if ahead else b"")
 
-    def _send_with(self, step: Step, data: bytes, ahead: Handable | None, envelope: bytes) -> None:
+    def _send_with(self, step: Step, data: bytes, ahead: SmtpMail | None, envelope: bytes) -> None:
         self._awaited.append(step)
         if ahead is not None:
-            self._pick_up(ahead)
+            self._take_next(ahead)
             self._awaited.extend(_ENVELOPE)
-        self.session.send(data + envelope)
+        self.transport.send(data + envelope)

@@ -107,7 +107,7 @@ class SmtpTransport:
         self.socket.close()
 
 
-def open_session(relay: Relay, tick: Callable[[], None]) -> SmtpTransport:
+def open_transport(relay: Relay, heartbeat: Callable[[], None]) -> SmtpTransport:
     """Connect, with TLS and login where the relay is set up so. Calls `heartbeat` while it waits for answers.
 
     Only a TCP connect and a TLS handshake block, each for `relay.connect_seconds` at most.
@@ -115,7 +115,7 @@ def open_session(relay: Relay, tick: Callable[[], None]) -> SmtpTransport:
     """
     smtp = None
     try:
-        smtp = _Opening(relay, tick)
+        smtp = _Opening(relay, heartbeat)
         if relay.tls:
             smtp.starttls(context=ssl.create_default_context())  # smtplib alone would take any certificate
         if relay.user:
@@ -136,11 +136,11 @@ def open_session(relay: Relay, tick: Callable[[], None]) -> SmtpTransport:
 
 
 class _Opening(smtplib.SMTP):
-    """smtplib's commands, over our way of reading: with the same care for replies, and a tick while it waits."""
+    """smtplib's commands, over our way of reading: with the same care for replies, and a heartbeat while it waits."""
 
-    def __init__(self, relay: Relay, tick: Callable[[], None]) -> None:
+    def __init__(self, relay: Relay, heartbeat: Callable[[], None]) -> None:
         self.replies = Replies()
-        self._tick, self._seconds = tick, relay.command_seconds
+        self._heartbeat, self._seconds = heartbeat, relay.command_seconds
         super().__init__(relay.host, relay.port, timeout=relay.connect_seconds)
 
     def getreply(self) -> tuple[int, bytes]:
@@ -175,7 +175,7 @@ class _Opening(smtplib.SMTP):
         with selectors.DefaultSelector() as selector:
             selector.register(sock, selectors.EVENT_READ)
             while (reply := self.replies.next()) is None:
-                self._tick()
+                self._heartbeat()
                 if time.monotonic() > end:
                     raise Lost("did not answer in time")
                 if selector.select(TICK / 2):

@@ -11,7 +11,7 @@ _UNSAYABLE = re.compile(r"[\x00-\x20\x7f-\x9f<>\ud800-\udfff]")
 _DOTTED = re.compile(rb"\n\.")  # on lines of a mail's length twice as fast as `in`
 
 
-class Handable(Protocol):
+class SmtpMail(Protocol):
     """What is needed of a filled mail. `data`: lines end with CRLF."""
 
     @property
@@ -24,17 +24,17 @@ class Handable(Protocol):
     def smtputf8(self) -> bool: ...
 
 
-def needs_smtputf8(mail: Handable) -> bool:
+def needs_smtputf8(mail: SmtpMail) -> bool:
     """Whether the relay must offer SMTPUTF8 (RFC 6531) for this mail."""
     return mail.smtputf8 or not (mail.envelope_to.isascii() and mail.envelope_from.isascii())
 
 
-def is_sayable(mail: Handable) -> bool:
+def is_sayable(mail: SmtpMail) -> bool:
     """Whether its addresses can stand in a command: no control character, which would end it, no blank, no bracket."""
     return not _UNSAYABLE.search(mail.envelope_to + mail.envelope_from)
 
 
-def envelope_of(mail: Handable, offers: Offers) -> bytes:
+def envelope_of(mail: SmtpMail, offers: Offers) -> bytes:
     """MAIL, RCPT and DATA, with the options that the relay offers and the mail needs (RFC 1870, 6152, 6531)."""
     size = f" SIZE={len(mail.data)}" if offers.takes_size else ""
     body = " BODY=8BITMIME" if offers.eight_bit and not mail.data.isascii() else ""

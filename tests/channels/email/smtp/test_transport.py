@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reku.channels.email.smtp.answers import LoginRefused, SessionError
-from reku.channels.email.smtp.transport import LONGEST_ANSWER_SECONDS, Offers, Relay, SmtpTransport, open_session
+from reku.channels.email.smtp.transport import LONGEST_ANSWER_SECONDS, Offers, Relay, SmtpTransport, open_transport
 from reku.foundation.errors import PassingError, StageError
 from reku.foundation.settings import Settings
 from reku_testing import certificate, hostile, mail_queues
@@ -17,7 +17,7 @@ from reku_testing.ports import free_port
 
 
 def _open(server: hostile.Hostile, **changes: float | str | bool) -> SmtpTransport:
-    session = open_session(mail_queues.relay(server.port, **changes), lambda: None)
+    session = open_transport(mail_queues.relay(server.port, **changes), lambda: None)
     session.close()
     return session
 
@@ -56,7 +56,7 @@ def test_a_relay_whose_certificate_nobody_vouches_for_is_refused(
         monkeypatch.setenv("SSL_CERT_FILE", str(file))  # as an operator does for a relay of the house
         assert _open(server, tls=True).offers.pipelining
         with pytest.raises(SessionError, match="certificate"):  # it is for 127.0.0.1 only
-            open_session(Relay("localhost", server.port), lambda: None)
+            open_transport(Relay("localhost", server.port), lambda: None)
 
 
 def test_a_relay_without_tls_is_refused_where_tls_is_demanded() -> None:
@@ -135,13 +135,13 @@ def test_a_relay_that_opens_no_session(point: str, act: Act, said: str) -> None:
 def test_no_relay_at_all() -> None:
     for relay in (mail_queues.relay(free_port()), Relay("relay.invalid", 25), Relay("a..b", 25)):
         with pytest.raises(SessionError, match=r"No session with the relay .*: .+\. Everything.*REKU_SMTP_HOST"):
-            open_session(relay, lambda: None)
+            open_transport(relay, lambda: None)
 
 
 def test_time_goes_on_while_a_relay_is_slow_to_greet() -> None:
     ticks: list[int] = []
     with hostile.running(hostile.Hostile({(1, "banner", 1): Act(after=0.5)})) as server:
-        open_session(mail_queues.relay(server.port), lambda: ticks.append(1)).close()
+        open_transport(mail_queues.relay(server.port), lambda: ticks.append(1)).close()
     assert len(ticks) >= 3
 
 
@@ -151,7 +151,7 @@ def test_an_error_while_a_relay_is_slow_to_greet_leaves_no_connection() -> None:
 
     with hostile.running(hostile.Hostile({(1, "banner", 1): Act(after=0.2)})) as server:
         with pytest.raises(RuntimeError, match="stop") as held:
-            open_session(mail_queues.relay(server.port), stop)
+            open_transport(mail_queues.relay(server.port), stop)
         hostile.until(lambda: len(server.ends) == 1)
         assert held.tb is not None  # what the error holds on to is not collected: closed it was
 

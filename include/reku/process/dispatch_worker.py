@@ -1,0 +1,11 @@
+"""The program of a worker process of a large dispatch: `python -m reku.process.dispatch_worker '{"delivery": …}'`."""
+
+from __future__ import annotations
+
+import sys
+
+from reku.dispatch.worker import run_worker
+from reku.process.systems import channel_named
+
+if __name__ == "__main__":
+    sys.exit(run_worker(sys.argv[1], channel_named))
