@@ -228,3 +228,16 @@ def test_pages_name_no_place_of_a_machine() -> None:
 def test_every_page_is_reachable_from_the_readme() -> None:
     linked = {target.partition("#")[0] for target in _LINK.findall(README)}
     assert [name for name in TEXTS if name.startswith("docs/") and name not in linked] == []
+
+
+@pytest.mark.parametrize("room", ["dispatch", "channels/email"])
+def test_every_module_of_the_dispatch_has_its_job(room: str) -> None:
+    """`smtp` and `media` are folders; what `media` holds is told in prose."""
+    rows = re.findall(
+        rf"^\| module of `reku\.{room.replace('/', '.')}` .*?\n\n", TEXTS["docs/dispatch.md"], re.M | re.S
+    )
+    told = {name for row in rows[0].split("\n")[2:] for name in _INLINE.findall(row.split(" | ")[0])}
+    folder = PROJECT / "include" / "reku" / room
+    files = {file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.py")}
+    modules = {name for name in files if not name.endswith("__init__") and not name.startswith("media/")}
+    assert told - {"media"} == modules
