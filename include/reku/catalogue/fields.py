@@ -29,11 +29,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 def _duration(value: object) -> object:
     if not isinstance(value, str):
         return value
-    found = _DURATION.fullmatch(value.strip())
-    if not found:
+    match = _DURATION.fullmatch(value.strip())
+    if not match:
         raise ValueError("give a whole number and a unit, such as 90s, 30m, 4h or 2d")
     try:
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
     except OverflowError:
         raise ValueError("is longer than any calendar") from None
 

@@ -106,12 +106,12 @@ def period(schedule: Schedule, day: date) -> Period | None:
 
 def due_dates(schedule: Schedule, first: date, last: date) -> list[date]:
     """All due dates from `first` to `last`, both included, in order."""
-    found: list[date] = []
+    dates: list[date] = []
     due = first if is_due(schedule, first) else _next_due(schedule, first)
     while due is not None and due <= last:
-        found.append(due)
+        dates.append(due)
         due = _next_due(schedule, due)
-    return found
+    return dates
 
 
 def _last_due(schedule: Schedule, day: date) -> date | None:

@@ -26,11 +26,11 @@ def status(as_json: Json = False) -> None:
     """
     from reku.mailbox import mailboxes
 
-    found: list[dict[str, Any]] = []
+    counts: list[dict[str, Any]] = []
     for opened in mailboxes():
         with opened as mailbox:
-            found.append({"mailbox": mailbox.place} | mailbox.count())
-    show(found, as_json=as_json, nothing="No return mailbox is set: REKU_BOUNCE_MAILDIR or REKU_BOUNCE_IMAP_HOST.")
+            counts.append({"mailbox": mailbox.place} | mailbox.count())
+    show(counts, as_json=as_json, nothing="No return mailbox is set: REKU_BOUNCE_MAILDIR or REKU_BOUNCE_IMAP_HOST.")
 
 
 @app.command("show")
@@ -46,14 +46,14 @@ def show_mail(
     """
     from reku.privacy.person import in_return_mailboxes, write_new
 
-    found = in_return_mailboxes({mail})
-    if mail not in found:
+    mails = in_return_mailboxes({mail})
+    if mail not in mails:
         raise StageError(
             "No mail of this name lies in the return mailboxes (any more). Mails leave after "
             "REKU_KEEP_BOUNCE_MAILS_DAYS, and with the person that is erased."
         )
-    write_new(to, found[mail])
+    write_new(to, mails[mail])
     if as_json:
-        print_json({"mail": mail, "file": str(to), "bytes": len(found[mail])})
+        print_json({"mail": mail, "file": str(to), "bytes": len(mails[mail])})
     else:
         typer.echo(f"Written to {to}.")

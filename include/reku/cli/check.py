@@ -52,26 +52,26 @@ def _faults(folder: Path) -> list[ConfigError]:
     from reku.gate.rule_files import check_occasion_rules, check_rule_files
     from reku.records import Contract
 
-    found = check_catalogue(folder)
+    faults = check_catalogue(folder)
     # What is told of a whole folder (a file of it is missing) need not be told of that file as well.
-    told_of = {fault.file for fault in found if fault.line is None}
-    found += [fault for fault in _tried(media_faults) if fault.file.parent not in told_of]
+    told_of = {fault.file for fault in faults if fault.line is None}
+    faults += [fault for fault in _tried(media_faults) if fault.file.parent not in told_of]
     contracts = folder / "contracts"
     broken = [fault for file in sorted(contracts.glob("*.yaml")) for fault in load_all(file, Contract)[1]]
     # The rules are held against the contracts, so they wait until those are whole.
-    found += broken or _tried(lambda: _missing_contracts(contracts))
+    faults += broken or _tried(lambda: _missing_contracts(contracts))
     if not broken:
-        found += _tried(lambda: check_rule_files(folder / "expectations", contracts))
-        found += _tried(lambda: check_occasion_rules(folder))
-        found += _tried(lambda: _unknown_flags(folder, contracts))
+        faults += _tried(lambda: check_rule_files(folder / "expectations", contracts))
+        faults += _tried(lambda: check_occasion_rules(folder))
+        faults += _tried(lambda: _unknown_flags(folder, contracts))
     for own, model in (
         (folder / bounce_rules.FILE, bounce_rules.BounceRules),
         (folder / bot_rules.FILE, bot_rules.BotRules),
     ):
         if own.exists():  # a configuration without one takes the shipped rules
-            found += load_all(own, model)[1]
-    found += _tried(_judged_too_soon)
-    once = {str(fault): fault for fault in found}
+            faults += load_all(own, model)[1]
+    faults += _tried(_judged_too_soon)
+    once = {str(fault): fault for fault in faults}
     return sorted(once.values(), key=lambda fault: (str(fault.file), fault.line or 0))
 
 

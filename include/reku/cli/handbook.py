@@ -39,11 +39,11 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 
 def _below(path: str, command: Any) -> Iterator[tuple[str, Any]]:
-    for name, found in command.commands.items():
-        if hasattr(found, "commands"):
-            yield from _below(f"{path} {name}", found)
+    for name, child in command.commands.items():
+        if hasattr(child, "commands"):
+            yield from _below(f"{path} {name}", child)
         else:
-            yield f"{path} {name}", found
+            yield f"{path} {name}", child
 
 
 def _section(path: str, command: Any) -> str:

@@ -71,8 +71,8 @@ def console() -> Console:
     """Where tables go: as wide as the terminal, or without end where there is none."""
     from rich.console import Console
 
-    found = Console(highlight=False, markup=False)
-    return found if found.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
+    terminal = Console(highlight=False, markup=False)
+    return terminal if terminal.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
 
 
 def working(what: str) -> Status:

@@ -60,8 +60,8 @@ def list_stops(as_json: Json = False) -> None:
     from reku.dispatch.stops import in_force
 
     with database().connect() as connection:
-        found = in_force(connection)
-    show(map(asdict, found), as_json=as_json, nothing="No stop is in force.")
+        stops = in_force(connection)
+    show(map(asdict, stops), as_json=as_json, nothing="No stop is in force.")
 
 
 @app.command("lift")

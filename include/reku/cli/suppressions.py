@@ -120,8 +120,8 @@ def show_bars(institute: Blz, person: Person = "", as_json: Json = False) -> Non
     """
     from reku.contact.suppressions import bars, bars_of_person
 
-    found = bars_of_person(database(), institute, person) if person else bars(database(), institute, _address())
-    show(map(asdict, found), as_json=as_json, nothing="Nothing bars this address or person.")
+    barred = bars_of_person(database(), institute, person) if person else bars(database(), institute, _address())
+    show(map(asdict, barred), as_json=as_json, nothing="Nothing bars this address or person.")
 
 
 @app.command("bar")

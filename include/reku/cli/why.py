@@ -33,27 +33,27 @@ def why(
     from reku.views.trace import traces
 
     engine = database()
-    found = [_told(engine, fate) for fate in traces(engine, reference, institute)]
+    rows = [_told(engine, trace) for trace in traces(engine, reference, institute)]
     if as_json:
-        print_json(found)
+        print_json(rows)
         return
-    for number, fate in enumerate(found):
+    for number, row in enumerate(rows):
         if number:
             typer.echo("")
         # the life tells these, and in their place
-        told = {name: value for name, value in fate.items() if name not in ("events", "by_hand")}
-        show_one(told | {"reasons": _in_words(fate["reasons"])}, as_json=False)
+        told = {name: value for name, value in row.items() if name not in ("events", "by_hand")}
+        show_one(told | {"reasons": _in_words(row["reasons"])}, as_json=False)
 
 
-def _told(engine: sa.Engine, fate: Trace) -> dict[str, Any]:
+def _told(engine: sa.Engine, trace: Trace) -> dict[str, Any]:
     from reku.dispatch.pending import waits_for
     from reku.views.history import history
 
-    told = asdict(fate)
+    told = asdict(trace)
     lists = {name: told.pop(name) for name in ("events", "by_machines", "by_hand", "mails")}
     message = told.pop("message")
     following = "" if message is None else waits_for(engine, message)
-    return told | {"next": following} | lists | {"life": [asdict(step) for step in history(fate)]}
+    return told | {"next": following} | lists | {"life": [asdict(step) for step in history(trace)]}
 
 
 def _in_words(reasons: Sequence[str]) -> str:

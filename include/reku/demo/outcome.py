@@ -25,7 +25,7 @@ def show_outcome(places: DemoPlaces, story: Story, console: Console) -> bool:
     console.print(funnel_table(rows))
     adds_up = all(row.adds_up for row in rows)
     # Whether the mail of a row in doubt that was closed as not sent had arrived only the sink knows.
-    found = compare(
+    discrepancies = compare(
         story.world,
         sink_truth=places.sink_truth,
         customers_truth=places.customers_truth,
@@ -36,9 +36,9 @@ def show_outcome(places: DemoPlaces, story: Story, console: Console) -> bool:
         ],
     )
     for title, faults in (
-        ("happened, but not reported", found.missing),
-        ("reported, but did not happen", found.unexpected),
-        ("mails", found.mail_faults),
+        ("happened, but not reported", discrepancies.missing),
+        ("reported, but did not happen", discrepancies.unexpected),
+        ("mails", discrepancies.mail_faults),
     ):
         for fault in faults[:MOST_SHOWN]:
             console.print(f"[red]{title}: {fault}[/red]")
@@ -46,12 +46,12 @@ def show_outcome(places: DemoPlaces, story: Story, console: Console) -> bool:
             console.print(f"[red]{title}: {len(faults) - MOST_SHOWN} more[/red]")
     console.print(f"Numbers add up: {_yes(adds_up)}")
     console.print(
-        f"Response files against what mail server and customers noted: {found.agreed} events agree, "
-        f"{len(found.missing)} missing, {len(found.unexpected)} too many: {_yes(found.agrees)}"
+        f"Response files against what mail server and customers noted: {discrepancies.agreed} events agree, "
+        f"{len(discrepancies.missing)} missing, {len(discrepancies.unexpected)} too many: {_yes(discrepancies.agrees)}"
     )
     for bank in sorted(path for path in places.home.files.iterdir() if path.is_dir()):
         console.print(f"Response files of {bank.name}: {bank / 'ausgang'}")
-    return adds_up and found.agrees
+    return adds_up and discrepancies.agrees
 
 
 def _yes(good: bool) -> str:

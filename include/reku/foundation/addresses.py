@@ -37,16 +37,16 @@ def normalised(addresses: Iterable[str]) -> dict[str, str]:
     Fast for many: the library looks at each domain once, and a local part that is a dot-atom by the library's own
     pattern needs no further look. Every other address takes the whole way.
     """
-    found: dict[str, str] = {}
+    by_spelling: dict[str, str] = {}
     for address in addresses:
         local, _, domain = address.strip().partition("@")
         plain = len(local) <= LOCAL_PART_MAX_LENGTH and DOT_ATOM_TEXT.match(local)
         if plain and (host := _ascii_domain(domain)) is not None:
-            found[address] = f"{local}@{host}".lower()
+            by_spelling[address] = f"{local}@{host}".lower()
             continue
         with suppress(ValueError):
-            found[address] = normalise(address)
-    return found
+            by_spelling[address] = normalise(address)
+    return by_spelling
 
 
 @lru_cache(maxsize=10_000)

@@ -64,12 +64,12 @@ def load_all(file: Path, model: type[ModelT]) -> tuple[ModelT | None, list[Confi
     try:
         return model.model_validate(data), []
     except ValidationError as error:
-        found = {details["loc"]: _fault(file, node, model, details) for details in error.errors(include_url=False)}
+        by_place = {details["loc"]: _fault(file, node, model, details) for details in error.errors(include_url=False)}
         # A mistyped key shows as an unknown and as a missing one: the suggestion says it already.
         told: set[Place] = {
-            (*place[:-1], fault.suggestion) for place, fault in found.items() if place and fault.suggestion
+            (*place[:-1], fault.suggestion) for place, fault in by_place.items() if place and fault.suggestion
         }
-        faults = [fault for place, fault in found.items() if place not in told]
+        faults = [fault for place, fault in by_place.items() if place not in told]
         return None, sorted(faults, key=lambda fault: fault.line or 0)
 
 
@@ -237,7 +237,7 @@ def _model_in(kind: Any) -> type[BaseModel] | None:
     if isinstance(kind, type) and get_origin(kind) is None:
         return kind if issubclass(kind, BaseModel) else None
     if get_origin(kind) in (Union, UnionType):
-        return next((found for member in get_args(kind) if (found := _model_in(member))), None)
+        return next((model for member in get_args(kind) if (model := _model_in(member))), None)
     return None
 
 

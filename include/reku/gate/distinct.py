@@ -47,8 +47,8 @@ class Field:
     def blank(self) -> NDArray[np.bool_]:
         """Whether each different value counts as empty."""
         trimmed = pc.utf8_trim(self.different, characters=WHITESPACE)
-        found: NDArray[np.bool_] = pc.equal(trimmed, "").to_numpy(zero_copy_only=False)
-        return found
+        is_empty: NDArray[np.bool_] = pc.equal(trimmed, "").to_numpy(zero_copy_only=False)
+        return is_empty
 
     @cached_property
     def values(self) -> list[str]:
@@ -108,7 +108,7 @@ def pieces(
             Piece(
                 place,
                 kept.piece(start, at_once),
-                {name: found[start : start + at_once] for name, found in repeated.items()},
+                {name: marks[start : start + at_once] for name, marks in repeated.items()},
             ),
         )
 

@@ -58,14 +58,14 @@ def measure(connection: sa.Connection, delivery_id: int) -> None:
     of its order, or one whose previous has left by retention, no `in_previous`.
     """
     delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
-    found = {ROWS: float(delivery.rows)}
+    values = {ROWS: float(delivery.rows)}
     if delivery.accepted:
-        found |= _shares(connection, delivery)
+        values |= _shares(connection, delivery)
     connection.execute(
         sa.insert(figures),
         [
             {"delivery_id": delivery_id, "institute": delivery.institute, "name": name, "value": value}
-            for name, value in found.items()
+            for name, value in values.items()
         ],
     )
 
@@ -97,15 +97,15 @@ def _previous(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) 
     A declined one is left out: what comes in its place brings the same people.
     """
     of = deliveries.c
-    found: int | None = connection.scalar(
+    previous: int | None = connection.scalar(
         sa.select(of.id)
         .where(of.order_id == delivery.order_id, of.delivery_number < delivery.delivery_number)
         .where(of.state.in_(COUNTS_AS_PREVIOUS), of.accepted > 0)
         .order_by(of.delivery_number.desc())
         .limit(1)
     )
-    if found is None:
+    if previous is None:
         return None
-    rows = sa.exists().where(delivery_rows.c.delivery_id == found)
-    mails = sa.exists().where(messages.c.delivery_id == found)
-    return found if connection.scalar(sa.select(rows | mails)) else None
+    rows = sa.exists().where(delivery_rows.c.delivery_id == previous)
+    mails = sa.exists().where(messages.c.delivery_id == previous)
+    return previous if connection.scalar(sa.select(rows | mails)) else None

@@ -113,11 +113,11 @@ class ImapMailbox:
 
     def remove(self, names: Collection[str]) -> int:
         """See Mailbox."""
-        found = [(folder, fetched.uid) for folder, fetched in self._named(names)]
-        for folder in {folder for folder, _ in found}:
+        mails = [(folder, fetched.uid) for folder, fetched in self._named(names)]
+        for folder in {folder for folder, _ in mails}:
             self._select(folder)
-            self._expunge([uid for at, uid in found if at == folder])
-        return len(found)
+            self._expunge([uid for at, uid in mails if at == folder])
+        return len(mails)
 
     def remove_old(self, days: int) -> int:
         """See Mailbox. A server's dates have no time, so a mail stays up to a day longer."""
@@ -151,8 +151,8 @@ class ImapMailbox:
             yield from _messages(answer)
 
     def _search(self, *criteria: str) -> list[str]:
-        found = self._uid("SEARCH", *criteria)
-        return [uid.decode() for line in found if isinstance(line, bytes) for uid in line.split()]
+        lines = self._uid("SEARCH", *criteria)
+        return [uid.decode() for line in lines if isinstance(line, bytes) for uid in line.split()]
 
     def _expunge(self, uids: Sequence[str]) -> None:
         for start in range(0, len(uids), 1_000):
@@ -163,8 +163,8 @@ class ImapMailbox:
     def _select(self, folder: str) -> None:
         if self._selected == folder:
             return
-        found, told = self._client.select(_quoted(folder))
-        if found != "OK":
+        status, told = self._client.select(_quoted(folder))
+        if status != "OK":
             raise SetupError(
                 f"There is no way into {self.place}: {_said(told)}. Name an existing folder in "
                 "REKU_BOUNCE_IMAP_FOLDER that REKU_BOUNCE_IMAP_USER may write to."
@@ -172,8 +172,8 @@ class ImapMailbox:
         self._selected, self._waiting_now = folder, int(told[0] or 0)
 
     def _uid(self, command: str, *arguments: str) -> list[Any]:
-        found, told = self._client.uid(command, *arguments)
-        if found != "OK":
+        status, told = self._client.uid(command, *arguments)
+        if status != "OK":
             raise SetupError(
                 f"The server refuses {command} in {self.place}: {_said(told)}. Nothing is lost: what was recorded is "
                 "recorded, the other mails lie where they were. Check quota and permissions of the account."
@@ -181,15 +181,15 @@ class ImapMailbox:
         return list(told)
 
     def _messages(self, folder: str) -> int:
-        found, told = self._client.status(_quoted(folder), "(MESSAGES)")
-        number = re.search(rb"MESSAGES (\d+)\)\s*$", told[0] or b"") if found == "OK" else None
+        status, told = self._client.status(_quoted(folder), "(MESSAGES)")
+        number = re.search(rb"MESSAGES (\d+)\)\s*$", told[0] or b"") if status == "OK" else None
         return int(number[1]) if number else 0
 
     def _delimiter(self) -> str:
         """What separates folder names on this server; empty where folders have no folders."""
         _, told = self._client.list('""', '""')
-        found = _DELIMITER.match(told[0]) if told and isinstance(told[0], bytes) else None
-        return found[1].decode() if found and found[1] else ""
+        match = _DELIMITER.match(told[0]) if told and isinstance(told[0], bytes) else None
+        return match[1].decode() if match and match[1] else ""
 
     def _prepare(self) -> None:
         if "UIDPLUS" not in self._abilities:
@@ -293,9 +293,9 @@ def _messages(answer: Iterable[Any]) -> Iterator[_Fetched]:
 
 
 def _arrived(head: bytes) -> date:
-    found = _ARRIVED.search(head)
+    match = _ARRIVED.search(head)
     try:
-        return date(int(found[3]), _MONTHS.index(found[2].decode().title()) + 1, int(found[1])) if found else _UNDATED
+        return date(int(match[3]), _MONTHS.index(match[2].decode().title()) + 1, int(match[1])) if match else _UNDATED
     except ValueError:
         return _UNDATED
 

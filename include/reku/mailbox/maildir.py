@@ -50,12 +50,12 @@ class MaildirMailbox:
 
     def read(self, names: Collection[str]) -> dict[str, bytes]:
         """See Mailbox."""
-        found = {}
+        beginnings = {}
         with self._plain_errors():
             for path in self._named(names):
                 with suppress(FileNotFoundError):  # a collector or a mail program has just moved it
-                    found[_plain(path)] = _beginning(path)
-        return found
+                    beginnings[_plain(path)] = _beginning(path)
+        return beginnings
 
     def remove(self, names: Collection[str]) -> int:
         """See Mailbox."""

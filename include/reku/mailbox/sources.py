@@ -13,9 +13,9 @@ from reku.mailbox.returned_mail import Mailbox
 def mailboxes() -> list[AbstractContextManager[Mailbox]]:
     """A Maildir, an IMAP mailbox, both or none; each is to be opened by itself, so that one may fail alone."""
     s = settings()
-    found: list[AbstractContextManager[Mailbox]] = []
+    configured: list[AbstractContextManager[Mailbox]] = []
     if s.bounce_maildir is not None:
-        found.append(nullcontext(MaildirMailbox(s.bounce_maildir)))
+        configured.append(nullcontext(MaildirMailbox(s.bounce_maildir)))
     if s.bounce_imap_host:
-        found.append(ImapMailbox.opened(s))
-    return found
+        configured.append(ImapMailbox.opened(s))
+    return configured

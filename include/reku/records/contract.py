@@ -93,8 +93,8 @@ class Column(_Strict):
     @property
     def length(self) -> int | None:
         """The n of AN(n) and N(n)."""
-        found = _TYPE.fullmatch(self.type)
-        return int(found[2]) if found and found[2] else None
+        match = _TYPE.fullmatch(self.type)
+        return int(match[2]) if match and match[2] else None
 
 
 class Contract(_Strict):
@@ -140,8 +140,8 @@ class Contract(_Strict):
 
     def match(self, file_name: str) -> dict[str, str] | None:
         """The named parts of a file name (those that occur), or None if the name is not of this kind."""
-        found = re.fullmatch(self.file_name, file_name, re.ASCII)
-        return {part: text for part, text in found.groupdict().items() if text is not None} if found else None
+        parts = re.fullmatch(self.file_name, file_name, re.ASCII)
+        return {part: text for part, text in parts.groupdict().items() if text is not None} if parts else None
 
     def column(self, name: str) -> Column | None:
         """The column of this name, or None."""
@@ -173,18 +173,18 @@ def load_contracts(folder: Path) -> Mapping[str, Contract]:
 
     Raises ConfigError with file and line for a broken contract, for two of one Dateiart, and for an empty folder.
     """
-    found: dict[str, Contract] = {}
+    by_kind: dict[str, Contract] = {}
     origin: dict[str, Path] = {}
     for path in sorted(folder.glob("*.yaml")):
         contract = load(path, Contract)
-        if contract.kind in found:
+        if contract.kind in by_kind:
             raise ConfigError(
                 f"Two contracts of kind {contract.kind}: the other is {origin[contract.kind]}.", file=path
             )
-        found[contract.kind], origin[contract.kind] = contract, path
-    if not found:
+        by_kind[contract.kind], origin[contract.kind] = contract, path
+    if not by_kind:
         raise ConfigError("No contract files (*.yaml) here.", file=folder)
-    return MappingProxyType(found)
+    return MappingProxyType(by_kind)
 
 
 def match_name(file_name: str) -> tuple[Contract, dict[str, str]] | None:

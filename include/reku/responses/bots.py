@@ -41,7 +41,7 @@ def mark_bots(hits: Sequence[Hit], sent_at: datetime | None, rules: BotRules | N
     """
     if rules is None:
         rules = bot_rules()
-    found = [rules.first_by_agent(hit.kind, hit.agent) for hit in hits]
+    first_rules = [rules.first_by_agent(hit.kind, hit.agent) for hit in hits]
     gap = min((later.at - hit.at for hit, later in pairwise(hits)), default=None)
     for number, rule in rules.timed:
         crowd = rule.crowd
@@ -49,8 +49,8 @@ def mark_bots(hits: Sequence[Hit], sent_at: datetime | None, rules: BotRules | N
             continue  # most messages end here: their hits lie far apart
         places = [place for place, hit in enumerate(hits) if _may_hold(rule, hit, sent_at)]
         for place in _crowded(hits, places, crowd) if crowd else places:
-            found[place] = min(found[place], number)
-    return ["" if place == len(rules.rules) else rules.rules[place].name for place in found]
+            first_rules[place] = min(first_rules[place], number)
+    return ["" if place == len(rules.rules) else rules.rules[place].name for place in first_rules]
 
 
 def _may_hold(rule: BotRule, hit: Hit, sent_at: datetime | None) -> bool:
@@ -83,7 +83,7 @@ def _groups(hits: Sequence[Hit], places: Sequence[int], by: Side) -> Iterable[li
     if by is Side.MESSAGE:
         # Without the pixel: a scanner on a person's own machine starts when the person opens the mail.
         return [[place for place in places if hits[place].link]]
-    found: dict[str, list[int]] = {}
+    by_agent: dict[str, list[int]] = {}
     for place in places:
-        found.setdefault(hits[place].agent, []).append(place)
-    return found.values()
+        by_agent.setdefault(hits[place].agent, []).append(place)
+    return by_agent.values()

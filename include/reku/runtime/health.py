@@ -51,12 +51,12 @@ def airflow_component(address: str, name: str) -> Check:
 
 def _component(address: str, name: str, since: datetime | None) -> str | None:
     try:
-        found = _get(f"{address}/api/v2/monitor/health").get(name)
+        component = _get(f"{address}/api/v2/monitor/health").get(name)
     except _AWAY as error:
         return f"Airflow's API server does not answer ({type(error).__name__})"
-    if not isinstance(found, dict) or found.get("status") != "healthy":
+    if not isinstance(component, dict) or component.get("status") != "healthy":
         return f"Airflow's {name} is not healthy yet"
-    beat = found.get(f"latest_{name}_heartbeat")
+    beat = component.get(f"latest_{name}_heartbeat")
     if since is not None and (not beat or datetime.fromisoformat(beat) < since):
         return f"Airflow's {name} has not reported since its start"
     return None
@@ -67,10 +67,10 @@ def tracker(address: str, instance: str) -> Check:
 
     def check(_since: datetime) -> str | None:
         try:
-            found = _get(f"{address}/health")
+            health = _get(f"{address}/health")
         except _AWAY as error:
             return f"the tracker does not answer ({type(error).__name__})"
-        if found.get("instance") != instance:
+        if health.get("instance") != instance:
             return f"at {address} answers the tracker of another set-up"
         return None
 

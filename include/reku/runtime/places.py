@@ -93,11 +93,11 @@ def make_private(folder: Path, owner: Account) -> None:
 
 
 def _refuse_foreign(folder: Path, uid: int, *, forbidden: int) -> None:
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or stat.S_IMODE(found.st_mode) & forbidden:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != uid or stat.S_IMODE(status.st_mode) & forbidden:
         raise SetupError(
-            f"{folder} is not a folder that belongs to us alone (owner {found.st_uid}, "
-            f"mode {stat.S_IMODE(found.st_mode):04o}); somebody else made it. Remove it and start again."
+            f"{folder} is not a folder that belongs to us alone (owner {status.st_uid}, "
+            f"mode {stat.S_IMODE(status.st_mode):04o}); somebody else made it. Remove it and start again."
         )
 
 

@@ -118,8 +118,8 @@ class Postgres:
     def create_database(self, name: str) -> None:
         """Create the database `name` if it is missing."""
         with self._connect() as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
-            if found is None:
+            existing = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+            if existing is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def describe(self, name: str, text: str) -> None:
@@ -131,10 +131,10 @@ class Postgres:
     def description(self, name: str) -> str | None:
         """The text noted by `describe`."""
         with self._connect() as connection:
-            found = connection.execute(
+            row = connection.execute(
                 "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", (name,)
             ).fetchone()
-        return found[0] if found else None
+        return row[0] if row else None
 
     def answers(self) -> bool:
         """Whether the server takes a connection and answers a query."""
@@ -178,11 +178,11 @@ class Postgres:
             places.make_private(self.socket_folder, self.account)
         programs = reachable_programs(self.account)
         if self.data.exists():
-            found = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
-            if found != str(MAJOR):
+            version = (self.data / "PG_VERSION").read_text(encoding="ascii").strip()
+            if version != str(MAJOR):
                 raise SetupError(
-                    f"{self.data} was made by PostgreSQL {found}, installed is {MAJOR}. "
-                    f"Move the folder away to start anew, or dump it with PostgreSQL {found} first."
+                    f"{self.data} was made by PostgreSQL {version}, installed is {MAJOR}. "
+                    f"Move the folder away to start anew, or dump it with PostgreSQL {version} first."
                 )
         else:
             self._initialise(programs)

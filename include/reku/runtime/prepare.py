@@ -26,8 +26,8 @@ def create_database(url: str) -> None:
     server = target.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
     try:
         with psycopg.connect(server, autocommit=True, connect_timeout=10) as connection:
-            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (target.database,)).fetchone()
-            if found is None:
+            existing = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (target.database,)).fetchone()
+            if existing is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(target.database)))
     except psycopg.OperationalError as error:
         raise SetupError(f"The server of REKU_DATABASE_URL can't be reached: {str(error).strip()}") from None

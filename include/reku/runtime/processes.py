@@ -32,11 +32,11 @@ def become_subreaper() -> None:
 
 def marked(instance: str, service: str | None = None) -> list[psutil.Process]:
     """Living processes of this user with our marker (and of one service, if named), without ourselves."""
-    found = []
+    ours = []
     for process in psutil.process_iter():
         if process.pid != os.getpid() and is_marked(process, instance, service):
-            found.append(process)
-    return found
+            ours.append(process)
+    return ours
 
 
 def is_marked(process: psutil.Process, instance: str, service: str | None = None) -> bool:
@@ -52,15 +52,15 @@ def is_marked(process: psutil.Process, instance: str, service: str | None = None
 
 def with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     """The living among the processes, and everything below them."""
-    found: dict[int, psutil.Process] = {}
+    living: dict[int, psutil.Process] = {}
     for process in processes:
         try:
             for member in (process, *process.children(recursive=True)):
                 if member.status() != psutil.STATUS_ZOMBIE:
-                    found[member.pid] = member
+                    living[member.pid] = member
         except psutil.NoSuchProcess:
             continue
-    return list(found.values())
+    return list(living.values())
 
 
 def adopted() -> list[psutil.Process]:
@@ -68,14 +68,14 @@ def adopted() -> list[psutil.Process]:
 
     A supervised service counts too, since it gets a session of its own; the caller knows its services.
     """
-    found = []
+    orphans = []
     for child in psutil.Process().children():
         try:
             if os.getsid(child.pid) != os.getsid(0):
-                found.append(child)
+                orphans.append(child)
         except ProcessLookupError:
             continue
-    return found
+    return orphans
 
 
 def reap(known: set[int]) -> None:

@@ -147,10 +147,10 @@ def _expected(
 
 def _by_act(acts: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """The lines of each act of each mail, oldest first."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for line in acts:
-        found.setdefault((line["mail"], line["act"]), []).append(line)
-    return list(found.values())
+        lines.setdefault((line["mail"], line["act"]), []).append(line)
+    return list(lines.values())
 
 
 def _meaning(act: dict[str, Any], row: PlannedRow) -> tuple[str, str]:

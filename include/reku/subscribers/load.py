@@ -167,25 +167,25 @@ def _refuse(connection: sa.Connection, delivery: sa.Row[Any]) -> None:
 
 def _locked_list(connection: sa.Connection, order: sa.Row[Any], delivery: sa.Row[Any]) -> int:
     """The order's current list, created with its first delivery. Raises StageError if there is none or it is frozen."""
-    found = connection.execute(
+    current = connection.execute(
         sa.select(lists.c.id, lists.c.name, lists.c.created_at, lists.c.frozen_at)
         .where(lists.c.order_id == order.id, lists.c.order_name == order.name)
         .with_for_update()
     ).one_or_none()
     where = f"Order {order.order_number} of institute {order.institute}"
-    if found is None:
+    if current is None:
         raise StageError(
             f"{where} has no list for its name {order.name}, so delivery {delivery.id} was not loaded. Have the sender"
             " change the order's name once, so that the control file is sent again, then clear the task."
         )
-    if found.frozen_at is not None:
+    if current.frozen_at is not None:
         raise StageError(
-            f"{where}: its list {found.name} is frozen and takes no more people, so delivery {delivery.id} was not"
+            f"{where}: its list {current.name} is frozen and takes no more people, so delivery {delivery.id} was not"
             " loaded. Have the sender give the order its new name by a control file, then clear the task."
         )
-    if found.created_at is None:
-        connection.execute(sa.update(lists).where(lists.c.id == found.id).values(created_at=clock.now()))
-    return int(found.id)
+    if current.created_at is None:
+        connection.execute(sa.update(lists).where(lists.c.id == current.id).values(created_at=clock.now()))
+    return int(current.id)
 
 
 def _message_count(connection: sa.Connection, delivery_id: int) -> int:

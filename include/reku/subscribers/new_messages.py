@@ -60,9 +60,9 @@ def create_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.
 
 def _normal(rows: Sequence[sa.Row[Any]]) -> dict[str, str]:
     """Each delivered address in its normal form."""
-    found = addresses.normalised(row.address for row in rows)
+    normal_forms = addresses.normalised(row.address for row in rows)
     # What has no normal form is invalid, which the gate does not let through; normalise says so.
-    return {row.address: found.get(row.address) or addresses.normalise(row.address) for row in rows}
+    return {row.address: normal_forms.get(row.address) or addresses.normalise(row.address) for row in rows}
 
 
 def _known_references(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any]) -> frozenset[str]:
