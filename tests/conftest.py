@@ -6,16 +6,19 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from reku.foundation import clock, tokens
 from reku.foundation.settings import settings
-from reku.runtime.postgres import Postgres
-from reku_testing.postgres import copy_template, empty
+
+if TYPE_CHECKING:  # what has to do with the database takes seconds to import, and many a run needs none
+    import sqlalchemy as sa
+
+    from reku.runtime.postgres import Postgres
 
 for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
     del os.environ[name]  # a test must not see the settings of whoever starts it
@@ -35,6 +38,10 @@ def _forget_settings() -> None:
 @pytest.fixture(scope="session")
 def migrated(postgres: Postgres) -> Iterator[sa.Engine]:
     """One database with our schema for each worker; tests get it empty through `database`."""
+    import sqlalchemy as sa
+
+    from reku_testing.postgres import copy_template
+
     name = f"reku_tests_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     copy_template(postgres, name)
     engine = sa.create_engine(postgres.url(name))
@@ -63,6 +70,8 @@ def reku_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
 @pytest.fixture
 def database(migrated: sa.Engine, reku_settings: Path, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
     """Our schema, empty, in a real PostgreSQL; `REKU_DATABASE_URL` points to it."""
+    from reku_testing.postgres import empty
+
     empty(migrated)
     monkeypatch.setenv("REKU_DATABASE_URL", migrated.url.render_as_string(hide_password=False))
     _forget_settings()

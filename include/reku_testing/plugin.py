@@ -11,15 +11,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from reku.foundation.errors import SetupError
-from reku.runtime.postgres import Postgres
 from reku_testing import leftovers
-from reku_testing import postgres as postgres_of_run
 from reku_testing.touched import touched
+
+if TYPE_CHECKING:  # what has to do with the database takes seconds to import, and many a run needs none
+    from reku.runtime.postgres import Postgres
 
 _COSTS = ("e2e", "airflow", "processes", "database")
 """Marks in the order in which their tests are handed out: what takes longest first, so that no worker waits for it."""
@@ -109,10 +110,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if not _hands_out(config) or config.option.collectonly:
         return
+    from reku_testing.postgres import serving
+
     stack = ExitStack()
     config.add_cleanup(stack.close)
     try:
-        stack.enter_context(postgres_of_run.serving(_folder(config)))
+        stack.enter_context(serving(_folder(config)))
     except SetupError as error:
         pytest.exit(str(error), returncode=1)
 
@@ -120,11 +123,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """A real PostgreSQL, one for the whole run, on a socket of its own."""
+    from reku_testing.postgres import of_run, serving
+
     folder = _folder(request.config)
     if _is_worker(request.config):
-        yield postgres_of_run.of_run(folder)
+        yield of_run(folder)
         return
-    with postgres_of_run.serving(folder) as server:
+    with serving(folder) as server:
         yield server
 
 
