@@ -225,6 +225,35 @@ def test_pages_name_no_place_of_a_machine() -> None:
     assert {name: places.findall(text) for name, text in TEXTS.items() if places.search(text)} == {}
 
 
+_PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+\.(?:py|yaml|md|html|css|csv|toml|sh)|\w+\.py")
+_MODULE = re.compile(r"reku(?:\.[a-z_]+)+")
+_FOLDERS = ("", "include", "include/reku", "docs")
+
+
+def _missing_paths(text: str) -> Iterator[str]:
+    """Files and modules that inline code names and that do not exist; a bare `x.py` may lie anywhere of ours."""
+    ours = {path.name for folder in ("include", "dags", "plugins") for path in (PROJECT / folder).rglob("*.py")}
+    for word in (word.strip(",:;()") for code in _INLINE.findall(_BLOCK.sub("", text)) for word in code.split()):
+        if _MODULE.fullmatch(word):
+            places = [PROJECT / "include" / name.replace(".", "/") for name in (word, word.rpartition(".")[0])]
+            if not any(place.is_dir() or place.with_suffix(".py").is_file() for place in places):
+                yield word
+        elif _PATH.fullmatch(word) and not (
+            word in ours or any((PROJECT / folder / word).is_file() for folder in _FOLDERS)
+        ):
+            yield word
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_files_and_modules_exist(name: str) -> None:
+    assert list(_missing_paths(TEXTS[name])) == []
+
+
+def test_a_file_that_is_gone_is_found() -> None:
+    text = "`include/bounces.yaml` `gate/nothing.py` `none.py` `reku.gate.gate` `reku.gate.validate` `reku.nothing.x`"
+    assert list(_missing_paths(text)) == ["gate/nothing.py", "none.py", "reku.nothing.x"]
+
+
 def test_every_page_is_reachable_from_the_readme() -> None:
     linked = {target.partition("#")[0] for target in _LINK.findall(README)}
     assert [name for name in TEXTS if name.startswith("docs/") and name not in linked] == []
