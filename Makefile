@@ -58,6 +58,7 @@ docs: $(STAMP) ## write the generated pages of docs/ anew, from contracts, comma
 	@$(BIN)/python -m reku.records.handbook docs/file-contracts.md
 	@$(BIN)/python -m reku.cli.handbook docs/commands.md
 	@$(BIN)/python -m reku.orchestration.handbook docs
+	@$(BIN)/python -m reku_testing.returned_mails docs/responses.md
 
 lock: ## make requirements.txt anew from requirements.in (newer versions with UPGRADE=1)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \

@@ -32,7 +32,7 @@ def test_every_mail_is_in_the_table_and_every_class_is_there(samples: dict[str, 
 @pytest.mark.parametrize("name", NAMES)
 def test_mail(samples: dict[str, dsn.Sample], name: str) -> None:
     """As stored, and with the line ends that IMAP gives."""
-    dsn.check(samples[name])
+    dsn.check_sample(samples[name])
     with_crlf = samples[name].data.replace(b"\n", b"\r\n")
     assert understand(with_crlf) == understand(samples[name].data)
 
@@ -57,7 +57,7 @@ def test_the_same_recipients_are_found_but_for_forged_and_forwarded_ones(samples
 )
 def test_a_wrong_table_is_noticed(samples: dict[str, dsn.Sample], change: dict[str, object]) -> None:
     with pytest.raises(SetupError, match="postfix-unknown"):
-        dsn.check(dataclasses.replace(samples["postfix-unknown"], **change))  # type: ignore[arg-type]
+        dsn.check_sample(dataclasses.replace(samples["postfix-unknown"], **change))  # type: ignore[arg-type]
 
 
 @given(st.data())

@@ -24,6 +24,7 @@ HARD, SOFT, BLOCK, UNKNOWN, _ = BounceClass
 def _keys(reku_settings: Path) -> None: ...
 
 
+WHOM = "x@kunde.example"
 OUR_MAIL = "From: post@sparkasse.example\r\nSubject: Alles Gute\r\n\r\nText\r\n"
 
 QMAIL = """Hi. This is the qmail-send program at mx.example.
@@ -92,8 +93,15 @@ def dsn(
     ).encode("utf-8", "surrogateescape")
 
 
-def plain(text: str, *, to: str | None = None, head: str = "", subject: str = "Mail") -> bytes:
-    return f"From: mailer-daemon@mx.example\r\nTo: {to or verp()}\r\nSubject: {subject}\r\n{head}\r\n{text}".encode()
+def plain(
+    text: str,
+    *,
+    to: str | None = None,
+    head: str = "",
+    subject: str = "Mail",
+    sender: str = "mailer-daemon@mx.example",
+) -> bytes:
+    return f"From: {sender}\r\nTo: {to or verp()}\r\nSubject: {subject}\r\n{head}\r\n{text}".encode()
 
 
 def complaint(*, to: str | None = None, fields: str = "Feedback-Type: abuse", ours: str = "") -> bytes:
@@ -136,12 +144,20 @@ SHAPES: list[tuple[str, Callable[[], bytes], str, BounceClass | None]] = [
     ("no recipient group", lambda: dsn(), B, UNKNOWN),
     ("odd capitals", lambda: dsn(group().upper().replace("RFC822", "rfc822")), B, HARD),
     ("action missing", lambda: dsn("Final-Recipient: rfc822; x@kunde.example\r\nStatus: 5.1.1"), B, HARD),
-    ("worst of several", lambda: dsn(group("4.2.2"), group("5.1.1"), group("2.0.0", "delivered")), B, HARD),
+    ("most careful of several", lambda: dsn(group("4.2.2"), group("5.1.1")), B, SOFT),
+    ("one of several was reached", lambda: dsn(group("5.1.1"), group("2.0.0", "delivered")), B, UNKNOWN),
+    ("all of several are unknown", lambda: dsn(group("5.1.1"), group("5.1.10")), B, HARD),
+    (
+        "the one of several that the mail was for",
+        lambda: dsn(group("4.2.2", recipient="weiter@andere.example"), group("5.1.1"), returned=f"To: {WHOM}\r\n\r\nx"),
+        B,
+        HARD,
+    ),
     (
         "forged recipients",
         lambda: dsn(group(recipient="chef@bank.example"), group("4.0.0", recipient=verp(OTHER))),
         B,
-        HARD,
+        SOFT,
     ),
     (
         "forged original",
@@ -160,7 +176,7 @@ SHAPES: list[tuple[str, Callable[[], bytes], str, BounceClass | None]] = [
         HARD,
     ),
     ("token in angle brackets", lambda: dsn(group(), to=f'"Bounces" <{verp()}>'), B, HARD),
-    ("wrong charset", lambda: dsn(group("5.0.0", diagnostic="550 5.1.1 unbekannt \udcfc\udcff")), B, HARD),
+    ("wrong charset", lambda: dsn(group("5.0.0", diagnostic="550 5.1.1 Empf\udce4nger unbekannt")), B, HARD),
     ("unknown charset", lambda: dsn(group()).replace(b"charset=utf-8", b"charset=klingon"), B, HARD),
     ("Postfix marks reports as automatic", lambda: dsn(group(), head="Auto-Submitted: auto-replied\r\n"), B, HARD),
     ("cut in the middle", lambda: dsn(group())[:-80], B, HARD),
@@ -191,7 +207,7 @@ SHAPES: list[tuple[str, Callable[[], bytes], str, BounceClass | None]] = [
     ("read receipt", lambda: dsn(part="message/disposition-notification"), "IGNORED", None),
     (
         "out of office",
-        lambda: plain("550 user unknown", head="Auto-Submitted: auto-replied (vacation)\r\n"),
+        lambda: plain("bin weg", sender="erika@kunde.example", head="Auto-Submitted: auto-replied (vacation)\r\n"),
         "IGNORED",
         None,
     ),
