@@ -26,7 +26,7 @@ from flufl.bounce import all_failures
 
 from reku.catalogue.bounce_rules import BounceClass
 from reku.foundation.tokens import Purpose, Target, make
-from reku.responses.reports import Kind, understand
+from reku.responses.reports import ReportKind, understand
 
 REPLIES = Path(__file__).parent / "server_replies.yaml"
 BEGIN, END = "<!-- made mails: begin -->", "<!-- made mails: end -->"
@@ -426,10 +426,10 @@ def compared() -> list[str]:
     counted: dict[str, list[int]] = defaultdict(lambda: [0] * 5)
     for mail in made_mails():
         found = understand(mail.data)
-        is_bounce = found.kind is Kind.BOUNCE and found.message == mail.number
+        is_bounce = found.kind is ReportKind.BOUNCE and found.message == mail.number
         permanent = _permanent(mail.data)
         row = counted[f"{mail.reply.kind}: {mail.reply.why}"]
-        told = (is_bounce, is_bounce and found.verdict.bounce_class is BounceClass.HARD, bool(permanent))
+        told = (is_bounce, is_bounce and found.bounce.bounce_class is BounceClass.HARD, bool(permanent))
         for place, one in enumerate((True, *told, permanent == {mail.recipient.encode()})):
             row[place] += one
     head = "| answer | mails | a bounce of its message | HARD | flufl.bounce: permanent | and of the right person |"

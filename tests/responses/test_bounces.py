@@ -23,7 +23,7 @@ from reku.mailbox import ReturnedMail
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
-from reku.responses.reports import Kind, Understood
+from reku.responses.reports import ReportKind, Understood
 from reku.store.kinds import SuppressionKind
 from reku.store.tables import messages, past_messages, responses, return_mails, suppressions
 from reku_testing import world
@@ -295,7 +295,10 @@ def test_a_mail_that_is_put_back_is_evidence_of_what_it_says_now(
     """Judged by other rules; but the evidence of an event that was recorded stays what it is."""
     message = sent()
     mail = drop(message)
-    unclear, ignored = Understood(Kind.UNCLEAR, message, why="no rule"), Understood(Kind.IGNORED, message, why="other")
+    unclear, ignored = (
+        Understood(ReportKind.UNCLEAR, message, why="no rule"),
+        Understood(ReportKind.IGNORED, message, why="other"),
+    )
     told = []
     for judged in (unclear, None, ignored):
         with monkeypatch.context() as patched:

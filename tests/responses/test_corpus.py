@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reku.bench import dsn
 from reku.catalogue.bounce_rules import BounceClass, bounce_rules
 from reku.foundation.errors import SetupError
-from reku.responses.reports import Kind, understand
+from reku.responses.reports import ReportKind, understand
 
 NAMES = sorted(path.stem for path in dsn.CORPUS.glob("*.eml"))
 
@@ -25,7 +25,7 @@ def samples(reku_settings: Path) -> dict[str, dsn.Sample]:
 def test_every_mail_is_in_the_table_and_every_class_is_there(samples: dict[str, dsn.Sample]) -> None:
     assert sorted(samples) == NAMES
     assert len(samples) >= 60
-    assert {sample.kind for sample in samples.values()} == set(Kind)
+    assert {sample.kind for sample in samples.values()} == set(ReportKind)
     assert {sample.bounce_class for sample in samples.values()} - {""} == set(BounceClass) - {BounceClass.NONE}
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from reku.foundation.tokens import Purpose, Target, make
 from reku.mailbox import MAX_BYTES
-from reku.responses.reports import Kind, understand
+from reku.responses.reports import ReportKind, understand
 
 N = MAX_BYTES
 SECONDS = 6.0
@@ -78,7 +78,7 @@ def test_it_is_answered_in_time(reku_settings: Path, shape: str) -> None:
     found = understand(mail[:MAX_BYTES])
     assert time.process_time() - begun < SECONDS
     assert found.message in (0, 7)
-    assert found.kind in (Kind.UNCLEAR, Kind.BOUNCE)
+    assert found.kind in (ReportKind.UNCLEAR, ReportKind.BOUNCE)
 
 
 def _seconds_for_dashes(number: int) -> float:
@@ -88,7 +88,7 @@ def _seconds_for_dashes(number: int) -> float:
     head += b"Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     mail = head + base64.encodebytes(b"-" * number)
     begun = time.process_time()
-    assert understand(mail).kind is Kind.UNCLEAR
+    assert understand(mail).kind is ReportKind.UNCLEAR
     return time.process_time() - begun
 
 

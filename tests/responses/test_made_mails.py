@@ -11,7 +11,7 @@ import pytest
 from reku.catalogue.bounce_rules import BounceClass
 from reku.foundation import tokens
 from reku.foundation.settings import settings
-from reku.responses.reports import Kind, Understood, understand
+from reku.responses.reports import ReportKind, Understood, understand
 from reku_testing.returned_mails import BEGIN, END, FAULTS, FORMS, MadeMail, compared, made_mails
 
 DOCS = Path(__file__).parents[2] / "docs" / "responses.md"
@@ -51,23 +51,23 @@ def test_the_corpus_holds_every_form_fault_and_kind(read: Read) -> None:
 
 def test_none_is_dropped_and_none_is_about_another_message(read: Read) -> None:
     """Each says what happened to a mail of ours: an event, never ignored."""
-    assert [mail.name for mail, found in read if (found.kind, found.message) != (Kind.BOUNCE, mail.number)] == []
+    assert [mail.name for mail, found in read if (found.kind, found.message) != (ReportKind.BOUNCE, mail.number)] == []
 
 
 def test_no_good_address_is_hard(read: Read) -> None:
-    hard = {mail.name for mail, found in read if found.verdict.bounce_class is BounceClass.HARD}
+    hard = {mail.name for mail, found in read if found.bounce.bounce_class is BounceClass.HARD}
     assert [mail.name for mail, _ in read if not mail.reply.is_dead and mail.name in hard] == []
 
 
 def test_dead_addresses_are_hard(read: Read) -> None:
     """At least 97 of 100."""
-    dead = [found.verdict.bounce_class for mail, found in read if mail.reply.is_dead]
+    dead = [found.bounce.bounce_class for mail, found in read if mail.reply.is_dead]
     assert dead.count(BounceClass.HARD) >= 0.97 * len(dead)
 
 
 def test_the_classes_are_those_of_the_table(read: Read) -> None:
     """A form may hide a code or a word, so that a block is told as soft; at most one of 100."""
-    wrong = [mail.name for mail, found in read if found.verdict.bounce_class != mail.reply.bounce_class]
+    wrong = [mail.name for mail, found in read if found.bounce.bounce_class != mail.reply.bounce_class]
     assert len(wrong) <= 0.01 * len(read), wrong
 
 
@@ -76,8 +76,8 @@ def test_every_pair_of_form_and_fault_is_understood() -> None:
     dead: list[bool] = []
     for mail in made_mails(5):
         found = understand(mail.data)
-        assert (found.kind, found.message) == (Kind.BOUNCE, mail.number), mail.name
-        is_hard = found.verdict.bounce_class is BounceClass.HARD
+        assert (found.kind, found.message) == (ReportKind.BOUNCE, mail.number), mail.name
+        is_hard = found.bounce.bounce_class is BounceClass.HARD
         assert mail.reply.is_dead or not is_hard, mail.name
         if mail.reply.is_dead:
             dead.append(is_hard)

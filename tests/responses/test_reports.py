@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reku.catalogue.bounce_rules import BounceClass
 from reku.foundation.tokens import Purpose, Target, make
-from reku.responses.reports import Kind, Understood, understand
+from reku.responses.reports import ReportKind, Understood, understand
 
 MESSAGE, OTHER = 7, 8
 
@@ -245,11 +245,11 @@ def test_shape(shape: Callable[[], bytes], kind: str, expected: BounceClass | No
     assert found.kind == kind
     assert found.message in ({MESSAGE} if kind in ("BOUNCE", "COMPLAINT") else {0, MESSAGE})
     if expected is not None:
-        assert found.verdict.bounce_class is expected
+        assert found.bounce.bounce_class is expected
 
 
 def test_status_is_reported() -> None:
-    assert understand(dsn(group("5.0.0", diagnostic="550 5.1.10 null MX"))).verdict.status == "5.1.10"
+    assert understand(dsn(group("5.0.0", diagnostic="550 5.1.10 null MX"))).bounce.status == "5.1.10"
 
 
 @given(st.data())
@@ -263,4 +263,4 @@ def test_a_spoilt_report_is_never_about_somebody_else(data: st.DataObject) -> No
 
 
 def test_understood_is_a_value() -> None:
-    assert Understood(Kind.IGNORED) == Understood(Kind.IGNORED, 0)
+    assert Understood(ReportKind.IGNORED) == Understood(ReportKind.IGNORED, 0)

@@ -125,7 +125,7 @@ def figures(rounds: int) -> list[dict[str, Any]]:
 def check_sample(sample: Sample) -> None:
     """Raise SetupError if either side says something else than the table."""
     found = understand(sample.data)
-    ours = (str(found.kind), str(found.verdict.bounce_class) if found.kind == "BOUNCE" else "", found.verdict.status)
+    ours = (str(found.kind), str(found.bounce.bounce_class) if found.kind == "BOUNCE" else "", found.bounce.status)
     if ours != (sample.kind, sample.bounce_class, sample.status):
         raise SetupError(f"{sample.name}: we say {ours}, the table something else.")
     if found.kind in ("BOUNCE", "COMPLAINT") and found.message != sample.number:

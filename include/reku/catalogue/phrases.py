@@ -61,13 +61,13 @@ class Phrases:
 
     def _found_in(self, words: str) -> frozenset[int]:
         """The numbers of the lists with a phrase that occurs in these words (`ReplyText.words`)."""
-        text, found, at = f"{words} ", set[int](), 0
+        text, numbers, at = f"{words} ", set[int](), 0
         for word in words.split(" "):
             for number, phrase in self._beginning_with(word):
-                if number not in found and self._compiled(phrase).match(text, at):
-                    found.add(number)
+                if number not in numbers and self._compiled(phrase).match(text, at):
+                    numbers.add(number)
             at += len(word) + 1
-        return frozenset(found)
+        return frozenset(numbers)
 
     def _without_noise(self, words: str) -> str:
         words += " "
@@ -84,8 +84,8 @@ class Phrases:
         return "".join(map(self._element, phrase.split()))
 
     def _element(self, word: str) -> str:
-        if found := _GROUP.fullmatch(word):
-            return f"(?:{'|'.join(sorted(map(self._pattern, self._group(found[1])), key=len, reverse=True))})"
+        if group := _GROUP.fullmatch(word):
+            return f"(?:{'|'.join(sorted(map(self._pattern, self._group(group[1])), key=len, reverse=True))})"
         if word in self._marks:
             return self._marks[word]
         return re.escape(word[:-1]) + "[^ ]* " if word.endswith("~") else re.escape(word) + " "
@@ -96,8 +96,8 @@ class Phrases:
 
     def _first_words(self, phrase: str) -> Iterator[str]:
         first = phrase.removeprefix("^ ").split()[0]
-        if found := _GROUP.fullmatch(first):
-            yield from {entry.split()[0] for entry in self._group(found[1])}
+        if group := _GROUP.fullmatch(first):
+            yield from {entry.split()[0] for entry in self._group(group[1])}
         elif first in self._marks:
             raise ValueError(f"the phrase {phrase!r} begins with {first}: begin it with a word")
         else:

@@ -84,12 +84,12 @@ def fold(text: str) -> str:
 
 def _behind(before: re.Pattern[str], wanted: re.Pattern[str], text: str) -> tuple[str, ...]:
     """All that is wanted, each once, where it stands behind the right thing."""
-    found = (
+    matches = (
         match[0]
         for match in wanted.finditer(text)
         if before.search(text[max(0, match.start() - _BEFORE) : match.start()])
     )
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(matches))
 
 
 def _sentences(tokens: list[str]) -> Iterator[str]:
@@ -110,5 +110,5 @@ def _words(token: str) -> str:
         text = _ADDRESS.sub(f" {ADDRESS} ", _OUR_RETURN_PATH.sub(f" {OUR_SENDER} ", text))
     if "." in text:
         text = _HOST.sub(" ", text)
-    found = _WORD.findall(fold(_CAMEL.sub(" ", text)).replace("_", " "))
-    return " ".join(SENTENCE_END if word in "!?;." else word for word in found)
+    words = _WORD.findall(fold(_CAMEL.sub(" ", text)).replace("_", " "))
+    return " ".join(SENTENCE_END if word in "!?;." else word for word in words)

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 from reku.foundation import clock
 from reku.foundation.errors import RekuError
 from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
-from reku.responses.reports import Kind, Understood, understand
+from reku.responses.reports import ReportKind, Understood, understand
 from reku.store.events import Event, record
 from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.locks import Lock, lock_until_commit
@@ -103,7 +103,7 @@ def _take_in(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report
     with engine.begin() as connection:
         lock_until_commit(connection, Lock.BOUNCES)
         known = _messages(connection, {one.what.message for one in batch})
-        complained = {one.what.message for one in batch if one.what.kind is Kind.COMPLAINT}
+        complained = {one.what.message for one in batch if one.what.kind is ReportKind.COMPLAINT}
         past = _past_messages(connection, complained - known.keys())
         judged = [_in_this_ledger(one, known, past) for one in batch]
         events = {key: event for key, event in _events(judged) if event.message in known}
@@ -112,11 +112,11 @@ def _take_in(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report
         _keep_evidence(connection, judged, known, events)
     filed: dict[str, list[str]] = defaultdict(list)
     for one in judged:
-        filed[UNCLEAR if one.what.kind is Kind.UNCLEAR else SEEN].append(one.key)
+        filed[UNCLEAR if one.what.kind is ReportKind.UNCLEAR else SEEN].append(one.key)
     mailbox.file(filed)
     report.mails += len(judged)
     report.known += len(events) - new
-    report.ignored += sum(one.what.kind is Kind.IGNORED for one in judged)
+    report.ignored += sum(one.what.kind is ReportKind.IGNORED for one in judged)
     report.unclear += len(filed[UNCLEAR])
     report.complaints += sum(one.what.message in past for one in judged)
     for event in events.values():
@@ -153,12 +153,12 @@ def _in_this_ledger(one: _Read, known: Mapping[int, Any], past: Mapping[int, Any
 
     A complaint is the exception: it bars, and nothing is reported, since nobody knows the message's Referenz any more.
     """
-    if one.what.kind is Kind.COMPLAINT and one.what.message in past:
+    if one.what.kind is ReportKind.COMPLAINT and one.what.message in past:
         return one
-    aimless = one.what.kind in (Kind.IGNORED, Kind.UNCLEAR)
+    aimless = one.what.kind in (ReportKind.IGNORED, ReportKind.UNCLEAR)
     if one.what.message in known or (aimless and not one.what.message):
         return one
-    kind = one.what.kind if aimless else Kind.UNCLEAR
+    kind = one.what.kind if aimless else ReportKind.UNCLEAR
     return _Read(one.key, one.name, Understood(kind, why=_NO_MESSAGE_OF_OURS))
 
 
@@ -166,11 +166,11 @@ def _events(judged: Sequence[_Read]) -> Iterator[tuple[str, Event]]:
     """By the mail's key. One moment for all, so that a batch is in order whatever the mails claim."""
     moment = clock.now()
     for one in judged:
-        if one.what.kind is Kind.COMPLAINT:
+        if one.what.kind is ReportKind.COMPLAINT:
             yield one.key, Event(one.what.message, ResponseKind.BESC, moment)
-        elif one.what.kind is Kind.BOUNCE:
-            verdict = one.what.verdict
-            yield one.key, Event(one.what.message, ResponseKind(verdict.bounce_class.event), moment, verdict.status)
+        elif one.what.kind is ReportKind.BOUNCE:
+            bounce = one.what.bounce
+            yield one.key, Event(one.what.message, ResponseKind(bounce.bounce_class.event), moment, bounce.status)
 
 
 def _bar_complaints(connection: sa.Connection, judged: Sequence[_Read], known: Mapping[int, Any]) -> None:
@@ -184,7 +184,7 @@ def _bar_complaints(connection: sa.Connection, judged: Sequence[_Read], known: M
             "since": clock.now(),
         }
         for one in judged
-        if one.what.kind is Kind.COMPLAINT
+        if one.what.kind is ReportKind.COMPLAINT
     ]
     if rows:
         connection.execute(insert(suppressions).values(rows).on_conflict_do_nothing())
@@ -205,7 +205,7 @@ def _keep_evidence(
             "mail": one.name,
             "meaning": one.what.kind,
             "event": events[one.key].kind if one.key in events else "",
-            "status": one.what.verdict.status,
+            "status": one.what.bounce.status,
             "why": one.what.why,
             "taken_at": clock.now(),
         }

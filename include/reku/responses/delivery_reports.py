@@ -86,18 +86,18 @@ def _weighed(group: RecipientGroup, text: TextForPeople) -> BounceDecision:
 
 def _groups(text: str) -> list[RecipientGroup]:
     """The groups of one part. Blank lines say nothing: a group ends where one of its fields comes again."""
-    found: list[RecipientGroup] = []
+    groups: list[RecipientGroup] = []
     seen: set[str] = set()
     for name, value in _fields(text):
         if name not in _OF_RECIPIENT:
             continue
-        if not found or (name in _NEW_GROUP and name in seen):
-            if len(found) == _MAX_GROUPS:
+        if not groups or (name in _NEW_GROUP and name in seen):
+            if len(groups) == _MAX_GROUPS:
                 break
-            found.append(RecipientGroup())
+            groups.append(RecipientGroup())
             seen = set()
         seen.add(name)
-        group = found[-1]
+        group = groups[-1]
         if name in _IN_WORDS:
             group.diagnostics.append(_TYPE.sub("", value, count=1))
         elif name == "action":
@@ -106,12 +106,12 @@ def _groups(text: str) -> list[RecipientGroup]:
             group.status = value
         else:
             group.recipients.append(value.rpartition(";")[2].strip(" <>\t"))
-    return found
+    return groups
 
 
 def _fields(text: str) -> list[tuple[str, str]]:
     """Name in lower case and value, up to a boundary; a line that is no field goes on with the one above it."""
-    found: list[list[str]] = []
+    fields: list[list[str]] = []
     begin = _FIRST_FIELD.search(text)
     for line in text[begin.start() :].splitlines() if begin else ():
         if line.startswith("--"):
@@ -119,7 +119,7 @@ def _fields(text: str) -> list[tuple[str, str]]:
         match = None if line[:1] in (" ", "\t") else _FIELD.match(line)
         name = match[1].casefold() if match else ""
         if match and (name in _OF_RECIPIENT or _OTHERS.fullmatch(name)):
-            found.append([name, match[2]])
-        elif found and line.strip():
-            found[-1][1] += f"\n{line}"
-    return [(name, value.strip()) for name, value in found]
+            fields.append([name, match[2]])
+        elif fields and line.strip():
+            fields[-1][1] += f"\n{line}"
+    return [(name, value.strip()) for name, value in fields]

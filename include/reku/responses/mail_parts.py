@@ -187,10 +187,10 @@ def _parts_of(mail: Message) -> Iterator[Part]:
 def _parts_behind_another_boundary(mail: Message) -> list[Part]:
     """The parts of a multipart whose boundary does not occur, but another one does."""
     body = _contents(mail)
-    found = _BOUNDARY.search(body)
-    if not found:
+    boundary = _BOUNDARY.search(body)
+    if not boundary:
         return []
-    head = b'Content-Type: multipart/mixed; boundary="%b"\n\n' % found[1].replace(b'"', b"")
+    head = b'Content-Type: multipart/mixed; boundary="%b"\n\n' % boundary[1].replace(b'"', b"")
     return list(_parts_of(_parsed(head + body)))
 
 
@@ -252,8 +252,8 @@ def _without_tags(html: str) -> str:
         end = html.find(">", start)
         if end < 0:
             break
-        found = _TAG_NAME.match(html, start)
-        name = found[1].lower() if found else ""
+        tag = _TAG_NAME.match(html, start)
+        name = tag[1].lower() if tag else ""
         if name in _UNSEEN and html[start + 1] != "/":
             closing = lower.find(f"</{name}", end)
             end = html.find(">", closing) if closing >= 0 else end

@@ -25,10 +25,10 @@ from reku.responses.mail_parts import ParsedMail, TooMuch, fields, head_of
 log = logging.getLogger(__name__)
 
 
-class Kind(StrEnum):
+class ReportKind(StrEnum):
     """What a mail in the return mailbox is."""
 
-    BOUNCE = "BOUNCE"  # a mail of ours came back, see the verdict
+    BOUNCE = "BOUNCE"  # a mail of ours came back, see `bounce`
     COMPLAINT = "COMPLAINT"  # somebody pressed "spam"
     IGNORED = "IGNORED"  # automatic answer, delay notice, read receipt: nothing to do
     UNCLEAR = "UNCLEAR"  # a person has to look
@@ -44,9 +44,9 @@ class Understood:
     `message` is 0 where no valid token says it. `why`: what decided, for people who look the mail up; one of few.
     """
 
-    kind: Kind
+    kind: ReportKind
     message: int = 0
-    verdict: BounceDecision = NO_BOUNCE
+    bounce: BounceDecision = NO_BOUNCE
     why: str = field(default="", compare=False)
 
 
@@ -94,31 +94,31 @@ def _without_report(mail: ParsedMail, text: TextForPeople, about: Target | None)
     if bounce_texts.announces_delay(mail, text.whole):
         return _ignored(about, "A delay notice: delivery is still being tried.")
     if (by_a_system and (told or failed)) or (told and (failed or null_sender)):
-        return _bounce(about, _verdict_in_words(mail, text))
+        return _bounce(about, _bounce_in_words(mail, text))
     if _is_automatic(mail):
         return _ignored(about, "A machine answers for a person (RFC 3834).")
     if null_sender and failed:
-        return _bounce(about, _verdict_in_words(mail, text))
+        return _bounce(about, _bounce_in_words(mail, text))
     if by_a_system:
         return _unclear(about, "by a mail system, but it names no refusal")
     return _unclear(about, "neither a report nor an automatic answer")
 
 
-def _verdict_in_words(mail: ParsedMail, text: TextForPeople) -> BounceDecision:
+def _bounce_in_words(mail: ParsedMail, text: TextForPeople) -> BounceDecision:
     """By the text; by the words of the subject where the text gives no reason."""
-    verdict = classify_bounce("", text.answers or text.whole)
-    if verdict.bounce_class is not BounceClass.UNKNOWN:
-        return verdict
+    bounce = classify_bounce("", text.answers or text.whole)
+    if bounce.bounce_class is not BounceClass.UNKNOWN:
+        return bounce
     by_subject = classify_bounce("", mail.subject)
-    return verdict if by_subject.bounce_class is BounceClass.UNKNOWN else replace(by_subject, status=verdict.status)
+    return bounce if by_subject.bounce_class is BounceClass.UNKNOWN else replace(by_subject, status=bounce.status)
 
 
 def _unclear(about: Target | None, why: str) -> Understood:
-    return Understood(Kind.UNCLEAR, about.id if about else 0, why=why)
+    return Understood(ReportKind.UNCLEAR, about.id if about else 0, why=why)
 
 
 def _ignored(about: Target | None, why: str) -> Understood:
-    return Understood(Kind.IGNORED, about.id if about else 0, why=why)
+    return Understood(ReportKind.IGNORED, about.id if about else 0, why=why)
 
 
 def _whom(mail: Message) -> Target | None:
@@ -132,12 +132,12 @@ def _addressed(mail: ParsedMail) -> list[str]:
     return [address for each in told for address in _ADDRESS.findall(each)]
 
 
-def _bounce(about: Target | None, verdict: BounceDecision) -> Understood:
-    if verdict.bounce_class is BounceClass.NONE:
-        return _ignored(about, verdict.why)
+def _bounce(about: Target | None, bounce: BounceDecision) -> Understood:
+    if bounce.bounce_class is BounceClass.NONE:
+        return _ignored(about, bounce.why)
     if about is None:
         return _unclear(None, "a bounce, but no valid token says whose")
-    return Understood(Kind.BOUNCE, about.id, verdict, verdict.why)
+    return Understood(ReportKind.BOUNCE, about.id, bounce, bounce.why)
 
 
 def _complaint(mail: ParsedMail, told: str, about: Target | None) -> Understood:
@@ -153,7 +153,7 @@ def _complaint(mail: ParsedMail, told: str, about: Target | None) -> Understood:
         about = next((target for token in tokens if (target := read(Purpose.UNSUBSCRIBE, token))), None)
     if about is None:
         return _unclear(None, "a complaint, but no valid token says whose")
-    return Understood(Kind.COMPLAINT, about.id, why="A feedback report (RFC 5965).")
+    return Understood(ReportKind.COMPLAINT, about.id, why="A feedback report (RFC 5965).")
 
 
 def _token_in(texts: Iterable[str]) -> Target | None:
