@@ -17,7 +17,9 @@ from reku.catalogue.rhythm import Rhythm
 from reku.foundation.clock import berlin
 from reku.foundation.settings import INCLUDE
 from reku.foundation.yaml_source import read_plain
+from reku.gate.checks import DayAroundDelivery
 from reku.gate.gate import validate
+from reku.gate.predicates import verdicts
 from reku.gate.rule_files import DELIVERIES, load_occasion_rules, rules_for
 from reku.gate.rules import Rule, Severity
 from reku.gate.suite import Expected, find_breaches
@@ -203,7 +205,7 @@ def test_the_gate_keeps_out_what_the_occasion_of_the_order_does_not_allow(bank: 
 
 
 @pytest.mark.parametrize(
-    ("rhythm", "falls_on", "good"),
+    ("rhythm", "falls_on", "is_good"),
     [
         ("TAEGLICH", "24.01.2027", True),
         ("TAEGLICH", "25.01.2027", False),
@@ -214,13 +216,18 @@ def test_the_gate_keeps_out_what_the_occasion_of_the_order_does_not_allow(bank: 
         ("JAEHRLICH", "24.11.1976", False),
     ],
 )
-def test_how_far_ahead_an_occasion_may_lie_hangs_on_the_rhythm(
-    bank: sa.Engine, rhythm: str, falls_on: str, good: bool
-) -> None:
+def test_how_far_ahead_an_occasion_may_lie_hangs_on_the_rhythm(rhythm: str, falls_on: str, is_good: bool) -> None:
+    (rule,) = (rule for rule in rules_for(contracts()["REKU"], "MCAG002") if isinstance(rule.check, DayAroundDelivery))
+    expected = replace(EXPECTED, covers=Rhythm(rhythm).longest_period)
+    assert list(verdicts(rule, expected, [falls_on])) == [is_good]
+
+
+@pytest.mark.parametrize(("rhythm", "is_good"), [("TAEGLICH", False), ("WOECHENTLICH", True)])
+def test_the_gate_knows_the_rhythm_of_the_order(bank: sa.Engine, rhythm: str, is_good: bool) -> None:
     rows = [world.reku_fields(n) for n in range(1, 41)]
-    rows.append(world.reku_fields(41, Anlass_Datum=falls_on))
+    rows.append(world.reku_fields(41, Anlass_Datum="25.01.2027"))
     result = validate(bank, world.delivery_file(bank, world.order(bank, rhythm=rhythm), rows))
-    assert (result.accepted, result.refused) == (40 + good, False)
+    assert (result.accepted, result.refused) == (40 + is_good, False)
 
 
 def _unpacked(delivery: PlannedDelivery) -> bytes:
