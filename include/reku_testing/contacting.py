@@ -110,7 +110,7 @@ class Bank:
         """A further delivery with an open message to each of these people, in this order. Returns the delivery's id."""
         delivery, number = self.delivery(order), self._number
         of_delivery = {"institute": self.blz, "delivery_id": delivery, "occasion_date": DAY}
-        rows = [
+        rows: list[dict[str, Any]] = [
             of_delivery
             | {
                 "line": line,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.noting_sink import NotingSink
 from reku.channels.email.channel import EMAIL
 from reku.dispatch import dispatch as dispatching
 from reku.dispatch.plan import SendPlan, send_plan
@@ -24,6 +22,7 @@ from reku.foundation.settings import INCLUDE
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import claims, deliveries, delivery_rows, messages, orders, responses
 from reku_testing import world
+from reku_testing.smtp import Sink
 
 BANK = "99990001"
 ORDER = "R0000101"
@@ -34,25 +33,10 @@ NINE = datetime(2026, 11, 24, 8, 30, tzinfo=UTC)
 """09:30 on the day in Berlin."""
 
 
-@dataclass
-class Sink(NotingSink):
-    """A relay that answers as the test wants: `say` returns the answer at a point, or None for the good one."""
-
-    say: Callable[[str, str], str | None] = lambda _point, _recipient: None
-
-    async def answer(self, point: str, recipient: str) -> str:
-        return self.say(point, recipient) or await super().answer(point, recipient)
-
-    @property
-    def recipients(self) -> list[str]:
-        """Every customer who got a mail, once for each mail."""
-        return [mail.recipient for mail in self.taken if not mail.recipient.startswith("kontrolle@")]
-
-
 def people(count: int, first: int = 1, domain: str = "kunde.example", **changes: str) -> list[dict[str, str]]:
     """Rows of so many people: personN@DOMAIN."""
     return [
-        world.reku_fields(number, order=ORDER, EMail=f"person{number}@{domain}", **changes)
+        world.reku_fields(number, 17, ORDER, **{"EMail": f"person{number}@{domain}"} | changes)
         for number in range(first, first + count)
     ]
 
@@ -66,7 +50,7 @@ def loaded(engine: sa.Engine, rows: Sequence[dict[str, str]], number: int = 17, 
         world.subscriber_list(engine, order, created_at=NINE)
     delivery = world.delivery(engine, order, number, state=DeliveryState.LOADED, released_at=NINE)
     of_delivery = {"institute": BANK, "delivery_id": delivery}
-    made = [
+    made: list[dict[str, Any]] = [
         of_delivery
         | {
             "line": line,

@@ -38,7 +38,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """How xdist hands out the tests."""
     from xdist.scheduler import LoadGroupScheduling
 
-    class Scheduling(LoadGroupScheduling):
+    class Scheduling(LoadGroupScheduling):  # type: ignore[misc] # xdist has no types
         """A file goes to one worker as a whole, so that what its tests share is made once; a group likewise."""
 
         def _split_scope(self, nodeid: str) -> str:

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from reku.bench.throwaway import ThrowawayPostgres
 from reku.runtime.postgres import Postgres
 from reku.store.migrate import migrate
 from reku.store.tables import metadata
 from reku_testing.steps import refuse_unknown_steps
+from reku_testing.throwaway import ThrowawayPostgres
 
 TEMPLATE = "reku_template"
 _READY = "postgres-is-ready"  # written when the template can be copied; holds the server's state folder

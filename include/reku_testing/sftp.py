@@ -88,7 +88,7 @@ def asyncssh_server(folder: Path, port: int = 0) -> Iterator[Place]:
 
     class Files(asyncssh.SFTPServer):
         def __init__(self, channel: Any) -> None:
-            super().__init__(channel, chroot=str(root))
+            super().__init__(channel, chroot=os.fsencode(root))
 
         def posix_rename(self, oldpath: bytes, newpath: bytes) -> Any:
             if not behaviour.renames_over:

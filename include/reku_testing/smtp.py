@@ -1,84 +1,142 @@
-"""A real SMTP server for tests, whose answers a test chooses by recipient."""
+"""The SMTP server of tests and benchmarks: lean, on the loopback, answers as it is told, and keeps what it takes.
+
+What it cannot do is to break the protocol (half answers, stalls, bytes one by one): `reku_testing.hostile` does.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import Any
+from typing import NamedTuple
 
-from aiosmtpd.controller import Controller
-
-from reku_testing.ports import free_port
+from reku.runtime.ports import LOOPBACK
 
 CONTROL = "kontrolle@"
 """How the control addresses of the demo institutes begin."""
+_LARGEST_MAIL = 2**21
+_ADDRESS = re.compile(rb"<(.*)>")
+_MESSAGE_ID = re.compile(rb"^Message-ID: (.*)\r$", re.MULTILINE)
+_STUFFED = re.compile(rb"^\.", re.MULTILINE)
+_GOOD = {"auth": "235 2.7.0 welcome", "data": "354 go on"}
 
-Answers = Callable[[str], str | None]
+
+class Mail(NamedTuple):
+    """A mail that has come whole. `at`: when its final dot came, on the monotonic clock."""
+
+    recipient: str
+    at: float
+    message_id: str
+    content: bytes
 
 
 @dataclass
 class Sink:
-    """What the server took, and how it answers. `at_rcpt` and `at_data` return an answer line, or None for 250."""
+    """What has come and what of it was taken, and how long it takes over each mail. A mail is taken before it is
+    answered.
 
-    at_rcpt: Answers = lambda _address: None
-    at_data: Answers = lambda _address: None
-    delay: float = 0.0
-    pipelining: bool = False  # aiosmtpd bears it, and does not say so
+    `say`: the answer at a point (`auth`, `mail`, `rcpt`, `data`, `dot`) about a recipient; None: a good one.
+    """
+
+    seconds: float = 0.0
+    offers: tuple[str, ...] = ("PIPELINING", "8BITMIME", "SMTPUTF8")
+    say: Callable[[str, str], str | None] = lambda _point, _recipient: None
     port: int = 0
-    received: list[tuple[str, bytes]] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    async def handle_EHLO(
-        self, _server: Any, session: Any, _envelope: Any, hostname: str, responses: list[str]
-    ) -> list[str]:
-        session.host_name = hostname
-        return [responses[0], "250-PIPELINING", *responses[1:]] if self.pipelining else responses
-
-    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
-        refusal = self.at_rcpt(address)
-        if refusal:
-            return refusal
-        envelope.rcpt_tos.append(address)
-        return "250 2.1.5 OK"
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
-        refusal = self.at_data(envelope.rcpt_tos[0])
-        if refusal:
-            return refusal
-        with self._lock:
-            self.received += [(address, envelope.original_content) for address in envelope.rcpt_tos]
-        time.sleep(self.delay)
-        return "250 2.0.0 OK"
+    come: list[Mail] = field(default_factory=list)
+    taken: list[Mail] = field(default_factory=list)
 
     @property
     def recipients(self) -> list[str]:
         """Every customer who got a mail, once for each mail."""
-        return [address for address, _ in self.received if not address.startswith(CONTROL)]
+        return [mail.recipient for mail in self.taken if not mail.recipient.startswith(CONTROL)]
 
     @property
     def control_copies(self) -> list[bytes]:
         """The mails to control addresses."""
-        return [data for address, data in self.received if address.startswith(CONTROL)]
+        return [mail.content for mail in self.taken if mail.recipient.startswith(CONTROL)]
 
     def mails(self) -> list[EmailMessage]:
         """The customers' mails, parsed."""
-        own = [data for address, data in self.received if not address.startswith(CONTROL)]
-        parsed = [message_from_bytes(data, policy=policy.default) for data in own]
-        return [mail for mail in parsed if isinstance(mail, EmailMessage)]
+        own = [mail.content for mail in self.taken if not mail.recipient.startswith(CONTROL)]
+        return [message_from_bytes(content, EmailMessage, policy=policy.default) for content in own]
+
+    async def answer(self, point: str, recipient: str) -> str:
+        """What to say at a point; for those who differ. ConnectionError breaks the connection off."""
+        return self.say(point, recipient) or _GOOD.get(point, "250 2.0.0 ok")
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, to its end."""
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await self._session(reader, writer)
+        writer.transport.abort()
+
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        recipient = ""
+        while True:
+            line = await reader.readuntil(b"\r\n")
+            verb = line[:4].upper()
+            said = "250 2.0.0 ok"
+            if verb == b"EHLO":
+                lines = ["here", *self.offers]
+                said = "\r\n".join([*(f"250-{offer}" for offer in lines[:-1]), f"250 {lines[-1]}"])
+            elif verb == b"AUTH":
+                said = await self.answer("auth", "")
+            elif verb == b"MAIL":
+                recipient, said = "", await self.answer("mail", "")
+            elif verb == b"RCPT":
+                address = _ADDRESS.findall(line)[0].decode()
+                said = await self.answer("rcpt", address)
+                recipient = address if said.startswith("2") else ""
+            elif verb == b"DATA" and not recipient:
+                said = "503 5.5.1 nobody to send it to"
+            elif verb == b"DATA":
+                said = await self.answer("data", recipient)
+                if said.startswith("3"):
+                    writer.write(f"{said}\r\n".encode())
+                    said = await self._content(recipient, await reader.readuntil(b"\r\n.\r\n"))
+            writer.write(f"{said}\r\n".encode())
+            if verb == b"QUIT" or said.startswith("421"):
+                return
+
+    async def _content(self, recipient: str, received: bytes) -> str:
+        content = _STUFFED.sub(b"", received.removesuffix(b".\r\n"))
+        found = _MESSAGE_ID.search(content)
+        mail = Mail(recipient, time.monotonic(), found[1].decode() if found else "", content)
+        self.come.append(mail)
+        said = await self.answer("dot", recipient)
+        if said.startswith("2"):
+            self.taken.append(mail)
+            await asyncio.sleep(self.seconds)
+        return said
+
+
+def only(point: str, answer: Callable[[str], str | None]) -> Callable[[str, str], str | None]:
+    """To be said at one point, by recipient; elsewhere a good answer."""
+    return lambda where, recipient: answer(recipient) if where == point else None
 
 
 @contextmanager
 def running(sink: Sink) -> Iterator[Sink]:
-    """The sink listening on a free port of the loopback."""
-    sink.port = free_port()
-    controller = Controller(sink, hostname="127.0.0.1", port=sink.port, enable_SMTPUTF8=True)
-    controller.start()
+    """The sink on a free port, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(asyncio.start_server(sink.serve, LOOPBACK, 0, limit=_LARGEST_MAIL))
+    sink.port = server.sockets[0].getsockname()[1]
+    thread = threading.Thread(target=loop.run_forever, name="sink")
+    thread.start()
     try:
         yield sink
     finally:
-        controller.stop()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        server.close()
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
 from reku.store.states import AFTER_DELIVERY_STATE, AFTER_FILE_VERDICT, AFTER_MESSAGE_STATE
 
-STEPS: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = {
+STEPS: Mapping[tuple[str, str], Mapping[Any, frozenset[Any]]] = {
     ("files", "verdict"): AFTER_FILE_VERDICT,
     ("deliveries", "state"): AFTER_DELIVERY_STATE,
     ("messages", "state"): AFTER_MESSAGE_STATE,

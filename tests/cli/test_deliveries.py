@@ -114,7 +114,8 @@ def test_go_on_past_a_canary_that_was_taken_badly(
     delivery = world.delivery(database, world.order(database), state=DeliveryState.LOADED, released_at=NOW)
     for row in world.rows(database, delivery, [world.reku_fields(number) for number in range(5)]):
         world.message(database, row)
-    with smtp.running(smtp.Sink(at_rcpt=lambda address: "550 5.1.1 unknown" if address[6] == "0" else None)) as sink:
+    unknown = smtp.only("rcpt", lambda address: "550 5.1.1 unknown" if address[6] == "0" else None)
+    with smtp.running(smtp.Sink(say=unknown)) as sink:
         monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
         settings.cache_clear()
         assert dispatch(database, delivery, day=NOW.date()).next_try is not None  # the canary's pause

@@ -177,6 +177,16 @@ def test_a_fault_of_ours_keeps_its_traceback(reku: Reku, monkeypatch: pytest.Mon
         reku("up")
 
 
+@pytest.mark.parametrize("stage", ["render", "kill"])
+def test_where_only_the_package_is_there_no_benchmark_runs_and_it_says_why(
+    reku: Reku, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "reku_testing", None)  # as if it were not installed
+    done = reku("bench", stage)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "Run `make bench` in a checkout." in done.stderr
+
+
 @pytest.mark.parametrize("code", [0, 1, 130])
 def test_the_demo_ends_with_its_own_exit_code(reku: Reku, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     told: dict[str, bool] = {}

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -36,24 +35,12 @@ MOST_SECONDS = 2.0
 """From the command's end until no mail is begun any more."""
 
 
-class Watched(smtp.Sink):
-    """A slow relay that notes when each mail came in."""
-
-    def __init__(self) -> None:
-        super().__init__(delay=0.05)
-        self.moments: list[float] = []
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.moments.append(time.monotonic())
-        return await super().handle_DATA(server, session, envelope)
-
-
 @pytest.fixture
 def relay(
     database: sa.Engine, clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Watched]:
+) -> Iterator[smtp.Sink]:
     clock_at(NOW)
-    sink = Watched()
+    sink = smtp.Sink(seconds=0.2)  # on each of its connections
     with smtp.running(sink):
         monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
         settings.cache_clear()
@@ -100,14 +87,14 @@ def _stopped(reku: Reku, *arguments: object) -> int:
     ],
 )
 def test_a_stop_holds_for_what_it_names(
-    reku: Reku, database: sa.Engine, relay: Watched, known: int, scope: tuple[str, ...], stops_it: bool
+    reku: Reku, database: sa.Engine, relay: smtp.Sink, known: int, scope: tuple[str, ...], stops_it: bool
 ) -> None:
     delivery = _loaded(database, known, 3)
     stop = _stopped(reku, *scope)
     if stops_it:
         with pytest.raises(Stopped, match=rf"on 24\.11\.2026 at 09:30 \(stop {stop}\)\. .* `reku stop lift {stop} "):
             dispatch(database, delivery, day=DAY)
-        assert relay.received == []
+        assert relay.taken == []
         assert _states(database, delivery) == {"OPEN": 3}
         assert reku("stop", "lift", stop, *NOTE).exit_code == 0
     assert dispatch(database, delivery, day=DAY).sent == 3
@@ -193,7 +180,7 @@ def _dispatching(delivery: int) -> Iterator[subprocess.Popen[str]]:
 def test_a_running_dispatch_stops_within_two_seconds_and_sends_the_rest_later(
     reku: Reku,
     database: sa.Engine,
-    relay: Watched,
+    relay: smtp.Sink,
     known: int,
     monkeypatch: pytest.MonkeyPatch,
     processes: int,
@@ -205,21 +192,21 @@ def test_a_running_dispatch_stops_within_two_seconds_and_sends_the_rest_later(
     settings.cache_clear()
     delivery = _loaded(database, known, PEOPLE)
     with _dispatching(delivery) as process:
-        while len(relay.received) < 10 and process.poll() is None:
+        while len(relay.taken) < 10 and process.poll() is None:
             time.sleep(0.01)
         stop = _stopped(reku, "order", BANK, ORDER)
         stopped = time.monotonic()
         _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     assert f"stopped the dispatch of order {ORDER} of institute {BANK}" in said
-    assert max(relay.moments) < stopped + MOST_SECONDS
+    assert max(mail.at for mail in relay.come) < stopped + MOST_SECONDS
     states = _states(database, delivery)
     sent = len(relay.recipients)
     assert states == {"SENT": sent, "OPEN": PEOPLE - sent}  # nothing hangs in a claim
     with pytest.raises(Stopped):
         dispatch(database, delivery, day=DAY)
     assert states == _states(database, delivery)
-    relay.delay = 0.0
+    relay.seconds = 0.0
     assert reku("stop", "lift", stop, *NOTE).exit_code == 0
     assert dispatch(database, delivery, day=DAY).sent == states["OPEN"]
     assert Counter(relay.recipients) == Counter(f"person{number}@kunde.example" for number in range(PEOPLE))

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.noting_sink import running
 from reku_testing import contacting
 from reku_testing.contacting import Bank
 from reku_testing.dispatching import Sink, change_settings
+from reku_testing.smtp import running
 
 Rules = Callable[..., None]
 

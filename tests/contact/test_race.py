@@ -12,7 +12,6 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.forker import Forker
 from reku.contact.contacts import lock_people
 from reku.contact.policy import Policy, policy_of
 from reku.store.states import MessageState
@@ -20,6 +19,7 @@ from reku.store.tables import claims, contacts, messages, responses
 from reku_testing import hostile
 from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, Bank
 from reku_testing.dispatching import Sink, change_settings, environment
+from reku_testing.forker import Forker
 from tests.contact.conftest import Rules
 
 pytestmark = pytest.mark.processes

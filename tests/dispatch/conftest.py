@@ -8,9 +8,9 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.forker import Forker
-from reku.bench.noting_sink import running
 from reku_testing import dispatching
+from reku_testing.forker import Forker
+from reku_testing.smtp import running
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def test_one_for_each_delivery_and_it_is_not_counted(database: sa.Engine, relay:
     delivery = loaded(database, people(3))
     assert dispatch(database, delivery, day=DAY).sent == 3
     assert len(relay.control_copies) == 1
-    assert relay.received[0][0] == "kontrolle@sparkasse-musterstadt.example"  # before everybody else
+    assert relay.taken[0].recipient == "kontrolle@sparkasse-musterstadt.example"  # before everybody else
     assert states(database) == {"SENT": 3}
     assert events(database) == {("VERS", ""): 3}
     with database.begin() as connection:
@@ -101,13 +101,13 @@ def test_one_that_found_no_relay_is_sent_by_the_next_dispatch(
 def test_one_that_is_refused_is_told_and_stops_nothing(
     database: sa.Engine, relay: smtp.Sink, caplog: pytest.LogCaptureFixture, answer: str
 ) -> None:
-    relay.at_rcpt = lambda address: answer if address.startswith(smtp.CONTROL) else None
+    relay.say = smtp.only("rcpt", lambda address: answer if address.startswith(smtp.CONTROL) else None)
     delivery = loaded(database, people(2))
     with caplog.at_level(logging.WARNING):
         assert dispatch(database, delivery, day=DAY).sent == 2
     assert "control copy was not taken" in caplog.text
     assert "@" not in caplog.text
-    relay.at_rcpt = lambda _address: None
+    relay.say = lambda _point, _address: None
     dispatch(database, delivery, day=DAY)
     assert relay.control_copies == []
 
@@ -130,7 +130,7 @@ def test_no_control_address_no_copy(
 ) -> None:
     configure(tmp_path, monkeypatch, bank=[NO_CONTROL_COPY])
     assert dispatch(database, loaded(database, people(1)), day=DAY).sent == 1
-    assert len(relay.received) == 1
+    assert len(relay.taken) == 1
 
 
 def test_none_before_the_mails_themselves_may_go_out(
@@ -143,7 +143,7 @@ def test_none_before_the_mails_themselves_may_go_out(
     stop = stops.throw(database, institute=BANK, order=None, actor="anna", note="")
     with pytest.raises(Stopped):
         dispatch(database, delivery, day=DAY)
-    assert relay.received == []
+    assert relay.taken == []
     stops.lift(database, stop, actor="anna", note="")
     dispatch(database, delivery, day=DAY)
     assert len(relay.control_copies) == 1

@@ -10,11 +10,11 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.throwaway import ThrowawayPostgres
 from reku.foundation import settings as settings_module
 from reku.foundation.errors import PassingError
 from reku.store.migrate import migrate
 from reku_testing.dispatching import DAY, Sink, account, change_settings, claimed, dispatch, loaded, people, states
+from reku_testing.throwaway import ThrowawayPostgres
 
 pytestmark = pytest.mark.processes
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.forker import PASSING, Forker
 from reku.dispatch.lock import StillRunning, delivery_lock
 from reku.store.locks import Lock, is_held_by
 from reku_testing import hostile
@@ -26,6 +25,7 @@ from reku_testing.dispatching import (
     people,
     states,
 )
+from reku_testing.forker import PASSING, Forker
 
 pytestmark = pytest.mark.processes
 

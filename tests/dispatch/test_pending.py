@@ -132,7 +132,7 @@ def test_in_doubt_under_the_policy_to_resend(
 
 
 def test_outlook_after_a_real_refusal(database: sa.Engine, message: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    with smtp.running(smtp.Sink(at_rcpt=lambda _address: "451 4.7.1 greylisted")) as sink:
+    with smtp.running(smtp.Sink(say=smtp.only("rcpt", lambda _address: "451 4.7.1 greylisted"))) as sink:
         monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
         settings.cache_clear()
         with database.connect() as connection:

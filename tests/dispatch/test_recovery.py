@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.forker import PASSING, Forker
 from reku.channels.email.channel import EMAIL
 from reku.dispatch.claim import Batch, claim
 from reku.dispatch.doubt import in_doubt
@@ -40,6 +39,7 @@ from reku_testing.dispatching import (
     plan,
     states,
 )
+from reku_testing.forker import PASSING, Forker
 
 LEASE = timedelta(seconds=2)
 

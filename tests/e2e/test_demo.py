@@ -18,7 +18,6 @@ import httpx
 import psutil
 import pytest
 
-from reku.bench.throwaway import delete
 from reku.records import contracts, read
 from reku.runtime.home import Home
 from reku.runtime.ports import is_free
@@ -26,6 +25,7 @@ from reku.runtime.postgres import Postgres
 from reku.simulator.customers import is_control_copy
 from reku.simulator.people import DOMAINS
 from reku_testing.ports import free_port
+from reku_testing.throwaway import delete
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 

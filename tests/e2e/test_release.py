@@ -17,7 +17,6 @@ import httpx
 import psutil
 import pytest
 
-from reku.bench.throwaway import delete
 from reku.demo.airflow_api import AirflowApi
 from reku.foundation.settings import INCLUDE, settings
 from reku.orchestration.approval import APPROVE, DECLINE
@@ -26,6 +25,7 @@ from reku.runtime.postgres import Postgres
 from reku.simulator.customers import is_control_copy
 from reku_testing import banks
 from reku_testing.ports import free_port
+from reku_testing.throwaway import delete
 from tests.orchestration.test_chain import BANK, DAG, OTHER, deliver, order, people, reported
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]

@@ -181,7 +181,7 @@ def test_what_the_server_put_off_is_sent_by_the_same_task(
     monkeypatch.setattr("reku.dispatch.dispatch.SHORT_WAIT", timedelta())
     monkeypatch.setattr("reku.dispatch.queue.RETRY_AFTER", (1,))
     refused = iter(["451 4.7.1 greylisted"])
-    relay.at_rcpt = lambda address: next(refused, None) if address.startswith("person1@") else None
+    relay.say = smtp.only("rcpt", lambda address: next(refused, None) if address.startswith("person1@") else None)
     assert run_dag(DAG, day="2026-11-24").state == "success"
     assert sorted(relay.recipients) == ["person1@kunde.example", "person2@kunde.example"]
 

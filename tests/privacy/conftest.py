@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.noting_sink import running
 from reku.foundation import clock
 from reku.foundation import settings as settings_module
 from reku.foundation.settings import settings
@@ -26,6 +25,7 @@ from reku.store.tables import deliveries
 from reku.subscribers.load import load
 from reku_testing import world
 from reku_testing.dispatching import BANK, ORDER, Sink, change_settings, dispatch
+from reku_testing.smtp import running
 from tests.cli.conftest import reku
 
 __all__ = ["reku"]

@@ -15,10 +15,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.throwaway import ThrowawayPostgres
 from reku.foundation.errors import SetupError
 from reku.runtime import places
 from reku.runtime.postgres import Postgres
+from reku_testing.throwaway import ThrowawayPostgres
 
 pytestmark = pytest.mark.processes
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another account")

@@ -14,13 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reku.bench.throwaway import ThrowawayPostgres
 from reku.foundation.errors import SetupError
 from reku.runtime import processes
 from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
 from reku.runtime.supervisor import Plan, Service, Supervisor, Timing
 from reku_testing.ports import free_port
+from reku_testing.throwaway import ThrowawayPostgres
 
 pytestmark = pytest.mark.processes
 

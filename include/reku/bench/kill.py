@@ -16,14 +16,14 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from reku.bench.forker import PASSING, Dispatcher, Forker
-from reku.bench.noting_sink import NotingSink, running
 from reku.bench.world import World, world
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
 from reku.store.tables import claims, delivery_rows, messages, responses
+from reku_testing.forker import PASSING, Dispatcher, Forker
+from reku_testing.smtp import Sink, running
 
 SECONDS_A_MAIL = 0.005
 CONNECTIONS = 4
@@ -43,7 +43,7 @@ _SETTINGS = {
 }
 
 
-class _Sink(NotingSink):
+class _Sink(Sink):
     """Some people's mailboxes do not exist."""
 
     async def answer(self, point: str, recipient: str) -> str:
@@ -129,7 +129,7 @@ class _Delivery:
     """One delivery, its dispatchers and their ends."""
 
     bank: World
-    sink: NotingSink
+    sink: Sink
     forker: Forker
     draw: random.Random
     figures: _Figures

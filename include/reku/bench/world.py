@@ -13,11 +13,11 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from reku.bench.render import configuration
-from reku.bench.throwaway import ThrowawayPostgres
 from reku.foundation import clock
 from reku.store import tables
 from reku.store.migrate import migrate
 from reku.store.states import DeliveryState, FileVerdict
+from reku_testing.throwaway import ThrowawayPostgres
 
 BLZ = "99990009"
 ORDER = "R0000901"

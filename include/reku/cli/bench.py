@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 
 from reku.cli.output import Json, print_json, show, show_one, working
+from reku.foundation.errors import SetupError
 
 Figures = list[dict[str, Any]]
 
@@ -55,6 +57,7 @@ def bench(
     object on a line of its own. Exits with 0 whatever the figures are; `kill` with 1 when a mail went out twice or is
     not accounted for.
     """
+    _check_checkout()
     if stage == KILL:
         _kill(times, as_json=as_json)
         return
@@ -73,6 +76,15 @@ def bench(
 
         table.write(figures)
         show(figures, as_json=False, nothing="No stages.")
+
+
+def _check_checkout() -> None:
+    """Raises SetupError where the benchmarks' servers and worlds are missing: they are part of no package."""
+    if find_spec("reku_testing") is None:
+        raise SetupError(
+            "Benchmarks need reku_testing, which lies beside reku in a checkout and in no package or image. Run "
+            "`make bench` in a checkout."
+        )
 
 
 def _measure(stage: BenchStage) -> Callable[[int], Figures]:

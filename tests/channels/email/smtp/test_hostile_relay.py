@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku.bench.noting_sink import running
 from reku.dispatch import queue, rate_limits
 from reku.foundation import clock
 from reku.foundation.errors import StageError
@@ -35,6 +34,7 @@ from reku_testing.dispatching import (
     people,
     states,
 )
+from reku_testing.smtp import running
 
 CUT = "cut"
 TAKE_AND_CUT = "next_mail and cut"

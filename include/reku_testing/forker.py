@@ -1,8 +1,8 @@
 """Dispatchers that cost no start: a process with everything loaded, which forks one for each line it is told.
 
-`python -m reku.bench.forker` reads JSON objects, one a line, and answers each with a number: `{"delivery": …, "day": …,
-"environment": {…}}` with the new process's id, `{"ended": ID}`, when that process has ended, with its exit code
-(negative: ended by that signal).
+`python -m reku_testing.forker` reads JSON objects, one a line, and answers each with a number: `{"delivery": …,
+"day": …, "environment": {…}}` with the new process's id, `{"ended": ID}`, when that process has ended, with its exit
+code (negative: ended by that signal).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Forker:
     def __init__(self, environment: Mapping[str, str]) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("REKU_", "AIRFLOW"))}
         self._process = subprocess.Popen(
-            (sys.executable, "-P", "-m", "reku.bench.forker"),
+            (sys.executable, "-P", "-m", "reku_testing.forker"),
             env=kept | dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -76,8 +76,8 @@ class Forker:
 
     def ask(self, what: dict[str, Any]) -> int:
         """Say one thing to the process and return its answer."""
-        assert self._process.stdin is not None  # noqa: S101 - it was asked for
-        assert self._process.stdout is not None  # noqa: S101 - the same
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(what) + "\n")
         self._process.stdin.flush()
         return int(self._process.stdout.readline())

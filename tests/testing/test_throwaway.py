@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from reku.bench.throwaway import ThrowawayPostgres
 from reku.runtime import places
+from reku_testing.throwaway import ThrowawayPostgres
 
 pytestmark = pytest.mark.processes
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="otherwise the data lie in the run's own folder and go with it")
@@ -19,7 +19,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="otherwise the data lie i
 
 def test_a_throwaway_server_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     script = (
-        "import sys, pathlib; from reku.bench.throwaway import ThrowawayPostgres\n"
+        "import sys, pathlib; from reku_testing.throwaway import ThrowawayPostgres\n"
         "server = ThrowawayPostgres(pathlib.Path(sys.argv[1])); server.start()\n"
         "print(server.process.pid, flush=True); sys.stdin.read()\n"
     )
@@ -41,7 +41,7 @@ def test_what_a_killed_run_left_is_deleted_and_a_living_one_is_not(tmp_path: Pat
     """The folder says nothing: pytest itself removes the folders of older runs, also of one that still goes on."""
     gone, kept = tmp_path / "gone", tmp_path / "kept"
     program = (
-        "import pathlib, sys; from reku.runtime import places; from reku.bench.throwaway import ThrowawayPostgres\n"
+        "import pathlib, sys; from reku.runtime import places; from reku_testing.throwaway import ThrowawayPostgres\n"
         "made = ThrowawayPostgres(pathlib.Path(sys.argv[1])); places.make_private(made.state, made.account)"
     )
     kept.mkdir()
@@ -61,7 +61,7 @@ def test_what_a_killed_run_left_is_deleted_and_a_living_one_is_not(tmp_path: Pat
 def test_nobody_takes_a_server_that_is_just_being_made_for_a_dead_one(tmp_path: Path) -> None:
     """Servers are made and deleted all the time, by several workers: each finds its own data to the end."""
     script = (
-        "import sys, pathlib; from reku.runtime import places; from reku.bench.throwaway import ThrowawayPostgres\n"
+        "import sys, pathlib; from reku.runtime import places; from reku_testing.throwaway import ThrowawayPostgres\n"
         "for number in range(40):\n"
         "    made = ThrowawayPostgres(pathlib.Path(sys.argv[1]) / str(number))\n"
         "    places.make_private(made.state, made.account)\n"
