@@ -122,13 +122,13 @@ class Bank:
             for line, person in enumerate(people, 3)
         ]
         of_order = {"order_id": self.order(order), "delivery_number": number, "consent": True, "tracking": False}
-        told = of_delivery | of_order | {"due_at": NOW - timedelta(hours=1), "last_day": date(2026, 12, 31)} | values
+        common = of_delivery | of_order | {"due_at": NOW - timedelta(hours=1), "last_day": date(2026, 12, 31)} | values
         with self.engine.begin() as connection:
             ids = connection.scalars(
                 sa.insert(delivery_rows).returning(delivery_rows.c.id, sort_by_parameter_order=True), rows
             )
             opened = [
-                told
+                common
                 | {name: row[name] for name in ("reference", "person_number")}
                 | {"row_id": row_id, "address_hmac": address_hmac(self.blz, row["address"])}
                 for row_id, row in zip(ids, rows, strict=True)

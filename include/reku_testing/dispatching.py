@@ -102,9 +102,9 @@ def plan(engine: sa.Engine, delivery: int) -> SendPlan:
 def states(engine: sa.Engine, delivery: int | None = None) -> Counter[str]:
     """How many messages are in each state."""
     with engine.connect() as connection:
-        found = sa.select(messages.c.state)
+        every = sa.select(messages.c.state)
         return Counter(
-            connection.scalars(found if delivery is None else found.where(messages.c.delivery_id == delivery))
+            connection.scalars(every if delivery is None else every.where(messages.c.delivery_id == delivery))
         )
 
 

@@ -32,13 +32,14 @@ class Then(Enum):
 class Act:
     """What the server says at a point (None: what a good server says), and what it does then.
 
-    `after`: seconds before it says so. `when_told`: before it does what it does then, it waits for the server's `told`.
+    `after`: seconds before it says so. `on_go_ahead`: before it does what it does then, it waits for the server's
+    `go_ahead`.
     """
 
     say: bytes | None = None
     then: Then = Then.GO_ON
     after: float = 0.0
-    when_told: bool = False
+    on_go_ahead: bool = False
 
 
 GOOD = Act()
@@ -70,7 +71,7 @@ class Hostile:
     stalls: int = 0  # how many connections have begun to stall or dribble
     ends: list[str] = field(default_factory=list)
     _threads: list[threading.Thread] = field(default_factory=list)
-    told: threading.Event = field(default_factory=threading.Event)
+    go_ahead: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -212,8 +213,8 @@ class _Connection:
         self.outbox += said
         if not self.server.together or act != Act(act.say):
             self.flush()
-        if act.when_told:
-            self.server.told.wait(10)
+        if act.on_go_ahead:
+            self.server.go_ahead.wait(10)
         self.server.stalls += act.then in (Then.STALL, Then.DRIBBLE)
         while act.then in (Then.STALL, Then.DRIBBLE) and not self.server._stop.is_set():
             self.more()

@@ -83,10 +83,10 @@ def test_blocks_that_never_reached_the_disk_make_it_worth_nothing(
         return
     data[start : start + zeros] = bytes(zeros)
     file.write_bytes(data)
-    found = journal.read(folder, 7, 1)
+    content = journal.read(folder, 7, 1)
     whole = bytes(data).count(b"\n")
     in_torn_line_only = b"\0" not in bytes(data).rpartition(b"\n")[0]
-    assert found == (_meant(notes[: whole - 1]) if in_torn_line_only and whole else JournalContent(Owner.UNKNOWN))
+    assert content == (_meant(notes[: whole - 1]) if in_torn_line_only and whole else JournalContent(Owner.UNKNOWN))
 
 
 def test_a_beginning_stands_on_the_disk_at_once_and_the_answers_before_it_with_it(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_a_beginning_stands_on_the_disk_at_once_and_the_answers_before_it_with_i
     held.begin(Begun(2, NINE, "<2@bank.example>", "SCOM_GEBURTSTAG"))
     copy = tmp_path / "7-2.journal"
     copy.write_bytes((tmp_path / "7-1.journal").read_bytes())  # as a kill would leave it
-    found = journal.read(tmp_path, 7, 2)
-    assert found.begun.keys() == {2}
-    assert [one.id for one in found.ended] == [1]
+    content = journal.read(tmp_path, 7, 2)
+    assert content.begun.keys() == {2}
+    assert [one.id for one in content.ended] == [1]
     held.close()
 
 

@@ -52,7 +52,7 @@ def _ids(batch: Batch) -> list[int]:
     return [message.id for _, message in batch.messages]
 
 
-def _told(id_: int, state: str, **more: object) -> Ended:
+def _ended(id_: int, state: str, **more: object) -> Ended:
     return Ended(id_, state, NINE, NINE)._replace(**more)
 
 
@@ -74,14 +74,14 @@ def test_several_at_once_never_claim_the_same(database: sa.Engine, journals: Pat
     delivery = loaded(database, people(100))
 
     def all_there_are(_: int) -> list[Batch]:
-        found = []
+        batches = []
         while (batch := _claim(database, delivery, journals, 7)) is not None:
             batch.journal.close()
-            found.append(batch)
-        return found
+            batches.append(batch)
+        return batches
 
     with ThreadPoolExecutor(4) as pool:
-        batches = [batch for found in pool.map(all_there_are, range(4)) for batch in found]
+        batches = [batch for several in pool.map(all_there_are, range(4)) for batch in several]
     assert Counter(id_ for batch in batches for id_ in _ids(batch)).most_common(1)[0][1] == 1
     assert sum(len(batch.messages) for batch in batches) == 100
     assert len({batch.fence for batch in batches}) == len(batches)
@@ -192,9 +192,9 @@ def test_the_claimers_late_answer_beats_a_doubt(
     batch = _taken(database, delivery, journals)
     _doubt(database, batch)
     (id_,) = _ids(batch)
-    ended = [(batch.fence, _told(id_, **answer))]
-    for _ in range(2):  # told twice, it counts once
-        ledger.record_ends(database, delivery, ended, finished={batch.fence: []})
+    ended = [(batch.fence, _ended(id_, **answer))]
+    for _ in range(2):  # recorded twice, it counts once
+        ledger.record_batches(database, delivery, ended, finished={batch.fence: []})
     assert states(database) == {state: 1}
     assert sum(events(database).values()) == ("event" in answer)
 
@@ -210,8 +210,10 @@ def test_who_has_lost_a_batch_changes_nothing_of_it_any_more(database: sa.Engine
     now = _taken(database, delivery, journals)
     assert _ids(now) == [first, second]
     _bar(database, second)
-    told = [(lost.fence, _told(first, "REJECTED", event="HBOU"))]
-    ledger.record_ends(database, delivery, told, barred=[(lost.fence, second)], finished={lost.fence: [first, second]})
+    answers = [(lost.fence, _ended(first, "REJECTED", event="HBOU"))]
+    ledger.record_batches(
+        database, delivery, answers, barred=[(lost.fence, second)], finished={lost.fence: [first, second]}
+    )
     assert states(database) == {"CLAIMED": 2}
     assert events(database) == {}
     assert claimed(database) == 1
@@ -224,7 +226,7 @@ def test_what_a_person_has_closed_stays_closed(database: sa.Engine, journals: Pa
     with database.begin() as connection:
         reference = connection.scalar(sa.update(messages).values(begun_at=NINE).returning(messages.c.reference))
     resolve(database, BANK, reference or "", sent=False, actor="anna", note="")
-    ledger.record_ends(database, delivery, [(batch.fence, _told(_ids(batch)[0], "SENT", event="VERS"))])
+    ledger.record_batches(database, delivery, [(batch.fence, _ended(_ids(batch)[0], "SENT", event="VERS"))])
     assert states(database) == {"WITHHELD": 1}
     assert events(database) == {("NVER", "UNGEKLAERT"): 1}
 
@@ -241,8 +243,8 @@ def test_who_is_barred_in_a_claim_is_withheld_and_nobody_stays_claimed(
         assert barred_among(connection, policy_of(BANK), [first, second]) == {first}
         if lifted:
             connection.execute(sa.delete(suppressions))
-    told = [(batch.fence, _told(second, "SENT", event="VERS"))]
-    ledger.record_ends(database, delivery, told, barred=[(batch.fence, first)], finished={batch.fence: [third]})
+    answers = [(batch.fence, _ended(second, "SENT", event="VERS"))]
+    ledger.record_batches(database, delivery, answers, barred=[(batch.fence, first)], finished={batch.fence: [third]})
     assert states(database) == Counter(SENT=1, OPEN=1) + Counter(["OPEN" if lifted else "WITHHELD"])
     assert claimed(database) == 0
 
@@ -266,11 +268,11 @@ def test_what_was_put_off_ends_with_its_send_window(database: sa.Engine, journal
     tried, rested, sent, untried = _ids(batch)
     later = NINE + timedelta(minutes=1)
     ended = [
-        (batch.fence, _told(tried, "OPEN", retry_at=later)),
-        (batch.fence, _told(rested, "OPEN", begun_at=None, retry_at=later)),
-        (batch.fence, _told(sent, "SENT", event="VERS")),
+        (batch.fence, _ended(tried, "OPEN", retry_at=later)),
+        (batch.fence, _ended(rested, "OPEN", begun_at=None, retry_at=later)),
+        (batch.fence, _ended(sent, "SENT", event="VERS")),
     ]
-    ledger.record_ends(database, delivery, ended, finished={batch.fence: [untried]})
+    ledger.record_batches(database, delivery, ended, finished={batch.fence: [untried]})
     due = Due(delivery, DAY)
     assert ledger.end_put_off(database, due, NINE) == 0
     assert ledger.end_put_off(database, due, NINE + timedelta(hours=12)) == 1

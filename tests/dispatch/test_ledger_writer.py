@@ -153,14 +153,14 @@ def test_answers_that_an_interruption_caught_on_their_way_to_the_database_stand_
 
 
 def _open_journals() -> list[int]:
-    found = []
+    descriptors = []
     for link in Path("/proc/self/fd").iterdir():
         try:
             if link.readlink().name.endswith(".journal"):
-                found.append(int(link.name))
+                descriptors.append(int(link.name))
         except FileNotFoundError:
             continue  # closed meanwhile
-    return found
+    return descriptors
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def _set(engine: sa.Engine, table: sa.Table, **values: Any) -> None:
         ),
     ],
 )
-def test_outlook(
+def test_what_it_waits_for(
     database: sa.Engine, message: int, values: dict[str, Any], of_delivery: dict[str, Any], expected: str
 ) -> None:
     _set(database, messages, **values)
@@ -131,7 +131,9 @@ def test_in_doubt_under_the_policy_to_resend(
     assert waits_for(database, message).startswith("never sent again by itself")
 
 
-def test_outlook_after_a_real_refusal(database: sa.Engine, message: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_it_waits_for_after_a_real_refusal(
+    database: sa.Engine, message: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with smtp.running(smtp.Sink(say=smtp.only("rcpt", lambda _address: "451 4.7.1 greylisted"))) as sink:
         monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
         settings.cache_clear()

@@ -197,9 +197,9 @@ class _Delivery:
     def _fence(self) -> int:
         """The highest fencing number so far."""
         with self.bank.engine.connect() as connection:
-            found = sa.select(sa.func.max(claims.c.fence)).where(claims.c.delivery_id == self.id)
+            batches = sa.select(sa.func.max(claims.c.fence)).where(claims.c.delivery_id == self.id)
             last = sa.select(sa.func.max(messages.c.fence)).where(messages.c.delivery_id == self.id)
-            return max(connection.scalar(found) or 0, connection.scalar(last) or 0)
+            return max(connection.scalar(batches) or 0, connection.scalar(last) or 0)
 
     def _count(self, state: MessageState) -> int:
         with self.bank.engine.connect() as connection:

@@ -59,13 +59,13 @@ def smtp_source(port: int, mails: int, *, size: int = MAIL_BYTES, sessions: int 
 
 
 def _program(name: str) -> str:
-    found = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
-    if found is None:
+    program = shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin")))
+    if program is None:
         raise SetupError(
             f"There is no {name} on this machine: the benchmark holds our hand-over against it. It is part of the "
             "Debian package postfix: apt install --no-install-recommends postfix (its daemon need not run)."
         )
-    return found
+    return program
 
 
 def _wait_until_it_listens(process: subprocess.Popen[str], port: int) -> None:

@@ -50,7 +50,7 @@ def allowance(engine: sa.Engine, plan: SendPlan, delivery: int) -> Allowance:
             return Allowance(wait_until=until)
         if moment < row.canary_until:
             return Allowance(wait_until=row.canary_until)
-        _judge(connection, plan, delivery, tried)
+        _check(connection, plan, delivery, tried)
         _set(connection, delivery, canary_passed_at=moment)
     return Allowance()
 
@@ -66,7 +66,7 @@ def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
         put_on_record(connection, institute, actor=actor, action="go on after canary", subject=subject, note=note)
 
 
-def _judge(connection: sa.Connection, plan: SendPlan, delivery: int, tried: int) -> None:
+def _check(connection: sa.Connection, plan: SendPlan, delivery: int, tried: int) -> None:
     canary = plan.campaign.canary
     bounced = _count(connection, delivery, _has(_BOUNCES))
     complained = _count(connection, delivery, _has((ResponseKind.BESC,)))

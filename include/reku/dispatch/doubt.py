@@ -100,12 +100,12 @@ def in_doubt(engine: sa.Engine, *conditions: sa.ColumnElement[bool]) -> list[Dou
         .order_by(messages.c.institute, messages.c.id)
     )
     known = occasions().whole
-    found = []
+    doubts = []
     with engine.connect() as connection:
         for row in connection.execute(listed):
             policy = known[row.occasion].in_doubt if row.occasion in known else None
             resent = policy is InDoubt.RESEND and row.may_be_resent
-            found.append(
+            doubts.append(
                 Doubt(
                     row.institute,
                     row.order_number,
@@ -118,7 +118,7 @@ def in_doubt(engine: sa.Engine, *conditions: sa.ColumnElement[bool]) -> list[Dou
                     SettledBy.DISPATCH if resent else SettledBy.PERSON,
                 )
             )
-    return found
+    return doubts
 
 
 def resolve(
@@ -138,18 +138,18 @@ def resolve(
     message in doubt of the institute.
     """
     with engine.begin() as connection:
-        found = _locked(connection, institute, delivery, messages.c.reference == reference)
-        if len(found) > 1:
+        rows = _locked(connection, institute, delivery, messages.c.reference == reference)
+        if len(rows) > 1:
             raise StageError(
-                f"{institute} has {len(found)} messages in doubt with the reference {reference}, of the deliveries "
-                f"{', '.join(str(row.delivery_id) for row in found)}. Say which one is meant: --delivery ID."
+                f"{institute} has {len(rows)} messages in doubt with the reference {reference}, of the deliveries "
+                f"{', '.join(str(row.delivery_id) for row in rows)}. Say which one is meant: --delivery ID."
             )
-        if not found:
+        if not rows:
             raise StageError(
                 f"{institute} has no message in doubt with the reference {reference}. "
                 "`reku messages in-doubt` lists those there are."
             )
-        _close(connection, institute, found, sent=sent, actor=actor, note=note)
+        _close(connection, institute, rows, sent=sent, actor=actor, note=note)
 
 
 def resolve_all(engine: sa.Engine, institute: str, delivery: int, *, sent: bool, actor: str, note: str) -> int:
@@ -159,14 +159,14 @@ def resolve_all(engine: sa.Engine, institute: str, delivery: int, *, sent: bool,
     delivery has none, or is another institute's.
     """
     with engine.begin() as connection:
-        found = _locked(connection, institute, delivery)
-        if not found:
+        rows = _locked(connection, institute, delivery)
+        if not rows:
             raise StageError(
                 f"{institute} has no message in doubt in a delivery {delivery}. `reku messages in-doubt` lists those "
                 "there are."
             )
-        _close(connection, institute, found, sent=sent, actor=actor, note=note)
-    return len(found)
+        _close(connection, institute, rows, sent=sent, actor=actor, note=note)
+    return len(rows)
 
 
 def _locked(
@@ -181,12 +181,12 @@ def _locked(
     return connection.execute(wanted if delivery is None else wanted.where(messages.c.delivery_id == delivery)).all()
 
 
-def _close(connection: sa.Connection, institute: str, found: _Rows, *, sent: bool, actor: str, note: str) -> None:
+def _close(connection: sa.Connection, institute: str, rows: _Rows, *, sent: bool, actor: str, note: str) -> None:
     moment = clock.now()
     change: dict[str, Any]
     if sent:
         change = {"state": MessageState.SENT, "ended_at": messages.c.begun_at}
-        events = [Event(row.id, ResponseKind.VERS, row.begun_at) for row in found]
+        events = [Event(row.id, ResponseKind.VERS, row.begun_at) for row in rows]
     else:
         change = {
             "state": MessageState.WITHHELD,
@@ -194,8 +194,8 @@ def _close(connection: sa.Connection, institute: str, found: _Rows, *, sent: boo
             "reasons": [UNRESOLVED_CODE],
             "ended_at": moment,
         }
-        events = [Event(row.id, ResponseKind.NVER, moment, UNRESOLVED_CODE) for row in found]
-    connection.execute(sa.update(messages).where(messages.c.id.in_([row.id for row in found])).values(**change))
+        events = [Event(row.id, ResponseKind.NVER, moment, UNRESOLVED_CODE) for row in rows]
+    connection.execute(sa.update(messages).where(messages.c.id.in_([row.id for row in rows])).values(**change))
     record(connection, events)
     audited = {
         "institute": institute,
@@ -204,4 +204,4 @@ def _close(connection: sa.Connection, institute: str, found: _Rows, *, sent: boo
         "action": "resolve as sent" if sent else "resolve as not sent",
         "note": note,
     }
-    connection.execute(sa.insert(audit), [audited | {"subject": row.reference} for row in found])
+    connection.execute(sa.insert(audit), [audited | {"subject": row.reference} for row in rows])

@@ -64,49 +64,49 @@ def renew_leases(connection: sa.Connection, delivery: int, fences: Collection[in
     return renewed.rowcount == len(fences)
 
 
-_NOTE = with_states("""
+_RECORD = with_states("""
     UPDATE reku.messages m SET
-        state = told.state, answer = coalesce(nullif(told.answer, ''), m.answer),
-        attempts = m.attempts + CAST(told.begun_at IS NOT NULL AS integer),
-        reason = CASE told.state WHEN 'WITHHELD' THEN told.reason ELSE '' END,
-        reasons = CASE told.state WHEN 'WITHHELD' THEN ARRAY[told.reason] ELSE '{}' END,
-        message_id = told.message_id, medium = coalesce(nullif(told.medium, ''), m.medium),
-        begun_at = coalesce(told.begun_at, m.begun_at),
-        ended_at = CASE WHEN told.state IN {MESSAGE_HAS_ENDED} THEN told.ended_at END,
-        retry_at = told.retry_at,
-        fence = CASE WHEN told.state <> 'OPEN' THEN m.fence END,
-        claimed_at = CASE WHEN told.state <> 'OPEN' THEN m.claimed_at END
-    FROM json_to_recordset(CAST(:told AS json)) AS told(
+        state = ended.state, answer = coalesce(nullif(ended.answer, ''), m.answer),
+        attempts = m.attempts + CAST(ended.begun_at IS NOT NULL AS integer),
+        reason = CASE ended.state WHEN 'WITHHELD' THEN ended.reason ELSE '' END,
+        reasons = CASE ended.state WHEN 'WITHHELD' THEN ARRAY[ended.reason] ELSE '{}' END,
+        message_id = ended.message_id, medium = coalesce(nullif(ended.medium, ''), m.medium),
+        begun_at = coalesce(ended.begun_at, m.begun_at),
+        ended_at = CASE WHEN ended.state IN {MESSAGE_HAS_ENDED} THEN ended.ended_at END,
+        retry_at = ended.retry_at,
+        fence = CASE WHEN ended.state <> 'OPEN' THEN m.fence END,
+        claimed_at = CASE WHEN ended.state <> 'OPEN' THEN m.claimed_at END
+    FROM json_to_recordset(CAST(:ends AS json)) AS ended(
         fence bigint, id bigint, state text, begun_at timestamptz, ended_at timestamptz, answer text, reason text,
         message_id text, medium text, retry_at timestamptz
     )
-    WHERE m.id = told.id AND m.fence = told.fence
+    WHERE m.id = ended.id AND m.fence = ended.fence
         -- not `IN`: the planner would walk the index of everything handed over instead of looking up these few
         AND CASE WHEN m.state IN {TAKES_A_LATE_ANSWER} THEN true ELSE false END
     RETURNING m.id
 """)
 
 
-def note(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]) -> None:
+def record_answers(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]) -> None:
     """Record how hand-over ended, `(fence, what)` for each message, with the events, in the caller's transaction.
 
     A message that carries another fence by now, or that a person has closed, is left alone.
     """
     if not ended:
         return
-    told = [{"fence": fence} | one._asdict() for fence, one in ended]
-    noted = set(connection.scalars(_NOTE, {"told": msgspec.json.encode(told).decode()}))
+    ends = [{"fence": fence} | one._asdict() for fence, one in ended]
+    recorded = set(connection.scalars(_RECORD, {"ends": msgspec.json.encode(ends).decode()}))
     record(
         connection,
         [
             Event(one.id, ResponseKind(one.event), one.ended_at, one.reason)
             for _, one in ended
-            if one.event and one.id in noted
+            if one.event and one.id in recorded
         ],
     )
 
 
-def record_ends(
+def record_batches(
     engine: sa.Engine,
     delivery: int,
     ended: Sequence[tuple[int, Ended]],
@@ -119,7 +119,7 @@ def record_ends(
     they are open again.
     """
     with engine.begin() as connection:
-        note(connection, ended)
+        record_answers(connection, ended)
         if barred:
             _withhold_barred(connection, barred)
         if finished:
@@ -145,7 +145,7 @@ def close_batches(connection: sa.Connection, delivery: int, fences: Collection[i
     )
 
 
-def held(connection: sa.Connection, delivery: int, fence: int) -> list[int]:
+def claimed_ids(connection: sa.Connection, delivery: int, fence: int) -> list[int]:
     """The messages of a batch that have neither ended nor been opened again."""
     wanted = sa.select(messages.c.id).where(
         messages.c.delivery_id == delivery,
@@ -186,17 +186,18 @@ def withhold_ended(engine: sa.Engine, delivery: int) -> int:
         against = reasons(
             connection, policy_of(open_ones[0].institute), [row.id for row in open_ones], clock.berlin(moment).date()
         )
-        return withhold(connection, {id_: found for id_, found in against.items() if found[0] in _ENDED}, moment)
+        ended = {id_: reasons for id_, reasons in against.items() if reasons[0] in _ENDED}
+        return withhold(connection, ended, moment)
 
 
 _WITHHOLD = with_states("""
     UPDATE reku.messages m SET
-        state = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN 'UNDELIVERED' ELSE 'WITHHELD' END,
-        reason = CASE WHEN told.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN '' ELSE told.reason END,
-        reasons = string_to_array(told.reasons, ' '), ended_at = :moment
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:first AS text[]), CAST(:all AS text[])) AS told(id, reason, reasons)
-    WHERE m.id = told.id AND m.state IN {MAY_STILL_GO_OUT}
-    RETURNING m.id, m.state, told.reason
+        state = CASE WHEN given.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN 'UNDELIVERED' ELSE 'WITHHELD' END,
+        reason = CASE WHEN given.reason = 'ABGELAUFEN' AND m.attempts > 0 THEN '' ELSE given.reason END,
+        reasons = string_to_array(given.reasons, ' '), ended_at = :moment
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:first AS text[]), CAST(:all AS text[])) AS given(id, reason, reasons)
+    WHERE m.id = given.id AND m.state IN {MAY_STILL_GO_OUT}
+    RETURNING m.id, m.state, given.reason
 """)
 
 
@@ -208,12 +209,12 @@ def withhold(connection: sa.Connection, against: Against, moment: datetime) -> i
     """
     if not against:
         return 0
-    told = {
+    given = {
         "ids": list(against),
-        "first": [found[0].value for found in against.values()],
-        "all": [" ".join(reason.value for reason in found) for found in against.values()],
+        "first": [reasons[0].value for reasons in against.values()],
+        "all": [" ".join(reason.value for reason in reasons) for reasons in against.values()],
     }
-    rows = connection.execute(_WITHHOLD, told | {"moment": moment}).all()
+    rows = connection.execute(_WITHHOLD, given | {"moment": moment}).all()
     events = []
     for row in rows:
         reason = Reason(row.reason)
@@ -257,22 +258,22 @@ def next_try(engine: sa.Engine, due: Due) -> timedelta | None:
         sa.cast(timedelta(), sa.Interval),
     )
     with engine.connect() as connection:
-        found: timedelta | None = connection.scalar(
+        shortest: timedelta | None = connection.scalar(
             sa.select(sa.func.min(wait))
             .join(delivery_rows, delivery_rows.c.id == messages.c.row_id)
             .where(due.condition())
         )
-        return found
+        return shortest
 
 
 def counts(connection: sa.Connection, delivery: int) -> dict[str, int]:
     """How many messages of a delivery are in each state (all states, zeros included)."""
-    found = connection.execute(
+    rows = connection.execute(
         sa.select(messages.c.state, sa.func.count())
         .where(messages.c.delivery_id == delivery)
         .group_by(messages.c.state)
     ).all()
-    return {state.value: 0 for state in MessageState} | dict(map(tuple, found))
+    return {state.value: 0 for state in MessageState} | dict(map(tuple, rows))
 
 
 def _array(ids: Iterable[int]) -> sa.ColumnElement[Any]:

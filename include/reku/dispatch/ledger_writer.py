@@ -222,7 +222,7 @@ class LedgerWriter:
             return
         finished = {fence: batch.left for fence, batch in batches.items()}
         try:
-            ledger.record_ends(self._engine, self._due.delivery, ended, barred, finished)
+            ledger.record_batches(self._engine, self._due.delivery, ended, barred, finished)
         except BaseException:  # Ctrl-C as well: whatever ends it, the journals tell the rest
             self._failed = True
             for batch in batches.values():

@@ -33,13 +33,13 @@ def batch(limits: RateLimits | None, wanted: int) -> int:
 
 def domain(address: str) -> str:
     """The domain of an address as limits name it: lower case, A-labels."""
-    found = address.rpartition("@")[2].lower()
-    if found.isascii():
-        return found
+    name = address.rpartition("@")[2].lower()
+    if name.isascii():
+        return name
     try:
-        return normalise(f"x@{found}").partition("@")[2]
+        return normalise(f"x@{name}").partition("@")[2]
     except ValueError:
-        return found  # no mail can be sent there; that is found when it is filled
+        return name  # no mail can be sent there; that is seen when it is filled
 
 
 def domain_of(address: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
@@ -80,9 +80,9 @@ _FREE = sa.text("""
     RETURNING domain, extract(epoch FROM next_at - clock_timestamp())
 """)
 _OCCUPY = sa.text("""
-    UPDATE reku.paces p SET next_at = clock_timestamp() + make_interval(secs => told.free)
-    FROM unnest(CAST(:names AS text[]), CAST(:free AS float8[])) AS told(name, free)
-    WHERE p.institute = :institute AND p.domain = told.name
+    UPDATE reku.paces p SET next_at = clock_timestamp() + make_interval(secs => given.free)
+    FROM unnest(CAST(:names AS text[]), CAST(:free AS float8[])) AS given(name, free)
+    WHERE p.institute = :institute AND p.domain = given.name
 """)
 
 
@@ -103,8 +103,8 @@ def reserve(
     if not rates or not addresses:
         return [0.0] * len(addresses)
     names = sorted(rates)  # in one order, or two dispatchers would wait for each other
-    told = {"institute": institute, "names": names}
-    free = {name: float(seconds) for name, seconds in connection.execute(_FREE, told)}
+    given = {"institute": institute, "names": names}
+    free = {name: float(seconds) for name, seconds in connection.execute(_FREE, given)}
     waits: list[float | None] = []
     for place in range(len(addresses)):
         limited = [name for name in ("", domains[place] if domains else "") if name in rates]
@@ -116,7 +116,7 @@ def reserve(
         if wait <= HORIZON.total_seconds():
             free |= slots
         waits.append(wait if wait <= HORIZON.total_seconds() else None)
-    connection.execute(_OCCUPY, told | {"free": [free[name] for name in names]})
+    connection.execute(_OCCUPY, given | {"free": [free[name] for name in names]})
     return waits
 
 

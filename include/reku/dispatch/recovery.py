@@ -85,8 +85,8 @@ def _put_right(engine: sa.Engine, delivery: int, fence: int, content: JournalCon
         for one in content.begun.values()
     ]
     with engine.begin() as connection:
-        ledger.note(connection, [(fence, one) for one in (*content.ended, *doubtful)])
-        left = ledger.held(connection, delivery, fence)
+        ledger.record_answers(connection, [(fence, one) for one in (*content.ended, *doubtful)])
+        left = ledger.claimed_ids(connection, delivery, fence)
         if content.owner is Owner.DEAD:
             ledger.reopen(connection, {fence: left})
         else:

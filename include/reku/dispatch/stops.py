@@ -92,18 +92,18 @@ def lift(engine: sa.Engine, stop: int, *, actor: str, note: str) -> None:
 
 def in_force(connection: sa.Connection) -> list[Stop]:
     """All stops in force, the oldest first."""
-    return _found(connection, sa.true())
+    return _in_force(connection, sa.true())
 
 
 def of_occasion(connection: sa.Connection, occasion: str) -> list[Stop]:
     """The stops in force that concern orders of an occasion, but for ended ones."""
     ordered = sa.exists().where(orders.c.occasion == occasion, ~orders.c.ended)
-    return _found(connection, ordered.where(_concerns(orders.c.institute, orders.c.order_number)).correlate(stops))
+    return _in_force(connection, ordered.where(_concerns(orders.c.institute, orders.c.order_number)).correlate(stops))
 
 
 def of_order(connection: sa.Connection, institute: str, order: str) -> list[Stop]:
     """The stops in force that concern an order of an institute, the oldest first."""
-    return _found(connection, _concerns(sa.literal(institute), sa.literal(order)))
+    return _in_force(connection, _concerns(sa.literal(institute), sa.literal(order)))
 
 
 def _concerns(institute: sa.ColumnElement[str], order: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
@@ -112,7 +112,7 @@ def _concerns(institute: sa.ColumnElement[str], order: sa.ColumnElement[str]) ->
     )
 
 
-def _found(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Stop]:
+def _in_force(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Stop]:
     rows = connection.execute(
         sa.select(stops.c.id, stops.c.institute, stops.c.order_number, stops.c.since, stops.c.actor, stops.c.note)
         .where(stops.c.lifted_at.is_(None), condition)
@@ -123,9 +123,9 @@ def _found(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list
 
 def check_stops(connection: sa.Connection, institute: str, order: str) -> None:
     """Raise Stopped if a stop in force concerns the order."""
-    found = of_order(connection, institute, order)
-    if found:
+    present = of_order(connection, institute, order)
+    if present:
         raise Stopped(
-            f"{'; '.join(map(str, found))}. Everything not handed over is still open. To go on, `reku stop lift "
-            f"{found[0].id} --note …`{' and the others' if found[1:] else ''}, then clear `dispatch`."
+            f"{'; '.join(map(str, present))}. Everything not handed over is still open. To go on, `reku stop lift "
+            f"{present[0].id} --note …`{' and the others' if present[1:] else ''}, then clear `dispatch`."
         )

@@ -52,15 +52,15 @@ class _Reader(HTMLParser):
         self._silent = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
+        attributes = dict(attrs)
         if tag in ("style", "title"):
             self._silent += 1
         elif tag == "a":
-            self.links.append(found.get("href") or "")
+            self.links.append(attributes.get("href") or "")
         elif tag == "img":
-            self.images.append(found)
+            self.images.append(attributes)
         elif tag == "html":
-            self.lang = found.get("lang")
+            self.lang = attributes.get("lang")
         elif tag == "h1":
             self.headings += 1
         if tag in ("br", "p", "div", "li", "td"):
@@ -88,7 +88,7 @@ def parsed(html: str) -> _Reader:
 def gaps(text: str) -> list[str]:
     """What a reader would notice where a value is missing."""
     marks = r"\{\{|\}\}|\{%|\bNone\b|\bUndefined\b|zqx\d|[^\s-] {2,}\S| [,.!?;:](\s|$)|\(\s*\)|„\s*“|,,"
-    return [found[0] for found in re.finditer(marks, text)]
+    return [match[0] for match in re.finditer(marks, text)]
 
 
 def test_gaps_are_seen() -> None:

@@ -17,14 +17,14 @@ from reku.channels.email.smtp.answers import (
 
 
 def _read(replies: Replies) -> list[Reply]:
-    found = []
+    replies = []
     while (reply := replies.next()) is not None:
-        found.append(reply)
-    return found
+        replies.append(reply)
+    return replies
 
 
 @pytest.mark.parametrize(
-    ("data", "found"),
+    ("data", "expected"),
     [
         (b"250 ok\r\n", [(250, b"ok")]),
         (b"250\r\n", [(250, b"")]),
@@ -41,13 +41,13 @@ def _read(replies: Replies) -> list[Reply]:
         (b"", []),
     ],
 )
-def test_what_arrives_is_cut_into_replies_wherever_it_is_split(data: bytes, found: list[tuple[int, bytes]]) -> None:
+def test_what_arrives_is_cut_into_replies_wherever_it_is_split(data: bytes, expected: list[tuple[int, bytes]]) -> None:
     for size in (1, 2, 3, 7, 10_000_000):
         replies, got = Replies(), []
         for at in range(0, len(data), size):
             replies.feed(data[at : at + size])
             got += _read(replies)
-        assert got == found
+        assert got == expected
         assert replies.left == (data[-1:] not in (b"", b"\n") or data.endswith(b"-ok\r\n"))
 
 

@@ -132,7 +132,7 @@ def test_a_relay_that_takes_one_mail_a_connection_does_for_all() -> None:
 
 
 def test_connections_closed_while_there_is_nothing_to_do_are_no_failures() -> None:
-    script = {(number, "dot", 1): Act(None, Then.CLOSE, when_told=True) for number in (1, 2, 3, 4)}
+    script = {(number, "dot", 1): Act(None, Then.CLOSE, on_go_ahead=True) for number in (1, 2, 3, 4)}
     with hostile.running(hostile.Hostile(script, pipelining=False)) as server:
         notes = _Pausing(server)
         hand_over(notes, mail_queues.relay(server.port), connections=4)
@@ -150,7 +150,7 @@ class _Pausing(Notes):
 
     def seconds_until_next(self) -> float | None:
         if len(self.outcomes) == 4:
-            self.server.told.set()
+            self.server.go_ahead.set()
             if len(self.server.ends) == 4 and not self.out:
                 self.waiting.append(ProbeMail.to(5))
         return None if len(self.outcomes) == 5 else 0.01
@@ -216,10 +216,10 @@ def test_a_slow_reader_holds_up_nobody_else(pipelining: bool) -> None:
         def heartbeat(self) -> None:
             super().heartbeat()
             if "answered 19 ACCEPTED 250 2.0.0" in self.notes:
-                server.told.set()
+                server.go_ahead.set()
 
     notes = Telling([ProbeMail.to(1, data=BIG), *mail_queues.probe_mails(20)[1:]])
-    script = {(1, "content", 1): Act(when_told=True)}
+    script = {(1, "content", 1): Act(on_go_ahead=True)}
     with hostile.running(hostile.Hostile(script, pipelining=pipelining)) as server:
         hand_over(notes, mail_queues.relay(server.port), connections=2)
     assert sorted(server.accepted) == _accepted(20)
@@ -240,8 +240,8 @@ def test_a_slow_reader_holds_up_nobody_else(pipelining: bool) -> None:
 def test_an_answer_before_the_mail_is_there(
     early: bytes, then: Then, heard: str, logged: list[str], connections: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with hostile.running(hostile.Hostile({(1, "content", 1): Act(early, then, when_told=True)})) as server:
-        notes = Notes([ProbeMail.to(1, data=BIG), ProbeMail.to(2)], on={heard: server.told.set})
+    with hostile.running(hostile.Hostile({(1, "content", 1): Act(early, then, on_go_ahead=True)})) as server:
+        notes = Notes([ProbeMail.to(1, data=BIG), ProbeMail.to(2)], on={heard: server.go_ahead.set})
         hand_over(notes, mail_queues.relay(server.port), connections=connections)
     assert heard in notes.notes
     assert server.accepted == ["2@kunde.example"]
@@ -342,7 +342,7 @@ def test_mails_that_come_later_are_waited_for() -> None:
     assert sorted(server.accepted) == _accepted(3)
 
 
-def test_an_errand_that_says_at_once_is_soon_asked_again_and_does_not_keep_the_processor_busy() -> None:
+def test_a_queue_that_says_at_once_is_soon_asked_again_and_does_not_keep_the_processor_busy() -> None:
     class Empty(Notes):
         def seconds_until_next(self) -> float | None:
             return 0 if self.takes < 60 or self.ticks < 4 else None
@@ -360,19 +360,19 @@ def test_time_goes_on_while_an_answer_is_slow() -> None:
     assert notes.counted() == {"ACCEPTED": 1}
 
 
-def test_an_answer_that_came_in_time_counts_though_the_errand_took_long(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_came_in_time_counts_though_the_queue_took_long(monkeypatch: pytest.MonkeyPatch) -> None:
     real, later = time.monotonic, [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: real() + later[0])
 
     def takes_long() -> None:
-        server.told.set()
+        server.go_ahead.set()
         hostile.until(lambda: server.ends == ["close at dot"])
         later[0] = 1000.0
 
     notes = Notes(mail_queues.probe_mails(2), on={"answered 1 ACCEPTED 250 2.0.0": takes_long})
     script = {
         (1, "dot", 1): Act(after=0.3),  # by then the other one is begun
-        (2, "content", 1): Act(when_told=True),
+        (2, "content", 1): Act(on_go_ahead=True),
         (2, "dot", 1): Act(None, Then.CLOSE),
     }
     with hostile.running(hostile.Hostile(script, pipelining=False)) as server:
@@ -450,13 +450,13 @@ class _Stopping(Notes):
 
     def heartbeat(self) -> None:
         super().heartbeat()
-        if not self.server.told.is_set() and 1 in self.begun and 2 in self.out:
-            self.server.told.set()
+        if not self.server.go_ahead.is_set() and 1 in self.begun and 2 in self.out:
+            self.server.go_ahead.set()
             raise RuntimeError("the first")
 
 
 def test_answers_are_not_waited_for_without_end() -> None:
-    script = {(1, "dot", 1): STALL, (2, "rcpt", 1): Act(when_told=True)}
+    script = {(1, "dot", 1): STALL, (2, "rcpt", 1): Act(on_go_ahead=True)}
     with hostile.running(hostile.Hostile(script, pipelining=False)) as server:
         notes = _Stopping(server, {})
         with pytest.raises(RuntimeError, match="the first"):
@@ -469,15 +469,15 @@ def test_further_errors_are_told_with_the_first() -> None:
         "returned 2": _raises(OSError("the second")),
         "answered 1 ACCEPTED 250 2.0.0": _raises(ValueError("the third")),
     }
-    script = {(1, "content", 1): Act(when_told=True), (2, "rcpt", 1): Act(when_told=True)}
+    script = {(1, "content", 1): Act(on_go_ahead=True), (2, "rcpt", 1): Act(on_go_ahead=True)}
     with hostile.running(hostile.Hostile(script, pipelining=False)) as server:
         notes = _Stopping(server, on)
         with pytest.raises(RuntimeError, match="the first") as raised:
             hand_over(notes, mail_queues.relay(server.port), connections=2)
     assert notes.notes == ["start 1", "returned 2", "answered 1 ACCEPTED 250 2.0.0"]
-    told = "\n".join(raised.value.__notes__)
-    assert "OSError: the second" in told
-    assert "ValueError: the third" in told
+    notes_of_error = "\n".join(raised.value.__notes__)
+    assert "OSError: the second" in notes_of_error
+    assert "ValueError: the third" in notes_of_error
 
 
 def test_no_address_and_no_word_of_the_server_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -53,12 +53,12 @@ class _Stopping(mail_queues.Notes):
     heard = 0
 
     def _heard(self, what: str, *, note: bool = True) -> object:
-        told = super()._heard(what, note=note)
+        answer = super()._heard(what, note=note)
         if self.stop and what.startswith(self.stop[0]):
             self.heard += 1
             if self.heard == self.stop[1]:
                 raise ZeroDivisionError
-        return told
+        return answer
 
 
 def _check(

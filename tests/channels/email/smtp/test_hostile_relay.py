@@ -119,5 +119,5 @@ def test_hostile_relay(database: sa.Engine, hostile: Hostile, seed: int) -> None
     # a refusal of the envelope may go unheard when something else ends the dispatch; then they are tried again
     assert rejected <= hostile.refused["dot"] | hostile.refused["rcpt"] | hostile.refused["data"]
     assert set(addresses_in(database, MessageState.IN_DOUBT)) == hostile.cut
-    told = events(database)
-    assert sum(told.values()) == states(database)["SENT"] + states(database)["REJECTED"]
+    counted = events(database)
+    assert sum(counted.values()) == states(database)["SENT"] + states(database)["REJECTED"]

@@ -23,7 +23,7 @@ def _open(server: hostile.Hostile, **changes: float | str | bool) -> SmtpTranspo
 
 
 @pytest.mark.parametrize(
-    ("offers", "found"),
+    ("offers", "expected"),
     [
         ((), Offers(pipelining=True)),
         (("SIZE 1000", "8BITMIME", "SMTPUTF8"), Offers(True, True, 1000, True, True)),
@@ -35,9 +35,9 @@ def _open(server: hostile.Hostile, **changes: float | str | bool) -> SmtpTranspo
         (("XSIZE 10", "PIPELINING2"), Offers(True)),
     ],
 )
-def test_what_the_relay_offers(offers: tuple[str, ...], found: Offers) -> None:
+def test_what_the_relay_offers(offers: tuple[str, ...], expected: Offers) -> None:
     with hostile.running(hostile.Hostile(offers=offers)) as server:
-        assert _open(server).offers == found
+        assert _open(server).offers == expected
 
 
 def test_a_relay_that_knows_only_helo_offers_nothing() -> None:

@@ -251,8 +251,8 @@ def _html(mail: Source, root: Path) -> str:
 
 
 def _line_of_text(source: Source, text: str) -> int | None:
-    before, found, _ = source.text.partition(text)
-    return before.count("\n") + 1 if found else None
+    before, separator, _ = source.text.partition(text)
+    return before.count("\n") + 1 if separator else None
 
 
 def _template(shown: Callable[[object], str], text: str, file: Path) -> Template:

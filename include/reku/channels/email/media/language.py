@@ -73,7 +73,7 @@ def check_never_empty(source: Source) -> None:
 def _parsed(source: Source) -> list[nodes.Node]:
     text = source.text
     if source.file.suffix != ".yaml":  # a file's includes are sources of their own
-        text = INCLUDE.sub(lambda found: "\n" * found[0].count("\n"), text)
+        text = INCLUDE.sub(lambda match: "\n" * match[0].count("\n"), text)
     try:
         return _PARSER.parse(text).body
     except TemplateSyntaxError as error:

@@ -68,23 +68,23 @@ def read(file: Path) -> Source:
 def with_includes(source: Source, root: Path, _depth: int = 0) -> Iterator[Source]:
     """The source and all that it includes, each once for each time it is included."""
     yield source
-    for found in INCLUDE.finditer(source.text):
-        line = source.text.count("\n", 0, found.start()) + 1
-        yield from with_includes(_included(source, found, line, root, _depth), root, _depth + 1)
+    for match in INCLUDE.finditer(source.text):
+        line = source.text.count("\n", 0, match.start()) + 1
+        yield from with_includes(_included(source, match, line, root, _depth), root, _depth + 1)
 
 
 def resolved(source: Source, root: Path, _depth: int = 0) -> str:
     """The source's text with all its includes in place."""
 
-    def text_of(found: re.Match[str]) -> str:
-        line = source.text.count("\n", 0, found.start()) + 1
-        return resolved(_included(source, found, line, root, _depth), root, _depth + 1).rstrip("\n")
+    def text_of(match: re.Match[str]) -> str:
+        line = source.text.count("\n", 0, match.start()) + 1
+        return resolved(_included(source, match, line, root, _depth), root, _depth + 1).rstrip("\n")
 
     return INCLUDE.sub(text_of, source.text)
 
 
-def _included(source: Source, found: re.Match[str], line: int, root: Path, depth: int) -> Source:
-    name = found[1] or found[2]
+def _included(source: Source, match: re.Match[str], line: int, root: Path, depth: int) -> Source:
+    name = match[1] or match[2]
     file = (root / name).resolve()
     if depth >= _DEEPEST:
         raise source.fault(f"Includes are nested more than {_DEEPEST} deep; does {name!r} include itself?", line)
@@ -143,16 +143,16 @@ def marked(text: str) -> tuple[str, list[str]]:
     """The text with a mark in place of each piece of Jinja (its line ends are kept), and the pieces."""
     pieces: list[str] = []
 
-    def mark(found: re.Match[str]) -> str:
-        pieces.append(found[0])
-        return _MARK.format(len(pieces) - 1) + "\n" * found[0].count("\n")
+    def mark(match: re.Match[str]) -> str:
+        pieces.append(match[0])
+        return _MARK.format(len(pieces) - 1) + "\n" * match[0].count("\n")
 
     return JINJA.sub(mark, text), pieces
 
 
 def unmarked(text: str, pieces: list[str]) -> str:
     """The inverse of `marked`."""
-    return _MARKED.sub(lambda found: pieces[int(found[1])], text)
+    return _MARKED.sub(lambda match: pieces[int(match[1])], text)
 
 
 def marks_in(text: str) -> set[int]:

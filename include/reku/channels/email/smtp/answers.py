@@ -107,11 +107,11 @@ class Replies:
 
     def next(self) -> Reply | None:
         """The next whole reply, or None if it has not arrived yet. Raises Lost for what is no SMTP."""
-        while (found := _LINE.match(self._buffer, self._at)) is not None:
-            if found.end() - self._at > LONGEST_LINE:
+        while (line := _LINE.match(self._buffer, self._at)) is not None:
+            if line.end() - self._at > LONGEST_LINE:
                 raise Lost("answered with a line without end")
-            self._at = found.end()
-            code, more, text = found.groups(b"")
+            self._at = line.end()
+            code, more, text = line.groups(b"")
             if more != b"-" and not self._lines:
                 return Reply(int(code), text.strip())
             if self._lines and code != self._code:
