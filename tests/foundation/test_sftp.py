@@ -10,14 +10,15 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 
+from reku.foundation.bank_folders import BankFolders
 from reku.foundation.errors import SetupError
 from reku.foundation.settings import settings
 from reku.reporting.export import export, rebuild
-from reku.reporting.outbox import put
 from reku_testing import banks, sftp, world
 from reku_testing.reported import K, World, files
 
 BLZ = world.BLZ
+WHERE = f"{BLZ}/ausgang/a.csv"
 BIG = [bytes([number]) * 100_000 for number in range(30)]
 """3 MB, in blocks that tell of any that is lost or out of order."""
 
@@ -38,9 +39,9 @@ def outbox(place: sftp.Place) -> dict[str, bytes]:
 @pytest.mark.parametrize("renames_over", [True, False])
 def test_a_file_is_put_whole_and_over_an_older_one(server: sftp.Place, renames_over: bool) -> None:
     server.behaviour.renames_over = renames_over
-    assert put(BLZ, "a.csv", [b"one"]) == f"{BLZ}/ausgang/a.csv"
+    BankFolders(BLZ).write(WHERE, [b"one"])
     for data in (BIG, BIG, [b"two"], []):
-        put(BLZ, "a.csv", data)
+        BankFolders(BLZ).write(WHERE, data)
         assert outbox(server) == {"a.csv": b"".join(data)}
     assert server.behaviour.logins == 1
 
@@ -50,7 +51,7 @@ def test_openssh(reku_settings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         place.use(monkeypatch)
         settings.cache_clear()
         for data in (BIG, [b"two"]):
-            put(BLZ, "a.csv", data)
+            BankFolders(BLZ).write(WHERE, data)
             assert outbox(place) == {"a.csv": b"".join(data)}
 
 
@@ -63,7 +64,7 @@ def test_a_password_opens_as_well(server: sftp.Place, monkeypatch: pytest.Monkey
         monkeypatch.setenv("REKU_FILES_URL", server.url() + "/")
         monkeypatch.setenv("REKU_SFTP_PASSWORD", sftp.PASSWORD)
     settings.cache_clear()
-    put(BLZ, "a.csv", [b"one"])
+    BankFolders(BLZ).write(WHERE, [b"one"])
     assert outbox(server) == {"a.csv": b"one"}
 
 
@@ -89,8 +90,8 @@ def test_a_connection_that_drops_in_the_middle(
 
 def test_a_server_that_has_stored_less_than_it_was_sent(server: sftp.Place) -> None:
     server.behaviour.full = True
-    with pytest.raises(SetupError, match="stored 0 of 3000000 bytes"):
-        put(BLZ, "a.csv", BIG)
+    with pytest.raises(OSError, match="stored 0 of 3000000 bytes"):
+        BankFolders(BLZ).write(WHERE, BIG)
     assert outbox(server) == {}
 
 
@@ -124,6 +125,6 @@ def test_a_server_that_cannot_be_used_is_named_without_the_password(
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     with pytest.raises(SetupError, match=told) as error:
-        put(BLZ, "a.csv", [b"one"])
+        BankFolders(BLZ).write(WHERE, [b"one"])
     assert "falsch-9f3" not in str(error.getrepr(style="short", chain=True))
     assert "falsch-9f3" not in caplog.text

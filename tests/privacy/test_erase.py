@@ -14,12 +14,12 @@ import sqlalchemy as sa
 
 from reku.contact.reasons import Reason
 from reku.dispatch.doubt import resolve_all
+from reku.foundation.bank_folders import BankFolders
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.privacy import erase as erasing
 from reku.privacy.erase import Receipt, erase
 from reku.privacy.person import look_up
-from reku.privacy.places import Places
 from reku.records import contracts, read
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
@@ -336,16 +336,16 @@ def test_an_original_that_cannot_be_written_is_done_by_the_next_run(
     chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain.whole_day(1, PEOPLE)
-    whole = Places.replace
+    whole = BankFolders.write
 
-    def full(self: Places, path: str, data: bytes) -> None:
+    def full(self: BankFolders, path: str, blocks: list[bytes]) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Places, "replace", full)
+    monkeypatch.setattr(BankFolders, "write", full)
     with pytest.raises(StageError, match=r"not yet from .*archiv.*No space left"):
         _erase(chain)
     assert chain.rows(delivery_rows, delivery_rows.c.person_number == NUMBER) == []
-    monkeypatch.setattr(Places, "replace", whole)
+    monkeypatch.setattr(BankFolders, "write", whole)
     receipt = _erase(chain)
     assert [row["rows"] for row in receipt.removed] == [1]
     assert list(chain.originals().values()) == [[f"{n:010d}" for n in (1, 3)]]

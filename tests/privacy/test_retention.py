@@ -19,19 +19,17 @@ import pytest
 import sqlalchemy as sa
 
 from reku.foundation import clock
+from reku.foundation.bank_folders import BankFolders
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.mailbox import SEEN, UNCLEAR
-from reku.privacy import places
 from reku.privacy.old_rows import whole_deliveries
-from reku.privacy.places import Places
 from reku.privacy.retention import STEPS, apply
 from reku.records import Head, contracts, write
 from reku.responses import links
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
 from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
-from reku.sources.inbox import folders
 from reku.store.bounce_series import retained_addresses
 from reku.store.events import Event, record
 from reku.store.kinds import ResponseKind
@@ -439,20 +437,39 @@ def test_drafts_of_what_died_are_removed_after_a_day(chain: Chain) -> None:
     assert archived.exists()
 
 
+def test_one_banks_link_in_the_place_of_a_folder_does_not_keep_the_others_files(chain: Chain, tmp_path: Path) -> None:
+    for blz in ("99990009", BANK):
+        for folder in ("fehler", "ausgang"):
+            (chain.root / blz / folder).mkdir(parents=True)
+            (chain.root / blz / folder / "alt").write_bytes(b"of nobody")
+    for folder in ("archiv", "ausgang"):
+        there = chain.root / "99990009" / folder
+        if there.exists():
+            there.rename(tmp_path / folder)
+        there.symlink_to(tmp_path)
+    _age(FOR_EVER)
+    with pytest.raises(StageError, match="2 things could not be removed") as told:
+        apply(chain.engine, clock.now())
+    assert "99990009/archiv below REKU_FILES_URL is a link" in str(told.value)
+    assert "99990009/ausgang below REKU_FILES_URL is a link" in str(told.value)
+    assert [path.name for path in (chain.root / BANK).rglob("*") if path.is_file()] == []
+    assert (tmp_path / "ausgang" / "alt").exists()
+
+
 def test_a_file_that_cannot_be_removed_is_named_and_the_rest_goes(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     chain.put("Nachname1x.txt", b"of nobody")
     chain.whole_day(1, [person(1)])
     chain.move(NOON + timedelta(days=31))
-    remove = Places.remove
+    remove = BankFolders.remove
 
-    def only_some(self: Places, path: str) -> None:
+    def only_some(self: BankFolders, path: str) -> None:
         if "/fehler/" in path or "/reku_" in path:
             raise PermissionError(13, "Permission denied")
         remove(self, path)
 
-    monkeypatch.setattr(Places, "remove", only_some)
+    monkeypatch.setattr(BankFolders, "remove", only_some)
     with caplog.at_level(logging.INFO), pytest.raises(StageError, match="2 things could not be removed") as told:
         apply(chain.engine, clock.now())
     assert re.search(r"archiv/2026/11/reku_\d+_\w+\.csv: Permission denied", str(told.value))
@@ -460,7 +477,7 @@ def test_a_file_that_cannot_be_removed_is_named_and_the_rest_goes(
     assert "2 outbox files removed" in caplog.text
     assert "1 delivered rows removed" in caplog.text
     assert [row.levelname for row in caplog.records].count("WARNING") == 2
-    monkeypatch.setattr(Places, "remove", remove)
+    monkeypatch.setattr(BankFolders, "remove", remove)
     assert apply(chain.engine, clock.now()) == {"originals": 2}
 
 
@@ -493,8 +510,3 @@ def test_a_step_that_fails_does_not_keep_the_others(chain: Chain, monkeypatch: p
     with pytest.raises(StageError, match="InvalidTextRepresentation") as told:
         apply(chain.engine, clock.now())
     assert "Nachname1x" not in str(told.value)
-
-
-def test_names_shared_with_other_rooms() -> None:
-    """Rooms may not use one another; what they agree on is held together here."""
-    assert set(places.ALL) == set(folders.ALL)

@@ -23,7 +23,7 @@ POINTS: dict[str, tuple[Any, str, str, int]] = {
     "draft on disk": (storage.os, "fsync", BEFORE, 1),
     "before the rename": (storage.Path, "replace", BEFORE, 1),
     "after the rename": (storage.Path, "replace", AFTER, 1),
-    "before it is recorded": (export, "put", AFTER, 1),
+    "before it is recorded": (export, "_put", AFTER, 1),
     "during the upload": (paramiko.SFTPFile, "write", AFTER, 2),
     "before the rename there": (sftp.Sftp, "_rename", BEFORE, 1),
     "after the rename there": (sftp.Sftp, "_rename", AFTER, 1),

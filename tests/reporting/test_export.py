@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.foundation.errors import SetupError, StageError
+from reku.foundation.settings import settings
 from reku.records.contract import contracts, match_name
 from reku.records.reader import read
 from reku.reporting.export import export, rebuild
@@ -102,6 +103,22 @@ def test_each_event_once(database: sa.Engine, outbox: Path) -> None:
     assert len(ids) == len(set(ids)) == 6
     assert export(database, world.BLZ) is None
     assert [row.number for row in files(database)] == [1, 2, 3]
+
+
+def test_an_outbox_that_cannot_be_written_to_keeps_number_and_rows(
+    database: sa.Engine, outbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = World(database)
+    of.event(of.message(), K.VERS)
+    with monkeypatch.context() as patch:
+        patch.setenv("REKU_FILES_URL", "/proc/nowhere")
+        settings.cache_clear()
+        with pytest.raises(SetupError, match=r"ausgang/response_.* cannot be written .*: No such file"):
+            export(database, world.BLZ)
+    settings.cache_clear()
+    export(database, world.BLZ)
+    (file,) = files(database)
+    assert [path.name for path in outbox.iterdir()] == [file.file_name]
 
 
 def test_nothing_to_report(database: sa.Engine, outbox: Path) -> None:

@@ -17,7 +17,7 @@ from reku.foundation import clock
 from reku.foundation.settings import INCLUDE, settings
 from reku.records import Head, contracts, read, write
 from reku.sources.inbox import filing
-from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus.scan import IntakeReport, take_in
 from reku.store import tables
 from reku_testing import banks
@@ -83,7 +83,7 @@ def original(engine: sa.Engine, delivery_id: int) -> bytes:
             .join(tables.deliveries, tables.deliveries.c.file_id == tables.files.c.id)
             .where(tables.deliveries.c.id == delivery_id)
         ).one()
-    return filing.original(Folders(file.institute), file)
+    return filing.original(InboxFolders(file.institute), file)
 
 
 @dataclass

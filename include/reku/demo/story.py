@@ -12,6 +12,7 @@ from reku.demo.airflow_api import ENDED, AirflowApi
 from reku.demo.state import DemoState, set_clock
 from reku.dispatch.doubt import in_doubt, resolve
 from reku.foundation import clock
+from reku.foundation.bank_folders import Folder
 from reku.foundation.errors import RekuError
 from reku.foundation.settings import settings
 from reku.orchestration.names import dag_id
@@ -143,7 +144,7 @@ class Story:
         self._until(lambda: take_in(engine()) == 0, "their opens and clicks are judged")
         self._airflow.trigger("reku_feedback", self._run(number))
         self._wait_for({("reku_feedback", self._run(number))})
-        files = sorted(self._places.home.files.glob("*/ausgang/response_*.csv"))
+        files = sorted(self._places.home.files.glob(f"*/{Folder.OUTBOX}/response_*.csv"))
         self._console.print(f"  {self._time()} daily feedback written, {len(files)} response files so far")
 
     def _wait_for(self, runs: set[tuple[str, str]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -82,6 +83,14 @@ class Sftp(SFTPFileSystem):  # type: ignore[misc]  # fsspec comes without types
         """Rename a file, over an older one too."""
         with self._connection():
             self._rename(self._strip_protocol(old), self._strip_protocol(new))
+
+    def is_link(self, path: str) -> bool:
+        """Whether a link lies there. Raises OSError."""
+        with self._connection():
+            try:
+                return stat.S_ISLNK(self.ftp.lstat(path).st_mode or 0)
+            except FileNotFoundError:
+                return False
 
     def _connect(self) -> None:
         self.client = paramiko.SSHClient()

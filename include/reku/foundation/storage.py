@@ -71,6 +71,13 @@ def move(files: AbstractFileSystem, source: str, target: str) -> None:
         files.rm_file(source)
 
 
+def is_link(files: AbstractFileSystem, path: str) -> bool:
+    """Whether a link lies there. Object stores have none."""
+    if isinstance(files, LocalFileSystem):
+        return Path(path).is_symlink()
+    return (is_link_there := getattr(files, "is_link", None)) is not None and bool(is_link_there(path))
+
+
 def _replace_on_disk(draft: Path, path: Path, blocks: Iterable[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

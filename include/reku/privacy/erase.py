@@ -13,11 +13,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.foundation import clock
+from reku.foundation.bank_folders import BankFolders, Folder
 from reku.foundation.errors import StageError
 from reku.mailbox import mailboxes
 from reku.privacy import rows as of_file
 from reku.privacy.person import FileOfPerson, Person, everything
-from reku.privacy.places import ARCHIVE, AT_WORK, FAULTY, INBOX, OUTBOX, PARKED, Places
 from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
@@ -91,8 +91,8 @@ def erase(engine: sa.Engine, institute: str, number: str, *, actor: str, note: s
             mails = _erase_mails(connection, own)  # last: if a mailbox fails, nothing else is erased either
             pseudonym = of_person(institute, number)
             put_on_record(connection, institute, actor=actor, action=ACTION, subject=f"person:{pseudonym}", note=note)
-        cut = [one for one in person.files if one.kept.folder in (ARCHIVE, FAULTY)]
-        _cut(cut, number)
+        cut = [one for one in person.files if one.kept.folder in (Folder.ARCHIVE, Folder.FAULTY)]
+        _cut(institute, cut, number)
     return Receipt(
         institute, pseudonym, clock.now(), actor, note, stopped, _removed(person, mails, cut), _kept(person, pseudonym)
     )
@@ -113,7 +113,7 @@ def _check_known(connection: sa.Connection, person: Person, number: str) -> None
 
 def _check_files(connection: sa.Connection, person: Person) -> None:
     """Refuse while a file with the person is still needed as it arrived."""
-    arriving = [one.kept.path for one in person.files if one.kept.folder in (INBOX, AT_WORK)]
+    arriving = [one.kept.path for one in person.files if one.kept.folder in (Folder.INBOX, Folder.AT_WORK)]
     if arriving:
         raise StageError(
             f"The person stands in files that are still to be taken in: {', '.join(arriving)}. {_UNCHANGED} Try again "
@@ -134,7 +134,7 @@ def _check_files(connection: sa.Connection, person: Person) -> None:
             f"The person stands in deliveries that are still to be judged or loaded: {named}. {_UNCHANGED} Try again "
             "when they are loaded, declined or refused."
         )
-    parked = [one.kept.path for one in person.files if one.kept.folder == PARKED]
+    parked = [one.kept.path for one in person.files if one.kept.folder == Folder.PARKED]
     if parked:
         raise StageError(
             f"The person stands in parked files: {', '.join(parked)}. {_UNCHANGED} They wait for a control file; have "
@@ -211,14 +211,14 @@ def _check_messages(found: list[Any] | Any) -> None:
             raise StageError(f"A message to the person (delivery {named}) {advice}. {_UNCHANGED}")
 
 
-def _cut(found: list[FileOfPerson], number: str) -> None:
+def _cut(institute: str, found: list[FileOfPerson], number: str) -> None:
     """Take the person's rows out of kept originals, file by file. Raises StageError naming those that failed."""
-    places = Places()
+    folders = BankFolders(institute)
     failed = []
     for one in found:
         try:
-            text = of_file.unpack(places.read(one.kept.path))
-            places.replace(one.kept.path, of_file.without(text, of_file.find(text, number)))
+            text = of_file.unpack(folders.read(one.kept.path))
+            folders.write(one.kept.path, [of_file.without(text, of_file.find(text, number))])
         except OSError as error:
             failed.append(f"{one.kept.path} ({error.strerror or type(error).__name__})")
     if failed:
@@ -257,7 +257,7 @@ def _kept(person: Person, pseudonym: str) -> list[dict[str, Any]]:
     kept += [
         {"place": f"file {one.kept.path}", "rows": len(one.rows), "why": "sent to the bank; it leaves by retention"}
         for one in person.files
-        if one.kept.folder == OUTBOX
+        if one.kept.folder == Folder.OUTBOX
     ]
     kept += [
         {"place": f"file {path}", "rows": 0, "why": "a broken archive: nobody can look into it; it leaves by retention"}

@@ -8,23 +8,22 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from reku.foundation.bank_folders import BankFolders, Folder, LinkRefused, StoredFile, banks_present, receipt_name
 from reku.foundation.errors import RekuError
 from reku.foundation.settings import Settings
 from reku.mailbox import mailboxes
-from reku.privacy.places import ARCHIVE, FAULTY, OUTBOX, STILL_NEEDED, Kept, Places
 from reku.store.locks import Lock, session_lock
 from reku.store.states import DELIVERY_IS_ON_ITS_WAY, FileVerdict
 from reku.store.tables import claims, deliveries, feedback_files, files, return_mails
 
 Done = tuple[Counter[str], list[str]]
 
-RECEIPT = "quittung_"
 WAIT_SECONDS = 60.0
 _DAY = 86_400.0
 _JOURNAL = re.compile(r"(\d+)-(\d+)\.journal")
@@ -32,9 +31,9 @@ _JOURNAL = re.compile(r"(\d+)-(\d+)\.journal")
 
 def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Originals in `archiv/` and `fehler/` that are judged and whose delivery goes nowhere any more."""
-    places, limit = Places(), now - timedelta(days=s.keep_files_days)
+    limit = now - timedelta(days=s.keep_files_days)
     done, problems = Counter[str](), list[str]()
-    for institute in places.institutes():
+    for institute in banks_present():
         # The lock keeps intake from moving what is looked at.
         with session_lock(engine, Lock.FILES, int(institute), wait_seconds=WAIT_SECONDS) as connection:
             if connection is None:
@@ -42,14 +41,25 @@ def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
                 continue
             with connection.begin():
                 known = _originals(connection, institute, limit)
-            for kept in places.of(institute, ARCHIVE, FAULTY):
-                over = known.get(kept.path)
-                if over or (over is None and _is_left_over(places, kept, s.keep_files_days)):
-                    _remove(places, kept, "originals", done, problems)
-            for kept in places.of(institute, *STILL_NEEDED[1:]):
-                if kept.is_draft and _is_left_over(places, kept, s.keep_files_days):
-                    _remove(places, kept, "drafts", done, problems)
+            with _links_told(problems):
+                folders = BankFolders(institute)
+                for kept in folders.files(Folder.ARCHIVE, Folder.FAULTY):
+                    over = known.get(kept.path)
+                    if over or (over is None and _is_left_over(folders, kept, s.keep_files_days)):
+                        _remove(folders, kept, "originals", done, problems)
+                for kept in folders.files(Folder.AT_WORK, Folder.PARKED):
+                    if kept.is_draft and _is_left_over(folders, kept, s.keep_files_days):
+                        _remove(folders, kept, "drafts", done, problems)
     return done, problems
+
+
+@contextmanager
+def _links_told(problems: list[str]) -> Iterator[None]:
+    """One bank's link in the place of a folder must not keep the others' files."""
+    try:
+        yield
+    except LinkRefused as error:
+        problems.append(str(error))
 
 
 def _originals(connection: sa.Connection, institute: str, limit: datetime) -> dict[str, bool]:
@@ -67,15 +77,17 @@ def _originals(connection: sa.Connection, institute: str, limit: datetime) -> di
 
 def outbox(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Receipts and response files in `ausgang/`, and what a crash left of one that was being written."""
-    places, limit = Places(), now - timedelta(days=s.keep_outbox_days)
+    limit = now - timedelta(days=s.keep_outbox_days)
     done, problems = Counter[str](), list[str]()
-    for institute in places.institutes():
+    for institute in banks_present():
         with engine.connect() as connection:
             known = _in_outbox(connection, institute, limit)
-        for kept in places.of(institute, OUTBOX):
-            over = known.get(kept.path.rpartition("/")[2])
-            if over or (over is None and _is_left_over(places, kept, s.keep_outbox_days)):
-                _remove(places, kept, "drafts" if kept.is_draft else "outbox_files", done, problems)
+        with _links_told(problems):
+            folders = BankFolders(institute)
+            for kept in folders.files(Folder.OUTBOX):
+                over = known.get(kept.name)
+                if over or (over is None and _is_left_over(folders, kept, s.keep_outbox_days)):
+                    _remove(folders, kept, "drafts" if kept.is_draft else "outbox_files", done, problems)
     return done, problems
 
 
@@ -92,29 +104,29 @@ def _in_outbox(connection: sa.Connection, institute: str, limit: datetime) -> di
         .where(files.c.institute == institute, files.c.receipt_at.is_not(None))
         .group_by(files.c.file_name)
     )
-    return known | {f"{RECEIPT}{name}": at < limit and not unsettled for name, at, unsettled in receipts}
+    return known | {receipt_name(name): at < limit and not unsettled for name, at, unsettled in receipts}
 
 
 def _unsettled() -> sa.ColumnElement[bool]:
     return files.c.moving_from.is_not(None)
 
 
-def _is_left_over(places: Places, kept: Kept, days: int) -> bool:
+def _is_left_over(folders: BankFolders, kept: StoredFile, days: int) -> bool:
     """Whether nobody knows the file, and it is old: a draft, after a day, or what was put there by hand."""
     with suppress(FileNotFoundError):
-        return places.modified(kept.path) < time.time() - _DAY * (1 if kept.is_draft else days)
+        return folders.modified(kept.path) < time.time() - _DAY * (1 if kept.is_draft else days)
     return False
 
 
-def _remove(places: Places, kept: Kept, name: str, done: Counter[str], problems: list[str]) -> None:
+def _remove(folders: BankFolders, kept: StoredFile, name: str, done: Counter[str], problems: list[str]) -> None:
     try:
-        places.remove(kept.path)
+        folders.remove(kept.path)
         done[name] += 1
     except FileNotFoundError:
         pass
     except OSError as error:
         # names of unknown files may hold anything
-        shown = f"a file in {kept.path.split('/')[0]}/{FAULTY}" if kept.folder == FAULTY else kept.path
+        shown = f"a file in {folders.path(kept.folder)}/" if kept.folder == Folder.FAULTY else kept.path
         problems.append(f"{shown}: {error.strerror or type(error).__name__}")
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.foundation import addresses, clock
+from reku.foundation.bank_folders import BankFolders, StoredFile
 from reku.foundation.errors import StageError
 from reku.mailbox import mailboxes
 from reku.privacy import rows as of_file
-from reku.privacy.places import Kept, Places
 from reku.privacy.rows import Row, Unreadable
 from reku.store.tables import (
     appointments,
@@ -38,14 +38,12 @@ from reku.store.tables import (
     suppressions,
 )
 
-RECEIPT = "quittung_"
-
 
 @dataclass(frozen=True)
 class FileOfPerson:
     """A file with rows of the person."""
 
-    kept: Kept
+    kept: StoredFile
     rows: tuple[Row, ...]
 
 
@@ -150,16 +148,16 @@ def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[li
 
     In receipts, which have no person numbers, a Referenz finds them: those of `references` and of rows found elsewhere.
     """
-    places, known = Places(), set(references)
+    folders, known = BankFolders(institute), set(references)
     found: dict[str, FileOfPerson] = {}
     unreadable: list[str] = []
-    receipts: list[Kept] = []
-    for kept in places.of(institute):
-        if kept.path.rpartition("/")[2].startswith(RECEIPT):
+    receipts: list[StoredFile] = []
+    for kept in folders.files():
+        if kept.is_receipt:
             receipts.append(kept)
             continue
         try:
-            rows = of_file.find(of_file.unpack(places.read(kept.path)), number)
+            rows = of_file.find(of_file.unpack(folders.read(kept.path)), number)
         except FileNotFoundError:  # moved on meanwhile
             continue
         except Unreadable:
@@ -170,7 +168,7 @@ def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[li
             known |= {row.reference for row in rows}
     for kept in receipts:
         with suppress(FileNotFoundError):
-            if rows := of_file.find(of_file.unpack(places.read(kept.path)), number, known):
+            if rows := of_file.find(of_file.unpack(folders.read(kept.path)), number, known):
                 found[kept.path] = FileOfPerson(kept, tuple(rows))
     return [found[path] for path in sorted(found)], unreadable
 

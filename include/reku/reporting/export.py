@@ -20,10 +20,10 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from reku.catalogue.institute import CoreSystem, Institute
 from reku.catalogue.loader import institutes
 from reku.foundation import clock
-from reku.foundation.errors import StageError
+from reku.foundation.bank_folders import BankFolders, Folder, path_below
+from reku.foundation.errors import SetupError, StageError
 from reku.reporting.feedback_format import Stamp, Strategy
 from reku.reporting.formats.osplus import Osplus
-from reku.reporting.outbox import put
 from reku.store import bounce_series
 from reku.store.audit import put_on_record
 from reku.store.bulk import copy_csv
@@ -121,7 +121,7 @@ def send_again(engine: sa.Engine, institute: str, number: int, *, actor: str) ->
     file, data = _made_again(engine, institute, number)
     if file.sha256 is None:
         raise StageError(f"{file.file_name} was never written. The next export does it, with the same bytes.")
-    path = put(institute, file.file_name, [data])
+    path = _put(institute, file.file_name, [data])
     with engine.begin() as connection:
         subject = f"feedback_files:{file.id}"
         put_on_record(
@@ -244,7 +244,7 @@ def _write(engine: sa.Engine, bank: Institute, strategy: Strategy, file_id: int)
             return file
         check_sum = hashlib.sha256()
         with _content(connection, bank, strategy, file, order_number) as blocks:
-            put(file.institute, file.file_name, _summed(blocks, check_sum))
+            _put(file.institute, file.file_name, _summed(blocks, check_sum))
         connection.execute(
             sa.update(feedback_files)
             .where(feedback_files.c.id == file_id)
@@ -252,6 +252,21 @@ def _write(engine: sa.Engine, bank: Institute, strategy: Strategy, file_id: int)
         )
     with engine.connect() as connection:
         return _file(connection, file_id)[0]
+
+
+def _put(institute: str, name: str, blocks: Iterable[bytes]) -> str:
+    """Write a response file into the outbox. Returns its path below the files URL. Raises SetupError."""
+    folders = BankFolders(institute)
+    path = folders.path(Folder.OUTBOX, name)
+    try:
+        folders.write(path, blocks)
+    except OSError as error:
+        reason = error.strerror or (str(error) if error.errno is None else "") or type(error).__name__
+        raise SetupError(
+            f"{path} cannot be written below REKU_FILES_URL: {reason}. Its number and rows are kept; the next export "
+            "writes it first, with the same bytes, once the place can be written to."
+        ) from error
+    return path
 
 
 def _summed(blocks: Iterable[bytes], check_sum: hashlib._Hash) -> Iterator[bytes]:
@@ -311,7 +326,7 @@ def _file(connection: sa.Connection, file_id: int) -> tuple[FeedbackFile, str]:
             stamped_at=row.stamped_at,
             rows=row.rows,
             sha256=row.sha256 if written else None,
-            path=f"{row.institute}/ausgang/{row.file_name}" if written else "",
+            path=path_below(row.institute, Folder.OUTBOX, row.file_name) if written else "",
         ),
         row.order_number,
     )

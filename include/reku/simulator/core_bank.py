@@ -10,8 +10,10 @@ import gzip
 import fsspec
 
 from reku.catalogue import institutes
+from reku.foundation.bank_folders import MARKER, Folder
 from reku.foundation.clock import berlin
 from reku.foundation.settings import settings
+from reku.foundation.storage import DRAFT
 from reku.records import Head, contracts, format_date, write
 from reku.simulator.world import DeliveryStep, DemoWorld, PlannedControlFile, PlannedDelivery, PlannedRow
 
@@ -21,12 +23,12 @@ def deliver(world: DemoWorld, step: DeliveryStep, files_url: str) -> list[str]:
     system, root = fsspec.core.url_to_fs(files_url)
     names = []
     for file in world.files(step):
-        inbox = f"{root}/{file.order.institute}/eingang"
+        inbox = f"{root}/{file.order.institute}/{Folder.INBOX}"
         name = file_name(file)
         system.makedirs(inbox, exist_ok=True)
-        system.pipe_file(f"{inbox}/{name}.tmp", content(file))
-        system.mv(f"{inbox}/{name}.tmp", f"{inbox}/{name}")
-        system.touch(f"{inbox}/{name}.ok")
+        system.pipe_file(f"{inbox}/{name}{DRAFT}", content(file))
+        system.mv(f"{inbox}/{name}{DRAFT}", f"{inbox}/{name}")
+        system.touch(f"{inbox}/{name}{MARKER}")
         names.append(name)
     return names
 

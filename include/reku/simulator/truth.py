@@ -14,6 +14,7 @@ from typing import Any
 import fsspec
 
 from reku.catalogue import institutes
+from reku.foundation.bank_folders import Folder
 from reku.foundation.settings import settings
 from reku.records import contracts, read
 from reku.simulator.customers import is_control_copy, row_of
@@ -176,7 +177,7 @@ def _reported(world: DemoWorld, files_url: str) -> Iterator[Response]:
     for institute in sorted({order.institute for order in world.orders.values()}):
         wishes = institutes()[institute].response
         ours = {theirs: code for code, theirs in wishes.codes.items()}
-        for path in sorted(system.glob(f"{root}/{institute}/ausgang/response_*.csv")):
+        for path in sorted(system.glob(f"{root}/{institute}/{Folder.OUTBOX}/response_*.csv")):
             file = read(
                 contract,
                 system.cat_file(path),

@@ -13,9 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reku.foundation.bank_folders import Folder, banks_present
 from reku.foundation.errors import SetupError, StageError
 from reku.foundation.settings import settings
-from reku.sources.inbox.folders import ALL, Folders, claimed_name, institutes_present, shown_name, store
+from reku.foundation.storage import store
+from reku.sources.inbox.folders import InboxFolders, claimed_name, shown_name
 from reku_testing import sftp
 from tests.sources.conftest import BLZ, NOW, age
 
@@ -25,13 +27,13 @@ NAME = "reku_99950001_R0004711_000017_20261122021500.csv"
 @pytest.fixture(params=["folder", "file URL", "object store", "SFTP"])
 def folders(
     request: pytest.FixtureRequest, reku_settings: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Folders]:
+) -> Iterator[InboxFolders]:
     """The bank's folders on this machine, by URL, on SFTP, and in an object store, which has no moves of its own."""
     if request.param == "SFTP":
         with sftp.asyncssh_server(tmp_path) as place:
             place.use(monkeypatch)
             settings.cache_clear()
-            made = Folders(BLZ)
+            made = InboxFolders(BLZ)
             made.prepare()
             yield made
         return
@@ -42,108 +44,108 @@ def folders(
     }[request.param]
     monkeypatch.setenv("REKU_FILES_URL", url)
     settings.cache_clear()
-    made = Folders(BLZ)
+    made = InboxFolders(BLZ)
     made.prepare()
     yield made
 
 
-def _put(folders: Folders, name: str, data: bytes = b"data") -> None:
+def _put(folders: InboxFolders, name: str, data: bytes = b"data") -> None:
     files, root = store()
     files.pipe_file(f"{root}/{BLZ}/eingang/{name}", data)
 
 
-def test_all_folders_are_made(folders: Folders) -> None:
-    assert all(folders.exists(folders.path(name)) for name in ALL)
-    assert institutes_present() == (BLZ,)
+def test_all_folders_are_made(folders: InboxFolders) -> None:
+    assert all(folders.exists(folders.path(name)) for name in Folder)
+    assert banks_present() == (BLZ,)
 
 
-def test_a_file_is_claimed_once_with_its_marker(folders: Folders) -> None:
+def test_a_file_is_claimed_once_with_its_marker(folders: InboxFolders) -> None:
     _put(folders, NAME)
     _put(folders, NAME + ".ok", b"")
     (found,) = folders.arrived(settle_seconds=3600).complete
     assert folders.claim(found)
-    assert folders.claimed() == (NAME,)
-    assert folders.read(folders.path("in_arbeit", NAME)) == b"data"
-    assert not folders.exists(folders.path("eingang", NAME))
-    assert not folders.exists(folders.path("eingang", NAME + ".ok")), "it would vouch for the next file of this name"
+    assert folders.claimed().names == (NAME,)
+    assert folders.read(folders.path(Folder.AT_WORK, NAME)) == b"data"
+    assert not folders.exists(folders.path(Folder.INBOX, NAME))
+    assert not folders.exists(folders.path(Folder.INBOX, NAME + ".ok")), "it would vouch for the next file of this name"
     assert not folders.claim(found)
 
 
-def test_a_draft_is_never_taken(folders: Folders) -> None:
+def test_a_draft_is_never_taken(folders: InboxFolders) -> None:
     for name in (NAME + ".tmp", NAME + ".tmp.ok", NAME + ".ok"):
         _put(folders, name)
     assert [found.name for found in folders.arrived(0).complete] == []
 
 
-def test_a_name_with_a_pattern_in_it_moves_alone(folders: Folders) -> None:
+def test_a_name_with_a_pattern_in_it_moves_alone(folders: InboxFolders) -> None:
     for name in ("a*.csv", "a1.csv", "a[1].csv", "a?.csv"):
         _put(folders, name, name.encode())
     for found in folders.arrived(0).complete:
         if found.name == "a*.csv":
             assert folders.claim(found)
-    assert len(folders.claimed()) == 1
+    assert len(folders.claimed().names) == 1
     assert len(folders.arrived(0).complete) == 3
 
 
-def test_an_original_is_moved_once(folders: Folders) -> None:
+def test_an_original_is_moved_once(folders: InboxFolders) -> None:
     _put(folders, NAME)
-    source, target = folders.path("eingang", NAME), folders.path("archiv", "2026", "11", NAME)
+    source, target = folders.path(Folder.INBOX, NAME), folders.path(Folder.ARCHIVE, "2026", "11", NAME)
     for _ in range(2):
         folders.settle(source, target)
         assert folders.read(target) == b"data"
         assert not folders.exists(source)
 
 
-def test_what_an_interrupted_copy_left_is_cleared(folders: Folders) -> None:
+def test_what_an_interrupted_copy_left_is_cleared(folders: InboxFolders) -> None:
     _put(folders, NAME)
-    source, target = folders.path("eingang", NAME), folders.path("archiv", NAME)
-    folders.write(target, b"data")
+    source, target = folders.path(Folder.INBOX, NAME), folders.path(Folder.ARCHIVE, NAME)
+    folders.write(target, [b"data"])
     folders.settle(source, target)
     assert not folders.exists(source)
 
 
-def test_another_file_in_its_place_is_never_overwritten(folders: Folders) -> None:
+def test_another_file_in_its_place_is_never_overwritten(folders: InboxFolders) -> None:
     _put(folders, NAME)
-    source, target = folders.path("eingang", NAME), folders.path("archiv", NAME)
-    folders.write(target, b"other")
+    source, target = folders.path(Folder.INBOX, NAME), folders.path(Folder.ARCHIVE, NAME)
+    folders.write(target, [b"other"])
     with pytest.raises(StageError, match="another file"):
         folders.settle(source, target)
     assert (folders.read(source), folders.read(target)) == (b"data", b"other")
 
 
-def test_a_missing_original_is_told(folders: Folders) -> None:
+def test_a_missing_original_is_told(folders: InboxFolders) -> None:
     with pytest.raises(StageError, match="missing"):
-        folders.settle(folders.path("in_arbeit", NAME), folders.path("archiv", NAME))
+        folders.settle(folders.path(Folder.AT_WORK, NAME), folders.path(Folder.ARCHIVE, NAME))
 
 
-def test_a_claim_waits_while_a_leftover_of_that_name_is_at_work(folders: Folders) -> None:
+def test_a_claim_waits_while_a_leftover_of_that_name_is_at_work(folders: InboxFolders) -> None:
     _put(folders, NAME, b"new")
-    folders.write(folders.path("in_arbeit", NAME), b"leftover")
+    folders.write(folders.path(Folder.AT_WORK, NAME), [b"leftover"])
     (found,) = folders.arrived(0).complete
     assert not folders.claim(found)
-    assert folders.read(folders.path("eingang", NAME)) == b"new"
-    assert folders.read(folders.path("in_arbeit", NAME)) == b"leftover"
+    assert folders.read(folders.path(Folder.INBOX, NAME)) == b"new"
+    assert folders.read(folders.path(Folder.AT_WORK, NAME)) == b"leftover"
 
 
-def test_a_claim_that_was_cut_off_between_copy_and_delete_is_finished(folders: Folders) -> None:
+def test_a_claim_that_was_cut_off_between_copy_and_delete_is_finished(folders: InboxFolders) -> None:
     _put(folders, NAME)
-    folders.write(folders.path("in_arbeit", NAME), b"data")
+    folders.write(folders.path(Folder.AT_WORK, NAME), [b"data"])
     (found,) = folders.arrived(0).complete
     folders.claim(found)
-    assert not folders.exists(folders.path("eingang", NAME))
-    assert folders.claimed() == (NAME,)
+    assert not folders.exists(folders.path(Folder.INBOX, NAME))
+    assert folders.claimed().names == (NAME,)
 
 
-def test_a_file_is_written_whole(folders: Folders) -> None:
-    path = folders.path("ausgang", "quittung_x.csv")
+def test_a_file_is_written_whole(folders: InboxFolders) -> None:
+    path = folders.path(Folder.OUTBOX, "quittung_x.csv")
     for data in (b"first", b"second"):
-        folders.write(path, data)
+        folders.write(path, [data])
         assert folders.read(path) == data
     assert not folders.exists(path + ".tmp")
 
 
 def test_settling_is_measured_by_the_real_clock(reku_settings: Path, clock_at: Callable[[datetime], None]) -> None:
-    folders = Folders(BLZ)
+    folders = InboxFolders(BLZ)
     folders.prepare()
     _put(folders, NAME)
     clock_at(NOW + timedelta(days=3650))
@@ -153,7 +155,7 @@ def test_settling_is_measured_by_the_real_clock(reku_settings: Path, clock_at: C
 
 
 def test_a_file_that_is_still_growing_is_not_claimed(reku_settings: Path) -> None:
-    folders = Folders(BLZ)
+    folders = InboxFolders(BLZ)
     folders.prepare()
     _put(folders, NAME)
     file = reku_settings / BLZ / "eingang" / NAME
@@ -170,7 +172,7 @@ def test_a_file_that_is_still_growing_is_not_claimed(reku_settings: Path) -> Non
 def test_a_folder_without_permission_is_one_clear_sentence(
     reku_settings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = Folders(BLZ)
+    folders = InboxFolders(BLZ)
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -185,7 +187,7 @@ def test_an_unknown_kind_of_url_is_one_clear_sentence(reku_settings: Path, monke
     monkeypatch.setenv("REKU_FILES_URL", "gopher://host/files")
     settings.cache_clear()
     with pytest.raises(SetupError, match="REKU_FILES_URL"):
-        Folders(BLZ)
+        InboxFolders(BLZ)
 
 
 _NAMES = st.binary(min_size=1, max_size=120).map(lambda raw: os.fsdecode(raw.translate(None, b"/\0") or b"x"))
@@ -211,10 +213,10 @@ def test_a_contract_name_is_its_own_claimed_form() -> None:
     assert claimed_name(NAME) == NAME == shown_name(NAME)
 
 
-def test_paths_are_not_logged(folders: Folders, caplog: pytest.LogCaptureFixture) -> None:
+def test_paths_are_not_logged(folders: InboxFolders, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     _put(folders, "Jördis Beispiel.csv")
     for found in folders.arrived(0).complete:
         folders.claim(found)
-    folders.read(folders.path("in_arbeit", folders.claimed()[0]))
+    folders.read(folders.path(Folder.AT_WORK, folders.claimed().names[0]))
     assert "Beispiel" not in caplog.text

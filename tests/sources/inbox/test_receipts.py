@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
 from reku.records import Fault, FaultCode
-from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.folders import InboxFolders
 from reku.sources.inbox.receipts import Line, Status, refusal, shorten
 from reku.sources.osplus import rejected
 from reku.sources.osplus.rejected import receipt_for_rejects
@@ -125,7 +125,7 @@ def test_a_receipt_that_was_not_written_comes_with_the_next_scan(bank: Bank, mon
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Folders, "write", fail)
+        patch.setattr(InboxFolders, "write", fail)
         with pytest.raises(OSError, match="No space"):
             receipt_for_rejects(bank.engine, delivery.id)
     bank.scan()

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
-from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import retry as retrying
 from reku.sources.osplus.retry import retry
 from reku.store import tables
@@ -159,7 +159,7 @@ def test_a_retry_cut_off_before_its_move_is_repaired(refused: Bank, monkeypatch:
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Folders, "_move", fail)
+        patch.setattr(InboxFolders, "move", fail)
         with pytest.raises(OSError, match="Input/output"):
             retry(refused.engine, delivery.id, "anna")
     assert refused.deliveries() == [(17, "REGISTERED", "")]

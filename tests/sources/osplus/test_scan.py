@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from reku.foundation.errors import SetupError, StageError
 from reku.foundation.settings import settings
 from reku.sources.inbox import filing
-from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import delivery_files
 from reku.sources.osplus.scan import IntakeReport, take_in, take_in_all
 from reku.store import tables
@@ -40,14 +40,14 @@ def _killed_at(step: int, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) ->
         if taken[0] == step:
             raise Killed
 
-    real = Folders._move
+    real = InboxFolders.move
 
-    def move(folders: Folders, source: str, target: str) -> None:
+    def move(folders: InboxFolders, source: str, target: str) -> None:
         one_more()
         real(folders, source, target)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Folders, "_move", move)
+        patch.setattr(InboxFolders, "move", move)
         sa.event.listen(engine, "commit", one_more)
         try:
             yield taken
@@ -113,7 +113,7 @@ def test_a_repaired_receipt_is_the_one_that_was_fixed_first(
 ) -> None:
     name = bank.delivery()
     with monkeypatch.context() as patch:
-        patch.setattr(Folders, "write", _raise(Killed()))
+        patch.setattr(InboxFolders, "write", _raise(Killed()))
         with pytest.raises(Killed):
             take_in(bank.engine, BLZ)
     assert bank.names("ausgang") == []
@@ -352,6 +352,40 @@ def test_what_is_no_file_is_left_alone_and_counted(bank: Bank, tmp_path: Path) -
     assert report.no_files == 2
     assert bank.rows(tables.files) == []
     assert secret.read_bytes() == b"secret"
+
+
+def test_a_folder_named_like_a_marker_vouches_for_nothing(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKU_FILE_SETTLE_SECONDS", "3600")
+    settings.cache_clear()
+    name = bank.delivery()
+    bank.folder("eingang", f"{name}.ok").mkdir()
+    report = take_in(bank.engine, BLZ)
+    assert (report.failures, report.no_files, report.waiting) == ([], 1, 1)
+    bank.folder("eingang", f"{name}.ok").rmdir()
+    bank.put(f"{name}.ok", b"")
+    report = take_in(bank.engine, BLZ)
+    assert (report.failures, len(report.outcomes)) == ([], 1)
+
+
+def test_what_is_no_file_at_work_is_told(bank: Bank, tmp_path: Path) -> None:
+    """A file that was swapped for a link while it was claimed."""
+    bank.scan()
+    bank.folder("in_arbeit", "reku_99950001_R0004711_000017_20261122021500.csv").symlink_to(tmp_path / "secret")
+    (failure,) = take_in(bank.engine, BLZ).failures
+    assert "1 links or folders lie in in_arbeit/" in failure
+
+
+def test_an_inbox_that_is_a_link_reaches_no_other_bank(bank: Bank) -> None:
+    other = Bank(bank.engine, bank.root, OTHER_BLZ)
+    other.folder("archiv").mkdir(parents=True)
+    (other.folder("archiv") / "alt.csv").write_bytes(b"theirs")
+    bank.folder().mkdir()
+    bank.folder("eingang").symlink_to(other.folder("archiv"))
+    intake = take_in_all(bank.engine)
+    assert [report.institute for report in intake.reports if report.failures] == [BLZ]
+    assert any("99950001/eingang below REKU_FILES_URL is a link" in problem for problem in intake.problems)
+    assert other.names("archiv") == ["alt.csv"]
+    assert bank.rows(tables.files) == []
 
 
 def test_folders_of_unknown_banks_are_reported(bank: Bank) -> None:

@@ -13,20 +13,20 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.foundation import clock
+from reku.foundation.bank_folders import Folder, receipt_name
 from reku.records import parse_moment
-from reku.sources.inbox import folders as places
-from reku.sources.inbox.folders import Folders
-from reku.sources.inbox.receipts import Line, receipt_bytes, receipt_name
+from reku.sources.inbox.folders import InboxFolders, claimed_name, shown_name
+from reku.sources.inbox.receipts import Line, receipt_bytes
 from reku.store.states import FileVerdict
 from reku.store.tables import files
 
 _HOME = {
-    FileVerdict.PROCESSED: places.ARCHIVE,
-    FileVerdict.REGISTERED: places.ARCHIVE,
-    FileVerdict.DUPLICATE: places.ARCHIVE,
-    FileVerdict.PARKED: places.PARKED,
-    FileVerdict.REFUSED: places.FAULTY,
-    FileVerdict.UNKNOWN: places.FAULTY,
+    FileVerdict.PROCESSED: Folder.ARCHIVE,
+    FileVerdict.REGISTERED: Folder.ARCHIVE,
+    FileVerdict.DUPLICATE: Folder.ARCHIVE,
+    FileVerdict.PARKED: Folder.PARKED,
+    FileVerdict.REFUSED: Folder.FAULTY,
+    FileVerdict.UNKNOWN: Folder.FAULTY,
 }
 
 
@@ -54,28 +54,28 @@ class FileDecision:
     receipt: tuple[Line, ...] = ()
 
 
-def arrive(folders: Folders, name: str, most: int) -> Arrived:
+def arrive(folders: InboxFolders, name: str, most: int) -> Arrived:
     """Read a claimed file that may have `most` bytes, however many it has.
 
     Raises OSError if the storage fails; the file stays where it is.
     """
-    data, sha256 = folders.read_most(folders.path(places.AT_WORK, name), most + 1)
+    data, sha256 = folders.read_most(folders.path(Folder.AT_WORK, name), most + 1)
     return Arrived(name, data, clock.now(), sha256)
 
 
-def record(connection: sa.Connection, folders: Folders, arrived: Arrived, kind: str, ruling: FileDecision) -> int:
+def record(connection: sa.Connection, folders: InboxFolders, arrived: Arrived, kind: str, ruling: FileDecision) -> int:
     """Register an arrived file with its ruling in the caller's transaction. Returns its id in `files`."""
     new: int = connection.execute(
         sa.insert(files)
         .values(
             institute=folders.institute,
-            file_name=places.shown_name(arrived.name),
+            file_name=shown_name(arrived.name),
             kind=kind,
             sha256=arrived.sha256,
             received_at=arrived.received_at,
             verdict=ruling.verdict,
             stored_as="",
-            moving_from=folders.path(places.AT_WORK, arrived.name),
+            moving_from=folders.path(Folder.AT_WORK, arrived.name),
         )
         .returning(files.c.id)
     ).scalar_one()
@@ -83,7 +83,7 @@ def record(connection: sa.Connection, folders: Folders, arrived: Arrived, kind: 
     return new
 
 
-def fix_again(connection: sa.Connection, folders: Folders, file_id: int, ruling: FileDecision) -> None:
+def fix_again(connection: sa.Connection, folders: InboxFolders, file_id: int, ruling: FileDecision) -> None:
     """Give a registered file another ruling (a parked one set free, a refused one read again) in the transaction.
 
     Raises OSError or StageError if what the earlier ruling left to do cannot be done.
@@ -91,11 +91,16 @@ def fix_again(connection: sa.Connection, folders: Folders, file_id: int, ruling:
     finalise(connection, folders, file_id)
     file = connection.execute(sa.select(files).where(files.c.id == file_id).with_for_update(key_share=True)).one()
     connection.execute(sa.update(files).where(files.c.id == file_id).values(moving_from=file.stored_as))
-    _rule(connection, folders, file_id, places.claimed_name(file.file_name), file.received_at, ruling)
+    _rule(connection, folders, file_id, claimed_name(file.file_name), file.received_at, ruling)
 
 
 def _rule(
-    connection: sa.Connection, folders: Folders, file_id: int, name: str, received_at: datetime, ruling: FileDecision
+    connection: sa.Connection,
+    folders: InboxFolders,
+    file_id: int,
+    name: str,
+    received_at: datetime,
+    ruling: FileDecision,
 ) -> None:
     connection.execute(
         sa.update(files)
@@ -113,7 +118,7 @@ def _rule(
 
 def _place(
     connection: sa.Connection,
-    folders: Folders,
+    folders: InboxFolders,
     file_id: int,
     name: str,
     received_at: datetime,
@@ -124,7 +129,7 @@ def _place(
     A name that is taken there gets the file's id appended, so that nothing is ever overwritten.
     """
     home = _HOME[verdict]
-    month = [f"{clock.berlin(received_at):%Y/%m}"] if home == places.ARCHIVE else []
+    month = [f"{clock.berlin(received_at):%Y/%m}"] if home == Folder.ARCHIVE else []
     wanted = folders.path(home, *month, name)
     present = connection.execute(sa.select(files.c.stored_as).where(files.c.id == file_id)).scalar_one()
     if present in (wanted, f"{wanted}.{file_id}"):
@@ -135,7 +140,7 @@ def _place(
     return wanted
 
 
-def finalise(connection: sa.Connection, folders: Folders, file_id: int) -> None:
+def finalise(connection: sa.Connection, folders: InboxFolders, file_id: int) -> None:
     """Move the original to its place and write its receipt, in the caller's transaction; harmless when repeated.
 
     Raises OSError or StageError if the storage fails; then nothing is noted as done, and the next scan repeats it.
@@ -145,11 +150,11 @@ def finalise(connection: sa.Connection, folders: Folders, file_id: int) -> None:
         return
     folders.settle(file.moving_from, file.stored_as)
     if file.receipt is not None:
-        folders.write(folders.path(places.OUTBOX, receipt_name(file.file_name)), receipt_bytes(file))
+        folders.write(folders.path(Folder.OUTBOX, receipt_name(file.file_name)), [receipt_bytes(file)])
     connection.execute(sa.update(files).where(files.c.id == file_id).values(moving_from=None))
 
 
-def original(folders: Folders, file: sa.Row[Any]) -> bytes:
+def original(folders: InboxFolders, file: sa.Row[Any]) -> bytes:
     """The bytes of a registered file (a row of `files`) as they arrived. Raises FileNotFoundError."""
     # Looked for in its place first: between the move and its note in the database it is there already.
     for path in (file.stored_as, file.moving_from):

@@ -1,4 +1,4 @@
-"""The folders of one institute below `REKU_FILES_URL`: a folder of this machine, SFTP or S3, by fsspec.
+"""An institute's inbox: when a file is complete, how it is claimed, and how an original gets to its place.
 
 Names in `eingang/` may hold anything. From `in_arbeit/` on, files carry their quoted name, which is the name itself for
 every name of the contracts (letters, digits, `_.-`).
@@ -10,23 +10,11 @@ import hashlib
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC
-from typing import Any
 from urllib.parse import quote, unquote
 
-from reku.foundation.errors import SetupError, StageError
-from reku.foundation.storage import DRAFT, move, replace_file, store
+from reku.foundation.bank_folders import MARKER, BankFolders, Folder
+from reku.foundation.errors import StageError
 
-INBOX = "eingang"
-AT_WORK = "in_arbeit"
-ARCHIVE = "archiv"
-FAULTY = "fehler"
-PARKED = "geparkt"
-OUTBOX = "ausgang"
-ALL = (INBOX, AT_WORK, ARCHIVE, FAULTY, PARKED, OUTBOX)
-
-MARKER = ".ok"
-_BLOCK = 1 << 20
 _LONGEST_NAME = 200  # file systems allow 255 bytes; a suffix against collisions must still fit
 
 
@@ -49,13 +37,12 @@ class Inbox:
     no_files: int
 
 
-def institutes_present() -> tuple[str, ...]:
-    """Names of the folders directly below the files URL, one per institute, sorted."""
-    files, root = store()
-    if not files.isdir(root):
-        return ()
-    entries = files.ls(root, detail=True)
-    return tuple(sorted(_name(entry) for entry in entries if entry["type"] == "directory"))
+@dataclass(frozen=True)
+class Claimed:
+    """What lies in `in_arbeit/`: names of the files, sorted, and how many entries are no files."""
+
+    names: tuple[str, ...]
+    no_files: int
 
 
 def shown_name(claimed: str) -> str:
@@ -73,31 +60,8 @@ def claimed_name(name: str) -> str:
     return f"{quoted[: _LONGEST_NAME - 17]}-{hashlib.sha256(raw).hexdigest()[:16]}"
 
 
-def _name(entry: dict[str, Any]) -> str:
-    return str(entry["name"]).rstrip("/").rpartition("/")[2]
-
-
-class Folders:
-    """Moves and reads files of one institute. All paths given and returned lie below the files URL."""
-
-    def __init__(self, institute: str) -> None:
-        self.institute = institute
-        self._files, self._root = store()
-
-    def path(self, *parts: str) -> str:
-        """A path of this institute below the files URL."""
-        return "/".join((self.institute, *parts))
-
-    def prepare(self) -> None:
-        """Create what is missing. Raises SetupError if that is not permitted."""
-        try:
-            for folder in ALL:
-                self._files.makedirs(self._full(self.path(folder)), exist_ok=True)
-        except PermissionError as error:
-            raise SetupError(
-                f"No permission to create the folders of institute {self.institute} below REKU_FILES_URL. "
-                "Give this account write permission there, or name another place."
-            ) from error
+class InboxFolders(BankFolders):
+    """Claims what has arrived for one institute, and moves originals to their places, never over another file."""
 
     def arrived(self, settle_seconds: float) -> Inbox:
         """The files of `eingang/`.
@@ -105,20 +69,18 @@ class Folders:
         A file is complete when `<name>.ok` lies beside it, or when it has not changed for `settle_seconds`. That is
         measured by the real clock, not by the injectable one, since times of files are real.
         """
-        entries = [entry for entry in self._list(INBOX) if not _name(entry).endswith(DRAFT)]
-        markers = {_name(entry) for entry in entries if _name(entry).endswith(MARKER)}
+        entries = [entry for entry in self.entries(Folder.INBOX) if not entry.is_draft]
+        markers = {entry.name for entry in entries if entry.is_marker}
         present = time.time()
         complete, waiting, no_files = [], 0, 0
         for entry in entries:
-            name = _name(entry)
-            if name in markers:
+            if entry.is_marker:
                 continue
-            # Links are not followed: they could lead anywhere on the machine.
-            if entry["type"] != "file" or entry.get("islink"):
+            if not entry.is_file:
                 no_files += 1
                 continue
-            found = self._look(name)
-            marked = name + MARKER in markers
+            found = self._look(entry.name)
+            marked = entry.name + MARKER in markers
             if found and (marked or present - found.modified >= settle_seconds):
                 complete.append(replace(found, marked=marked))
             else:
@@ -131,46 +93,28 @@ class Folders:
         A move is one step on file systems and SFTP. Object stores copy and delete; what a crash leaves between the two
         is recognised by its equal bytes.
         """
-        source, target = self.path(INBOX, found.name), self.path(AT_WORK, claimed_name(found.name))
+        source, target = self.path(Folder.INBOX, found.name), self.path(Folder.AT_WORK, claimed_name(found.name))
         if self._look(found.name) != found:
             return False
         if self.exists(target):
             if self.read(source) == self.read(target):
-                self._files.rm_file(self._full(source))
+                self.remove(source)
             return False
         # The marker goes first: left behind, it would declare the next file of this name complete too early.
         if found.marked:
             with suppress(FileNotFoundError):
-                self._files.rm_file(self._full(source + MARKER))
+                self.remove(source + MARKER)
         try:
-            self._move(source, target)
+            self.move(source, target)
         except FileNotFoundError:
             return False
         return True
 
-    def claimed(self) -> tuple[str, ...]:
-        """Names of the files in `in_arbeit/`, sorted: just claimed ones, and leftovers of a crash."""
-        return tuple(sorted(_name(entry) for entry in self._list(AT_WORK) if entry["type"] == "file"))
-
-    def exists(self, path: str) -> bool:
-        """Whether a file lies there."""
-        return bool(self._files.exists(self._full(path)))
-
-    def read(self, path: str) -> bytes:
-        """The bytes of a file. Raises FileNotFoundError."""
-        data: bytes = self._files.cat_file(self._full(path))
-        return data
-
-    def read_most(self, path: str, most: int) -> tuple[bytes, str]:
-        """The first `most` bytes of a file, and the SHA-256 of all of it. Raises FileNotFoundError."""
-        kept, size, sha256 = [], 0, hashlib.sha256()
-        with self._files.open(self._full(path), "rb") as stream:
-            while block := stream.read(_BLOCK):
-                sha256.update(block)
-                if size < most:
-                    kept.append(block[: most - size])
-                size += len(block)
-        return b"".join(kept), sha256.hexdigest()
+    def claimed(self) -> Claimed:
+        """What lies in `in_arbeit/`: files just claimed, and leftovers of a crash."""
+        entries = self.entries(Folder.AT_WORK)
+        names = sorted(entry.name for entry in entries if entry.is_file)
+        return Claimed(tuple(names), len(entries) - len(names))
 
     def settle(self, source: str, target: str) -> None:
         """Move an original to its place, if it is not there yet; never over another file.
@@ -192,30 +136,14 @@ class Folders:
                     f"Institute {self.institute}: another file lies at {target}. "
                     "Move that file away; the next scan puts the original there."
                 )
-            self._files.rm_file(self._full(source))
+            self.remove(source)
             return
-        self._files.makedirs(self._full(target).rpartition("/")[0], exist_ok=True)
-        self._move(source, target)
-
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file whole or not at all: under a draft's name first, then renamed, over an older one too."""
-        replace_file(self._files, self._full(path), [data])
-
-    def _full(self, path: str) -> str:
-        return f"{self._root}/{path}"
-
-    def _list(self, folder: str) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = self._files.ls(self._full(self.path(folder)), detail=True)
-        return entries
+        self.move(source, target)
 
     def _look(self, name: str) -> InboxFile | None:
-        full = self._full(self.path(INBOX, name))
+        """The file as it is now; None if it is gone."""
+        path = self.path(Folder.INBOX, name)
         try:
-            size, modified = self._files.info(full)["size"], self._files.modified(full)
+            return InboxFile(name, self.size(path), self.modified(path))
         except FileNotFoundError:
             return None
-        zoned = modified if modified.tzinfo else modified.replace(tzinfo=UTC)
-        return InboxFile(name, size, zoned.timestamp())
-
-    def _move(self, source: str, target: str) -> None:
-        move(self._files, self._full(source), self._full(target))

@@ -77,11 +77,6 @@ def refusal(faults: Iterable[Fault]) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def receipt_name(file_name: str) -> str:
-    """The name of a file's receipt."""
-    return f"quittung_{file_name}"
-
-
 def receipt_bytes(file: sa.Row[Any]) -> bytes:
     """The receipt of a row of `files`, always the same bytes for the same row. Raises FileRefused if it breaks 9.15."""
     known = match_name(file.file_name)

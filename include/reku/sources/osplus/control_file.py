@@ -17,7 +17,7 @@ from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, parse_date, read, row_faults
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import Arrived, FileDecision
-from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.folders import InboxFolders
 from reku.sources.inbox.receipts import Line, Status, refusal
 from reku.sources.osplus import delivery_files as parked
 from reku.sources.osplus import order_changes
@@ -159,7 +159,7 @@ def _medium_warnings(news: Announcement) -> Iterator[Fault]:
 
 
 def carry_out(
-    connection: sa.Connection, institute: Institute, folders: Folders, control: ControlFile
+    connection: sa.Connection, institute: Institute, folders: InboxFolders, control: ControlFile
 ) -> tuple[int, FileDecision]:
     """Register a control file and do what it says, all or nothing, in the caller's transaction.
 

@@ -24,7 +24,7 @@ from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, read
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import Arrived, FileDecision
-from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.folders import InboxFolders
 from reku.sources.inbox.receipts import Line, Status
 from reku.sources.osplus import admission
 from reku.sources.osplus.admission import CONTROL_FILE, AdmissionDecision, Key
@@ -42,7 +42,7 @@ def key_of(institute: str, contract: Contract, groups: dict[str, str]) -> Key:
 def take(
     connection: sa.Connection,
     institute: Institute,
-    folders: Folders,
+    folders: InboxFolders,
     contract: Contract,
     groups: dict[str, str],
     arrived: Arrived,
@@ -118,7 +118,7 @@ def standing(institute: Institute, judgement: AdmissionDecision, created_at: dat
     return columns | {"order_id": order.id, "occasion": order.occasion}
 
 
-def unpark(connection: sa.Connection, institute: Institute, folders: Folders, order_number: str) -> list[int]:
+def unpark(connection: sa.Connection, institute: Institute, folders: InboxFolders, order_number: str) -> list[int]:
     """Set an order's parked deliveries free in number order, each in a transaction of its own.
 
     Without a processed control file they stay parked; after the order's end they are refused. Returns the ids of
@@ -193,7 +193,7 @@ def _holder(connection: sa.Connection, key: Key) -> sa.Row[Any] | None:
     ).first()
 
 
-def _same_content(folders: Folders, holder: sa.Row[Any], arrived: Arrived, contract: Contract) -> bool:
+def _same_content(folders: InboxFolders, holder: sa.Row[Any], arrived: Arrived, contract: Contract) -> bool:
     """Whether both files hold the same, packed or not: packing anew changes the bytes but not the delivery."""
     if holder.sha256 == arrived.sha256:
         return True

@@ -7,12 +7,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reku.foundation.bank_folders import Folder, receipt_name
 from reku.foundation.errors import StageError
 from reku.sources.inbox import filing
-from reku.sources.inbox import folders as places
 from reku.sources.inbox.filing import FileDecision
-from reku.sources.inbox.folders import Folders
-from reku.sources.inbox.receipts import Line, Status, receipt_name
+from reku.sources.inbox.folders import InboxFolders
+from reku.sources.inbox.receipts import Line, Status
 from reku.store.states import DeliveryState, FileVerdict
 from reku.store.tables import deliveries, files, rejects
 
@@ -33,7 +33,7 @@ def receipt_for_rejects(engine: sa.Engine, delivery_id: int) -> str | None:
         delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
         if delivery is None:
             raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
-        folders = Folders(delivery.institute)
+        folders = InboxFolders(delivery.institute)
         of_file = files.c.id == delivery.file_id
         file = connection.execute(sa.select(files).where(of_file).with_for_update(key_share=True)).one()
         ruling = _ruling(connection, delivery, file)
@@ -47,7 +47,7 @@ def receipt_for_rejects(engine: sa.Engine, delivery_id: int) -> str | None:
     with engine.begin() as connection:
         filing.finalise(connection, folders, file.id)
     logger.info("institute %s: receipt for the rejected rows of delivery %d", delivery.institute, delivery_id)
-    return folders.path(places.OUTBOX, receipt_name(file.file_name))
+    return folders.path(Folder.OUTBOX, receipt_name(file.file_name))
 
 
 def _ruling(connection: sa.Connection, delivery: sa.Row[Any], file: sa.Row[Any]) -> FileDecision:

@@ -12,7 +12,7 @@ from reku.catalogue import institutes
 from reku.foundation.errors import StageError
 from reku.records import contracts
 from reku.sources.inbox import filing
-from reku.sources.inbox.folders import Folders
+from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import delivery_files as registering
 from reku.sources.osplus.admission import Key
 from reku.store.audit import put_on_record
@@ -52,7 +52,7 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
         with connection.begin():
             retried, file_id = _read_again(connection, institute, delivery_id, actor)
         with connection.begin():
-            filing.finalise(connection, Folders(institute), file_id)
+            filing.finalise(connection, InboxFolders(institute), file_id)
     logger.info("institute %s: delivery %d read again: %s %s", institute, delivery_id, retried.state, retried.code)
     return retried
 
@@ -75,7 +75,7 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
         raise StageError(f"Delivery {holder} has taken the place of delivery {delivery_id}, which stays refused.")
     if institute not in institutes():
         raise StageError(f"Institute {institute} is not in the configuration. Restore institutes/{institute}.yaml.")
-    bank, folders = institutes()[institute], Folders(institute)
+    bank, folders = institutes()[institute], InboxFolders(institute)
     file = connection.execute(sa.select(files).where(files.c.id == delivery.file_id)).one()
     try:
         data = filing.original(folders, file)

@@ -15,14 +15,14 @@ import sqlalchemy as sa
 
 from reku.catalogue import Institute, institutes
 from reku.catalogue.institute import CoreSystem
+from reku.foundation.bank_folders import Folder, banks_present, receipt_name
 from reku.foundation.errors import RekuError, StageError
 from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, contracts, match_name
 from reku.sources.inbox import filing
-from reku.sources.inbox import folders as places
 from reku.sources.inbox.filing import FileDecision
-from reku.sources.inbox.folders import Folders
-from reku.sources.inbox.receipts import KIND, Line, receipt_name, refusal
+from reku.sources.inbox.folders import InboxFolders, shown_name
+from reku.sources.inbox.receipts import KIND, Line, refusal
 from reku.sources.osplus import control_file, delivery_files
 from reku.store.locks import Lock, session_lock
 from reku.store.states import FileVerdict
@@ -31,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 CONTROL_KINDS = ("VREKU", "VIAM")
 DELIVERY_KINDS = ("REKU", "IAMW")
-_BLZ_DIGITS = 8
 
 
 @dataclass(frozen=True)
@@ -144,10 +143,7 @@ def take_in_all(engine: sa.Engine) -> Intake:
                 continue
             report = take_in(engine, blz)
         reports.append(report)
-    present = places.institutes_present()
-    unknown = tuple(
-        name for name in present if len(name) == _BLZ_DIGITS and name.isascii() and name.isdigit() and name not in known
-    )
+    unknown = tuple(blz for blz in banks_present() if blz not in known)
     if unknown:
         logger.warning("%d folders of unknown institutes", len(unknown))
     return Intake(tuple(reports), unknown)
@@ -179,16 +175,22 @@ class _Scan:
 
     def __init__(self, connection: sa.Connection, institute: Institute, report: IntakeReport) -> None:
         self.connection, self.institute, self.report = connection, institute, report
-        self.folders = Folders(institute.blz)
+        self.folders = InboxFolders(institute.blz)
 
     def run(self) -> None:
         self.folders.prepare()
         left = self._finish_earlier()
         self._claim()
-        names = [name for name in self.folders.claimed() if self.folders.path(places.AT_WORK, name) not in left]
+        claimed = self.folders.claimed()
+        if claimed.no_files:
+            self.report.failures.append(
+                f"Institute {self.institute.blz}: {claimed.no_files} links or folders lie in in_arbeit/, which this "
+                "program never puts there. Find out where they come from, and take them away."
+            )
+        names = [name for name in claimed.names if self.folders.path(Folder.AT_WORK, name) not in left]
         controls, numbered, others = [], [], []
         for name in names:
-            match = match_name(places.shown_name(name))
+            match = match_name(shown_name(name))
             if match and match[0].kind in CONTROL_KINDS:
                 controls.append(_Known(name, *match))
             elif match and match[0].kind in DELIVERY_KINDS:
@@ -269,7 +271,7 @@ class _Scan:
         arrived = filing.arrive(self.folders, name, 0)
         fault = Fault(FaultCode.DATEINAME, advice="Der Dateiname passt zu keiner vereinbarten Datei.")
         receipt: tuple[Line, ...] = ()
-        if (meant := _meant(places.shown_name(name))) is not None:
+        if (meant := _meant(shown_name(name))) is not None:
             advice = f"{fault.advice[:-1]}; erwartet wie {meant.file_name_example}. Mit richtigem Namen neu liefern."
             fault = replace(fault, advice=advice)
             receipt = refusal([fault])
