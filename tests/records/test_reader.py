@@ -309,6 +309,14 @@ def test_a_broken_archive_is_refused(data: bytes, code: FaultCode) -> None:
     assert [fault.code for fault in refusal.value.faults] == [code]
 
 
+def test_an_archive_that_is_far_larger_than_it_looks_is_refused() -> None:
+    """As many bytes as the contract allows, and a thousand times its own."""
+    with pytest.raises(FileRefused) as refusal:
+        read(reku(), gzip.compress(REKU + bytes(10_000_000)), environment="T", file_name=NAME + ".gz")
+    (fault,) = refusal.value.faults
+    assert (fault.code, "ungepackt" in fault.advice) == (FaultCode.ZU_GROSS, True)
+
+
 def test_an_unpacked_file_has_the_same_limit() -> None:
     contract = reku().model_copy(update={"max_bytes": len(REKU)})
     assert read(contract, REKU, environment="T").rows

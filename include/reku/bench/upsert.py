@@ -24,6 +24,7 @@ import sqlalchemy as sa
 
 from reku.bench.world import BLZ, OCCASION, ORDER, World, world
 from reku.foundation import clock, settings
+from reku.foundation.bank_folders import Folder, path_below
 from reku.foundation.errors import SetupError
 from reku.records import contracts
 from reku.store.bulk import copy_rows
@@ -205,7 +206,7 @@ class Race:
                 sha256="0" * 64,
                 received_at=moment,
                 verdict=FileVerdict.REGISTERED,
-                stored_as=f"{BLZ}/archiv/{number}.csv",
+                stored_as=path_below(BLZ, Folder.ARCHIVE, f"{number}.csv"),
             ),
         )
 

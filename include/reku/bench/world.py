@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from reku.bench.render import configuration
 from reku.foundation import clock
+from reku.foundation.bank_folders import Folder, path_below
 from reku.store import tables
 from reku.store.migrate import migrate
 from reku.store.states import DeliveryState, FileVerdict
@@ -148,7 +149,7 @@ class World:
                     sha256="0" * 64,
                     received_at=moment,
                     verdict=FileVerdict.REGISTERED,
-                    stored_as=f"{BLZ}/archiv/{number}.csv",
+                    stored_as=path_below(BLZ, Folder.ARCHIVE, f"{number}.csv"),
                 ),
             )
             self._people(connection, delivery, number, people)

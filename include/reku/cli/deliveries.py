@@ -216,55 +216,48 @@ def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
     """What is known of a delivery as a whole. Raises StageError if there is none with this id."""
     import sqlalchemy as sa
 
-    from reku.foundation.errors import StageError
+    from reku.store.delivery import load_delivery
     from reku.store.tables import deliveries as of
     from reku.store.tables import files, lists, releases
 
-    row = (
-        connection.execute(
-            sa.select(
-                of.c.id,
-                of.c.institute,
-                of.c.kind,
-                of.c.order_number.label("order"),
-                of.c.delivery_number.label("number"),
-                of.c.occasion,
-                of.c.state,
-                of.c.code,
-                of.c.advice,
-                files.c.file_name.label("file"),
-                files.c.stored_as,
-                files.c.received_at,
-                of.c.created_at,
-                of.c.day,
-                of.c.period_start,
-                lists.c.name.label("list"),
-                of.c.rows,
-                of.c.accepted,
-                of.c.rejected,
-                releases.c.asked_at,
-                releases.c.decision,
-                releases.c.decided_at,
-                releases.c.actor.label("decided_by"),
-                of.c.released_at,
-                of.c.loaded_at,
-                of.c.control_copy_at,
-                of.c.canary_until,
-                of.c.canary_passed_at,
-                of.c.owner_dag,
-                of.c.owner_run,
-            )
-            .join(files, files.c.id == of.c.file_id)
-            .outerjoin(lists, lists.c.id == of.c.list_id)
-            .outerjoin(releases, releases.c.delivery_id == of.c.id)
-            .where(of.c.id == delivery)
+    wanted = (
+        sa.select(
+            of.c.id,
+            of.c.institute,
+            of.c.kind,
+            of.c.order_number.label("order"),
+            of.c.delivery_number.label("number"),
+            of.c.occasion,
+            of.c.state,
+            of.c.code,
+            of.c.advice,
+            files.c.file_name.label("file"),
+            files.c.stored_as,
+            files.c.received_at,
+            of.c.created_at,
+            of.c.day,
+            of.c.period_start,
+            lists.c.name.label("list"),
+            of.c.rows,
+            of.c.accepted,
+            of.c.rejected,
+            releases.c.asked_at,
+            releases.c.decision,
+            releases.c.decided_at,
+            releases.c.actor.label("decided_by"),
+            of.c.released_at,
+            of.c.loaded_at,
+            of.c.control_copy_at,
+            of.c.canary_until,
+            of.c.canary_passed_at,
+            of.c.owner_dag,
+            of.c.owner_run,
         )
-        .mappings()
-        .one_or_none()
+        .join(files, files.c.id == of.c.file_id)
+        .outerjoin(lists, lists.c.id == of.c.list_id)
+        .outerjoin(releases, releases.c.delivery_id == of.c.id)
     )
-    if row is None:
-        raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
-    return dict(row)
+    return dict(load_delivery(connection, delivery, wanted)._mapping)
 
 
 def _messages(connection: sa.Connection, delivery: int) -> list[dict[str, Any]]:

@@ -43,14 +43,10 @@ def watch(
 
 
 def _check(engine: sa.Engine, delivery: int) -> None:
-    import sqlalchemy as sa
-
-    from reku.foundation.errors import StageError
-    from reku.store.tables import deliveries
+    from reku.store.delivery import load_delivery
 
     with engine.connect() as connection:
-        if not connection.scalar(sa.select(sa.exists().where(deliveries.c.id == delivery))):
-            raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
+        load_delivery(connection, delivery)
 
 
 def _watch(engine: sa.Engine, delivery: int | None) -> None:

@@ -11,6 +11,7 @@ from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
+from reku.store.delivery import load_delivery
 from reku.store.kinds import ResponseKind
 from reku.store.states import HAND_OVER_WAS_TRIED
 from reku.store.tables import deliveries, messages, responses
@@ -58,9 +59,7 @@ def allowance(engine: sa.Engine, plan: SendPlan, delivery: int) -> Allowance:
 def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
     """Let the others follow whatever became of the first; audited. Raises StageError if there is no such delivery."""
     with engine.begin() as connection:
-        institute = connection.scalar(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery))
-        if institute is None:
-            raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
+        institute = load_delivery(connection, delivery).institute
         _set(connection, delivery, canary_passed_at=clock.now())
         subject = f"deliveries:{delivery}"
         put_on_record(connection, institute, actor=actor, action="go on after canary", subject=subject, note=note)

@@ -21,8 +21,9 @@ from reku.dispatch.workers import dispatch_by_workers
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.foundation.settings import settings
+from reku.store.delivery import load_delivery
 from reku.store.states import DeliveryState
-from reku.store.tables import deliveries, messages
+from reku.store.tables import messages
 
 SHORT_WAIT = timedelta(seconds=10)
 """A wait up to this long is waited for; for a longer one the task gives its worker back (`DispatchResult.next_try`)."""
@@ -44,11 +45,7 @@ def check_dispatchable(engine: sa.Engine, delivery: int) -> SendPlan:
     has ended (then nobody mends it), or their window has passed.
     """
     with engine.connect() as connection:
-        row = connection.execute(
-            sa.select(deliveries.c.state, deliveries.c.released_at).where(deliveries.c.id == delivery)
-        ).one_or_none()
-        if row is None:
-            raise StageError(f"There is no delivery {delivery}.")
+        row = load_delivery(connection, delivery)
         if row.state == DeliveryState.DECLINED:
             raise StageError(f"Delivery {delivery} was declined by a person: it is not mailed, now or later.")
         if row.state != DeliveryState.LOADED or row.released_at is None:

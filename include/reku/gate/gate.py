@@ -31,6 +31,7 @@ from reku.gate.suite import Finding, find_breaches
 from reku.records import FaultCode, RecordFile, contracts, read
 from reku.records.times import parse_date
 from reku.store.bulk import copy_rows
+from reku.store.delivery import load_delivery
 from reku.store.kinds import Severity
 from reku.store.states import WENT_THROUGH_THE_GATE, DeliveryState
 from reku.store.tables import deliveries, delivery_rows, files, orders, rejects, rule_counts
@@ -85,7 +86,9 @@ def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
 def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
     """The delivery with its file and its order's occasion and rhythm. Raises StageError if it is unknown or parked."""
     with engine.connect() as connection:
-        found = connection.execute(
+        found = load_delivery(
+            connection,
+            delivery_id,
             sa.select(
                 deliveries,
                 files.c.file_name,
@@ -96,21 +99,14 @@ def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
                 orders.c.rhythm.label("order_rhythm"),
             )
             .join(files, files.c.id == deliveries.c.file_id)
-            .outerjoin(orders, orders.c.id == deliveries.c.order_id)
-            .where(deliveries.c.id == delivery_id)
-        ).one_or_none()
-    if found is None:
-        raise StageError(_unknown(delivery_id))
+            .outerjoin(orders, orders.c.id == deliveries.c.order_id),
+        )
     if found.state == DeliveryState.PARKED or (found.state == DeliveryState.REGISTERED and found.order_id is None):
         raise StageError(
             f"Delivery {delivery_id} of order {found.order_number} waits for a processed control file."
             " Have the sender change the order's name once, so that the control file is sent again."
         )
     return found
-
-
-def _unknown(delivery_id: int) -> str:
-    return f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known."
 
 
 def _known(delivery: sa.Row[Any]) -> GateResult | None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import re
-import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from reku.foundation import unpacking
+from reku.foundation.unpacking import GZIP, ArchiveTooLarge, BrokenArchive
 from reku.records import contracts
 
 PERSON, REFERENCE = "Personennummer", "Referenz"
@@ -73,17 +73,13 @@ class _Frame:
 
 def unpack(data: bytes) -> Text:
     """A file, unpacked. Raises Unreadable for a broken archive, or one that grows beyond what any contract allows."""
-    packed = data.startswith(b"\x1f\x8b")
-    if packed:
-        most = max(contract.max_bytes for contract in contracts().values())
-        try:
-            with gzip.GzipFile(fileobj=io.BytesIO(data)) as archive:
-                data = archive.read(most + 1)
-        except (OSError, EOFError, zlib.error):
-            raise Unreadable from None
-        if len(data) > most:
-            raise Unreadable
-    return Text(data, packed)
+    if not data.startswith(GZIP):
+        return Text(data, packed=False)
+    try:
+        contents = unpacking.unpack(data, max(contract.max_bytes for contract in contracts().values()))
+    except (BrokenArchive, ArchiveTooLarge):
+        raise Unreadable from None
+    return Text(contents, packed=True)
 
 
 def find(text: Text, number: str, references: Collection[str] = ()) -> list[Row]:

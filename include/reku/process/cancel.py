@@ -10,8 +10,9 @@ from reku.dispatch.lock import StillRunning, delivery_lock
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
+from reku.store.delivery import load_delivery
 from reku.store.states import MessageState
-from reku.store.tables import deliveries, messages
+from reku.store.tables import messages
 
 
 def cancel(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
@@ -21,11 +22,7 @@ def cancel(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
     dispatched right now; StillLeased while a lost machine may still have mails of it in hand.
     """
     with engine.connect() as connection:
-        known = connection.execute(
-            sa.select(deliveries.c.institute, deliveries.c.order_number).where(deliveries.c.id == delivery)
-        ).one_or_none()
-    if known is None:
-        raise StageError(f"There is no delivery {delivery}. `reku deliveries list` lists those that are known.")
+        known = load_delivery(connection, delivery)
     try:
         with delivery_lock(engine, delivery):
             return _close(engine, delivery, known.institute, actor, note)

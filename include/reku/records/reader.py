@@ -5,15 +5,13 @@ Only what concerns the file as a whole is judged here; `rows.row_faults` judges 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from reku.foundation.errors import RekuError, suggest
+from reku.foundation.unpacking import GZIP, MOST_TIMES, ArchiveTooDense, ArchiveTooLarge, BrokenArchive, unpack
 from reku.records.clean import read_rows
 from reku.records.contract import Contract
 from reku.records.faults import Fault, FaultCode, FileRefused
@@ -26,7 +24,7 @@ _LARGE = 100_000
 """Bytes from which on it is worth while to try and read a file by column."""
 
 _BOM = b"\xef\xbb\xbf"
-_PACKED = (b"\x1f\x8b", b"PK\x03\x04")
+_PACKED = (GZIP, b"PK\x03\x04")
 """How files begin that are packed by gzip, or by zip as Excel's are."""
 HEAD = (
     "Dateiart",
@@ -141,17 +139,19 @@ def _unpacked(contract: Contract, data: bytes, file_name: str | None) -> bytes:
         raise _too_big(contract)
     if contract.gzip and file_name is not None and file_name.endswith(".gz"):
         try:
-            with gzip.GzipFile(fileobj=io.BytesIO(data)) as archive:
-                data = archive.read(contract.max_bytes + 1)
-        except (OSError, EOFError, zlib.error):
+            return unpack(data, contract.max_bytes)
+        except ArchiveTooDense:
+            advice = f"Die Datei ist entpackt mehr als {MOST_TIMES}-mal so groß wie gepackt. Bitte ungepackt liefern."
+            raise FileRefused([Fault(FaultCode.ZU_GROSS, advice=advice)]) from None
+        except ArchiveTooLarge:
+            raise _too_big(contract) from None
+        except BrokenArchive:
             advice = "Das gzip-Archiv ist beschädigt oder unvollständig. Bitte neu packen und vollständig übertragen."
             raise FileRefused([Fault(FaultCode.ARCHIV, advice=advice)]) from None
-    elif data.startswith(_PACKED):
+    if data.startswith(_PACKED):
         packed = ", gepackt nur mit gzip und Namensende .gz" if contract.gzip else ", ungepackt"
         advice = f"Das ist keine CSV-Datei, sondern ein Archiv oder eine Excel-Datei. Bitte als CSV liefern{packed}."
         raise FileRefused([Fault(FaultCode.ARCHIV, advice=advice)])
-    if len(data) > contract.max_bytes:
-        raise _too_big(contract)
     return data
 
 

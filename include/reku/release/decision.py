@@ -19,6 +19,7 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.release.anomaly import MOST_HISTORY, DeliveryLimits, JudgedMetric, PastMetric, judge_metrics
 from reku.store.audit import put_on_record
+from reku.store.delivery import load_delivery
 from reku.store.states import WAITS_FOR_THE_GATE, WAS_RELEASED, Decision, DeliveryState
 from reku.store.tables import deliveries, figures, releases
 
@@ -103,12 +104,7 @@ def decline(connection: sa.Connection, delivery_id: int, *, actor: str, note: st
 
 
 def _locked(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
-    found = connection.execute(
-        sa.select(deliveries).where(deliveries.c.id == delivery_id).with_for_update()
-    ).one_or_none()
-    if found is None:
-        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
-    return found
+    return load_delivery(connection, delivery_id, sa.select(deliveries).with_for_update())
 
 
 def _check_undecided(connection: sa.Connection, delivery: sa.Row[Any]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.catalogue import institutes, occasions
-from reku.foundation.errors import StageError
 from reku.store import tables
+from reku.store.delivery import load_delivery
 from reku.store.metric_names import ROWS
 from reku.store.states import Decision, DeliveryState
 from reku.store.tables import deliveries, files, orders, releases
@@ -144,16 +144,13 @@ def _delivery(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
         *(files.c.file_name, files.c.received_at),
         *(releases.c.asked_at, releases.c.decision, releases.c.decided_at),
     ]
-    found = connection.execute(
+    wanted = (
         sa.select(*columns)
         .join(files, files.c.id == of.file_id)
         .outerjoin(orders, orders.c.id == of.order_id)
         .outerjoin(releases, releases.c.delivery_id == of.id)
-        .where(of.id == delivery_id)
-    ).one_or_none()
-    if found is None:
-        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
-    return found
+    )
+    return load_delivery(connection, delivery_id, wanted)
 
 
 def _rules(connection: sa.Connection, delivery_id: int) -> tuple[RuleCount, ...]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from reku.catalogue import institutes
 from reku.foundation import clock
 from reku.foundation.errors import StageError
+from reku.store.delivery import load_delivery
 from reku.store.states import DeliveryState
 from reku.store.tables import deliveries, delivery_rows, lists, messages, orders
 from reku.subscribers.consents import settle_contradictions
@@ -119,9 +120,7 @@ def _open_all(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[An
 
 def _locked_order(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
     """The delivery's order, kept from being renamed or ended meanwhile; locked before the delivery, as intake does."""
-    found = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
-    if found is None:
-        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
+    found = load_delivery(connection, delivery_id)
     if found.order_id is None:
         raise StageError(
             f"Delivery {delivery_id} belongs to no order: the control file of {found.order_number} has not been"

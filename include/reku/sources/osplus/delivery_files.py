@@ -5,11 +5,9 @@ Only what concerns the file as a whole is judged here; its rows are the gate's.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import logging
-import zlib
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -21,6 +19,7 @@ from reku.catalogue.loader import occasions
 from reku.catalogue.rhythm import Rhythm, Schedule, due_dates, period
 from reku.foundation import clock
 from reku.foundation.settings import settings
+from reku.foundation.unpacking import GZIP, ArchiveTooLarge, BrokenArchive, unpack
 from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, read
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import Arrived, FileDecision
@@ -208,14 +207,9 @@ def _same_content(folders: InboxFolders, holder: sa.Row[Any], arrived: Arrived, 
 
 def _unpacked_hash(data: bytes, most: int) -> str:
     """Hash of the unpacked bytes, or of the packed ones where they cannot be unpacked or are more than `most`."""
-    if data.startswith(b"\x1f\x8b"):
-        try:
-            with gzip.GzipFile(fileobj=io.BytesIO(data)) as archive:
-                unpacked = archive.read(most + 1)
-        except (OSError, EOFError, zlib.error):
-            unpacked = data
-        if len(unpacked) <= most:
-            data = unpacked
+    if data.startswith(GZIP):
+        with suppress(BrokenArchive, ArchiveTooLarge):
+            data = unpack(data, most)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.foundation.bank_folders import Folder, receipt_name
-from reku.foundation.errors import StageError
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.inbox.receipts import Line, Status
+from reku.store.delivery import load_delivery
 from reku.store.states import DeliveryState, FileVerdict
-from reku.store.tables import deliveries, files, rejects
+from reku.store.tables import files, rejects
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,7 @@ def receipt_for_rejects(engine: sa.Engine, delivery_id: int) -> str | None:
     was rejected. Raises StageError for an unknown delivery, OSError if the storage fails.
     """
     with engine.begin() as connection:
-        delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).first()
-        if delivery is None:
-            raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
+        delivery = load_delivery(connection, delivery_id)
         folders = InboxFolders(delivery.institute)
         of_file = files.c.id == delivery.file_id
         file = connection.execute(sa.select(files).where(of_file).with_for_update(key_share=True)).one()

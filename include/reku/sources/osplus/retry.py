@@ -16,6 +16,7 @@ from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import delivery_files as registering
 from reku.sources.osplus.admission import Key
 from reku.store.audit import put_on_record
+from reku.store.delivery import load_delivery
 from reku.store.locks import Lock, session_lock
 from reku.store.states import HOLDS_ITS_NUMBER, DeliveryState
 from reku.store.tables import deliveries, delivery_rows, files, rejects
@@ -43,9 +44,7 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
     for more than a minute.
     """
     with engine.connect() as connection:
-        institute = connection.execute(sa.select(deliveries.c.institute).where(deliveries.c.id == delivery_id)).scalar()
-    if institute is None:
-        raise StageError(f"There is no delivery {delivery_id}. `reku deliveries list` lists those that are known.")
+        institute: str = load_delivery(connection, delivery_id).institute
     with session_lock(engine, Lock.FILES, int(institute), wait_seconds=WAIT_SECONDS) as connection:
         if connection is None:
             raise StageError(f"Another scan of institute {institute} is at work. Try again when it is done.")
