@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reku.foundation.addresses import is_valid
-from reku.gate import checks
+from reku.gate.checks import Check, MediumChoice
 from reku.gate.distinct import WHITESPACE, Field, holds, pieces
 from reku.gate.predicates import Expected
 from reku.gate.rules import Rule
-from reku.records import FaultCode
+from reku.records import FaultCode, checks
 
 EXPECTED = Expected("99990001", "R1", "MCAG002", frozenset({"A"}), must_choose=True, day=date(2026, 11, 22))
 _VALUES = st.sampled_from(
@@ -24,7 +24,7 @@ _VALUES = st.sampled_from(
 _ROWS = st.lists(st.tuples(_VALUES, _VALUES, _VALUES), min_size=1, max_size=40)
 
 
-def _rule(check: checks.Check) -> Rule:
+def _rule(check: Check) -> Rule:
     return Rule(name="r", field="f", check=check, code=FaultCode.WERT, advice="x")
 
 
@@ -69,7 +69,7 @@ def test_a_rule_holds_for_the_rows_it_holds_for_one_by_one(rows: list[tuple[str,
     assert found == [row[0] in ("", "a", "A") for row in cells]
     found = holds(_rule(checks.Pattern(regex=r"\d")), fields[:1], EXPECTED).tolist()
     assert found == [row[0] in ("", "٢", "4") for row in cells]
-    found = holds(_rule(checks.MediumChoice()), fields[:1], EXPECTED).tolist()
+    found = holds(_rule(MediumChoice()), fields[:1], EXPECTED).tolist()
     assert found == [row[0] == "A" for row in cells]
 
 

@@ -155,13 +155,14 @@ def test_the_second_row_with_a_reference_is_the_bad_one() -> None:
     row = filled("REKU")
     faults = row_faults(*as_file("REKU", row, row, {**row, "Referenz": "other"}, row))
     assert found(faults) == [(C.DUBLETTE, 4, "Referenz"), (C.DUBLETTE, 6, "Referenz")]
-    assert "Zeile 3" in faults[1].advice
+    assert faults[1].advice == "Referenz: jeden Wert nur in einem Satz verwenden"
 
 
-def test_forbidden_characters_of_an_order_name_are_named() -> None:
-    row = {**filled("VREKU"), "Auftrags_Bezeichnung": "Geburtstag für alle"}
-    (fault,) = row_faults(*as_file("VREKU", row))
-    assert fault.advice.endswith("nicht erlaubt: Leerzeichen, ü.")
+def test_of_each_field_the_first_fault_is_told() -> None:
+    row = {**filled("RESPONSE"), **OPENED, "Link_Nr": "x"}
+    (fault,) = row_faults(*as_file("RESPONSE", row))
+    assert fault.code == C.WERT, "it should be empty, so it does not matter how it is written"
+    assert fault.advice.startswith("Link_Nr: nur füllen, wenn Ereignis_Art = ")
 
 
 def test_columns_that_are_not_there_count_as_empty() -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from reku.gate import checks
+from reku.gate.checks import DayAroundDelivery
 from reku.gate.predicates import Expected
 from reku.gate.rules import Rule
+from reku.records import checks
 from reku.records.contract import Conditions
 
 _ATOM = r"[a-z0-9_+-]+"
@@ -70,7 +71,7 @@ class _Judge:
             case checks.DayBetween(first=first, last=last):
                 low, high = (pd.to_datetime(bound, format="%d.%m.%Y") for bound in (first, last))
                 return day.notna() & ~day.between(low, high)
-            case checks.DayAroundDelivery(before=before, after=after):
+            case DayAroundDelivery(before=before, after=after):
                 delivered = pd.Timestamp(self._expected.day)
                 low = delivered - pd.Timedelta(days=before)
                 high = delivered + pd.Timedelta(days=self._expected.covers + after)

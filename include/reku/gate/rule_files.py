@@ -17,8 +17,8 @@ from reku.catalogue.occasion import Occasion
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
 from reku.foundation.yaml_source import line_of, load_all
-from reku.gate.checks import Strict
 from reku.gate.rules import Rule, contract_rules
+from reku.records.checks import Strict
 from reku.records.contract import Contract, load_contracts
 
 DELIVERIES = ("REKU", "IAMW")

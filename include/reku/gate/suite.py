@@ -16,16 +16,17 @@ from itertools import chain
 from typing import Any
 
 from reku.foundation.errors import StageError
-from reku.gate import checks
+from reku.gate.checks import MediumChoice
 from reku.gate.distinct import Piece, holds, pieces
 from reku.gate.predicates import Expected
 from reku.gate.rules import Rule
+from reku.records import checks
 from reku.store.kinds import Severity
 
 _AT_ONCE = 200_000
 """Rows that GX is given at a time, so that a delivery of any size takes bounded memory."""
 
-_ON_EMPTY = (checks.Required, checks.MediumChoice)
+_ON_EMPTY = (checks.Required, MediumChoice)
 """Checks that an empty field can break."""
 
 _GX_SEVERITY = {Severity.REFUSE: "critical", Severity.REJECT: "warning", Severity.WARN: "info"}

@@ -25,12 +25,12 @@ from tests.sources.osplus.broken import (
 )
 
 ALLOWED = "Erlaubt: A-Z a-z 0-9 _ . -"
-CATALOGUE = "Anlass_Code aus dem Katalog verwenden, z. B. MCAG002"
+CATALOGUE = "Anlass_Code: Anlass_Code aus dem Katalog verwenden, z. B. MCAG002"
 RHYTHMS = (
-    "Ausfuehrungsrhythmus muss einer dieser Werte sein: EINMALIG, TAEGLICH, WOECHENTLICH, ZWEIWOECHENTLICH, "
-    "MONATLICH, QUARTALSWEISE, HALBJAEHRLICH, JAEHRLICH."
+    "Ausfuehrungsrhythmus: einen erlaubten Wert angeben: EINMALIG, TAEGLICH, WOECHENTLICH, ZWEIWOECHENTLICH, "
+    "MONATLICH, QUARTALSWEISE, HALBJAEHRLICH, JAEHRLICH"
 )
-KINDS = "Response_Umfang aus VERS ZUGE OEFF KLIC ABME BESC HBOU SBOU UBOU ZRUE NVER bilden, verbunden mit +"
+KINDS = "Response_Umfang: aus VERS ZUGE OEFF KLIC ABME BESC HBOU SBOU UBOU ZRUE NVER bilden, verbunden mit +"
 DONE = Verdict((("DATEI", "OK", "", "", "", "", ""),), "archiv/2026/11")
 
 
@@ -43,7 +43,7 @@ def _row(field: str, code: str, advice: str) -> Verdict:
 
 
 def _day(field: str) -> Verdict:
-    return _row(field, "FORMAT", f"{field} muss ein Datum TT.MM.JJJJ sein.")
+    return _row(field, "FORMAT", f"{field}: Datum als TT.MM.JJJJ angeben")
 
 
 def _file(number: int | None, field: str, code: str, advice: str) -> Verdict:
@@ -53,7 +53,7 @@ def _file(number: int | None, field: str, code: str, advice: str) -> Verdict:
 VREKU: dict[str, tuple[dict[str, str], Verdict]] = {
     "event that nobody knows": (
         {"Ereignis": "LOESCHEN"},
-        _row("Ereignis", "WERT", "Ereignis muss einer dieser Werte sein: NEU, AENDERUNG, ENDE."),
+        _row("Ereignis", "WERT", "Ereignis: einen erlaubten Wert angeben: NEU, AENDERUNG, ENDE"),
     ),
     "end of an order that nobody knows": (
         {"Ereignis": "ENDE"},
@@ -65,14 +65,14 @@ VREKU: dict[str, tuple[dict[str, str], Verdict]] = {
     ),
     "row of another bank": (
         {"BLZ": "99950002"},
-        _row("BLZ", "WIDERSPRUCH", "BLZ muss den Wert des Kopfsatzes V haben."),
+        _row("BLZ", "WIDERSPRUCH", "BLZ: Wert des Kopfsatzes V verwenden"),
     ),
     "no order name": (
         {"Auftrags_Bezeichnung": ""},
         _row(
             "Auftrags_Bezeichnung",
             "PFLICHTFELD",
-            "Auftrags_Bezeichnung ist ein Pflichtfeld und darf nicht leer sein.",
+            "Auftrags_Bezeichnung: Pflichtfeld füllen",
         ),
     ),
     "umlaut and blanks in the order name": (
@@ -89,7 +89,7 @@ VREKU: dict[str, tuple[dict[str, str], Verdict]] = {
     ),
     "order name of 61": (
         {"Auftrags_Bezeichnung": "x" * 61},
-        _row("Auftrags_Bezeichnung", "LAENGE", "Auftrags_Bezeichnung darf höchstens 60 Zeichen haben."),
+        _row("Auftrags_Bezeichnung", "LAENGE", "Auftrags_Bezeichnung: höchstens 60 Zeichen verwenden"),
     ),
     "occasion not in the catalogue": (
         {"Anlass_Code": "MCAX999"},
@@ -107,40 +107,40 @@ VREKU: dict[str, tuple[dict[str, str], Verdict]] = {
     "rhythm in words": ({"Ausfuehrungsrhythmus": "oft"}, _row("Ausfuehrungsrhythmus", "WERT", RHYTHMS)),
     "letters instead of mails": (
         {"Vertriebsweg": "BRIEF"},
-        _row("Vertriebsweg", "WERT", "Vertriebsweg muss einer dieser Werte sein: EMMA."),
+        _row("Vertriebsweg", "WERT", "Vertriebsweg: einen erlaubten Wert angeben: EMMA"),
     ),
     "from 30 February on": ({"Gueltig_ab": "30.02.2026"}, _day("Gueltig_ab")),
     "two-digit year": ({"Gueltig_ab": "06.11.26"}, _day("Gueltig_ab")),
     "ends before it begins": (
         {"Gueltig_bis": "05.11.2026"},
-        _row("Gueltig_bis", "WERT", "Gueltig_bis darf nicht vor Gueltig_ab liegen."),
+        _row("Gueltig_bis", "WERT", "Gueltig_bis: nicht vor Gueltig_ab legen"),
     ),
     "list name of 81": (
         {"Listen_Name": "x" * 81},
-        _row("Listen_Name", "LAENGE", "Listen_Name darf höchstens 80 Zeichen haben."),
+        _row("Listen_Name", "LAENGE", "Listen_Name: höchstens 80 Zeichen verwenden"),
     ),
     "medium in lower case": (
         {"Werbemittel": "scom"},
-        _row("Werbemittel", "FORMAT", "Werbemittel hat nicht die vereinbarte Form, z. B. SCOM_GEBURTSTAG."),
+        _row("Werbemittel", "FORMAT", "Werbemittel: wie SCOM_GEBURTSTAG schreiben"),
     ),
     "pictures perhaps": (
         {"Beraterbilder": "?"},
-        _row("Beraterbilder", "WERT", "Beraterbilder muss J oder N sein."),
+        _row("Beraterbilder", "WERT", "Beraterbilder: J oder N angeben"),
     ),
     "response that nobody knows": ({"Response_Umfang": "VERS+GELESEN"}, _row("Response_Umfang", "WERT", KINDS)),
     "expected at 24:00": (
         {"Erwartet_bis": "24:00"},
-        _row("Erwartet_bis", "FORMAT", "Uhrzeit als HH:MM schreiben, z. B. 06:00"),
+        _row("Erwartet_bis", "FORMAT", "Erwartet_bis: Uhrzeit als HH:MM schreiben, z. B. 06:00"),
     ),
     "origin that nobody knows": (
         {"Herkunft": "FI"},
-        _row("Herkunft", "WERT", "Herkunft muss einer dieser Werte sein: BANK, AUTKA."),
+        _row("Herkunft", "WERT", "Herkunft: einen erlaubten Wert angeben: BANK, AUTKA"),
     ),
     "two faults": (
         {"Gueltig_ab": "", "Vertriebsweg": "SMS"},
         refused(
-            (3, "Vertriebsweg", "WERT", "Vertriebsweg muss einer dieser Werte sein: EMMA."),
-            (3, "Gueltig_ab", "PFLICHTFELD", "Gueltig_ab ist ein Pflichtfeld und darf nicht leer sein."),
+            (3, "Vertriebsweg", "WERT", "Vertriebsweg: einen erlaubten Wert angeben: EMMA"),
+            (3, "Gueltig_ab", "PFLICHTFELD", "Gueltig_ab: Pflichtfeld füllen"),
             delivery=False,
         ),
     ),
@@ -148,7 +148,7 @@ VREKU: dict[str, tuple[dict[str, str], Verdict]] = {
 VIAM: dict[str, tuple[dict[str, str], Verdict]] = {
     "standard without an occasion": (
         {"Anlass_Code": ""},
-        _row("Anlass_Code", "PFLICHTFELD", "Anlass_Code ist Pflicht bei Ansprache_Typ STANDARD."),
+        _row("Anlass_Code", "PFLICHTFELD", "Anlass_Code: Pflichtfeld füllen, wenn Ansprache_Typ = STANDARD"),
     ),
     "individual without an occasion": (
         {"Anlass_Code": "", "Ansprache_Typ": "INDIVIDUAL"},
@@ -160,7 +160,7 @@ VIAM: dict[str, tuple[dict[str, str], Verdict]] = {
     ),
     "kind of approach that nobody knows": (
         {"Ansprache_Typ": "EIGEN"},
-        _row("Ansprache_Typ", "WERT", "Ansprache_Typ muss einer dieser Werte sein: STANDARD, INDIVIDUAL."),
+        _row("Ansprache_Typ", "WERT", "Ansprache_Typ: einen erlaubten Wert angeben: STANDARD, INDIVIDUAL"),
     ),
 }
 FILES: dict[str, tuple[Damage, Verdict]] = {

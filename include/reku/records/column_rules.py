@@ -1,0 +1,121 @@
+"""What a contract demands of its columns: one rule per demand, with its code and what the sender is told.
+
+Everything that judges rows goes by these rules: control files row by row (`rows`), the gate all rows of a delivery at
+once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reku.records.checks import (
+    Address,
+    Among,
+    AsExpected,
+    Check,
+    Day,
+    EmptyUnless,
+    MaxLength,
+    Moment,
+    NotBefore,
+    NumberBetween,
+    Pattern,
+    Required,
+    Unique,
+    WholeNumber,
+    Without,
+    fields_of,
+)
+from reku.records.contract import Column, Conditions, Contract
+from reku.records.faults import FaultCode
+
+LONGEST_ADVICE = 160
+"""Characters of a rule's advice; with the field's name before it, it fits into the `Hinweis` of a receipt."""
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """One demand. `name` is unique within the contract, `advice` German, for the sender, without personal data."""
+
+    name: str
+    field: str
+    check: Check
+    code: FaultCode
+    advice: str
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """All columns it looks at, its own first."""
+        return fields_of(self.field, self.check)
+
+
+def column_rules(contract: Contract) -> tuple[ColumnRule, ...]:
+    """The rules that follow from a contract, column by column, each column's obligation first."""
+    return tuple(
+        ColumnRule(f"{column.name}.{check.kind}.{number}", column.name, check, code, advice[:LONGEST_ADVICE])
+        for column in contract.columns
+        for number, (check, code, advice) in enumerate(_column_checks(column, contract), start=1)
+    )
+
+
+def _column_checks(column: Column, contract: Contract) -> list[tuple[Check, FaultCode, str]]:
+    checks: list[tuple[Check, FaultCode, str]] = []
+    if column.obligation == "M":
+        checks.append((Required(), FaultCode.PFLICHTFELD, "Pflichtfeld füllen"))
+    elif column.mandatory_when:
+        advice = f"Pflichtfeld füllen, wenn {_condition(column.mandatory_when)}"
+        checks.append((Required(when=column.mandatory_when), FaultCode.PFLICHTFELD, advice))
+    if column.allowed_when:
+        advice = f"nur füllen, wenn {_condition(column.allowed_when)}"
+        checks.append((EmptyUnless(when=column.allowed_when), FaultCode.WERT, advice))
+    checks.extend(_type_checks(column))
+    like = f"wie {column.example} schreiben" if column.example else "Schreibweise laut Dateibeschreibung verwenden"
+    own = column.advice or like
+    if column.characters is not None:
+        checks.append((Without(regex=f"[^{column.characters}]"), column.fault, own))
+    if column.pattern is not None:
+        checks.append((Pattern(regex=column.pattern), column.fault, own))
+    if column.address:
+        checks.append((Address(), FaultCode.ADRESSE, "genau eine gültige Mailadresse angeben"))
+    if column.equals_head is not None:
+        checks.append((AsExpected(of=column.equals_head), FaultCode.WIDERSPRUCH, "Wert des Kopfsatzes V verwenden"))
+    if column.not_before is not None:
+        checks.append((NotBefore(other=column.not_before), FaultCode.WERT, f"nicht vor {column.not_before} legen"))
+    if column.name in contract.unique:
+        checks.append((Unique(), FaultCode.DUBLETTE, "jeden Wert nur in einem Satz verwenden"))
+    return checks
+
+
+def _type_checks(column: Column) -> list[tuple[Check, FaultCode, str]]:
+    match column.base:
+        case "AN":
+            length = column.length or 1
+            return [(MaxLength(length=length), FaultCode.LAENGE, f"höchstens {length} Zeichen verwenden")]
+        case "N":
+            return [
+                (Pattern(regex=f"[0-9]{{{column.length}}}"), FaultCode.FORMAT, f"genau {column.length} Ziffern angeben")
+            ]
+        case "Z":
+            found: list[tuple[Check, FaultCode, str]] = [(WholeNumber(), FaultCode.FORMAT, "ganze Zahl angeben")]
+            if column.minimum is not None or column.maximum is not None:
+                bounds = NumberBetween(minimum=column.minimum, maximum=column.maximum)
+                found.append((bounds, FaultCode.WERT, f"Zahl{_bounds(column)} angeben"))
+            return found
+        case "D":
+            return [(Day(), FaultCode.FORMAT, "Datum als TT.MM.JJJJ angeben")]
+        case "DT":
+            return [(Moment(), FaultCode.FORMAT, "Zeitpunkt als TT.MM.JJJJ HH:MM:SS angeben")]
+        case "J/N":
+            return [(Among(values=("J", "N")), FaultCode.WERT, "J oder N angeben")]
+        case _:
+            advice = f"einen erlaubten Wert angeben: {', '.join(column.values)}"
+            return [(Among(values=tuple(column.values)), FaultCode.WERT, advice)]
+
+
+def _condition(when: Conditions) -> str:
+    return " und ".join(f"{field} = {' oder '.join(values)}" for field, values in when.items())[:80]
+
+
+def _bounds(column: Column) -> str:
+    lower = "" if column.minimum is None else f" ab {column.minimum}"
+    return lower + ("" if column.maximum is None else f" bis {column.maximum}")
