@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
+from reku.catalogue import loader
 from reku.foundation import clock, tokens
 from reku.foundation.settings import settings
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # what has to do with the database takes seconds to import, a
 
 for name in [name for name in os.environ if name.startswith(("REKU_", "AIRFLOW"))]:
     del os.environ[name]  # a test must not see the settings of whoever starts it
+
+loader.LOOK_EVERY = 0.0  # a test that edits a file of the catalogue shall not wait until it is noticed
 
 # How long an example takes says something of the machine, nothing of us.
 hypothesis_settings.register_profile("reku", deadline=None, suppress_health_check=[HealthCheck.too_slow])

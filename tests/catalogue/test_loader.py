@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -141,6 +141,63 @@ def test_an_edit_is_seen_and_an_unchanged_file_is_read_once(
     assert len(reads) == 2
     file.unlink()
     assert list(occasions(config)) == []
+
+
+@pytest.mark.parametrize("folder", ["occasions", "templates", "institutes"])
+def test_a_folder_is_looked_into_at_most_once_a_second(
+    config: Path, edit: Edit, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    ask = {"occasions": occasions, "templates": media, "institutes": institutes}[folder]
+    file = next((config / folder).rglob("*.yaml"))
+    present, looks = [100.0], []
+    scandir = os.scandir
+
+    def counted(place: Path) -> Iterator[os.DirEntry[str]]:
+        looks.append(place)
+        return scandir(place)
+
+    monkeypatch.setattr(loader, "LOOK_EVERY", 1.0)
+    monkeypatch.setattr(loader.time, "monotonic", lambda: present[0])
+    monkeypatch.setattr(loader.os, "scandir", counted)
+    (key,) = ask(config)
+    first = looks.copy()
+    assert first
+    file.write_text("broken: [", encoding="utf-8")
+    for _ in range(100):
+        assert ask(config)[key]
+    assert looks == first
+    present[0] += 1.0
+    with pytest.raises(ConfigError, match=file.name):
+        ask(config)[key]
+    assert looks == first * 2
+
+
+def test_a_file_that_another_one_takes_the_place_of_is_seen(config: Path) -> None:
+    """As when a configuration is rolled out: neither time nor size need differ."""
+    file = config / "occasions/MCAG002.yaml"
+    assert occasions(config)["MCAG002"].priority == 3
+    before = file.stat()
+    other = file.with_name("other")
+    other.write_text(file.read_text(encoding="utf-8").replace("priority: 3", "priority: 7"), encoding="utf-8")
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(file)
+    assert (file.stat().st_mtime_ns, file.stat().st_size) == (before.st_mtime_ns, before.st_size)
+    assert occasions(config)["MCAG002"].priority == 7
+
+
+def test_only_what_has_changed_is_read_again(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(occasions(copied)) == 56
+    reads: list[str] = []
+    read = loader.yaml_source.load_all
+    monkeypatch.setattr(
+        loader.yaml_source, "load_all", lambda file, model: reads.append(file.name) or read(file, model)
+    )
+    (copied / "occasions/MCAG002.yaml").write_text("code: [", encoding="utf-8")
+    (copied / "occasions/MCAG005.yaml").unlink()
+    (copied / "occasions/EIGEN.yaml").write_text("code: EIGEN\n", encoding="utf-8")
+    assert sorted({fault.file.name for fault in occasions(copied).faults}) == ["EIGEN.yaml", "MCAG002.yaml"]
+    assert "MCAG005" not in occasions(copied)
+    assert sorted(reads) == ["EIGEN.yaml", "MCAG002.yaml"]
 
 
 def test_a_missing_folder_is_an_error_with_advice(tmp_path: Path) -> None:

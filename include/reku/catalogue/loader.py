@@ -1,11 +1,14 @@
 """Occasions, media and institutes from the configuration folder.
 
-Airflow parses with it every 30 seconds, so nothing heavy is imported, and a file that has not changed is read once per
-process. One broken file never takes the others down: it raises when it is asked for, and only then.
+Airflow parses with it every 30 seconds, so nothing heavy is imported. It is asked for each bank, each delivery and each
+click, so a file is read again only when it has changed, and the folders are looked into at most once a second. One
+broken file never takes the others down: it raises when it is asked for, and only then.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,11 @@ from reku.foundation import yaml_source
 from reku.foundation.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-_Stamp = tuple[int, int]
+_Stamp = tuple[int, int, int]
+"""Time of change, size and inode of a file: what tells that it is another one now."""
+
+LOOK_EVERY = 1.0
+"""Seconds in which a folder is looked into at most once; an edit is noticed by then."""
 
 
 class Entries(Mapping[str, ModelT]):
@@ -55,25 +62,63 @@ class _FileKind(Generic[ModelT]):
 
     model: type[ModelT]
     folder: str
-    pattern: str
     key: str
-    key_of_place: Callable[[Path], str]
+    look: Callable[[Path], dict[str, _File]]
+    """The files of a folder by the key that their place demands."""
 
 
-def _medium_key(file: Path) -> str:
-    return f"{file.parent.parent.name}_{file.parent.name}".upper()
+@dataclass(frozen=True)
+class _File:
+    """A file as a look into its folder saw it; without a stamp it was gone a moment later."""
+
+    path: Path
+    stamp: _Stamp | None
 
 
-def _stem(file: Path) -> str:
-    return file.stem
+@dataclass
+class _Snapshot(Generic[ModelT]):
+    """What a folder held when it was last looked into, and what each of its files held then."""
+
+    files: dict[str, _File]
+    read: dict[str, tuple[ModelT | None, list[ConfigError]]]
+    entries: Entries[ModelT]
+    looked_at: float
 
 
-_OCCASIONS = _FileKind(Occasion, "occasions", "*.yaml", "code", _stem)
-_MEDIA = _FileKind(Medium, "templates", "*/*/medium.yaml", "key", _medium_key)
-_INSTITUTES = _FileKind(Institute, "institutes", "*.yaml", "blz", _stem)
+def _yaml_files(folder: Path) -> dict[str, _File]:
+    with os.scandir(folder) as entries:
+        named = sorted(entry.name for entry in entries if entry.name.endswith(".yaml"))
+    return {name.removesuffix(".yaml"): _seen(folder / name) for name in named}
 
-_known: dict[Path, tuple[_Stamp, Any, list[ConfigError]]] = {}
-"""What each file held when it was last read: its time and size then, the model, the faults."""
+
+def _medium_files(folder: Path) -> dict[str, _File]:
+    found = {}
+    for provider in _folders(folder):
+        for title in _folders(provider):
+            if (file := _seen(title / "medium.yaml")).stamp is not None:
+                found[f"{provider.name}_{title.name}".upper()] = file
+    return found
+
+
+def _folders(folder: Path) -> list[Path]:
+    with os.scandir(folder) as entries:
+        return sorted(folder / entry.name for entry in entries if entry.is_dir())
+
+
+def _seen(path: Path) -> _File:
+    try:
+        status = path.stat()
+    except OSError:  # gone since the folder was listed: reading says so in plain words
+        return _File(path, None)
+    return _File(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+
+
+_OCCASIONS = _FileKind(Occasion, "occasions", "code", _yaml_files)
+_MEDIA = _FileKind(Medium, "templates", "key", _medium_files)
+_INSTITUTES = _FileKind(Institute, "institutes", "blz", _yaml_files)
+
+_snapshots: dict[Path, _Snapshot[Any]] = {}
+"""By folder."""
 
 
 def occasions(config_dir: Path | None = None) -> Entries[Occasion]:
@@ -120,14 +165,42 @@ def _root(config_dir: Path | None) -> Path:
 
 def _entries(kind: _FileKind[ModelT], config_dir: Path | None) -> Entries[ModelT]:
     folder = _root(config_dir) / kind.folder
-    if not folder.is_dir():
-        raise ConfigError("The folder does not exist. REKU_CONFIG_DIR must name the folder above it.", file=folder)
-    files = {kind.key_of_place(file): file for file in sorted(folder.glob(kind.pattern))}
+    known: _Snapshot[ModelT] | None = _snapshots.get(folder)
+    now = time.monotonic()
+    if known is not None and now - known.looked_at < LOOK_EVERY:
+        return known.entries
+    try:
+        files = kind.look(folder)
+    except OSError:
+        _snapshots.pop(folder, None)
+        raise ConfigError(
+            "The folder does not exist. REKU_CONFIG_DIR must name the folder above it.", file=folder
+        ) from None
+    if known is None or files != known.files:
+        known = _snapshots[folder] = _read(kind, files, known, now)
+    known.looked_at = now
+    return known.entries
+
+
+def _read(
+    kind: _FileKind[ModelT], files: dict[str, _File], before: _Snapshot[ModelT] | None, now: float
+) -> _Snapshot[ModelT]:
+    """What the files hold; those that have not changed since `before` are not read again."""
+    read = {}
+    for place, file in files.items():
+        unchanged = before is not None and file.stamp is not None and before.files.get(place) == file
+        read[place] = before.read[place] if before and unchanged else yaml_source.load_all(file.path, kind.model)
+    return _Snapshot(files, read, _judged(kind, files, read), now)
+
+
+def _judged(
+    kind: _FileKind[ModelT], files: dict[str, _File], read: dict[str, tuple[ModelT | None, list[ConfigError]]]
+) -> Entries[ModelT]:
+    """The models by key; a file whose key is not the one of its place is a faulty one."""
     whole: dict[str, ModelT] = {}
     faults: dict[str, list[ConfigError]] = {}
     holders: dict[str, list[str]] = {}
-    for place, file in files.items():
-        model, found = _read_once(file, kind.model)
+    for place, (model, found) in read.items():
         if model is None:
             faults[place] = found
         else:
@@ -142,26 +215,14 @@ def _entries(kind: _FileKind[ModelT], config_dir: Path | None) -> Entries[ModelT
 
 
 def _misplaced(
-    kind: _FileKind[ModelT], files: dict[str, Path], place: str, key: str, holders: list[str]
+    kind: _FileKind[ModelT], files: dict[str, _File], place: str, key: str, holders: list[str]
 ) -> ConfigError:
     """The fault of a file whose key is not that of its place; names the other file with the same key, if any."""
-    other = next((files[holder] for holder in ([key] if key in files else holders) if holder != place), None)
+    file = files[place].path
+    other = next((files[holder].path for holder in ([key] if key in files else holders) if holder != place), None)
     problem = (
         f"The {kind.key} {key!r} stands in {other} as well, and each belongs in one file. Here it should be {place!r}."
         if other
         else f"The {kind.key} {key!r} does not fit the file's name, which stands for {place!r}."
     )
-    return ConfigError(problem, file=files[place], line=yaml_source.line_of(files[place], (kind.key,)))
-
-
-def _read_once(file: Path, model: type[ModelT]) -> tuple[ModelT | None, list[ConfigError]]:
-    """The file's model and faults, read again only when its time or size has changed."""
-    try:
-        status = file.stat()
-    except OSError:  # gone since the folder was listed: read says so in plain words
-        return yaml_source.load_all(file, model)
-    stamp = (status.st_mtime_ns, status.st_size)
-    known = _known.get(file)
-    if known is None or known[0] != stamp:
-        known = _known[file] = (stamp, *yaml_source.load_all(file, model))
-    return known[1], known[2]
+    return ConfigError(problem, file=file, line=yaml_source.line_of(file, (kind.key,)))
