@@ -8,12 +8,9 @@ tables. How long it takes without the order is told as well.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,6 @@ import sqlalchemy as sa
 
 from reku.bench.world import BLZ, World, world
 from reku.foundation.errors import SetupError
-from reku.foundation.settings import settings
 from reku.reporting import export as exporting
 from reku.runtime.places import account
 from reku.runtime.postgres import reachable_programs
@@ -79,7 +75,7 @@ def build(there: World, events: int) -> None:
 def figures(there: World, events: int, rounds: int) -> list[dict[str, Any]]:
     """Both sides in turns, and the medians of so many rounds; one before them only warms up."""
     rows = []
-    with _environment(there):
+    with there.in_force():
         for _ in range(rounds + 1):
             _forget(there.engine)
             assigning, whole = ours(there, events)
@@ -145,17 +141,3 @@ def _forget(engine: sa.Engine) -> None:
         connection.execute(sa.text("UPDATE reku.responses SET bounce_series = NULL WHERE bounce_series IS NOT NULL"))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("VACUUM ANALYZE"))
-
-
-@contextmanager
-def _environment(there: World) -> Iterator[Path]:
-    """The settings of this process are those of the world."""
-    before = dict(os.environ)
-    os.environ.update(there.environment)
-    settings.cache_clear()
-    try:
-        yield there.folder
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        settings.cache_clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from reku.bench.render import configuration
 from reku.foundation import clock
 from reku.foundation.bank_folders import Folder, path_below
+from reku.foundation.settings import settings
 from reku.store import tables
 from reku.store.migrate import migrate
 from reku.store.states import DeliveryState, FileVerdict
@@ -113,6 +115,19 @@ class World:
                 expected_by=time(6),
                 control_created_at=moment,
             )
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """The settings of this process are those of the world."""
+        before = dict(os.environ)
+        os.environ.update(self.environment)
+        settings.cache_clear()
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            settings.cache_clear()
 
     def delivery(self, people: int) -> int:
         """A further delivery, loaded and released, with an open message due now for each of so many people.

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
@@ -67,11 +67,10 @@ class _FileKind(Generic[ModelT]):
     """The files of a folder by the key that their place demands."""
 
 
-@dataclass(frozen=True)
-class _File:
+class _File(NamedTuple):
     """A file as a look into its folder saw it; without a stamp it was gone a moment later."""
 
-    path: Path
+    path: str
     stamp: _Stamp | None
 
 
@@ -87,16 +86,16 @@ class _Snapshot(Generic[ModelT]):
 
 def _yaml_files(folder: Path) -> dict[str, _File]:
     with os.scandir(folder) as entries:
-        named = sorted(entry.name for entry in entries if entry.name.endswith(".yaml"))
-    return {name.removesuffix(".yaml"): _seen(folder / name) for name in named}
+        named = {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
+        return {place: _seen(named[place]) for place in sorted(named)}
 
 
 def _medium_files(folder: Path) -> dict[str, _File]:
     found = {}
     for provider in _folders(folder):
         for title in _folders(provider):
-            if (file := _seen(title / "medium.yaml")).stamp is not None:
-                found[f"{provider.name}_{title.name}".upper()] = file
+            if (file := title / "medium.yaml").is_file():
+                found[f"{provider.name}_{title.name}".upper()] = _seen(file)
     return found
 
 
@@ -105,12 +104,12 @@ def _folders(folder: Path) -> list[Path]:
         return sorted(folder / entry.name for entry in entries if entry.is_dir())
 
 
-def _seen(path: Path) -> _File:
+def _seen(file: Path | os.DirEntry[str]) -> _File:
     try:
-        status = path.stat()
+        status = file.stat()
     except OSError:  # gone since the folder was listed: reading says so in plain words
-        return _File(path, None)
-    return _File(path, (status.st_mtime_ns, status.st_size, status.st_ino))
+        return _File(os.fspath(file), None)
+    return _File(os.fspath(file), (status.st_mtime_ns, status.st_size, status.st_ino))
 
 
 _OCCASIONS = _FileKind(Occasion, "occasions", "code", _yaml_files)
@@ -189,7 +188,7 @@ def _read(
     read = {}
     for place, file in files.items():
         unchanged = before is not None and file.stamp is not None and before.files.get(place) == file
-        read[place] = before.read[place] if before and unchanged else yaml_source.load_all(file.path, kind.model)
+        read[place] = before.read[place] if before and unchanged else yaml_source.load_all(Path(file.path), kind.model)
     return _Snapshot(files, read, _judged(kind, files, read), now)
 
 
@@ -218,7 +217,7 @@ def _misplaced(
     kind: _FileKind[ModelT], files: dict[str, _File], place: str, key: str, holders: list[str]
 ) -> ConfigError:
     """The fault of a file whose key is not that of its place; names the other file with the same key, if any."""
-    file = files[place].path
+    file = Path(files[place].path)
     other = next((files[holder].path for holder in ([key] if key in files else holders) if holder != place), None)
     problem = (
         f"The {kind.key} {key!r} stands in {other} as well, and each belongs in one file. Here it should be {place!r}."

@@ -29,6 +29,7 @@ class BenchStage(StrEnum):
     TRACKER = "tracker"
     FEEDBACK = "feedback"
     DSN = "dsn"
+    BANKS = "banks"
 
 
 KILL = "kill"
@@ -41,8 +42,8 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`; none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and what "
-            "became of every mail.",
+            "`feedback`, `dsn`, `banks`; none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and "
+            "what became of every mail.",
             show_default=False,
         ),
     ] = "",
@@ -88,7 +89,7 @@ def _check_checkout() -> None:
 
 
 def _measure(stage: BenchStage) -> Callable[[int], Figures]:
-    from reku.bench import contact, dispatch, dsn, feedback, gate, handover, parse, read, render, tracker, upsert
+    from reku.bench import banks, contact, dispatch, dsn, feedback, gate, handover, parse, read, render, tracker, upsert
 
     measures: dict[BenchStage, Callable[[int], Figures]] = {
         BenchStage.PARSE: lambda rounds: [parse.measure(rounds)],
@@ -102,6 +103,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         BenchStage.TRACKER: tracker.measure,
         BenchStage.FEEDBACK: feedback.measure,
         BenchStage.DSN: dsn.measure,
+        BenchStage.BANKS: banks.measure,
     }
     return measures[stage]
 

@@ -74,7 +74,7 @@ def move(files: AbstractFileSystem, source: str, target: str) -> None:
 def is_link(files: AbstractFileSystem, path: str) -> bool:
     """Whether a link lies there. Object stores have none."""
     if isinstance(files, LocalFileSystem):
-        return Path(path).is_symlink()
+        return os.path.islink(path)  # noqa: PTH114 # four times as fast, and asked at each step of each file
     return (is_link_there := getattr(files, "is_link", None)) is not None and bool(is_link_there(path))
 
 

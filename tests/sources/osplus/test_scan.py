@@ -328,6 +328,32 @@ def test_the_sender_of_a_misnamed_file_is_told_how_it_should_be_called(bank: Ban
     assert bank.rows(tables.orders) == []
 
 
+def test_an_inbox_without_anything_to_do_is_not_locked(bank: Bank) -> None:
+    bank.control()
+    bank.scan()
+    bank.put("halb.csv.tmp", b"")
+    bank.folder("eingang", "ordner").mkdir()
+    with session_lock(bank.engine, Lock.FILES, int(BLZ)):
+        report = take_in(bank.engine, BLZ)
+        assert (report.busy, report.no_files, report.outcomes, report.failures) == (False, 1, [], [])
+        bank.put("notiz.txt", b"one")
+        assert take_in(bank.engine, BLZ).busy
+
+
+@pytest.mark.parametrize("left", ["a parked delivery", "a file to be moved"])
+def test_what_an_earlier_scan_has_left_is_looked_at_though_the_inbox_is_empty(bank: Bank, left: str) -> None:
+    bank.delivery()
+    bank.scan()
+    if left == "a file to be moved":
+        with bank.engine.begin() as connection:
+            connection.execute(sa.text("DELETE FROM reku.deliveries"))
+            connection.execute(sa.text("UPDATE reku.files SET moving_from = stored_as"))
+    with session_lock(bank.engine, Lock.FILES, int(BLZ)):
+        assert take_in(bank.engine, BLZ).busy
+    assert not take_in(bank.engine, BLZ).failures
+    assert [row.moving_from for row in bank.rows(tables.files)] == [None]
+
+
 def test_a_name_that_is_no_text_is_taken_too(bank: Bank) -> None:
     bank.put(os.fsdecode(b"\xff\xfe.csv"), b"")
     bank.scan()

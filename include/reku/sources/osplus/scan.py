@@ -25,12 +25,20 @@ from reku.sources.inbox.folders import InboxFolders, shown_name
 from reku.sources.inbox.receipts import KIND, Line, refusal
 from reku.sources.osplus import control_file, delivery_files
 from reku.store.locks import Lock, session_lock
-from reku.store.states import FileVerdict
+from reku.store.states import DeliveryState, FileVerdict
+from reku.store.tables import deliveries, files
 
 logger = logging.getLogger(__name__)
 
 CONTROL_KINDS = ("VREKU", "VIAM")
 DELIVERY_KINDS = ("REKU", "IAMW")
+
+_OF = sa.bindparam("institute", type_=sa.CHAR(8))
+_LEFT = sa.select(
+    sa.exists().where(files.c.institute == _OF, files.c.moving_from.is_not(None))
+    | sa.exists().where(deliveries.c.institute == _OF, deliveries.c.state == DeliveryState.PARKED)
+)
+"""Whether an earlier scan has left something to do: files to be moved, deliveries to be set free."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +168,36 @@ def take_in(engine: sa.Engine, institute: str) -> IntakeReport:
     if bank is None:
         raise StageError(f"There is no institute {institute}. Add institutes/{institute}.yaml, or correct the BLZ.")
     report = IntakeReport(institute)
-    with session_lock(engine, Lock.FILES, int(institute)) as connection:
-        if connection is None:
-            report.busy = True
-        else:
-            _Scan(connection, bank, report).run()
+    if not _is_idle(engine, bank, report):
+        with session_lock(engine, Lock.FILES, int(institute)) as connection:
+            if connection is None:
+                report.busy = True
+            else:
+                _Scan(connection, bank, report).run()
     level = logging.WARNING if report.failures else logging.INFO
     logger.log(level, "intake, %s", report)
     return report
+
+
+def _is_idle(engine: sa.Engine, institute: Institute, report: IntakeReport) -> bool:
+    """Whether there is nothing to take in and nothing left to finish: most scans of most banks.
+
+    A look without the lock, and without a database connection of its own: whatever comes a moment later is the next
+    scan's. Raises SetupError or OSError if the folders cannot be used at all.
+    """
+    folders = InboxFolders(institute.blz)
+    folders.prepare()
+    inbox, claimed = folders.arrived(_settle_seconds(institute)), folders.claimed()
+    if inbox.complete or claimed.names or claimed.no_files:
+        return False
+    report.waiting, report.no_files = inbox.waiting, inbox.no_files
+    with engine.connect() as connection:
+        return not connection.scalar(_LEFT, {"institute": institute.blz})
+
+
+def _settle_seconds(institute: Institute) -> float:
+    own = institute.file_settle
+    return own.total_seconds() if own is not None else settings().file_settle_seconds
 
 
 class _Scan:
@@ -178,7 +208,6 @@ class _Scan:
         self.folders = InboxFolders(institute.blz)
 
     def run(self) -> None:
-        self.folders.prepare()
         left = self._finish_earlier()
         self._claim()
         claimed = self.folders.claimed()
@@ -217,9 +246,7 @@ class _Scan:
         return left
 
     def _claim(self) -> None:
-        settle = self.institute.file_settle
-        seconds = settle.total_seconds() if settle is not None else settings().file_settle_seconds
-        inbox = self.folders.arrived(seconds)
+        inbox = self.folders.arrived(_settle_seconds(self.institute))
         self.report.waiting, self.report.no_files = inbox.waiting, inbox.no_files
         for found in inbox.complete:
             with _guarded(self.report, "claiming a file"):
