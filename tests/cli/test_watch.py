@@ -21,6 +21,7 @@ from reku.cli.watch import _told
 from reku.foundation.settings import settings
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import claims, messages
+from reku.views.progress import DispatchProgress
 from reku_testing import smtp, world
 from reku_testing.dispatching import dispatch
 from tests.cli.conftest import Reku
@@ -122,8 +123,9 @@ def test_only_deliveries_with_something_left_are_shown_or_the_one_asked_for(
     ],
 )
 def test_the_rate_is_that_of_the_last_looks(looks: list[tuple[float, int]], told: str) -> None:
-    row = {"due": 101, "sent": 40, "withheld": 0, "rejected": 0, "not_in_time": 1, "in_doubt": 0, "put_off": 0}
-    assert _told(row | {"open": 60}, looks) == told
+    ended = {"sent": 40, "withheld": 0, "rejected": 0, "not_in_time": 1, "in_doubt": 0}
+    row = DispatchProgress(1, BANK, ORDER, 17, due=101, **ended, open=60, put_off=0)
+    assert _told(row, looks) == told
 
 
 class Terminal:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -11,9 +12,6 @@ from reku.cli.group import FAULT
 from reku.cli.options import Institute, Note, Order, actor, one_of
 from reku.cli.output import Json, print_json, show, show_one
 from reku.cli.watch import watch
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,36 +41,11 @@ def list_deliveries(
     `code` is the Fehler_Code of a refused or parked one. `asked` is since when a person is asked whether one may go
     out: see `approve` and `decline`.
     """
-    import sqlalchemy as sa
-
-    from reku.store import tables
     from reku.store.states import DeliveryState
+    from reku.views.deliveries import deliveries
 
-    of = tables.deliveries.c
-    wanted = sa.select(
-        of.id,
-        of.institute,
-        of.order_number.label("order"),
-        of.delivery_number.label("number"),
-        of.occasion,
-        of.day,
-        of.state,
-        of.rows,
-        of.accepted,
-        of.rejected,
-        of.code,
-        tables.releases.c.asked_at.label("asked"),
-    )
-    waiting = (tables.releases.c.delivery_id == of.id) & tables.releases.c.decision.is_(None)
-    wanted = wanted.outerjoin(tables.releases, waiting).order_by(of.id.desc())
-    if institute:
-        wanted = wanted.where(of.institute == institute)
-    if order:
-        wanted = wanted.where(of.order_number == order)
-    if only := one_of(state, DeliveryState, "--state"):
-        wanted = wanted.where(of.state == only)
-    with database().connect() as connection:
-        show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No deliveries.")
+    found = deliveries(database(), institute, order, one_of(state, DeliveryState, "--state") or "")
+    show(map(asdict, found), as_json=as_json, nothing="No deliveries.")
 
 
 @app.command("show")
@@ -82,11 +55,10 @@ def show_delivery(delivery: Id, as_json: Json = False) -> None:
     Its file, its state, its messages by state and reason, its rejected rows. Of a rejected row its line, Referenz,
     field and Fehler_Code are shown, never what stands in it.
     """
-    with database().connect() as connection:
-        found = _delivery(connection, delivery)
-        found["messages"] = _messages(connection, delivery)
-        found["rejected_rows"] = _rejects(connection, delivery)
-    show_one(found, as_json=as_json)
+    from reku.views.deliveries import delivery as details
+
+    found = asdict(details(database(), delivery))
+    show_one(found | {name: list(found[name]) for name in ("messages", "rejected_rows")}, as_json=as_json)
 
 
 @app.command("report")
@@ -122,8 +94,6 @@ def retry_delivery(delivery: Id, as_json: Json = False) -> None:
     occasion. Exits with 1 if it is refused again. A fault in the file itself needs a corrected file with the same
     delivery number from the sender instead.
     """
-    from dataclasses import asdict
-
     from reku.sources.osplus.retry import retry
     from reku.store.states import DeliveryState
 
@@ -210,78 +180,3 @@ def close(
         print_json({"delivery": delivery, "closed": closed})
     else:
         typer.echo(f"{closed} messages of delivery {delivery} are closed and will not be sent.")
-
-
-def _delivery(connection: sa.Connection, delivery: int) -> dict[str, Any]:
-    """What is known of a delivery as a whole. Raises StageError if there is none with this id."""
-    import sqlalchemy as sa
-
-    from reku.store.delivery import load_delivery
-    from reku.store.tables import deliveries as of
-    from reku.store.tables import files, lists, releases
-
-    wanted = (
-        sa.select(
-            of.c.id,
-            of.c.institute,
-            of.c.kind,
-            of.c.order_number.label("order"),
-            of.c.delivery_number.label("number"),
-            of.c.occasion,
-            of.c.state,
-            of.c.code,
-            of.c.advice,
-            files.c.file_name.label("file"),
-            files.c.stored_as,
-            files.c.received_at,
-            of.c.created_at,
-            of.c.day,
-            of.c.period_start,
-            lists.c.name.label("list"),
-            of.c.rows,
-            of.c.accepted,
-            of.c.rejected,
-            releases.c.asked_at,
-            releases.c.decision,
-            releases.c.decided_at,
-            releases.c.actor.label("decided_by"),
-            of.c.released_at,
-            of.c.loaded_at,
-            of.c.control_copy_at,
-            of.c.canary_until,
-            of.c.canary_passed_at,
-            of.c.owner_dag,
-            of.c.owner_run,
-        )
-        .join(files, files.c.id == of.c.file_id)
-        .outerjoin(lists, lists.c.id == of.c.list_id)
-        .outerjoin(releases, releases.c.delivery_id == of.c.id)
-    )
-    return dict(load_delivery(connection, delivery, wanted)._mapping)
-
-
-def _messages(connection: sa.Connection, delivery: int) -> list[dict[str, Any]]:
-    import sqlalchemy as sa
-
-    from reku.store.tables import messages as of
-
-    counted = (
-        sa.select(of.c.state, of.c.reason, sa.func.count().label("count"))
-        .where(of.c.delivery_id == delivery)
-        .group_by(of.c.state, of.c.reason)
-        .order_by(of.c.state, of.c.reason)
-    )
-    return [dict(row) for row in connection.execute(counted).mappings()]
-
-
-def _rejects(connection: sa.Connection, delivery: int) -> list[dict[str, Any]]:
-    import sqlalchemy as sa
-
-    from reku.store.tables import rejects as of
-
-    listed = (
-        sa.select(of.c.line, of.c.reference, of.c.field, of.c.code, of.c.advice)
-        .where(of.c.delivery_id == delivery)
-        .order_by(of.c.line)
-    )
-    return [dict(row) for row in connection.execute(listed).mappings()]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,27 +23,9 @@ def list_files(institute: Institute = "", as_json: Json = False) -> None:
 
     One without `written_at` is finished by the next export.
     """
-    import sqlalchemy as sa
+    from reku.views.feedback_files import feedback_files
 
-    from reku.store.tables import feedback_files, orders
-
-    wanted = (
-        sa.select(
-            feedback_files.c.institute,
-            feedback_files.c.number,
-            feedback_files.c.file_name,
-            orders.c.order_number.label("order"),
-            feedback_files.c.rows,
-            feedback_files.c.stamped_at,
-            feedback_files.c.written_at,
-        )
-        .outerjoin(orders, orders.c.id == feedback_files.c.order_id)
-        .order_by(feedback_files.c.id.desc())
-    )
-    if institute:
-        wanted = wanted.where(feedback_files.c.institute == institute)
-    with database().connect() as connection:
-        show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No response files.")
+    show(map(asdict, feedback_files(database(), institute)), as_json=as_json, nothing="No response files.")
 
 
 @app.command("show")
@@ -51,42 +34,10 @@ def show_file(number: Number, institute: OneInstitute, as_json: Json = False) ->
 
     How many events of each kind stand in it, and when it was written.
     """
-    import sqlalchemy as sa
+    from reku.views.feedback_files import feedback_file
 
-    from reku.foundation.errors import StageError
-    from reku.reporting.export import no_such_file
-    from reku.store.tables import feedback_files, feedback_rows, orders, responses
-
-    with database().connect() as connection:
-        file: Any = connection.execute(
-            sa.select(feedback_files, orders.c.order_number)
-            .outerjoin(orders, orders.c.id == feedback_files.c.order_id)
-            .where(feedback_files.c.institute == institute, feedback_files.c.number == number)
-        ).one_or_none()
-        if file is None:
-            raise StageError(no_such_file(institute, number))
-        kinds = connection.execute(
-            sa.select(responses.c.kind, sa.func.count().label("count"))
-            .join(feedback_rows, feedback_rows.c.response_id == responses.c.id)
-            .where(feedback_rows.c.file_id == file.id)
-            .group_by(responses.c.kind)
-            .order_by(responses.c.kind)
-        )
-        events = [dict(row) for row in kinds.mappings()]
-    show_one(
-        {
-            "institute": file.institute,
-            "number": file.number,
-            "file_name": file.file_name,
-            "order": file.order_number,
-            "rows": file.rows,
-            "stamped_at": file.stamped_at,
-            "written_at": file.written_at,
-            "sha256": file.sha256,
-            "events": events,
-        },
-        as_json=as_json,
-    )
+    found = asdict(feedback_file(database(), institute, number))
+    show_one(found | {"events": list(found["events"])}, as_json=as_json)
 
 
 @app.command("rebuild")

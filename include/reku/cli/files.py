@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -28,18 +29,8 @@ def files(
     The verdict is what intake made of a file. UNKNOWN: no contract knows the name. Characters of a name that do not
     print are written as \x1b and the like.
     """
-    import sqlalchemy as sa
-
-    from reku.store import tables
     from reku.store.states import FileVerdict
+    from reku.views.files import files as listed
 
-    of = tables.files.c
-    wanted = sa.select(
-        of.id, of.institute, of.received_at, of.verdict, of.kind, of.file_name, of.code, of.advice, of.stored_as
-    ).order_by(of.id.desc())
-    if institute:
-        wanted = wanted.where(of.institute == institute)
-    if only := one_of(verdict, FileVerdict, "--verdict"):
-        wanted = wanted.where(of.verdict == only)
-    with database().connect() as connection:
-        show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No files.")
+    found = listed(database(), institute, one_of(verdict, FileVerdict, "--verdict") or "")
+    show(map(asdict, found), as_json=as_json, nothing="No files.")

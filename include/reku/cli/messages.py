@@ -33,37 +33,11 @@ def list_messages(
 
     When each is due, how it ended and why.
     """
-    import sqlalchemy as sa
-
-    from reku.store import tables
     from reku.store.states import MessageState
+    from reku.views.messages import messages
 
-    of = tables.messages.c
-    wanted = (
-        sa.select(
-            of.institute,
-            tables.orders.c.order_number.label("order"),
-            of.delivery_number.label("number"),
-            of.reference,
-            of.due_at,
-            of.state,
-            of.reason,
-            of.medium,
-            of.answer,
-            of.ended_at,
-        )
-        .join(tables.orders, tables.orders.c.id == of.order_id)
-        .order_by(of.id.desc())
-        .limit(limit)
-    )
-    if institute:
-        wanted = wanted.where(of.institute == institute)
-    if order:
-        wanted = wanted.where(tables.orders.c.order_number == order)
-    if only := one_of(state, MessageState, "--state"):
-        wanted = wanted.where(of.state == only)
-    with database().connect() as connection:
-        show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No messages.")
+    found = messages(database(), institute, order, one_of(state, MessageState, "--state") or "", limit)
+    show(map(asdict, found), as_json=as_json, nothing="No messages.")
 
 
 @app.command("in-doubt")

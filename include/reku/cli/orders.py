@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -22,35 +23,9 @@ def orders(
 
     The state is `active`, `ended` (by control file, or past valid_until), or `faulty` when the newest control file was.
     """
-    import sqlalchemy as sa
+    from reku.views.orders import orders as listed
 
-    from reku.foundation import clock
-    from reku.store import tables
-
-    engine = database()  # first, since the clock is that of the set-up it joins
-    of = tables.orders.c
-    state = sa.case(
-        (of.ended | (of.valid_until < clock.today()), "ended"), (of.faulty, "faulty"), else_="active"
-    ).label("state")
-    wanted = sa.select(
-        of.institute,
-        of.order_number.label("order"),
-        of.name,
-        of.occasion,
-        of.rhythm,
-        of.interface,
-        of.origin,
-        of.valid_from,
-        of.valid_until,
-        of.expected_by,
-        state,
-    ).order_by(of.institute, of.order_number)
-    if institute:
-        wanted = wanted.where(of.institute == institute)
-    if occasion:
-        wanted = wanted.where(of.occasion == occasion)
-    with engine.connect() as connection:
-        show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No orders.")
+    show(map(asdict, listed(database(), institute, occasion)), as_json=as_json, nothing="No orders.")
 
 
 def lists(institute: Institute = "", as_json: Json = False) -> None:
@@ -58,37 +33,6 @@ def lists(institute: Institute = "", as_json: Json = False) -> None:
 
     The state is `reserved` (no delivery yet), `in use`, or `frozen` since its order was renamed.
     """
-    import sqlalchemy as sa
+    from reku.views.orders import subscriber_lists
 
-    from reku.store import tables
-
-    of = tables.lists.c
-    people = (
-        sa.select(sa.func.count())
-        .where(tables.subscribers.c.list_id == of.id)
-        .correlate(tables.lists)
-        .scalar_subquery()
-        .label("people")
-    )
-    state = sa.case((of.frozen_at.is_not(None), "frozen"), (of.created_at.is_(None), "reserved"), else_="in use").label(
-        "state"
-    )
-    wanted = (
-        sa.select(
-            of.institute,
-            of.name,
-            tables.orders.c.order_number.label("order"),
-            of.order_name,
-            people,
-            state,
-            of.reserved_at,
-            of.created_at,
-            of.frozen_at,
-        )
-        .join(tables.orders, tables.orders.c.id == of.order_id)
-        .order_by(of.institute, tables.orders.c.order_number, of.reserved_at)
-    )
-    if institute:
-        wanted = wanted.where(of.institute == institute)
-    with database().connect() as connection:
-        show(connection.execute(wanted).mappings(), as_json=as_json, nothing="No lists.")
+    show(map(asdict, subscriber_lists(database(), institute)), as_json=as_json, nothing="No lists.")

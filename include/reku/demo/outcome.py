@@ -51,13 +51,8 @@ def show_outcome(places: DemoPlaces, story: Story, console: Console) -> bool:
         f"{len(discrepancies.missing)} missing, {len(discrepancies.unexpected)} too many: {_yes(discrepancies.agrees)}"
     )
     for bank in sorted(path for path in places.home.files.iterdir() if path.is_dir()):
-<<<<<<< HEAD
-        console.print(f"Response files of {bank.name}: {bank / 'ausgang'}")
-    return adds_up and discrepancies.agrees
-=======
         console.print(f"Response files of {bank.name}: {bank / Folder.OUTBOX}")
-    return adds_up and found.agrees
->>>>>>> 4173c9c (A bank's folders have one home, and none of them may be a link)
+    return adds_up and discrepancies.agrees
 
 
 def _yes(good: bool) -> str:

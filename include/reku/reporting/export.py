@@ -28,6 +28,7 @@ from reku.store import bounce_series
 from reku.store.audit import put_on_record
 from reku.store.bulk import copy_csv
 from reku.store.due import on_day
+from reku.store.feedback_file import no_such_file
 from reku.store.kinds import ResponseKind
 from reku.store.tables import feedback_counters, feedback_files, feedback_rows, messages, orders, responses
 from reku.store.unreported import unreported
@@ -139,7 +140,7 @@ def _made_again(engine: sa.Engine, institute: str, number: int) -> tuple[Feedbac
             )
         )
         if file_id is None:
-            raise StageError(no_such_file(institute, number))
+            raise no_such_file(institute, number)
         file, order_number = _file(connection, file_id)
         with _content(connection, bank, strategy, file, order_number) as blocks:
             data = b"".join(blocks)
@@ -150,11 +151,6 @@ def _made_again(engine: sa.Engine, institute: str, number: int) -> tuple[Feedbac
             "original."
         )
     return file, data
-
-
-def no_such_file(institute: str, number: int) -> str:
-    """What is said about a number that was never drawn."""
-    return f"Institute {institute} has no response file {number:06d}. `reku feedback list` lists those there are."
 
 
 def _of(institute: str) -> tuple[Institute, Strategy]:

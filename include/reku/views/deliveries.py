@@ -1,0 +1,161 @@
+"""Deliveries: how far each has come, and everything that is known of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.store.delivery import load_delivery
+from reku.store.tables import deliveries as of
+from reku.store.tables import files, lists, messages, rejects, releases
+from reku.views.rows import filters, read
+
+
+@dataclass(frozen=True)
+class DeliveryLine:
+    """A delivery in a list. `code`: Fehler_Code of a refused or parked one; `asked`: since when a person is asked."""
+
+    id: int
+    institute: str
+    order: str
+    number: int
+    occasion: str
+    day: date
+    state: str
+    rows: int | None
+    accepted: int | None
+    rejected: int | None
+    code: str
+    asked: datetime | None
+
+
+@dataclass(frozen=True)
+class MessageCount:
+    """How many messages of a delivery are in this state for this reason."""
+
+    state: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that the gate keeps out: where it stands and what is wrong, nothing of what stands in it."""
+
+    line: int
+    reference: str
+    field: str
+    code: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class DeliveryDetails:
+    """One delivery. `list`: name of its subscriber list; `decided_by`: empty where nobody was asked."""
+
+    id: int
+    institute: str
+    kind: str
+    order: str
+    number: int
+    occasion: str
+    state: str
+    code: str
+    advice: str
+    file: str
+    stored_as: str
+    received_at: datetime
+    created_at: datetime
+    day: date
+    period_start: date | None
+    list: str | None
+    rows: int | None
+    accepted: int | None
+    rejected: int | None
+    asked_at: datetime | None
+    decision: str | None
+    decided_at: datetime | None
+    decided_by: str | None
+    released_at: datetime | None
+    loaded_at: datetime | None
+    control_copy_at: datetime | None
+    canary_until: datetime | None
+    canary_passed_at: datetime | None
+    owner_dag: str | None
+    owner_run: str | None
+    messages: tuple[MessageCount, ...]
+    rejected_rows: tuple[RejectedRow, ...]
+
+
+def deliveries(engine: sa.Engine, institute: str = "", order: str = "", state: str = "") -> list[DeliveryLine]:
+    """The deliveries, newest first; all, or those of an institute, an order number, a state."""
+    waits = (releases.c.delivery_id == of.c.id) & releases.c.decision.is_(None)
+    wanted = (
+        sa.select(
+            of.c.id,
+            of.c.institute,
+            of.c.order_number.label("order"),
+            of.c.delivery_number.label("number"),
+            *(of.c.occasion, of.c.day, of.c.state, of.c.rows, of.c.accepted, of.c.rejected, of.c.code),
+            releases.c.asked_at.label("asked"),
+        )
+        .outerjoin(releases, waits)
+        .where(*filters((of.c.institute, institute), (of.c.order_number, order), (of.c.state, state)))
+        .order_by(of.c.id.desc())
+    )
+    with engine.connect() as connection:
+        return read(connection, wanted, DeliveryLine)
+
+
+def delivery(engine: sa.Engine, delivery_id: int) -> DeliveryDetails:
+    """One delivery. Raises StageError if there is none with this id."""
+    with engine.connect() as connection:
+        known = load_delivery(connection, delivery_id, _details())
+        return DeliveryDetails(
+            **known._mapping,
+            messages=tuple(read(connection, _messages(delivery_id), MessageCount)),
+            rejected_rows=tuple(read(connection, _rejects(delivery_id), RejectedRow)),
+        )
+
+
+def _details() -> sa.Select[Any]:
+    return (
+        sa.select(
+            of.c.id,
+            of.c.institute,
+            of.c.kind,
+            of.c.order_number.label("order"),
+            of.c.delivery_number.label("number"),
+            *(of.c.occasion, of.c.state, of.c.code, of.c.advice),
+            files.c.file_name.label("file"),
+            *(files.c.stored_as, files.c.received_at),
+            *(of.c.created_at, of.c.day, of.c.period_start),
+            lists.c.name.label("list"),
+            *(of.c.rows, of.c.accepted, of.c.rejected),
+            *(releases.c.asked_at, releases.c.decision, releases.c.decided_at, releases.c.actor.label("decided_by")),
+            *(of.c.released_at, of.c.loaded_at),
+            *(of.c.control_copy_at, of.c.canary_until, of.c.canary_passed_at, of.c.owner_dag, of.c.owner_run),
+        )
+        .join(files, files.c.id == of.c.file_id)
+        .outerjoin(lists, lists.c.id == of.c.list_id)
+        .outerjoin(releases, releases.c.delivery_id == of.c.id)
+    )
+
+
+def _messages(delivery_id: int) -> sa.Select[Any]:
+    return (
+        sa.select(messages.c.state, messages.c.reason, sa.func.count().label("count"))
+        .where(messages.c.delivery_id == delivery_id)
+        .group_by(messages.c.state, messages.c.reason)
+        .order_by(messages.c.state, messages.c.reason)
+    )
+
+
+def _rejects(delivery_id: int) -> sa.Select[Any]:
+    c = rejects.c
+    return (
+        sa.select(c.line, c.reference, c.field, c.code, c.advice).where(c.delivery_id == delivery_id).order_by(c.line)
+    )

@@ -1,0 +1,48 @@
+"""Messages: the ledger, row by row, without anybody's data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from reku.store.tables import messages as of
+from reku.store.tables import orders
+from reku.views.rows import filters, read
+
+
+@dataclass(frozen=True)
+class MessageLine:
+    """A message in a list: when it is due, how it ended (`state`, `answer` of the relay) and why (`reason`)."""
+
+    institute: str
+    order: str
+    number: int
+    reference: str
+    due_at: datetime
+    state: str
+    reason: str
+    medium: str
+    answer: str
+    ended_at: datetime | None
+
+
+def messages(
+    engine: sa.Engine, institute: str = "", order: str = "", state: str = "", limit: int = 200
+) -> list[MessageLine]:
+    """The newest messages; of all, or of an institute, an order number, a state."""
+    wanted = (
+        sa.select(
+            of.c.institute,
+            orders.c.order_number.label("order"),
+            of.c.delivery_number.label("number"),
+            *(of.c.reference, of.c.due_at, of.c.state, of.c.reason, of.c.medium, of.c.answer, of.c.ended_at),
+        )
+        .join(orders, orders.c.id == of.c.order_id)
+        .where(*filters((of.c.institute, institute), (orders.c.order_number, order), (of.c.state, state)))
+        .order_by(of.c.id.desc())
+        .limit(limit)
+    )
+    with engine.connect() as connection:
+        return read(connection, wanted, MessageLine)

@@ -1,0 +1,87 @@
+"""Orders, and their subscriber lists: what the control files have made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+import sqlalchemy as sa
+
+from reku.foundation import clock
+from reku.store import tables
+from reku.store.tables import orders as of
+from reku.views.rows import filters, read
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """An order. `state`: active, ended (by control file, or past its last day), faulty (its newest control file is)."""
+
+    institute: str
+    order: str
+    name: str
+    occasion: str
+    rhythm: str
+    interface: str
+    origin: str
+    valid_from: date
+    valid_until: date | None
+    expected_by: time
+    state: str
+
+
+@dataclass(frozen=True)
+class SubscriberList:
+    """A subscriber list. `state`: reserved (no delivery yet), in use, or frozen since its order was renamed."""
+
+    institute: str
+    name: str
+    order: str
+    order_name: str
+    people: int
+    state: str
+    reserved_at: datetime
+    created_at: datetime | None
+    frozen_at: datetime | None
+
+
+def orders(engine: sa.Engine, institute: str = "", occasion: str = "") -> list[OrderLine]:
+    """The orders that have a processed control file; of all, or of an institute, an occasion."""
+    state = sa.case((of.c.ended | (of.c.valid_until < clock.today()), "ended"), (of.c.faulty, "faulty"), else_="active")
+    wanted = (
+        sa.select(
+            of.c.institute,
+            of.c.order_number.label("order"),
+            *(of.c.name, of.c.occasion, of.c.rhythm, of.c.interface, of.c.origin),
+            *(of.c.valid_from, of.c.valid_until, of.c.expected_by),
+            state.label("state"),
+        )
+        .where(*filters((of.c.institute, institute), (of.c.occasion, occasion)))
+        .order_by(of.c.institute, of.c.order_number)
+    )
+    with engine.connect() as connection:
+        return read(connection, wanted, OrderLine)
+
+
+def subscriber_lists(engine: sa.Engine, institute: str = "") -> list[SubscriberList]:
+    """The subscriber lists with their number of people; of all, or of an institute."""
+    c = tables.lists.c
+    people = (
+        sa.select(sa.func.count()).where(tables.subscribers.c.list_id == c.id).correlate(tables.lists).scalar_subquery()
+    )
+    state = sa.case((c.frozen_at.is_not(None), "frozen"), (c.created_at.is_(None), "reserved"), else_="in use")
+    wanted = (
+        sa.select(
+            *(c.institute, c.name),
+            of.c.order_number.label("order"),
+            c.order_name,
+            people.label("people"),
+            state.label("state"),
+            *(c.reserved_at, c.created_at, c.frozen_at),
+        )
+        .join(of, of.c.id == c.order_id)
+        .where(*filters((c.institute, institute)))
+        .order_by(c.institute, of.c.order_number, c.reserved_at)
+    )
+    with engine.connect() as connection:
+        return read(connection, wanted, SubscriberList)
