@@ -44,7 +44,8 @@ def list_deliveries(
     from reku.store.states import DeliveryState
     from reku.views.deliveries import deliveries
 
-    found = deliveries(database(), institute, order, one_of(state, DeliveryState, "--state") or "")
+    only = one_of(state, DeliveryState, "--state") or ""
+    found = deliveries(database(), institute, order, only)
     show(map(asdict, found), as_json=as_json, nothing="No deliveries.")
 
 

@@ -32,5 +32,6 @@ def files(
     from reku.store.states import FileVerdict
     from reku.views.files import files as listed
 
-    found = listed(database(), institute, one_of(verdict, FileVerdict, "--verdict") or "")
+    only = one_of(verdict, FileVerdict, "--verdict") or ""
+    found = listed(database(), institute, only)
     show(map(asdict, found), as_json=as_json, nothing="No files.")

@@ -36,7 +36,8 @@ def list_messages(
     from reku.store.states import MessageState
     from reku.views.messages import messages
 
-    found = messages(database(), institute, order, one_of(state, MessageState, "--state") or "", limit)
+    only = one_of(state, MessageState, "--state") or ""
+    found = messages(database(), institute, order, only, limit)
     show(map(asdict, found), as_json=as_json, nothing="No messages.")
 
 

@@ -55,6 +55,7 @@ deliveries = sa.Table(
     ),
     sa.Index("ix_deliveries_order_id", "order_id"),
     sa.Index("ix_deliveries_occasion_state", "occasion", "state"),
+    sa.Index("ix_deliveries_parked", "institute", postgresql_where=sa.text("state = 'PARKED'")),
     comment="Numbered files of people; a refused one leaves its number free for a corrected one",
 )
 

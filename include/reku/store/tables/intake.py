@@ -26,6 +26,7 @@ files = sa.Table(
     moment("receipt_at"),
     closed("verdict", FileVerdict),
     sa.Index("ix_files_institute_received_at", "institute", "received_at"),
+    sa.Index("ix_files_unsettled", "institute", postgresql_where=sa.text("moving_from IS NOT NULL")),
     comment="Every file that ever arrived, once each time it arrived",
 )
 

@@ -102,6 +102,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_files_institute_received_at", "files", ["institute", "received_at"], unique=False, schema="reku"
     )
+    op.create_index(
+        "ix_files_unsettled",
+        "files",
+        ["institute"],
+        unique=False,
+        schema="reku",
+        postgresql_where=sa.text("moving_from IS NOT NULL"),
+    )
     op.create_table(
         "hit_journals",
         sa.Column("name", sa.Text(), nullable=False),
@@ -377,6 +385,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_deliveries_occasion_state", "deliveries", ["occasion", "state"], unique=False, schema="reku")
     op.create_index("ix_deliveries_order_id", "deliveries", ["order_id"], unique=False, schema="reku")
+    op.create_index(
+        "ix_deliveries_parked",
+        "deliveries",
+        ["institute"],
+        unique=False,
+        schema="reku",
+        postgresql_where=sa.text("state = 'PARKED'"),
+    )
     op.create_index(
         "uq_deliveries_number",
         "deliveries",
