@@ -42,10 +42,10 @@ def list_deliveries(
     out: see `approve` and `decline`.
     """
     from reku.store.states import DeliveryState
-    from reku.views.deliveries import deliveries
+    from reku.views.delivery_overview import delivery_lines
 
     only = one_of(state, DeliveryState, "--state") or ""
-    found = deliveries(database(), institute, order, only)
+    found = delivery_lines(database(), institute, order, only)
     show(map(asdict, found), as_json=as_json, nothing="No deliveries.")
 
 
@@ -56,9 +56,9 @@ def show_delivery(delivery: Id, as_json: Json = False) -> None:
     Its file, its state, its messages by state and reason, its rejected rows. Of a rejected row its line, Referenz,
     field and Fehler_Code are shown, never what stands in it.
     """
-    from reku.views.deliveries import delivery as details
+    from reku.views.delivery_overview import delivery_details
 
-    found = asdict(details(database(), delivery))
+    found = asdict(delivery_details(database(), delivery))
     show_one(found | {name: list(found[name]) for name in ("messages", "rejected_rows")}, as_json=as_json)
 
 

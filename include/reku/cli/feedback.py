@@ -23,9 +23,9 @@ def list_files(institute: Institute = "", as_json: Json = False) -> None:
 
     One without `written_at` is finished by the next export.
     """
-    from reku.views.feedback_files import feedback_files
+    from reku.views.feedback_overview import feedback_file_lines
 
-    show(map(asdict, feedback_files(database(), institute)), as_json=as_json, nothing="No response files.")
+    show(map(asdict, feedback_file_lines(database(), institute)), as_json=as_json, nothing="No response files.")
 
 
 @app.command("show")
@@ -34,9 +34,9 @@ def show_file(number: Number, institute: OneInstitute, as_json: Json = False) ->
 
     How many events of each kind stand in it, and when it was written.
     """
-    from reku.views.feedback_files import feedback_file
+    from reku.views.feedback_overview import feedback_file_details
 
-    found = asdict(feedback_file(database(), institute, number))
+    found = asdict(feedback_file_details(database(), institute, number))
     show_one(found | {"events": list(found["events"])}, as_json=as_json)
 
 

@@ -30,8 +30,8 @@ def files(
     print are written as \x1b and the like.
     """
     from reku.store.states import FileVerdict
-    from reku.views.files import files as listed
+    from reku.views.file_overview import file_lines
 
     only = one_of(verdict, FileVerdict, "--verdict") or ""
-    found = listed(database(), institute, only)
+    found = file_lines(database(), institute, only)
     show(map(asdict, found), as_json=as_json, nothing="No files.")

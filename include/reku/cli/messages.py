@@ -34,10 +34,10 @@ def list_messages(
     When each is due, how it ended and why.
     """
     from reku.store.states import MessageState
-    from reku.views.messages import messages
+    from reku.views.message_overview import message_lines
 
     only = one_of(state, MessageState, "--state") or ""
-    found = messages(database(), institute, order, only, limit)
+    found = message_lines(database(), institute, order, only, limit)
     show(map(asdict, found), as_json=as_json, nothing="No messages.")
 
 

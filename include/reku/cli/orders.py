@@ -23,9 +23,9 @@ def orders(
 
     The state is `active`, `ended` (by control file, or past valid_until), or `faulty` when the newest control file was.
     """
-    from reku.views.orders import orders as listed
+    from reku.views.order_overview import order_lines
 
-    show(map(asdict, listed(database(), institute, occasion)), as_json=as_json, nothing="No orders.")
+    show(map(asdict, order_lines(database(), institute, occasion)), as_json=as_json, nothing="No orders.")
 
 
 def lists(institute: Institute = "", as_json: Json = False) -> None:
@@ -33,6 +33,6 @@ def lists(institute: Institute = "", as_json: Json = False) -> None:
 
     The state is `reserved` (no delivery yet), `in use`, or `frozen` since its order was renamed.
     """
-    from reku.views.orders import subscriber_lists
+    from reku.views.order_overview import subscriber_lists
 
     show(map(asdict, subscriber_lists(database(), institute)), as_json=as_json, nothing="No lists.")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from reku.records import checks
-from reku.records.checks import Strict
+from reku.records.contract import Strict
 
 
 class DayAroundDelivery(Strict):

@@ -18,8 +18,7 @@ from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
 from reku.foundation.yaml_source import line_of, load_all
 from reku.gate.rules import Rule, contract_rules
-from reku.records.checks import Strict
-from reku.records.contract import Contract, load_contracts
+from reku.records.contract import Contract, Strict, load_contracts
 
 DELIVERIES = ("REKU", "IAMW")
 """Dateiarten of deliveries: an occasion's rule is for both, unless it says otherwise."""

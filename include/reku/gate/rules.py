@@ -9,9 +9,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from reku.gate.checks import Check
-from reku.records.checks import Strict, fields_of
+from reku.records.checks import fields_of
 from reku.records.column_rules import LONGEST_ADVICE, column_rules
-from reku.records.contract import Contract
+from reku.records.contract import Contract, Strict
 from reku.records.faults import FaultCode
 from reku.store.kinds import Severity
 

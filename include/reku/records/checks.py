@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
-from reku.records.contract import Conditions
+from reku.records.contract import Conditions, Strict
 from reku.records.times import parse_date
 
 
@@ -22,17 +22,11 @@ def _compiles(regex: str) -> str:
     return regex
 
 
-class Strict(BaseModel):
-    """A part of a file of rules: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class Required(Strict):
     """The field is filled: always, or where all columns of `when` hold one of their values."""
 
     kind: Literal["required"] = "required"
-    when: Conditions = {}
+    when: Conditions = Field({})
 
 
 class EmptyUnless(Strict):

@@ -22,7 +22,9 @@ Conditions = Mapping[str, tuple[str, ...]]
 """Column name → the values of it under which something holds."""
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A part of one of our files: frozen, unknown keys refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -35,7 +37,7 @@ def _compiles(pattern: str | None) -> str | None:
     return pattern
 
 
-class Column(_Strict):
+class Column(Strict):
     """One column of a contract."""
 
     name: str = Field(min_length=1, max_length=60, description="as it stands in the K record")
@@ -97,7 +99,7 @@ class Column(_Strict):
         return int(match[2]) if match and match[2] else None
 
 
-class Contract(_Strict):
+class Contract(Strict):
     """The agreed layout of one kind of file."""
 
     kind: str = Field(pattern="^[A-Z0-9_]{2,20}$", description="Dateiart in the V record")

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from reku.foundation import clock
 from reku.store.delivery import load_delivery
 from reku.store.states import MAY_STILL_GO_OUT, MessageState
-from reku.store.tables import claims, deliveries
-from reku.store.tables import messages as of
+from reku.store.tables import claims, deliveries, messages
 from reku.views.rows import read
 
 _ENDED = {
@@ -59,14 +58,15 @@ def dispatch_progress(
 
     Messages of earlier days count only if they were still open today. Raises StageError if there is no such delivery.
     """
+    of = messages.c
     begins, ends = clock.at(clock.today()), clock.at(clock.today() + timedelta(days=1))
-    is_due = of.c.due_at < ends
-    is_put_off = (of.c.state == MessageState.OPEN) & (of.c.retry_at > clock.now())
+    is_due = of.due_at < ends
+    is_put_off = (of.state == MessageState.OPEN) & (of.retry_at > clock.now())
     if delivery is not None:
         wanted = deliveries.c.id == delivery
     else:
         in_hand = sa.select(claims.c.delivery_id)
-        busy = sa.select(of.c.delivery_id).where(of.c.state == MessageState.OPEN, is_due).union(in_hand)
+        busy = sa.select(of.delivery_id).where(of.state == MessageState.OPEN, is_due).union(in_hand)
         wanted = deliveries.c.id.in_(busy) | deliveries.c.id.in_(also)
     counted = (
         sa.select(
@@ -75,13 +75,13 @@ def dispatch_progress(
             deliveries.c.order_number.label("order"),
             deliveries.c.delivery_number.label("number"),
             sa.func.count().label("due"),
-            *(_count(name, of.c.state == state) for name, state in _ENDED.items()),
-            _count("open", of.c.state.in_(MAY_STILL_GO_OUT), is_put_off.is_not(sa.true())),
+            *(_count(name, of.state == state) for name, state in _ENDED.items()),
+            _count("open", of.state.in_(MAY_STILL_GO_OUT), is_put_off.is_not(sa.true())),
             _count("put_off", is_put_off),
         )
-        .join(of, of.c.delivery_id == deliveries.c.id)
+        .join(messages, of.delivery_id == deliveries.c.id)
         .where(wanted, is_due)
-        .where(of.c.state.in_(MAY_STILL_GO_OUT) | (sa.func.coalesce(of.c.ended_at, of.c.begun_at) >= begins))
+        .where(of.state.in_(MAY_STILL_GO_OUT) | (sa.func.coalesce(of.ended_at, of.begun_at) >= begins))
         .group_by(deliveries.c.id)
         .order_by(deliveries.c.id)
     )

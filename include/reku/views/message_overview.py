@@ -7,8 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from reku.store.tables import messages as of
-from reku.store.tables import orders
+from reku.store.tables import messages, orders
 from reku.views.rows import filters, read
 
 
@@ -28,20 +27,27 @@ class MessageLine:
     ended_at: datetime | None
 
 
-def messages(
+def message_lines(
     engine: sa.Engine, institute: str = "", order: str = "", state: str = "", limit: int = 200
 ) -> list[MessageLine]:
     """The newest messages; of all, or of an institute, an order number, a state."""
+    of = messages.c
     wanted = (
         sa.select(
-            of.c.institute,
+            of.institute,
             orders.c.order_number.label("order"),
-            of.c.delivery_number.label("number"),
-            *(of.c.reference, of.c.due_at, of.c.state, of.c.reason, of.c.medium, of.c.answer, of.c.ended_at),
+            of.delivery_number.label("number"),
+            of.reference,
+            of.due_at,
+            of.state,
+            of.reason,
+            of.medium,
+            of.answer,
+            of.ended_at,
         )
-        .join(orders, orders.c.id == of.c.order_id)
-        .where(*filters((of.c.institute, institute), (orders.c.order_number, order), (of.c.state, state)))
-        .order_by(of.c.id.desc())
+        .join(orders, orders.c.id == of.order_id)
+        .where(*filters((of.institute, institute), (orders.c.order_number, order), (of.state, state)))
+        .order_by(of.id.desc())
         .limit(limit)
     )
     with engine.connect() as connection:

@@ -8,8 +8,7 @@ from datetime import date, datetime, time
 import sqlalchemy as sa
 
 from reku.foundation import clock
-from reku.store import tables
-from reku.store.tables import orders as of
+from reku.store.tables import lists, orders, subscribers
 from reku.views.rows import filters, read
 
 
@@ -45,19 +44,26 @@ class SubscriberList:
     frozen_at: datetime | None
 
 
-def orders(engine: sa.Engine, institute: str = "", occasion: str = "") -> list[OrderLine]:
+def order_lines(engine: sa.Engine, institute: str = "", occasion: str = "") -> list[OrderLine]:
     """The orders that have a processed control file; of all, or of an institute, an occasion."""
-    state = sa.case((of.c.ended | (of.c.valid_until < clock.today()), "ended"), (of.c.faulty, "faulty"), else_="active")
+    of = orders.c
+    state = sa.case((of.ended | (of.valid_until < clock.today()), "ended"), (of.faulty, "faulty"), else_="active")
     wanted = (
         sa.select(
-            of.c.institute,
-            of.c.order_number.label("order"),
-            *(of.c.name, of.c.occasion, of.c.rhythm, of.c.interface, of.c.origin),
-            *(of.c.valid_from, of.c.valid_until, of.c.expected_by),
+            of.institute,
+            of.order_number.label("order"),
+            of.name,
+            of.occasion,
+            of.rhythm,
+            of.interface,
+            of.origin,
+            of.valid_from,
+            of.valid_until,
+            of.expected_by,
             state.label("state"),
         )
-        .where(*filters((of.c.institute, institute), (of.c.occasion, occasion)))
-        .order_by(of.c.institute, of.c.order_number)
+        .where(*filters((of.institute, institute), (of.occasion, occasion)))
+        .order_by(of.institute, of.order_number)
     )
     with engine.connect() as connection:
         return read(connection, wanted, OrderLine)
@@ -65,23 +71,22 @@ def orders(engine: sa.Engine, institute: str = "", occasion: str = "") -> list[O
 
 def subscriber_lists(engine: sa.Engine, institute: str = "") -> list[SubscriberList]:
     """The subscriber lists with their number of people; of all, or of an institute."""
-    c = tables.lists.c
-    people = (
-        sa.select(sa.func.count()).where(tables.subscribers.c.list_id == c.id).correlate(tables.lists).scalar_subquery()
-    )
+    of = orders.c
+    c = lists.c
+    people = sa.select(sa.func.count()).where(subscribers.c.list_id == c.id).correlate(lists).scalar_subquery()
     state = sa.case((c.frozen_at.is_not(None), "frozen"), (c.created_at.is_(None), "reserved"), else_="in use")
     wanted = (
         sa.select(
             *(c.institute, c.name),
-            of.c.order_number.label("order"),
+            of.order_number.label("order"),
             c.order_name,
             people.label("people"),
             state.label("state"),
             *(c.reserved_at, c.created_at, c.frozen_at),
         )
-        .join(of, of.c.id == c.order_id)
+        .join(orders, of.id == c.order_id)
         .where(*filters((c.institute, institute)))
-        .order_by(c.institute, of.c.order_number, c.reserved_at)
+        .order_by(c.institute, of.order_number, c.reserved_at)
     )
     with engine.connect() as connection:
         return read(connection, wanted, SubscriberList)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from reku.store.tables import files as of
+from reku.store.tables import files
 from reku.views.rows import filters, read
 
 
@@ -26,15 +26,23 @@ class FileLine:
     stored_as: str
 
 
-def files(engine: sa.Engine, institute: str = "", verdict: str = "") -> list[FileLine]:
+def file_lines(engine: sa.Engine, institute: str = "", verdict: str = "") -> list[FileLine]:
     """The files that arrived, newest first; of all, or of an institute, with a verdict."""
+    of = files.c
     wanted = (
         sa.select(
-            *(of.c.id, of.c.institute, of.c.received_at, of.c.verdict, of.c.kind),
-            *(of.c.file_name, of.c.code, of.c.advice, of.c.stored_as),
+            of.id,
+            of.institute,
+            of.received_at,
+            of.verdict,
+            of.kind,
+            of.file_name,
+            of.code,
+            of.advice,
+            of.stored_as,
         )
-        .where(*filters((of.c.institute, institute), (of.c.verdict, verdict)))
-        .order_by(of.c.id.desc())
+        .where(*filters((of.institute, institute), (of.verdict, verdict)))
+        .order_by(of.id.desc())
     )
     with engine.connect() as connection:
         return read(connection, wanted, FileLine)

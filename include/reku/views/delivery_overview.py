@@ -9,8 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.store.delivery import load_delivery
-from reku.store.tables import deliveries as of
-from reku.store.tables import files, lists, messages, rejects, releases
+from reku.store.tables import deliveries, files, lists, messages, rejects, releases
 from reku.views.rows import filters, read
 
 
@@ -90,27 +89,34 @@ class DeliveryDetails:
     rejected_rows: tuple[RejectedRow, ...]
 
 
-def deliveries(engine: sa.Engine, institute: str = "", order: str = "", state: str = "") -> list[DeliveryLine]:
+def delivery_lines(engine: sa.Engine, institute: str = "", order: str = "", state: str = "") -> list[DeliveryLine]:
     """The deliveries, newest first; all, or those of an institute, an order number, a state."""
-    waits = (releases.c.delivery_id == of.c.id) & releases.c.decision.is_(None)
+    of = deliveries.c
+    waits = (releases.c.delivery_id == of.id) & releases.c.decision.is_(None)
     wanted = (
         sa.select(
-            of.c.id,
-            of.c.institute,
-            of.c.order_number.label("order"),
-            of.c.delivery_number.label("number"),
-            *(of.c.occasion, of.c.day, of.c.state, of.c.rows, of.c.accepted, of.c.rejected, of.c.code),
+            of.id,
+            of.institute,
+            of.order_number.label("order"),
+            of.delivery_number.label("number"),
+            of.occasion,
+            of.day,
+            of.state,
+            of.rows,
+            of.accepted,
+            of.rejected,
+            of.code,
             releases.c.asked_at.label("asked"),
         )
         .outerjoin(releases, waits)
-        .where(*filters((of.c.institute, institute), (of.c.order_number, order), (of.c.state, state)))
-        .order_by(of.c.id.desc())
+        .where(*filters((of.institute, institute), (of.order_number, order), (of.state, state)))
+        .order_by(of.id.desc())
     )
     with engine.connect() as connection:
         return read(connection, wanted, DeliveryLine)
 
 
-def delivery(engine: sa.Engine, delivery_id: int) -> DeliveryDetails:
+def delivery_details(engine: sa.Engine, delivery_id: int) -> DeliveryDetails:
     """One delivery. Raises StageError if there is none with this id."""
     with engine.connect() as connection:
         known = load_delivery(connection, delivery_id, _details())
@@ -122,26 +128,43 @@ def delivery(engine: sa.Engine, delivery_id: int) -> DeliveryDetails:
 
 
 def _details() -> sa.Select[Any]:
+    of = deliveries.c
     return (
         sa.select(
-            of.c.id,
-            of.c.institute,
-            of.c.kind,
-            of.c.order_number.label("order"),
-            of.c.delivery_number.label("number"),
-            *(of.c.occasion, of.c.state, of.c.code, of.c.advice),
+            of.id,
+            of.institute,
+            of.kind,
+            of.order_number.label("order"),
+            of.delivery_number.label("number"),
+            of.occasion,
+            of.state,
+            of.code,
+            of.advice,
             files.c.file_name.label("file"),
-            *(files.c.stored_as, files.c.received_at),
-            *(of.c.created_at, of.c.day, of.c.period_start),
+            files.c.stored_as,
+            files.c.received_at,
+            of.created_at,
+            of.day,
+            of.period_start,
             lists.c.name.label("list"),
-            *(of.c.rows, of.c.accepted, of.c.rejected),
-            *(releases.c.asked_at, releases.c.decision, releases.c.decided_at, releases.c.actor.label("decided_by")),
-            *(of.c.released_at, of.c.loaded_at),
-            *(of.c.control_copy_at, of.c.canary_until, of.c.canary_passed_at, of.c.owner_dag, of.c.owner_run),
+            of.rows,
+            of.accepted,
+            of.rejected,
+            releases.c.asked_at,
+            releases.c.decision,
+            releases.c.decided_at,
+            releases.c.actor.label("decided_by"),
+            of.released_at,
+            of.loaded_at,
+            of.control_copy_at,
+            of.canary_until,
+            of.canary_passed_at,
+            of.owner_dag,
+            of.owner_run,
         )
-        .join(files, files.c.id == of.c.file_id)
-        .outerjoin(lists, lists.c.id == of.c.list_id)
-        .outerjoin(releases, releases.c.delivery_id == of.c.id)
+        .join(files, files.c.id == of.file_id)
+        .outerjoin(lists, lists.c.id == of.list_id)
+        .outerjoin(releases, releases.c.delivery_id == of.id)
     )
 
 

@@ -8,8 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from reku.store.feedback_file import no_such_file
-from reku.store.tables import feedback_files as of
-from reku.store.tables import feedback_rows, orders, responses
+from reku.store.tables import feedback_files, feedback_rows, orders, responses
 from reku.views.rows import filters, read
 
 
@@ -49,33 +48,45 @@ class FeedbackFileDetails:
     events: tuple[EventCount, ...]
 
 
-def feedback_files(engine: sa.Engine, institute: str = "") -> list[FeedbackFileLine]:
+def feedback_file_lines(engine: sa.Engine, institute: str = "") -> list[FeedbackFileLine]:
     """The response files, newest first; of all, or of an institute."""
+    of = feedback_files.c
     wanted = (
         sa.select(
-            *(of.c.institute, of.c.number, of.c.file_name),
+            of.institute,
+            of.number,
+            of.file_name,
             orders.c.order_number.label("order"),
-            *(of.c.rows, of.c.stamped_at, of.c.written_at),
+            of.rows,
+            of.stamped_at,
+            of.written_at,
         )
-        .outerjoin(orders, orders.c.id == of.c.order_id)
-        .where(*filters((of.c.institute, institute)))
-        .order_by(of.c.id.desc())
+        .outerjoin(orders, orders.c.id == of.order_id)
+        .where(*filters((of.institute, institute)))
+        .order_by(of.id.desc())
     )
     with engine.connect() as connection:
         return read(connection, wanted, FeedbackFileLine)
 
 
-def feedback_file(engine: sa.Engine, institute: str, number: int) -> FeedbackFileDetails:
+def feedback_file_details(engine: sa.Engine, institute: str, number: int) -> FeedbackFileDetails:
     """One response file with its events by kind. Raises StageError if there is none of this number."""
+    of = feedback_files.c
     with engine.connect() as connection:
         file = connection.execute(
             sa.select(
-                *(of.c.id, of.c.institute, of.c.number, of.c.file_name),
+                of.id,
+                of.institute,
+                of.number,
+                of.file_name,
                 orders.c.order_number.label("order"),
-                *(of.c.rows, of.c.stamped_at, of.c.written_at, of.c.sha256),
+                of.rows,
+                of.stamped_at,
+                of.written_at,
+                of.sha256,
             )
-            .outerjoin(orders, orders.c.id == of.c.order_id)
-            .where(of.c.institute == institute, of.c.number == number)
+            .outerjoin(orders, orders.c.id == of.order_id)
+            .where(of.institute == institute, of.number == number)
         ).one_or_none()
         if file is None:
             raise no_such_file(institute, number)
