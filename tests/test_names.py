@@ -26,9 +26,7 @@ BARE = {"judge", "check", "settle", "fix"}
 UNDER_REBUILDING = (
     *(
         "bench",
-        "channels",
         "contact",
-        "dispatch",
         "gate",
         "orchestration",
         "privacy",

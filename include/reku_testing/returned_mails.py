@@ -377,7 +377,10 @@ FAULTS: tuple[Fault, ...] = (
     _unknown_charset, _another_boundary, _broken_encoded_words,
 )  # fmt: skip
 
-_WITHOUT = {_another_content_type: (_another_boundary,), _as_attached_text: (_another_boundary,)}
+_WITHOUT: dict[Form, tuple[Fault, ...]] = {
+    _another_content_type: (_another_boundary,),
+    _as_attached_text: (_another_boundary,),
+}
 """What no reader could put together again: a hidden status part behind a boundary that does not occur."""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.channels.email.media.links import Mailing, links_for
+from reku.channels.email.media.links import SharedLinks, links_for
 from reku.reporting.export import assign, export
 from reku.store.events import Event, record
 from reku.store.kinds import ResponseKind
@@ -177,7 +177,7 @@ def test_in_doubt_says_who_settles_it_and_what_to_look_for(
     (found,) = _asked(reku, "messages", "in-doubt")
     assert (found["order"], found["delivery"], found["message_id"]) == (world.ORDER, ledger, "")
     assert (found["policy"], found["settled_by"]) == (policy, settled_by)
-    assert links_for(message, Mailing(1, "SCOM_GEBURTSTAG"), tracking=False).reference.startswith(
+    assert links_for(message, SharedLinks(1, "SCOM_GEBURTSTAG"), tracking=False).reference.startswith(
         found["return_path"].removeprefix("b+")
     )
     assert settled_by in reku("messages", "in-doubt").stdout

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.dispatch import ledger
-from reku.dispatch.stops import Stopped
+from reku.dispatch.stop_switches import Stopped
 from reku.foundation.settings import settings
 from reku.store.audit import EVERY_INSTITUTE
 from reku.store.states import DeliveryState

@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from reku.channels.email.smtp.answers import SessionError
-from reku.dispatch import stops
-from reku.dispatch.stops import Stopped
+from reku.dispatch import stop_switches
+from reku.dispatch.stop_switches import Stopped
 from reku.responses.tracker import app
 from reku.store.tables import messages, suppressions
 from reku_testing import dispatching, smtp
@@ -140,10 +140,10 @@ def test_none_before_the_mails_themselves_may_go_out(
     clock_at(dispatching.NINE - timedelta(hours=1))
     dispatch(database, delivery, day=DAY)
     clock_at(dispatching.NINE)
-    stop = stops.throw(database, institute=BANK, order=None, actor="anna", note="")
+    stop = stop_switches.throw(database, institute=BANK, order=None, actor="anna", note="")
     with pytest.raises(Stopped):
         dispatch(database, delivery, day=DAY)
     assert relay.taken == []
-    stops.lift(database, stop, actor="anna", note="")
+    stop_switches.lift(database, stop, actor="anna", note="")
     dispatch(database, delivery, day=DAY)
     assert len(relay.control_copies) == 1

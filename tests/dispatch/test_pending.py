@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch import rate_limits, stops
+from reku.dispatch import rate_limits, stop_switches
 from reku.dispatch.pending import waits_for
 from reku.foundation.settings import settings
 from reku.store.states import DeliveryState, MessageState
@@ -98,7 +98,7 @@ def test_a_message_that_nobody_knows_has_no_outlook(database: sa.Engine) -> None
 def test_a_stop_and_a_closed_window_are_named(
     database: sa.Engine, message: int, clock_at: Callable[[datetime], None]
 ) -> None:
-    stop = stops.throw(database, institute=BANK, order=None, actor="anna", note="prices")
+    stop = stop_switches.throw(database, institute=BANK, order=None, actor="anna", note="prices")
     clock_at(datetime(2026, 11, 24, 19, tzinfo=UTC))
     said = waits_for(database, message)
     assert said.startswith(f"anna stopped the dispatch of institute {BANK} on 24.11.2026 at 09:30 (stop {stop}); ")

@@ -12,9 +12,9 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch import stops, workers
+from reku.dispatch import stop_switches, workers
 from reku.dispatch.queue import REFUSALS_IN_A_ROW
-from reku.dispatch.stops import Stopped
+from reku.dispatch.stop_switches import Stopped
 from reku.foundation.errors import PassingError, StageError
 from reku_testing import hostile
 from reku_testing.dispatching import (
@@ -114,7 +114,7 @@ def test_a_stop_switch_is_obeyed_within_two_seconds(database: sa.Engine, sink: S
 
     def throws(point: str, _recipient: str) -> None:
         if point == "dot" and len(sink.taken) == 20 and not thrown:
-            stops.throw(database, institute=BANK, order=None, actor="anna", note="wrong medium")
+            stop_switches.throw(database, institute=BANK, order=None, actor="anna", note="wrong medium")
             thrown.append(time.monotonic())
 
     sink.say = throws

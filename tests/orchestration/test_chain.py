@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch import stops
+from reku.dispatch import stop_switches
 from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.records import Head, contracts, read, write
@@ -158,14 +158,14 @@ def test_one_banks_failure_leaves_the_other_untouched_and_clearing_repairs_it(
         order(bank)
         deliver(1, people(2), bank)
     take_in_all(database)
-    stop = stops.throw(database, institute=OTHER, order=None, actor="anna", note="wrong subject")
+    stop = stop_switches.throw(database, institute=OTHER, order=None, actor="anna", note="wrong subject")
     run = run_dag(DAG, day="2026-11-24")
     states = states_of(run)
     assert run.state == "failed"
     assert [states[f"delivery.dispatch[{index}]"] for index in (0, 1)] == ["success", "failed"]
     assert [states[f"delivery.export_feedback[{index}]"] for index in (0, 1)] == ["success", "upstream_failed"]
     assert states["report"] == "failed"
-    stops.lift(database, stop, actor="anna", note="mended")
+    stop_switches.lift(database, stop, actor="anna", note="mended")
     assert run_dag(DAG, day="2026-11-24").state == "success"
     assert Counter(relay.recipients) == {"person1@kunde.example": 2, "person2@kunde.example": 2}  # once for each bank
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch import stops
+from reku.dispatch import stop_switches
 from reku.process.due_work import handed_over_by
 from reku.process.summary import sum_up, unclaimed
 from reku.store.tables import messages, releases
@@ -129,7 +129,7 @@ def test_a_stop_is_named_where_it_concerns_the_occasion(
     delivery = _loaded(database, order)
     with database.begin() as connection:
         connection.execute(sa.update(messages).values(due_at=due))
-    stop = stops.throw(database, institute=institute, order=number, actor="anna", note="secret reasons")
+    stop = stop_switches.throw(database, institute=institute, order=number, actor="anna", note="secret reasons")
     found = sum_up(database, "MCAG002", DAY, "this_run", [{"order": order, "delivery": delivery, "label": "Bank"}], {})
     lines = [line for line in found.lines if "anna stopped" in line]
     assert len(lines) == named

@@ -22,7 +22,7 @@ from reku.bench import render
 from reku.bench.sink import sink, smtp_source
 from reku.bench.world import World, world
 from reku.channels.email.channel import EMAIL
-from reku.channels.email.media.links import Mailing, links_for
+from reku.channels.email.media.links import SharedLinks, links_for
 from reku.channels.email.queued_mails import QueuedMails
 from reku.channels.email.smtp.handover import hand_over
 from reku.channels.email.smtp.transport import Relay
@@ -143,7 +143,7 @@ def _naive(there: World, port: int) -> float:
     """Seconds of the obvious way: EmailMessage, smtplib, one connection, a commit before and one after each mail."""
     delivery = there.delivery(NAIVE)
     compiled = next(iter(EMAIL.prepare(check_dispatchable(there.engine, delivery)).media.values()))
-    people, mailing = _people(there, delivery), Mailing(delivery, compiled.medium.key)
+    people, shared_links = _people(there, delivery), SharedLinks(delivery, compiled.medium.key)
 
     def mark(id_: int, state: MessageState) -> None:
         with there.engine.begin() as connection:
@@ -153,7 +153,7 @@ def _naive(there: World, port: int) -> float:
         with smtplib.SMTP("127.0.0.1", port) as smtp:
             for one in people:
                 mark(one.id, MessageState.CLAIMED)
-                mail = render.by_email_message(compiled, one.fields, links_for(one.id, mailing, tracking=True))
+                mail = render.by_email_message(compiled, one.fields, links_for(one.id, shared_links, tracking=True))
                 smtp.sendmail("bank@bank.example", [one.address], mail)
                 mark(one.id, MessageState.SENT)
 

@@ -25,7 +25,7 @@ from typing import Any
 from reku.catalogue import institutes, media
 from reku.channels.email.media.compile import CompiledMedium, compile_medium
 from reku.channels.email.media.fill import fill
-from reku.channels.email.media.links import Links, Mailing, links_for
+from reku.channels.email.media.links import Links, SharedLinks, links_for
 from reku.channels.email.media.preview import sample_person
 from reku.foundation import clock
 from reku.foundation.errors import SetupError
@@ -37,7 +37,7 @@ MAILS = 200
 """Mails a round, on each side."""
 AT_LEAST = 10
 
-MAILING = Mailing(1, MEDIUM)
+SHARED_LINKS = SharedLinks(1, MEDIUM)
 
 _BLOCK = 20  # mails of one side before it is the other's turn
 _MORE_LINKS = ("feiern", "schenken", "vorsorgen")
@@ -133,7 +133,7 @@ def _ratio(compiled: CompiledMedium, people: list[dict[str, str]]) -> float:
         for side in sides:
             begun = time.perf_counter()
             for number, one in enumerate(people[start : start + _BLOCK], start):
-                side(compiled, one, links_for(number, MAILING, tracking=True))
+                side(compiled, one, links_for(number, SHARED_LINKS, tracking=True))
             times[side] += time.perf_counter() - begun
     return times[by_email_message] / times[by_us]
 
@@ -142,7 +142,7 @@ def main(rounds: int) -> None:
     """Measure and print one JSON object."""
     compiled = compiled_medium()
     people = [person(number) for number in range(MAILS)]
-    size = len(by_us(compiled, people[0], links_for(1, MAILING, tracking=True)))
+    size = len(by_us(compiled, people[0], links_for(1, SHARED_LINKS, tracking=True)))
     figure = {
         "stage": "render",
         "what": f"{size} bytes a mail, 6 signed links",

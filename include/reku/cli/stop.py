@@ -57,7 +57,7 @@ def list_stops(as_json: Json = False) -> None:
 
     One without an institute stops everything, one without an order all orders of its institute.
     """
-    from reku.dispatch.stops import in_force
+    from reku.dispatch.stop_switches import in_force
 
     with database().connect() as connection:
         stops = in_force(connection)
@@ -75,7 +75,7 @@ def lift_stop(
     Nothing is sent by that alone: clear the `dispatch` tasks that it made fail. What is still in its window is sent
     then, and nobody is written to twice.
     """
-    from reku.dispatch.stops import in_force, lift
+    from reku.dispatch.stop_switches import in_force, lift
 
     engine = database()
     lift(engine, stop, actor=actor(), note=note)
@@ -90,7 +90,7 @@ def lift_stop(
 
 
 def _stop(institute: str | None, order: str | None, note: str, as_json: bool) -> None:
-    from reku.dispatch.stops import scope, throw
+    from reku.dispatch.stop_switches import scope, throw
 
     new = throw(database(), institute=institute, order=order, actor=actor(), note=note)
     if as_json:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from reku.dispatch import canary, doubt, ledger, stops
+from reku.dispatch import canary, doubt, ledger, stop_switches
 from reku.dispatch.channel import Channel, PreparedChannel
 from reku.dispatch.control_copy import send_control_copy
 from reku.dispatch.dispatcher import Dispatcher
@@ -84,7 +84,7 @@ def dispatch(
             result.next_try = window.opens if result.put_off else None
             return result
         with engine.connect() as connection:
-            stops.check_stops(connection, plan.institute.blz, plan.order_number)
+            stop_switches.check_stops(connection, plan.institute.blz, plan.order_number)
         total = ledger.count_due(engine, due)
         if total:
             send_control_copy(engine, delivery, prepared)

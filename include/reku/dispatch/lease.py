@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from reku.contact.decide import barred_among
 from reku.contact.policy import Policy
-from reku.dispatch import ledger, stops
+from reku.dispatch import ledger, stop_switches
 from reku.dispatch.channel import Channel
 from reku.dispatch.plan import SendPlan
 from reku.foundation.errors import PassingError
@@ -65,7 +65,7 @@ class LeaseGuard:
         try:
             if not is_held_by(self._connection, self._session, Lock.DELIVERY, self._plan.delivery):
                 raise LockLost(self._plan.delivery, "its session has ended")
-            stops.check_stops(self._connection, self._plan.institute.blz, self._plan.order_number)
+            stop_switches.check_stops(self._connection, self._plan.institute.blz, self._plan.order_number)
             barred = self._barred_among(claimed)
             if asked_at - self._renewed_at > self._lease.total_seconds() / 4:
                 if not ledger.renew_leases(self._connection, self._plan.delivery, fences, self._lease):

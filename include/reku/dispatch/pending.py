@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.dispatch import rate_limits, stops
+from reku.dispatch import rate_limits, stop_switches
 from reku.dispatch.doubt import SettledBy, in_doubt
 from reku.dispatch.plan import CampaignFault, send_plan
 from reku.dispatch.window import send_window
@@ -53,7 +53,7 @@ def _obstacles(connection: sa.Connection, row: sa.Row[Any]) -> Iterator[str]:
     if row.last_day < clock.berlin(moment).date():
         yield "its window is past: the next dispatch ends it"
         return
-    yield from map(str, stops.of_order(connection, row.institute, row.order_number))
+    yield from map(str, stop_switches.of_order(connection, row.institute, row.order_number))
     if row.retry_at is not None and row.retry_at > moment:
         said = f" (the relay said {row.answer}; tries so far: {row.attempts})" if row.answer else ""
         yield f"put off: not to be tried before {_shown(row.retry_at)}{said}"

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from reku.catalogue import institutes, occasions
 from reku.catalogue.occasion import InDoubt
-from reku.dispatch import ledger, stops
+from reku.dispatch import ledger, stop_switches
 from reku.dispatch.lock import StillRunning, delivery_lock
 from reku.dispatch.recovery import StillLeased
 from reku.foundation import clock
@@ -150,7 +150,7 @@ def _delivery(
     until, exactly = due_work.handed_over_by(day, clock.today(), row.loaded_at)
     open_due = _open_due(connection, row.id, until, exactly)
     if open_due:
-        stopped = "".join(f"; {stop}" for stop in stops.of_order(connection, row.institute, row.order_number))
+        stopped = "".join(f"; {stop}" for stop in stop_switches.of_order(connection, row.institute, row.order_number))
         found.problems.append(f"{label}: {open_due} messages due by {until:%d.%m.%Y} are still open{stopped}")
 
 
@@ -202,7 +202,7 @@ def _broken_banks(connection: sa.Connection, found: Summary, occasion: str) -> N
 
 def _stopped(connection: sa.Connection, found: Summary, occasion: str) -> None:
     """Name the stops in force. What they keep open is red by itself; where nothing is due, they harm nobody yet."""
-    for stop in stops.of_occasion(connection, occasion):
+    for stop in stop_switches.of_occasion(connection, occasion):
         found.lines.append(f"{stop}; `reku stop lift {stop.id} --note …` lets it go on")
 
 

@@ -9,7 +9,7 @@ from reku.catalogue.institute import Institute, RateLimits
 from reku.channels.email.control_copy import send_control_copy
 from reku.channels.email.media.compile import CompiledMedium, compile_medium
 from reku.channels.email.media.fill import MailFault, fill
-from reku.channels.email.media.links import Mailing, links_for
+from reku.channels.email.media.links import SharedLinks, links_for
 from reku.channels.email.queued_mails import QueuedMail, QueuedMails
 from reku.channels.email.smtp.handover import hand_over
 from reku.channels.email.smtp.transport import Relay
@@ -56,11 +56,11 @@ class PreparedEmail:
 
     plan: SendPlan
     media: Mapping[str, CompiledMedium]
-    _mailings: dict[str, Mailing] = field(init=False)
+    _shared_links: dict[str, SharedLinks] = field(init=False)
 
     def __post_init__(self) -> None:
-        mailings = {key: Mailing(self.plan.delivery, key) for key in self.media}
-        object.__setattr__(self, "_mailings", mailings)
+        shared_links = {key: SharedLinks(self.plan.delivery, key) for key in self.media}
+        object.__setattr__(self, "_shared_links", shared_links)
 
     def send(self, dispatcher: Dispatcher) -> None:
         """Hand over mail by mail. Raises SessionError and LoginRefused besides what `open_queue` raises."""
@@ -71,7 +71,7 @@ class PreparedEmail:
     def fill(self, message: Claimed) -> QueuedMail:
         """The mail of one claimed message. Raises MessageFault."""
         medium = self.plan.medium_for(message.fields)
-        links = links_for(message.id, self._mailings[medium.key], tracking=message.tracking)
+        links = links_for(message.id, self._shared_links[medium.key], tracking=message.tracking)
         try:
             mail = fill(
                 self.media[medium.key],

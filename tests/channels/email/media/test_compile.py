@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from reku.catalogue import institutes, media
-from reku.channels.email.media.compile import CompiledMedium, Content, compile_medium, media_faults
+from reku.channels.email.media.compile import CompiledMedium, RenderedMail, compile_medium, media_faults
 from reku.foundation.errors import ConfigError
 from tests.channels.email.conftest import BLZ, Probe
 
 NOBODY = {"Referenz": "R1", "Personennummer": "1", "Anlass_Datum": "24.11.2026", "Anrede": "3", "EMail": "a@b.example"}
 
 
-def shown(compiled: CompiledMedium, **person: str) -> Content:
+def shown(compiled: CompiledMedium, **person: str) -> RenderedMail:
     return compiled.render(NOBODY | person, links=compiled.links, unsubscribe="https://weg.example/u")
 
 
-def sent(compiled: CompiledMedium, **person: str) -> Content:
+def sent(compiled: CompiledMedium, **person: str) -> RenderedMail:
     """The same as it stands in a mail, decoded."""
     values = compiled.values(NOBODY | person, links=compiled.links, unsubscribe="https://weg.example/u")
     text, html = (quopri.decodestring(part.encode()).decode() for part in compiled.bodies(values))
-    return Content(values["Betreff"], html.replace("\r\n", "\n"), text.replace("\r\n", "\n"))
+    return RenderedMail(values["Betreff"], html.replace("\r\n", "\n"), text.replace("\r\n", "\n"))
 
 
 def test_a_whole_medium_renders(probe: Probe) -> None:

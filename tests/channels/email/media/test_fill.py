@@ -22,7 +22,7 @@ from reku.catalogue.links import link_target
 from reku.channels.email.media import headers
 from reku.channels.email.media.compile import CompiledMedium, compile_medium
 from reku.channels.email.media.fill import Mail, MailFault, fill
-from reku.channels.email.media.links import Links, Mailing, links_for
+from reku.channels.email.media.links import Links, SharedLinks, links_for
 from reku.channels.email.media.placeholders import DELIVERED_AS, OPTIONAL, person_values
 from reku.foundation import clock, tokens
 from reku.foundation.settings import INCLUDE
@@ -48,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("reku_settings")
 
 
 def our_links(*, tracking: bool) -> Links:
-    return links_for(4711, Mailing(17, "SCOM_GEBURTSTAG"), tracking=tracking)
+    return links_for(4711, SharedLinks(17, "SCOM_GEBURTSTAG"), tracking=tracking)
 
 
 def mail_for(person: dict[str, str], *, tracking: bool = False, medium: str = "SCOM_GEBURTSTAG") -> Mail:
@@ -153,9 +153,11 @@ def test_tracking_only_with_consent() -> None:
 
 def test_without_consent_only_the_unsubscribe_link_and_the_head_tell_one_mail_from_another() -> None:
     compiled = compile_medium(media()["SCOM_GEBURTSTAG"], institutes()[BLZ])
-    mailing = Mailing(17, "SCOM_GEBURTSTAG")
+    shared_links = SharedLinks(17, "SCOM_GEBURTSTAG")
     mails = [
-        read(fill(compiled, PERSON, links_for(id_, mailing, tracking=False), order_number="R1", delivery_number=17))
+        read(
+            fill(compiled, PERSON, links_for(id_, shared_links, tracking=False), order_number="R1", delivery_number=17)
+        )
         for id_ in (4711, 4712)
     ]
     for kind in ("html", "plain"):

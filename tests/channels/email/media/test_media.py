@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reku.catalogue import institutes, media
 from reku.catalogue.institute import Institute
 from reku.catalogue.medium import provider_of
-from reku.channels.email.media.compile import Content, compile_medium, media_faults
+from reku.channels.email.media.compile import RenderedMail, compile_medium, media_faults
 from reku.channels.email.media.placeholders import OPTIONAL
 from reku.channels.email.media.preview import preview, sample_person
 from reku.foundation.settings import INCLUDE
@@ -34,7 +34,7 @@ def everything(bank: Institute) -> dict[str, str]:
     return {name: f"Wert {name}" for name in names} | filled
 
 
-def render(medium: str, bank: Institute, person: dict[str, str], pixel: str = "") -> Content:
+def render(medium: str, bank: Institute, person: dict[str, str], pixel: str = "") -> RenderedMail:
     compiled = compile_medium(media()[medium], bank)
     return compiled.render(person, links=compiled.links, unsubscribe=UNSUBSCRIBE, pixel=pixel)
 

@@ -37,7 +37,7 @@ _Stamps = dict[Path, tuple[int, int]]
 
 
 @dataclass(frozen=True)
-class Content:
+class RenderedMail:
     """What a person gets to read."""
 
     subject: str
@@ -69,11 +69,11 @@ class CompiledMedium:
 
     def render(
         self, person: Mapping[str, str], *, links: Mapping[str, str], unsubscribe: str, pixel: str = ""
-    ) -> Content:
+    ) -> RenderedMail:
         """What a person gets to read; the arguments as for `values`."""
         values = self.values(person, links=links, unsubscribe=unsubscribe, pixel=pixel)
         text = _EMPTY_LINES.sub("\n\n", self.text.render(values)).strip("\n") + "\n"
-        return Content(values["Betreff"], self.html.render(values).rstrip("\n") + "\n", text)
+        return RenderedMail(values["Betreff"], self.html.render(values).rstrip("\n") + "\n", text)
 
     def values(
         self, person: Mapping[str, str], *, links: Mapping[str, str], unsubscribe: str, pixel: str = ""

@@ -173,15 +173,15 @@ def _sender_of(person: Mapping[str, str], institute: Institute) -> tuple[str, st
     return bank.name, bank.address, bank.reply_to or bank.address
 
 
-class _Sender(NamedTuple):
+class _SenderFields(NamedTuple):
     fields: str
     domain: str
 
 
 @lru_cache(maxsize=4096)
-def _sender(name: str, address: str, reply_to: str) -> _Sender:
+def _sender(name: str, address: str, reply_to: str) -> _SenderFields:
     fields = f"{headers.mailbox('From', name, address)}\r\n{headers.mailbox('Reply-To', '', reply_to)}"
-    return _Sender(fields, domain=address.rpartition("@")[2])
+    return _SenderFields(fields, domain=address.rpartition("@")[2])
 
 
 @lru_cache(maxsize=4096)

@@ -61,7 +61,7 @@ def check_template(
     """
     known = (*MANDATORY, *OPTIONAL, *BANK, *DERIVED, *MAY_BE_EMPTY, *(LINK + name for name in links))
     known = tuple(name for name in known if name not in not_yet)
-    _Rules(source, known, frozenset(fallbacks)).check(_parsed(source), frozenset())
+    _Rules(source, known, frozenset(fallbacks)).check_nodes(_parsed(source), frozenset())
 
 
 def check_never_empty(source: Source) -> None:
@@ -86,7 +86,7 @@ class _Rules:
     known: tuple[str, ...]
     fallbacks: frozenset[str]
 
-    def check(
+    def check_nodes(
         self, body: Iterable[nodes.Node], filled: frozenset[str], *, asked: bool = False, text: bool = True
     ) -> None:
         """`filled`: placeholders that are known not to be empty here; `asked`: only a condition looks at them.
@@ -126,20 +126,20 @@ class _Rules:
         if isinstance(node, nodes.Name):
             self._name(node, filled, asked=asked)
         elif isinstance(node, nodes.If):
-            self.check([node.test], filled, asked=True, text=False)
-            self.check(node.body, filled | _implied(node.test, true=True))
+            self.check_nodes([node.test], filled, asked=True, text=False)
+            self.check_nodes(node.body, filled | _implied(node.test, true=True))
             otherwise = filled | _implied(node.test, true=False)
-            self.check([*node.elif_], otherwise)
-            self.check(node.else_, otherwise)
+            self.check_nodes([*node.elif_], otherwise)
+            self.check_nodes(node.else_, otherwise)
         elif isinstance(node, nodes.CondExpr):
-            self.check([node.test], filled, asked=True, text=False)
-            self.check([node.expr1], filled | _implied(node.test, true=True))
+            self.check_nodes([node.test], filled, asked=True, text=False)
+            self.check_nodes([node.expr1], filled | _implied(node.test, true=True))
             if node.expr2 is None:
                 raise self.source.fault("An inline `if` needs its `else`, or it leaves a gap.", node.lineno)
-            self.check([node.expr2], filled | _implied(node.test, true=False))
+            self.check_nodes([node.expr2], filled | _implied(node.test, true=False))
         else:
             inside = isinstance(node, _CONDITIONS) and not isinstance(node, nodes.Compare)
-            self.check(node.iter_child_nodes(), filled, asked=asked, text=not inside)
+            self.check_nodes(node.iter_child_nodes(), filled, asked=asked, text=not inside)
 
     def _name(self, node: nodes.Name, filled: frozenset[str], *, asked: bool) -> None:
         if node.name not in self.known:

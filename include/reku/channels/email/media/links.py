@@ -26,8 +26,8 @@ class Links(NamedTuple):
     click_url: Callable[[int, str], str]
 
 
-class Mailing:
-    """All mails of one delivery (id) with one medium (key): what is clicked in them without consent is counted here."""
+class SharedLinks:
+    """The links of all mails of one delivery (id) with one medium (key) to people without consent to tracking."""
 
     def __init__(self, delivery: int, medium: str) -> None:
         self._delivery, self._medium = delivery, medium
@@ -41,10 +41,10 @@ class Mailing:
         return self._urls[number]
 
 
-def links_for(message_id: int, mailing: Mailing, *, tracking: bool) -> Links:
+def links_for(message_id: int, shared_links: SharedLinks, *, tracking: bool) -> Links:
     """The links of the message with this id in the ledger. Raises SetupError if no token key is set.
 
-    Without tracking consent a mail has no pixel, and its links are those of everybody in the mailing.
+    Without tracking consent a mail has no pixel, and its links are shared by everybody.
     """
     base = _base()
     message = Target(message_id)
@@ -56,7 +56,7 @@ def links_for(message_id: int, mailing: Mailing, *, tracking: bool) -> Links:
         reference=make(_BOUNCE, message),
         unsubscribe_url=f"{base}/u/{make(_UNSUBSCRIBE, message)}",
         open_pixel_url=f"{base}/o/{make(_OPEN, message)}.gif" if tracking else None,
-        click_url=click_url if tracking else mailing.click_url,
+        click_url=click_url if tracking else shared_links.click_url,
     )
 
 

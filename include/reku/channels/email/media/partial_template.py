@@ -85,8 +85,8 @@ def partial_template(
 ) -> PartialTemplate:
     """The template with all that needs no more than `constants` filled in and encoded.
 
-    `encode`: what makes of a text how it stands in the mail. `source` has passed `language.check`, so it holds nothing
-    but text, output and `if`.
+    `encode`: what makes of a text how it stands in the mail. `source` has passed `language.check_template`, so it
+    holds nothing but text, output and `if`.
     """
     made = _Prefilling(environment(escape if html else str), constants, encode)
     body = made.plain.parse(source).body

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from reku.catalogue import media
 from reku.catalogue.institute import Institute
-from reku.channels.email.media.compile import Content, compile_medium
+from reku.channels.email.media.compile import RenderedMail, compile_medium
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
 
@@ -32,7 +32,7 @@ def sample_person(institute: Institute) -> dict[str, str]:
     }
 
 
-def preview(medium_key: str, institute: Institute, person: Mapping[str, str] | None = None) -> Content:
+def preview(medium_key: str, institute: Institute, person: Mapping[str, str] | None = None) -> RenderedMail:
     """Subject, HTML and text of a medium for one institute; links lead straight to their targets, nothing is counted.
 
     Raises ConfigError for an unknown medium and for every fault that `compile_medium` finds.
