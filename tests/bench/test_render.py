@@ -34,7 +34,7 @@ def test_both_sides_make_the_same_mail(number: int) -> None:
     compiled, person, links = (
         render.compiled_medium(),
         render.person(number),
-        links_for(number, render.MAILING, tracking=True),
+        links_for(number, render.SHARED_LINKS, tracking=True),
     )
     mails = [side(compiled, person, links) for side in (render.by_us, render.by_email_message)]
     ours, theirs = (message_from_bytes(mail, policy=policy.default) for mail in mails)

@@ -17,10 +17,10 @@ from reku.channels.email.smtp.answers import (
 
 
 def _read(replies: Replies) -> list[Reply]:
-    replies = []
+    cut: list[Reply] = []
     while (reply := replies.next()) is not None:
-        replies.append(reply)
-    return replies
+        cut.append(reply)
+    return cut
 
 
 @pytest.mark.parametrize(
