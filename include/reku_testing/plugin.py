@@ -25,6 +25,14 @@ if TYPE_CHECKING:  # what has to do with the database takes seconds to import, a
 _COSTS = ("e2e", "airflow", "processes", "database")
 """Marks in the order in which their tests are handed out: what takes longest first, so that no worker waits for it."""
 
+_TOGETHER = {
+    "e2e": ("tests/e2e/",),
+    "airflow": ("tests/orchestration/", "tests/dags/", "tests/bench/test_parse.py"),
+}
+"""Files that go to one worker: two set-ups of Airflow at once would take each other's time, and Airflow's tables in a
+process are made once. (xdist's own groups do nothing with pytest 9.2: it names tests anew where pytest no longer looks.)
+"""
+
 sys.dont_write_bytecode = False  # compiling every import anew takes each process of a test seconds
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -35,25 +43,20 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """How xdist hands out the tests."""
-    from xdist.scheduler import LoadGroupScheduling
+    """How xdist hands out the tests: a file goes to one worker as a whole, so that what its tests share is made once."""
+    from xdist.scheduler import LoadFileScheduling
 
-    class Scheduling(LoadGroupScheduling):  # type: ignore[misc] # xdist has no types
-        """A file goes to one worker as a whole, so that what its tests share is made once; a group likewise."""
-
+    class Scheduling(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            scope = super()._split_scope(nodeid)
-            return nodeid.split("::", 1)[0] if scope == nodeid else scope
+            return _group(nodeid) or super()._split_scope(nodeid)
 
+    config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
     return Scheduling(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """`-n` alone is enough: groups count, and the order below is kept."""
-    if config.getoption("numprocesses", None):
-        config.option.dist = "loadgroup"
-        config.option.loadscopereorder = False
+def _group(nodeid: str) -> str | None:
+    """What the file of a test has to share with other files."""
+    return next((mark for mark, files in _TOGETHER.items() if nodeid.startswith(files)), None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -73,9 +76,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
-        for group in ("e2e", "airflow"):
-            if item.get_closest_marker(group):
-                item.add_marker(pytest.mark.xdist_group(group))
+        for mark in _TOGETHER:
+            if item.get_closest_marker(mark) and _group(item.nodeid) != mark:
+                raise pytest.UsageError(
+                    f"{item.nodeid} is marked {mark}: its file must stand in {__file__}, _TOGETHER."
+                )
         rank = next((rank for rank, mark in enumerate(_COSTS) if item.get_closest_marker(mark)), cheapest)
         ranks[item.path] = min(rank, ranks.get(item.path, cheapest))
     items.sort(key=lambda item: ranks[item.path])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ ORDERED = {
     "test_a.py": "def test_pure(): pass\n",
     "test_b.py": "def test_database(postgres): pass\n",
     "test_c.py": "import pytest\n@pytest.mark.processes\ndef test_processes(): pass\ndef test_beside(): pass\n",
-    "test_d.py": "import pytest\n@pytest.mark.e2e\ndef test_e2e(): pass\n",
+    "tests/e2e/test_d.py": "import pytest\n@pytest.mark.e2e\ndef test_e2e(): pass\n",
 }
 INTERRUPTED = """
 import signal, subprocess, sys
@@ -61,8 +62,9 @@ def run(tmp_path: Path) -> Run:
     """Run these files as a checkout of their own: `run({"test_x.py": text}, "-n2")`."""
 
     def run(files: dict[str, str], *arguments: str, **how: object) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  database\n  processes\n  e2e\n")
+        (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n  airflow\n  database\n  processes\n  e2e\n")
         for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
         subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
         command = [sys.executable, "-m", "pytest", "-p", "reku_testing.plugin", *arguments]
@@ -89,12 +91,27 @@ def test_what_a_test_leaves_fails_the_run_and_is_named(run: Run) -> None:
 def test_what_takes_longest_is_handed_out_first(run: Run) -> None:
     done = run(ORDERED, "--collect-only", "-q")
     assert [line for line in done.stdout.splitlines() if "::" in line] == [
-        "test_d.py::test_e2e",
+        "tests/e2e/test_d.py::test_e2e",
         "test_c.py::test_processes",
         "test_c.py::test_beside",
         "test_b.py::test_database",
         "test_a.py::test_pure",
     ]
+
+
+def test_what_shares_an_airflow_goes_to_one_worker(run: Run) -> None:
+    asks = "def test_worker(request): print('by', request.config.workerinput['workerid'])"
+    done = run({f"tests/dags/test_{name}.py": asks for name in ("one", "two", "three", "four")}, "-n2", "-rP")
+    assert done.returncode == 0, done.stdout
+    told = re.findall(r"^by gw\d", done.stdout, re.MULTILINE)
+    assert len(told) == 4
+    assert len(set(told)) == 1
+
+
+def test_a_test_with_airflow_elsewhere_is_told_where_to_name_its_file(run: Run) -> None:
+    done = run({"tests/test_one.py": "import pytest\n@pytest.mark.airflow\ndef test_one(): pass\n"})
+    assert done.returncode != 0
+    assert "tests/test_one.py::test_one is marked airflow: its file must stand in" in done.stdout + done.stderr
 
 
 def test_workers_share_one_server_and_its_template(run: Run) -> None:
