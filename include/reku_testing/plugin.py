@@ -30,7 +30,7 @@ _TOGETHER = {
     "airflow": ("tests/orchestration/", "tests/dags/", "tests/bench/test_parse.py"),
 }
 """Files that go to one worker: two set-ups of Airflow at once would take each other's time, and Airflow's tables in a
-process are made once. (xdist's own groups do nothing with pytest 9.2: it names tests anew where pytest no longer looks.)
+process are made once. (xdist's own groups do nothing with pytest 9.2: they rename tests where pytest no longer looks.)
 """
 
 sys.dont_write_bytecode = False  # compiling every import anew takes each process of a test seconds
@@ -43,7 +43,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """How xdist hands out the tests: a file goes to one worker as a whole, so that what its tests share is made once."""
+    """How xdist hands out tests: a file goes to one worker as a whole, so that what its tests share is made once."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduling(LoadFileScheduling):
