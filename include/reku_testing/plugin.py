@@ -46,7 +46,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """How xdist hands out tests: a file goes to one worker as a whole, so that what its tests share is made once."""
     from xdist.scheduler import LoadFileScheduling
 
-    class Scheduling(LoadFileScheduling):
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc] # xdist comes without types
         def _split_scope(self, nodeid: str) -> str:
             return _group(nodeid) or super()._split_scope(nodeid)
 
