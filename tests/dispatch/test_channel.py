@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,21 @@ def test_the_control_copy_comes_first_and_once(database: sa.Engine, tmp_path: Pa
     assert channel.copies == 1
     with database.connect() as connection:
         assert connection.scalar(sa.select(deliveries.c.control_copy_at)) is not None
+
+
+def test_one_that_waits_for_another_system_says_when_to_ask_it_again(database: sa.Engine) -> None:
+    later = clock.now() + timedelta(minutes=5)
+
+    class Importing(_Messenger):
+        def send(self, dispatcher: Dispatcher) -> None:
+            dispatcher.result.try_again_at(later)
+            dispatcher.result.try_again_at(later + timedelta(minutes=5))
+            super().send(dispatcher)
+
+    delivery = loaded(database, people(1))
+    for _ in range(2):  # also when nothing is open any more
+        assert dispatch(database, delivery, Importing(), day=DAY).next_try == later
+    assert states(database) == {"SENT": 1}
 
 
 def test_a_fault_in_the_campaigns_media_is_told_before_anything_is_sent(database: sa.Engine) -> None:

@@ -52,8 +52,9 @@ class PreparedChannel(Protocol):
     def send(self, dispatcher: Dispatcher) -> None:
         """Send what is due of the delivery, and record what became of each message.
 
-        Returns when nothing more can be had at this moment. Raises PassingError or StageError with everything not sent
-        still open.
+        Returns when nothing more can be had at this moment; a channel that is to be asked again, such as one that waits
+        for another system, says when by `result.try_again_at`. Raises PassingError or StageError with everything not
+        sent still open.
         """
 
     @property

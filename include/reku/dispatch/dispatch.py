@@ -110,11 +110,11 @@ def _send_until_done(terms: Dispatcher, prepared: PreparedChannel) -> None:
         if wait is None:
             return
         if allowance.wait_until is not None:
-            result.next_try = allowance.wait_until
+            result.try_again_at(allowance.wait_until)
             return
         until = min(clock.now() + wait, terms.until)
         if until - clock.now() > SHORT_WAIT or until == terms.until:
-            result.next_try = until
+            result.try_again_at(until)
             return
         before, ended = ended, result.handed_over + result.withheld + result.put_off + result.in_doubt
         if ended == before and wait <= timedelta():

@@ -16,7 +16,8 @@ PROGRESS_SECONDS = 5.0
 class DispatchResult:
     """What one dispatch did: messages sent, withheld, rejected by the server, put off, fallen in doubt.
 
-    `next_try`: when what was put off, or lies outside of the send window, may be handed over; None if nothing is left.
+    `next_try`: when what was put off, or lies outside of the send window, may be handed over, or a channel is to be
+    asked again; None if nothing is left.
     """
 
     sent: int = 0
@@ -37,9 +38,13 @@ class DispatchResult:
         for name, count in other.items():
             setattr(self, name, getattr(self, name) + count)
 
+    def try_again_at(self, moment: datetime) -> None:
+        """Have the dispatch go on at that moment, if it does not do so earlier."""
+        self.next_try = moment if self.next_try is None else min(self.next_try, moment)
+
     @property
     def handed_over(self) -> int:
-        """How many mails the server has taken or refused for good."""
+        """How many messages were taken or refused for good."""
         return self.sent + self.rejected
 
 

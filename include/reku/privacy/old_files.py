@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from reku.foundation.append_log import reading
 from reku.foundation.bank_folders import BankFolders, Folder, LinkRefused, StoredFile, banks_present, receipt_name
 from reku.foundation.errors import RekuError
 from reku.foundation.settings import Settings
@@ -26,7 +26,7 @@ Done = tuple[Counter[str], list[str]]
 
 WAIT_SECONDS = 60.0
 _DAY = 86_400.0
-_JOURNAL = re.compile(r"(\d+)-(\d+)\.journal")
+_JOURNAL = re.compile(r"(\d+)-(\d+)\.(?:journal|draft)")
 
 
 def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
@@ -162,11 +162,11 @@ def journals(engine: sa.Engine, _now: datetime, s: Settings) -> Done:
         if name is None or (int(name[1]), int(name[2])) in held:
             continue
         try:
-            with file.open("rb") as journal:
-                fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                file.unlink()
-            done["journals"] += 1
-        except (FileNotFoundError, BlockingIOError):
+            with reading(file) as journal:
+                if journal.is_complete:
+                    journal.remove()
+                    done["journals"] += 1
+        except FileNotFoundError:
             continue
         except OSError as error:
             problems.append(f"{file}: {error.strerror}")
