@@ -33,6 +33,10 @@ hypothesis_settings.load_profile("reku")
 PROJECT = Path(__file__).resolve().parent.parent
 
 
+OLDER_KEY = "an older key of tests as long as one has to be"
+NEWER_KEY = "a newer key of tests as long as one has to be"
+
+
 def _forget_settings() -> None:
     settings.cache_clear()
     tokens._hashed_keys.cache_clear()
@@ -58,8 +62,8 @@ def reku_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
     files = tmp_path / "files"
     files.mkdir()
     monkeypatch.setenv("REKU_FILES_URL", str(files))
-    monkeypatch.setenv("REKU_SECRET_KEY", "a key of tests")
-    monkeypatch.setenv("REKU_TOKEN_KEYS", "an older key,a newer key")
+    monkeypatch.setenv("REKU_SECRET_KEY", "a key of tests, as long as one has to be")
+    monkeypatch.setenv("REKU_TOKEN_KEYS", f"{OLDER_KEY},{NEWER_KEY}")
     monkeypatch.setenv("REKU_SMTP_TLS", "false")
     monkeypatch.setenv("REKU_FILE_SETTLE_SECONDS", "0")
     monkeypatch.setenv("REKU_JOURNAL_DIR", str(tmp_path / "journal"))

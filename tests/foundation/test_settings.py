@@ -60,6 +60,42 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, variable: str
         settings()
 
 
+LONG = "x" * 32
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("REKU_SECRET_KEY", "1"),
+        ("REKU_SECRET_KEY", LONG[1:]),
+        ("REKU_TOKEN_KEYS", "a"),
+        ("REKU_TOKEN_KEYS", f"{LONG},geheim"),
+        ("REKU_TOKEN_KEYS", f"geheim,{LONG}"),
+        ("REKU_TOKEN_KEYS", f"geheim-und-kurz@1234567890123456789,{LONG}"),  # what is noted behind it is no part of it
+    ],
+)
+def test_a_key_that_can_be_guessed_is_refused_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SetupError, match=f"{variable}: .*at least 32 random") as refused:
+        settings()
+    assert "geheim" not in str(refused.value)
+    assert LONG[1:] not in str(refused.value)
+
+
+def test_keys_of_32_characters_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKU_SECRET_KEY", LONG)
+    monkeypatch.setenv("REKU_TOKEN_KEYS", f"{LONG}@7,{LONG},{LONG}")
+    assert settings().keys_for_tokens() == ((LONG, 7), (LONG, None), (LONG, None))
+
+
+def test_the_newest_key_has_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKU_TOKEN_KEYS", f"{LONG}@7")
+    with pytest.raises(SetupError, match=r"REKU_TOKEN_KEYS.*old ones only"):
+        settings()
+
+
 @pytest.mark.parametrize(
     ("given", "folder"),
     [

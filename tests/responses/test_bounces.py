@@ -264,12 +264,12 @@ def test_each_mail_about_a_message_is_kept_as_evidence(
     drop(data=b"about nobody")
     drop(4711)
     collect(database, maildir)
-    hard = "The address is wrong, moved without forwarding, switched off, or its domain takes no mail."
+    hard = next(rule.why for rule in bounce_rules().rules if rule.bounce_class == "HARD" and rule.silent)
     assert evidence(database) == [
         (message, bounced.name, "BOUNCE", "HBOU", "5.1.1", hard),
         (message, again.name, "BOUNCE", "HBOU", "5.1.1", hard),
         (message, late.name, "IGNORED", "", "", "Success."),
-        (message, answer.name, "UNCLEAR", "", "", "it cannot be parsed"),
+        (message, answer.name, "UNCLEAR", "", "", "neither a report nor an automatic answer"),
     ]
     mailbox = MaildirMailbox(maildir)
     kept = mailbox.read({name for _, name, *_ in evidence(database)})

@@ -28,7 +28,7 @@ def _keys() -> Iterator[None]:
         tokens._hashed_keys.cache_clear()
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setenv("REKU_TOKEN_KEYS", "a key of the made mails, long enough")
+        patched.setenv("REKU_TOKEN_KEYS", "a key of the made mails long enough")
         forget()
         yield
     forget()

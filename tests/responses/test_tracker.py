@@ -27,6 +27,7 @@ from reku.responses.tracker_state import TrackerState
 from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.tables import response_counts, responses, suppressions
 from reku_testing import banks, world
+from tests.conftest import NEWER_KEY
 from tests.responses.conftest import BROWSER
 
 pytestmark = pytest.mark.usefixtures("bank")
@@ -231,7 +232,7 @@ def test_unsubscribe_survives_key_rotation(
     web: httpx.Client, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = link(Purpose.UNSUBSCRIBE, sent())
-    monkeypatch.setenv("REKU_TOKEN_KEYS", "a newer key,the newest key")
+    monkeypatch.setenv("REKU_TOKEN_KEYS", f"{NEWER_KEY},the newest key of tests as long as one has to be")
     settings.cache_clear()
     _hashed_keys.cache_clear()
     assert web.post(path, data=ONE_CLICK).status_code == 200

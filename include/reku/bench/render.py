@@ -115,7 +115,7 @@ def by_email_message(compiled: CompiledMedium, person: Mapping[str, str], links:
     message["Reply-To"] = Address(addr_spec=sender.addr_spec)
     message["Subject"] = content.subject
     message["Date"] = clock.berlin(clock.now())
-    message["Message-ID"] = f"<{links.reference}@{sender.domain}>"
+    message["Message-ID"] = f"<{links.message_id}@{sender.domain}>"
     message["List-Unsubscribe"] = f"<{links.unsubscribe_url}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message["Feedback-ID"] = f"{_DELIVERY:06d}:{_ORDER}:{compiled.institute.blz}:reku"

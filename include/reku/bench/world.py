@@ -233,7 +233,7 @@ def _environment(folder: Path, database_url: str) -> dict[str, str]:
         "REKU_FILES_URL": str(folder / "files"),
         "REKU_JOURNAL_DIR": str(folder / "journal"),
         "REKU_TRACKER_DIR": str(folder / "tracker"),
-        "REKU_SECRET_KEY": "a key of benchmarks",
-        "REKU_TOKEN_KEYS": "an older key,a newer key",
+        "REKU_SECRET_KEY": "a key of benchmarks, long enough for them",
+        "REKU_TOKEN_KEYS": "an older key of benchmarks long enough,a newer key of benchmarks long enough",
         "REKU_SMTP_TLS": "false",
     }

@@ -41,6 +41,22 @@ def list_messages(
     show(map(asdict, found), as_json=as_json, nothing="No messages.")
 
 
+@app.command("key-bound")
+def key_bound(as_json: Json = False) -> None:
+    """Tell what to note behind an old key of REKU_TOKEN_KEYS.
+
+    From the message with this id on nothing has been signed with it, if all workers sign with the new key by now. With
+    `old@ID,new` whoever has stolen the old key can unsubscribe nobody who is mailed from now on.
+    """
+    from reku.views.message_overview import next_message_id
+
+    bound = next_message_id(database())
+    if as_json:
+        print_json({"bound": bound})
+    else:
+        typer.echo(f"@{bound}")
+
+
 @app.command("in-doubt")
 def in_doubt(as_json: Json = False) -> None:
     """List the messages in doubt.

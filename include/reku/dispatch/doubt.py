@@ -18,7 +18,7 @@ from reku.catalogue import occasions
 from reku.catalogue.occasion import InDoubt
 from reku.contact.reasons import Reason
 from reku.dispatch.plan import SendPlan
-from reku.foundation import clock
+from reku.foundation import clock, tokens
 from reku.foundation.errors import StageError
 from reku.store.events import Event, record
 from reku.store.kinds import ResponseKind
@@ -112,7 +112,7 @@ def in_doubt(engine: sa.Engine, *conditions: sa.ColumnElement[bool]) -> list[Dou
                     row.delivery_id,
                     row.reference,
                     row.message_id,
-                    f"b+{row.id:x}.",
+                    f"b+{tokens.beginning(row.id)}",
                     row.begun_at,
                     policy,
                     SettledBy.DISPATCH if resent else SettledBy.PERSON,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -12,6 +13,32 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from reku.foundation.errors import SetupError
 
 INCLUDE = Path(__file__).resolve().parents[2]
+
+
+SHORTEST_KEY = 32
+"""Characters: what can be guessed from one link would sign all others."""
+
+_BOUND = re.compile(r"(.*)@([1-9]\d{0,18})", re.DOTALL)
+
+
+class TokenKey(NamedTuple):
+    """A key of link tokens. `below`: it is good for messages with a smaller id only; None for all."""
+
+    text: str
+    below: int | None = None
+
+
+def _token_key(written: str) -> TokenKey:
+    found = _BOUND.fullmatch(written)
+    return TokenKey(found[1], int(found[2])) if found else TokenKey(written)
+
+
+def _check_length(key: str) -> None:
+    if key and len(key) < SHORTEST_KEY:
+        raise ValueError(
+            f"a key of {len(key)} characters can be guessed; take at least {SHORTEST_KEY} random ones, such as "
+            "`openssl rand -base64 48` prints"
+        )
 
 
 class Settings(BaseSettings):
@@ -35,10 +62,13 @@ class Settings(BaseSettings):
         "T", pattern="^[PT]$", description="P production or T test; files of the other kind are refused"
     )
     secret_key: SecretStr = Field(
-        SecretStr(""), description="key of the address HMAC; never change it: unsubscribes hang on it"
+        SecretStr(""),
+        description="key of the address HMAC, at least 32 random characters; never change it: unsubscribes hang on it",
     )
     token_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        (), description="keys of link tokens, newest last, joined by commas; old ones keep links alive"
+        (),
+        description="keys of link tokens, each of at least 32 random characters, newest last, joined by commas; old "
+        "ones keep unsubscribe links alive, those of messages below `@ID` where one is noted behind a key",
     )
     tracker_url: str = Field("http://127.0.0.1:8091", description="public address of the tracker as it stands in mails")
     smtp_host: str = Field("127.0.0.1", description="relay that takes our mails")
@@ -145,6 +175,22 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
 
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        _check_length(value.get_secret_value())
+        return value
+
+    @field_validator("token_keys")
+    @classmethod
+    def _long_enough_each(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        keys = [_token_key(key.get_secret_value()) for key in value]
+        for key in keys:
+            _check_length(key.text)
+        if keys and keys[-1].below is not None:
+            raise ValueError("the last key is the one that signs: @ID stands behind old ones only")
+        return value
+
     @field_validator(
         "journal_dir",
         "tracker_dir",
@@ -171,9 +217,9 @@ class Settings(BaseSettings):
         """The folder of the delivery reports; it need not exist yet."""
         return self.reports_dir or self.home / "reports"
 
-    def keys_for_tokens(self) -> tuple[str, ...]:
+    def keys_for_tokens(self) -> tuple[TokenKey, ...]:
         """The token keys in clear, newest last."""
-        return tuple(key.get_secret_value() for key in self.token_keys)
+        return tuple(_token_key(key.get_secret_value()) for key in self.token_keys)
 
 
 @cache

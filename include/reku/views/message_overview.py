@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from reku.store.tables import messages, orders
+from reku.store.tables import messages, orders, past_messages
 from reku.views.rows import filters, read
 
 
@@ -52,3 +52,13 @@ def message_lines(
     )
     with engine.connect() as connection:
         return read(connection, wanted, MessageLine)
+
+
+def next_message_id(engine: sa.Engine) -> int:
+    """The first id that no message has, nor had one that has left by retention."""
+    newest = (
+        sa.select(sa.func.coalesce(sa.func.max(of.c.id), 0)).scalar_subquery() for of in (messages, past_messages)
+    )
+    with engine.connect() as connection:
+        found: int = connection.execute(sa.select(sa.func.greatest(*newest))).scalar_one()
+    return found + 1

@@ -57,8 +57,10 @@ def send_control_copy(plan: SendPlan, media: Mapping[str, CompiledMedium], resul
 def _copy(plan: SendPlan, medium: CompiledMedium) -> Mail:
     address = plan.institute.control_address or ""
     person = sample_person(plan.institute) | {"EMail": address, "Anlass_Code": plan.occasion}
+    name = f"kontrolle-{plan.delivery}-{medium.medium.key.lower()}"
     links = Links(
-        reference=f"kontrolle-{plan.delivery}-{medium.medium.key.lower()}",
+        return_path=f"b+{name}",
+        message_id=name,
         unsubscribe_url=f"{settings().tracker_url.rstrip('/')}/u/vorschau",
         open_pixel_url=None,
         click_url=lambda _number, target: target,

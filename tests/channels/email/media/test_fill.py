@@ -79,7 +79,9 @@ def test_the_head_of_a_mail(clock_at) -> None:
     clock_at(datetime(2026, 11, 24, 8, 0, tzinfo=UTC))
     mail = mail_for(PERSON)
     message = read(mail)
-    token = tokens.make(tokens.Purpose.BOUNCE, tokens.Target(4711))
+    return_path, message_id = (
+        tokens.make(purpose, tokens.Target(4711)) for purpose in (tokens.Purpose.BOUNCE, tokens.Purpose.MESSAGE_ID)
+    )
     unsubscribe = tokens.make(tokens.Purpose.UNSUBSCRIBE, tokens.Target(4711))
     assert message["From"] == "Sparkasse Musterstadt <service@sparkasse-musterstadt.example>"
     assert message["Reply-To"] == "kontakt@sparkasse-musterstadt.example"
@@ -87,7 +89,7 @@ def test_the_head_of_a_mail(clock_at) -> None:
     assert message["Subject"] == "Herzlichen Glückwunsch zum 50. Geburtstag!"
     assert message["Date"].startswith("Tue, 24 Nov 2026 09:00:0")
     assert message["Date"].endswith("+0100")
-    assert message["Message-ID"] == mail.message_id == f"<{token}@sparkasse-musterstadt.example>"
+    assert message["Message-ID"] == mail.message_id == f"<{message_id}@sparkasse-musterstadt.example>"
     assert message["List-Unsubscribe"] == f"<http://127.0.0.1:8091/u/{unsubscribe}>"
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert message["Feedback-ID"] == "000017:R0004711:99990001:reku"
@@ -96,7 +98,8 @@ def test_the_head_of_a_mail(clock_at) -> None:
     assert message.get_content_type() == "multipart/alternative"
     assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
     assert not message.defects
-    assert mail.envelope_from == f"b+{token}@bounce.example"
+    assert mail.envelope_from == f"b+{return_path}@bounce.example"
+    assert return_path.encode() not in mail.data  # who sees the mail cannot report a bounce of it
     assert mail.envelope_to == "Joerdis@kunde.example"
     assert not mail.smtputf8
 
@@ -329,7 +332,7 @@ def by_the_standard_library(compiled: CompiledMedium, person: dict[str, str], li
     message["To"] = Address(" ".join(names) or person.get("Firma", "").strip(), addr_spec="Joerdis@kunde.example")
     message["Subject"] = content.subject
     message["Date"] = clock.berlin(clock.now())
-    message["Message-ID"] = f"<{links.reference}@{sender.domain}>"
+    message["Message-ID"] = f"<{links.message_id}@{sender.domain}>"
     message["List-Unsubscribe"] = f"<{links.unsubscribe_url}>"
     message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message["Feedback-ID"] = "000017:R0004711:99990001:reku"

@@ -82,7 +82,7 @@ def fill(
     )
     text, html = compiled.bodies(values)
     sender = _sender(*_sender_of(person, institute))
-    message_id = message_id or f"<{links.reference}@{sender.domain}>"
+    message_id = message_id or f"<{links.message_id}@{sender.domain}>"
     mail = (
         f"{sender.fields}\r\n"
         f"{headers.mailbox('To', _shown_name(person), recipient)}\r\n"
@@ -110,7 +110,7 @@ def fill(
     )
     return Mail(
         message_id,
-        f"b+{links.reference}@{settings().bounce_domain}",
+        f"{links.return_path}@{settings().bounce_domain}",
         recipient,
         mail.encode(),
         not (recipient.isascii() and sender.fields.isascii()),

@@ -10,17 +10,19 @@ from reku.foundation.tokens import Purpose, Target, make
 
 # Before Python 3.12 an enum is slow to find its members.
 _ANONYMOUS, _BOUNCE, _CLICK = Purpose.ANONYMOUS, Purpose.BOUNCE, Purpose.CLICK
-_OPEN, _UNSUBSCRIBE = Purpose.OPEN, Purpose.UNSUBSCRIBE
+_MESSAGE_ID, _OPEN, _UNSUBSCRIBE = Purpose.MESSAGE_ID, Purpose.OPEN, Purpose.UNSUBSCRIBE
 
 
 class Links(NamedTuple):
     """What is different in the links of each mail.
 
-    `reference`: token of the message, for Message-ID and return path. `open_pixel_url`: None without tracking consent.
-    `click_url(link number, target)`: what stands in the mail for a link.
+    `return_path` and `message_id`: what stands before their `@`. They are tokens of different purposes, since everybody
+    sees a Message-ID, and who knows the return path can report a bounce. `open_pixel_url`: None without tracking
+    consent. `click_url(link number, target)`: what stands in the mail for a link.
     """
 
-    reference: str
+    return_path: str
+    message_id: str
     unsubscribe_url: str
     open_pixel_url: str | None
     click_url: Callable[[int, str], str]
@@ -53,7 +55,8 @@ def links_for(message_id: int, shared_links: SharedLinks, *, tracking: bool) -> 
         return f"{base}/c/{make(_CLICK, Target(message_id, number))}"
 
     return Links(
-        reference=make(_BOUNCE, message),
+        return_path=f"b+{make(_BOUNCE, message)}",
+        message_id=make(_MESSAGE_ID, message),
         unsubscribe_url=f"{base}/u/{make(_UNSUBSCRIBE, message)}",
         open_pixel_url=f"{base}/o/{make(_OPEN, message)}.gif" if tracking else None,
         click_url=click_url if tracking else shared_links.click_url,
