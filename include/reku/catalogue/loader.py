@@ -91,12 +91,12 @@ def _yaml_files(folder: Path) -> dict[str, _File]:
 
 
 def _medium_files(folder: Path) -> dict[str, _File]:
-    found = {}
+    files = {}
     for provider in _folders(folder):
         for title in _folders(provider):
             if (file := title / "medium.yaml").is_file():
-                found[f"{provider.name}_{title.name}".upper()] = _seen(file)
-    return found
+                files[f"{provider.name}_{title.name}".upper()] = _seen(file)
+    return files
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -199,9 +199,9 @@ def _judged(
     whole: dict[str, ModelT] = {}
     faults: dict[str, list[ConfigError]] = {}
     holders: dict[str, list[str]] = {}
-    for place, (model, found) in read.items():
+    for place, (model, own_faults) in read.items():
         if model is None:
-            faults[place] = found
+            faults[place] = own_faults
         else:
             whole[place] = model
             holders.setdefault(getattr(model, kind.key), []).append(place)

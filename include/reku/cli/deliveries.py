@@ -45,8 +45,8 @@ def list_deliveries(
     from reku.views.delivery_overview import delivery_lines
 
     only = one_of(state, DeliveryState, "--state") or ""
-    found = delivery_lines(database(), institute, order, only)
-    show(map(asdict, found), as_json=as_json, nothing="No deliveries.")
+    lines = delivery_lines(database(), institute, order, only)
+    show(map(asdict, lines), as_json=as_json, nothing="No deliveries.")
 
 
 @app.command("show")
@@ -58,8 +58,8 @@ def show_delivery(delivery: Id, as_json: Json = False) -> None:
     """
     from reku.views.delivery_overview import delivery_details
 
-    found = asdict(delivery_details(database(), delivery))
-    show_one(found | {name: list(found[name]) for name in ("messages", "rejected_rows")}, as_json=as_json)
+    details = asdict(delivery_details(database(), delivery))
+    show_one(details | {name: list(details[name]) for name in ("messages", "rejected_rows")}, as_json=as_json)
 
 
 @app.command("report")
@@ -98,12 +98,12 @@ def retry_delivery(delivery: Id, as_json: Json = False) -> None:
     from reku.sources.osplus.retry import retry
     from reku.store.states import DeliveryState
 
-    found = retry(database(), delivery, actor())
+    result = retry(database(), delivery, actor())
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(result))
     else:
-        typer.echo(" ".join(filter(None, (f"Delivery {delivery} is {found.state}", found.code, found.advice))))
-    if found.state == DeliveryState.REFUSED:
+        typer.echo(" ".join(filter(None, (f"Delivery {delivery} is {result.state}", result.code, result.advice))))
+    if result.state == DeliveryState.REFUSED:
         raise typer.Exit(FAULT)
 
 
@@ -143,7 +143,7 @@ def decline_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
 
 
 @app.command("go-on")
-def go_on(
+def go_on_delivery(
     delivery: Id,
     note: Note,
     as_json: Json = False,
@@ -153,9 +153,9 @@ def go_on(
     For when the first mails of a delivery were taken badly, or shall not be waited for. Nothing is sent by that alone:
     clear the delivery's `dispatch` task.
     """
-    from reku.dispatch.canary import go_on as past_canary
+    from reku.dispatch.canary import go_on
 
-    past_canary(database(), delivery, actor=actor(), note=note)
+    go_on(database(), delivery, actor=actor(), note=note)
     if as_json:
         print_json({"delivery": delivery, "canary": "passed"})
     else:
@@ -163,7 +163,7 @@ def go_on(
 
 
 @app.command("close")
-def close(
+def close_delivery(
     delivery: Id,
     note: Note,
     as_json: Json = False,
@@ -174,9 +174,9 @@ def close(
     file reports. For mails that turned out to be wrong; `reku stop` only holds them back. A running dispatch has to be
     stopped first.
     """
-    from reku.process.cancel import cancel as close_delivery
+    from reku.process.cancel import cancel
 
-    closed = close_delivery(database(), delivery, actor=actor(), note=note)
+    closed = cancel(database(), delivery, actor=actor(), note=note)
     if as_json:
         print_json({"delivery": delivery, "closed": closed})
     else:

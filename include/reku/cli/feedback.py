@@ -36,8 +36,8 @@ def show_file(number: Number, institute: OneInstitute, as_json: Json = False) ->
     """
     from reku.views.feedback_overview import feedback_file_details
 
-    found = asdict(feedback_file_details(database(), institute, number))
-    show_one(found | {"events": list(found["events"])}, as_json=as_json)
+    details = asdict(feedback_file_details(database(), institute, number))
+    show_one(details | {"events": list(details["events"])}, as_json=as_json)
 
 
 @app.command("rebuild")

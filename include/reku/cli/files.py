@@ -33,5 +33,5 @@ def files(
     from reku.views.file_overview import file_lines
 
     only = one_of(verdict, FileVerdict, "--verdict") or ""
-    found = file_lines(database(), institute, only)
-    show(map(asdict, found), as_json=as_json, nothing="No files.")
+    lines = file_lines(database(), institute, only)
+    show(map(asdict, lines), as_json=as_json, nothing="No files.")

@@ -37,8 +37,8 @@ def list_messages(
     from reku.views.message_overview import message_lines
 
     only = one_of(state, MessageState, "--state") or ""
-    found = message_lines(database(), institute, order, only, limit)
-    show(map(asdict, found), as_json=as_json, nothing="No messages.")
+    lines = message_lines(database(), institute, order, only, limit)
+    show(map(asdict, lines), as_json=as_json, nothing="No messages.")
 
 
 @app.command("key-bound")
@@ -58,22 +58,22 @@ def key_bound(as_json: Json = False) -> None:
 
 
 @app.command("in-doubt")
-def in_doubt(as_json: Json = False) -> None:
+def list_in_doubt(as_json: Json = False) -> None:
     """List the messages in doubt.
 
     Their hand-over was begun, or may have been, and the mail server's answer was never recorded. Look them up in its
     log by Message-ID or by how their return path begins, then say what you found with `reku messages resolve`. Those
     settled by "dispatch" (policy resend) are sent again by the next one, with the same Message-ID.
     """
-    from reku.dispatch.doubt import in_doubt as of_ledger
+    from reku.dispatch.doubt import in_doubt
 
-    rows = (asdict(doubt) for doubt in of_ledger(database()))
+    rows = (asdict(doubt) for doubt in in_doubt(database()))
     listed = [{"order" if name == "order_number" else name: value for name, value in row.items()} for row in rows]
     show(listed, as_json=as_json, nothing="No messages in doubt.")
 
 
 @app.command("resolve")
-def resolve(
+def resolve_doubt(
     institute: Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")],
     sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What the mail server's log says.")],
     note: Annotated[str, typer.Option("--note", help="How you know; kept in the audit. No personal data.")],
@@ -96,14 +96,13 @@ def resolve(
     One by its Referenz, or with --all those of a delivery. They are never sent again. The bank is told by response
     file.
     """
-    from reku.dispatch.doubt import resolve as close
-    from reku.dispatch.doubt import resolve_all
+    from reku.dispatch.doubt import resolve, resolve_all
 
     count = 1
     if every and delivery is not None and not reference:
         count = resolve_all(database(), institute, delivery, sent=sent, actor=actor(), note=note)
     elif reference and not every:
-        close(database(), institute, reference, sent=sent, actor=actor(), note=note, delivery=delivery)
+        resolve(database(), institute, reference, sent=sent, actor=actor(), note=note, delivery=delivery)
     else:
         raise typer.BadParameter("give the REFERENZ of one message, or --delivery ID with --all")
     outcome = "sent" if sent else "not sent"

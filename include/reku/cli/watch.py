@@ -39,9 +39,9 @@ def watch(
     from reku.views.progress import dispatch_progress
 
     engine = database()
-    found = dispatch_progress(engine, delivery)
+    progress = dispatch_progress(engine, delivery)
     if once or as_json or not console().is_terminal:
-        show(map(asdict, found), as_json=as_json, nothing="Nothing is due or in hand.")
+        show(map(asdict, progress), as_json=as_json, nothing="Nothing is due or in hand.")
     else:
         _watch(engine, delivery)
 

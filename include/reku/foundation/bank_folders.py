@@ -139,12 +139,12 @@ class BankFolders:
 
         Links among them are left out. Raises LinkRefused if a folder itself is one.
         """
-        found = []
+        stored = []
         for folder in folders or Folder:
             full = self._full(f"{self.path(folder)}/")
             if self._files.isdir(full):
-                found += [StoredFile(path.removeprefix(f"{self._root}/"), folder) for path in self._below(full)]
-        return sorted(found, key=lambda file: file.path)
+                stored += [StoredFile(path.removeprefix(f"{self._root}/"), folder) for path in self._below(full)]
+        return sorted(stored, key=lambda file: file.path)
 
     def exists(self, path: str) -> bool:
         """Whether a file lies there."""
@@ -206,13 +206,13 @@ class BankFolders:
         return f"{self._root}/{path}".rstrip("/")
 
     def _below(self, full: str) -> list[str]:
-        found = []
+        paths = []
         for entry in self._files.ls(full, detail=True):
             if _is_link(entry):
                 continue
             path = f"{full}/{_name(entry)}"
-            found += self._below(path) if entry["type"] == "directory" else [path]
-        return found
+            paths += self._below(path) if entry["type"] == "directory" else [path]
+        return paths
 
 
 def _name(entry: dict[str, Any]) -> str:

@@ -59,10 +59,10 @@ def rules_for(contract: Contract, occasion: str) -> tuple[Rule, ...]:
 @cache
 def load_rule_files(folder: Path, contracts: Path) -> Mapping[str, tuple[Rule, ...]]:
     """The rules of `expectations/` by Dateiart, read once. Raises the first ConfigError of `check_rule_files`."""
-    found, faults = _scan(folder, contracts)
+    by_kind, faults = _scan(folder, contracts)
     if faults:
         raise faults[0]
-    return found
+    return by_kind
 
 
 def check_rule_files(folder: Path, contracts: Path) -> list[ConfigError]:
@@ -119,7 +119,7 @@ def _missing(config_dir: Path, occasion: Occasion) -> ConfigError:
 
 def _scan(folder: Path, contracts: Path) -> tuple[dict[str, tuple[Rule, ...]], list[ConfigError]]:
     known = load_contracts(contracts)
-    found: dict[str, tuple[Rule, ...]] = {}
+    by_kind: dict[str, tuple[Rule, ...]] = {}
     faults: list[ConfigError] = []
     for path in sorted(folder.glob("*.yaml")):
         file, own = load_all(path, RuleFile)
@@ -127,8 +127,8 @@ def _scan(folder: Path, contracts: Path) -> tuple[dict[str, tuple[Rule, ...]], l
             own = _faults_of(path, file, known)
         faults += own
         if file is not None and not own:
-            found[file.kind] = (*found.get(file.kind, ()), *file.rules)
-    return found, faults
+            by_kind[file.kind] = (*by_kind.get(file.kind, ()), *file.rules)
+    return by_kind, faults
 
 
 def _faults_of(path: Path, file: RuleFile, known: Mapping[str, Contract]) -> list[ConfigError]:

@@ -71,8 +71,10 @@ def find_breaches(
             gc.collect()  # GX leaves each frame in a circle of references
         parts.append(_judge_piece(piece, lines[start : start + _AT_ONCE], by, expected))
     return [
-        Finding(rule, tuple(chain.from_iterable(part.lines for part in found)), sum(part.looked_at for part in found))
-        for rule, *found in zip(by, *parts, strict=True)
+        Finding(
+            rule, tuple(chain.from_iterable(part.lines for part in findings)), sum(part.looked_at for part in findings)
+        )
+        for rule, *findings in zip(by, *parts, strict=True)
     ]
 
 

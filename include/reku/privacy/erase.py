@@ -6,6 +6,7 @@ a run that dies between the two is completed by the next one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from reku.foundation import clock
 from reku.foundation.bank_folders import BankFolders, Folder
 from reku.foundation.errors import StageError
 from reku.mailbox import mailboxes
-from reku.privacy import rows as of_file
+from reku.privacy import person_rows
 from reku.privacy.person import FileOfPerson, Person, everything
 from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
@@ -149,32 +150,32 @@ def _erase_rows(connection: sa.Connection, person: Person, number: str) -> tuple
     """
     hold_exports(connection, person.institute)
     own = (messages.c.institute == person.institute) & (messages.c.person_number == number)
-    found = connection.execute(
+    rows = connection.execute(
         sa.select(messages.c.id, messages.c.delivery_id, messages.c.state)
         .where(own)
         .order_by(messages.c.id)
         .with_for_update()
     ).all()
-    _check_messages(found)
+    _check_messages(rows)
     if unreported := len(connection.execute(waiting(own)).all()):
         raise StageError(
             f"{unreported} events of the person are not reported to the core system yet, which needs the person number "
             f"for it. {_UNCHANGED} Let the daily response file be written first (DAG reku_feedback), then try again."
         )
     moment = clock.now()
-    open_ones = [row.id for row in found if row.state == MessageState.OPEN]
+    open_ones = [row.id for row in rows if row.state == MessageState.OPEN]
     connection.execute(
         sa.update(messages)
         .where(messages.c.id.in_(open_ones))
         .values(state=MessageState.WITHHELD, reason=STOPPED, reasons=[STOPPED], ended_at=moment, retry_at=None)
     )
     record(connection, [Event(id_, ResponseKind.NVER, moment, STOPPED) for id_ in open_ones])
-    connection.execute(sa.delete(hits).where(hits.c.message_id.in_([row.id for row in found])))
+    connection.execute(sa.delete(hits).where(hits.c.message_id.in_([row.id for row in rows])))
     for table in _GOES:
         connection.execute(
             sa.delete(table).where(table.c.institute == person.institute, table.c.person_number == number)
         )
-    for delivery in {row.delivery_id for row in found}:
+    for delivery in {row.delivery_id for row in rows}:
         # without consent to tracking, opens and clicks of old mails are counted from now on and nobody is named
         pseudonym = in_ledger(person.institute, number, delivery)
         connection.execute(
@@ -182,7 +183,7 @@ def _erase_rows(connection: sa.Connection, person: Person, number: str) -> tuple
             .where(own, messages.c.delivery_id == delivery)
             .values(person_number=pseudonym, tracking=False)
         )
-    return len(open_ones), [row.id for row in found]
+    return len(open_ones), [row.id for row in rows]
 
 
 def _erase_mails(connection: sa.Connection, own: list[int]) -> dict[str, int]:
@@ -200,25 +201,25 @@ def _erase_mails(connection: sa.Connection, own: list[int]) -> dict[str, int]:
     return {"table return_mails": len(names), "mails in the return mailbox": removed}
 
 
-def _check_messages(found: list[Any] | Any) -> None:
+def _check_messages(rows: Sequence[Any]) -> None:
     for state, advice in {
         MessageState.CLAIMED: "is being dispatched. Try again when the dispatch has ended",
         MessageState.IN_DOUBT: "is in doubt. Close it first with `reku messages resolve`",
     }.items():
-        held = [row for row in found if row.state == state]
+        held = [row for row in rows if row.state == state]
         if held:
             named = ", ".join(sorted({str(row.delivery_id) for row in held}))
             raise StageError(f"A message to the person (delivery {named}) {advice}. {_UNCHANGED}")
 
 
-def _cut(institute: str, found: list[FileOfPerson], number: str) -> None:
+def _cut(institute: str, files: list[FileOfPerson], number: str) -> None:
     """Take the person's rows out of kept originals, file by file. Raises StageError naming those that failed."""
     folders = BankFolders(institute)
     failed = []
-    for one in found:
+    for one in files:
         try:
-            text = of_file.unpack(folders.read(one.kept.path))
-            folders.write(one.kept.path, [of_file.without(text, of_file.find(text, number))])
+            text = person_rows.unpack(folders.read(one.kept.path))
+            folders.write(one.kept.path, [person_rows.without(text, person_rows.find(text, number))])
         except OSError as error:
             failed.append(f"{one.kept.path} ({error.strerror or type(error).__name__})")
     if failed:

@@ -71,8 +71,8 @@ def _originals(connection: sa.Connection, institute: str, limit: datetime) -> di
         files.c.verdict != FileVerdict.PARKED,
         ~needed,
     )
-    found = sa.select(files.c.stored_as, over.label("over")).where(files.c.institute == institute)
-    return {row.stored_as: row.over for row in connection.execute(found)}
+    listed = sa.select(files.c.stored_as, over.label("over")).where(files.c.institute == institute)
+    return {row.stored_as: row.over for row in connection.execute(listed)}
 
 
 def outbox(engine: sa.Engine, now: datetime, s: Settings) -> Done:

@@ -17,8 +17,8 @@ from reku.foundation import addresses, clock
 from reku.foundation.bank_folders import BankFolders, StoredFile
 from reku.foundation.errors import StageError
 from reku.mailbox import mailboxes
-from reku.privacy import rows as of_file
-from reku.privacy.rows import Row, Unreadable
+from reku.privacy import person_rows
+from reku.privacy.person_rows import PersonRow, Unreadable
 from reku.store.tables import (
     appointments,
     contacts,
@@ -44,7 +44,7 @@ class FileOfPerson:
     """A file with rows of the person."""
 
     kept: StoredFile
-    rows: tuple[Row, ...]
+    rows: tuple[PersonRow, ...]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Person:
     def places(self) -> list[dict[str, Any]]:
         """Where something is kept and how much: what may be shown to anybody."""
         listed: list[dict[str, Any]] = [
-            {"place": f"table {name}", "rows": len(found)} for name, found in self.tables.items() if found
+            {"place": f"table {name}", "rows": len(rows)} for name, rows in self.tables.items() if rows
         ]
         listed += [{"place": "mails in the return mailbox", "rows": len(self.mails)}] * bool(self.mails)
         return listed + [{"place": f"file {one.kept.path}", "rows": len(one.rows)} for one in self.files]
@@ -78,7 +78,7 @@ class Person:
         return {
             "institute": self.institute,
             "made_at": clock.now(),
-            "tables": {name: found for name, found in self.tables.items() if found},
+            "tables": {name: rows for name, rows in self.tables.items() if rows},
             "files": [{"path": one.kept.path, "rows": [row.cells for row in one.rows]} for one in self.files],
             "mails": {name: data.decode("utf-8", "replace") for name, data in self.mails.items()},
         }
@@ -103,18 +103,18 @@ def everything(connection: sa.Connection, institute: str, number: str) -> Person
     """What is kept of the person, whether it is anything or not. `number` as delivered, leading zeros kept."""
     tables = in_tables(connection, institute, number)
     references = {row["reference"] for name in ("delivery_rows", "messages") for row in tables[name]}
-    found, unreadable = in_files(institute, number, references)
-    rejected = [row for one in found for row in _rejected(connection, institute, one)]
+    files, unreadable = in_files(institute, number, references)
+    rejected = [row for one in files for row in _rejected(connection, institute, one)]
     mails = in_return_mailboxes({row["mail"] for row in tables["return_mails"]})
-    return Person(institute, tables | {"rejects": rejected}, tuple(found), tuple(unreadable), mails)
+    return Person(institute, tables | {"rejects": rejected}, tuple(files), tuple(unreadable), mails)
 
 
 def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[str, list[dict[str, Any]]]:
     """The person's rows by table: by the number itself, and by the keyed hashes of all addresses known of it."""
 
     def select(table: sa.Table, condition: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
-        found = connection.execute(sa.select(table).where(table.c.institute == institute, condition))
-        return [dict(row) for row in found.mappings()]
+        selected = connection.execute(sa.select(table).where(table.c.institute == institute, condition))
+        return [dict(row) for row in selected.mappings()]
 
     tables = {
         table.name: select(table, table.c.person_number == number)
@@ -149,7 +149,7 @@ def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[li
     In receipts, which have no person numbers, a Referenz finds them: those of `references` and of rows found elsewhere.
     """
     folders, known = BankFolders(institute), set(references)
-    found: dict[str, FileOfPerson] = {}
+    by_path: dict[str, FileOfPerson] = {}
     unreadable: list[str] = []
     receipts: list[StoredFile] = []
     for kept in folders.files():
@@ -157,29 +157,29 @@ def in_files(institute: str, number: str, references: Iterable[str]) -> tuple[li
             receipts.append(kept)
             continue
         try:
-            rows = of_file.find(of_file.unpack(folders.read(kept.path)), number)
+            rows = person_rows.find(person_rows.unpack(folders.read(kept.path)), number)
         except FileNotFoundError:  # moved on meanwhile
             continue
         except Unreadable:
             unreadable.append(kept.path)
             continue
         if rows:
-            found[kept.path] = FileOfPerson(kept, tuple(rows))
+            by_path[kept.path] = FileOfPerson(kept, tuple(rows))
             known |= {row.reference for row in rows}
     for kept in receipts:
         with suppress(FileNotFoundError):
-            if rows := of_file.find(of_file.unpack(folders.read(kept.path)), number, known):
-                found[kept.path] = FileOfPerson(kept, tuple(rows))
-    return [found[path] for path in sorted(found)], unreadable
+            if rows := person_rows.find(person_rows.unpack(folders.read(kept.path)), number, known):
+                by_path[kept.path] = FileOfPerson(kept, tuple(rows))
+    return [by_path[path] for path in sorted(by_path)], unreadable
 
 
 def in_return_mailboxes(names: set[str]) -> dict[str, bytes]:
     """The mails with these names. Raises SetupError or PassingError if a return mailbox cannot be looked into."""
-    found: dict[str, bytes] = {}
+    mails: dict[str, bytes] = {}
     for opened in mailboxes() if names else ():
         with opened as mailbox:
-            found |= mailbox.read(names)
-    return found
+            mails |= mailbox.read(names)
+    return mails
 
 
 def _rejected(connection: sa.Connection, institute: str, file: FileOfPerson) -> list[dict[str, Any]]:

@@ -96,11 +96,11 @@ def _type_checks(column: Column) -> list[tuple[Check, FaultCode, str]]:
                 (Pattern(regex=f"[0-9]{{{column.length}}}"), FaultCode.FORMAT, f"genau {column.length} Ziffern angeben")
             ]
         case "Z":
-            found: list[tuple[Check, FaultCode, str]] = [(WholeNumber(), FaultCode.FORMAT, "ganze Zahl angeben")]
+            whole: list[tuple[Check, FaultCode, str]] = [(WholeNumber(), FaultCode.FORMAT, "ganze Zahl angeben")]
             if column.minimum is not None or column.maximum is not None:
                 bounds = NumberBetween(minimum=column.minimum, maximum=column.maximum)
-                found.append((bounds, FaultCode.WERT, f"Zahl{_bounds(column)} angeben"))
-            return found
+                whole.append((bounds, FaultCode.WERT, f"Zahl{_bounds(column)} angeben"))
+            return whole
         case "D":
             return [(Day(), FaultCode.FORMAT, "Datum als TT.MM.JJJJ angeben")]
         case "DT":

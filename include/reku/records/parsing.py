@@ -28,10 +28,10 @@ def lines(text: str, delimiter: str, first: int = 1) -> Iterator[str]:
     Raises FileRefused for the first control character before it gives any line, and for an over-long line.
     """
     text = text.replace("\r\n", "\n").removesuffix("\n")
-    for found in _CONTROL.finditer(text):
-        if found[0] != delimiter:
-            line = first + text.count("\n", 0, found.start())
-            advice = f"Steuerzeichen U+{ord(found[0]):04X} ist nicht erlaubt. Bitte aus den Feldern entfernen."
+    for control in _CONTROL.finditer(text):
+        if control[0] != delimiter:
+            line = first + text.count("\n", 0, control.start())
+            advice = f"Steuerzeichen U+{ord(control[0]):04X} ist nicht erlaubt. Bitte aus den Feldern entfernen."
             raise FileRefused([Fault(FaultCode.STEUERZEICHEN, line, advice=advice)])
     start, line = 0, first
     while start <= len(text):

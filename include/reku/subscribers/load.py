@@ -120,13 +120,15 @@ def _open_all(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[An
 
 def _locked_order(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
     """The delivery's order, kept from being renamed or ended meanwhile; locked before the delivery, as intake does."""
-    found = load_delivery(connection, delivery_id)
-    if found.order_id is None:
+    delivery = load_delivery(connection, delivery_id)
+    if delivery.order_id is None:
         raise StageError(
-            f"Delivery {delivery_id} belongs to no order: the control file of {found.order_number} has not been"
+            f"Delivery {delivery_id} belongs to no order: the control file of {delivery.order_number} has not been"
             " processed. Have the sender change the order's name once, so that it is sent again."
         )
-    return connection.execute(sa.select(orders).where(orders.c.id == found.order_id).with_for_update(read=True)).one()
+    return connection.execute(
+        sa.select(orders).where(orders.c.id == delivery.order_id).with_for_update(read=True)
+    ).one()
 
 
 def _check_may_load(delivery: sa.Row[Any]) -> None:

@@ -201,9 +201,9 @@ def _responses() -> sa.Select[Any]:
 
 def _grouped(result: sa.CursorResult[Any]) -> dict[Any, dict[str, int]]:
     """Counts by what `_KEY` selects, then by the column after it."""
-    found: dict[Any, dict[str, int]] = {}
+    groups: dict[Any, dict[str, int]] = {}
     row: Any
     for row in result:
         *place, name, count = row
-        found.setdefault(tuple(place), {})[name] = count
-    return found
+        groups.setdefault(tuple(place), {})[name] = count
+    return groups

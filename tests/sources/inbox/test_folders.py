@@ -91,7 +91,7 @@ def test_an_original_is_moved_once(folders: InboxFolders) -> None:
     _put(folders, NAME)
     source, target = folders.path(Folder.INBOX, NAME), folders.path(Folder.ARCHIVE, "2026", "11", NAME)
     for _ in range(2):
-        folders.settle(source, target)
+        folders.finish_move(source, target)
         assert folders.read(target) == b"data"
         assert not folders.exists(source)
 
@@ -100,7 +100,7 @@ def test_what_an_interrupted_copy_left_is_cleared(folders: InboxFolders) -> None
     _put(folders, NAME)
     source, target = folders.path(Folder.INBOX, NAME), folders.path(Folder.ARCHIVE, NAME)
     folders.write(target, [b"data"])
-    folders.settle(source, target)
+    folders.finish_move(source, target)
     assert not folders.exists(source)
 
 
@@ -109,13 +109,13 @@ def test_another_file_in_its_place_is_never_overwritten(folders: InboxFolders) -
     source, target = folders.path(Folder.INBOX, NAME), folders.path(Folder.ARCHIVE, NAME)
     folders.write(target, [b"other"])
     with pytest.raises(StageError, match="another file"):
-        folders.settle(source, target)
+        folders.finish_move(source, target)
     assert (folders.read(source), folders.read(target)) == (b"data", b"other")
 
 
 def test_a_missing_original_is_told(folders: InboxFolders) -> None:
     with pytest.raises(StageError, match="missing"):
-        folders.settle(folders.path(Folder.AT_WORK, NAME), folders.path(Folder.ARCHIVE, NAME))
+        folders.finish_move(folders.path(Folder.AT_WORK, NAME), folders.path(Folder.ARCHIVE, NAME))
 
 
 def test_a_claim_waits_while_a_leftover_of_that_name_is_at_work(folders: InboxFolders) -> None:

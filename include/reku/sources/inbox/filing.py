@@ -1,7 +1,7 @@
 """What became of a file: fixed in one transaction first, carried out afterwards, as often as need be.
 
-`fix` and `fix_again` write the verdict, the original's place and the receipt's rows into `files` and note in
-`moving_from` that the move and the receipt are still to come. `settle` does both and clears the note.
+`record` and `record_again` write the verdict, the original's place and the receipt's rows into `files` and note in
+`moving_from` that the move and the receipt are still to come. `finalise` does both and clears the note.
 """
 
 from __future__ import annotations
@@ -63,8 +63,10 @@ def arrive(folders: InboxFolders, name: str, most: int) -> Arrived:
     return Arrived(name, data, clock.now(), sha256)
 
 
-def record(connection: sa.Connection, folders: InboxFolders, arrived: Arrived, kind: str, ruling: FileDecision) -> int:
-    """Register an arrived file with its ruling in the caller's transaction. Returns its id in `files`."""
+def record(
+    connection: sa.Connection, folders: InboxFolders, arrived: Arrived, kind: str, decision: FileDecision
+) -> int:
+    """Register an arrived file with its decision in the caller's transaction. Returns its id in `files`."""
     new: int = connection.execute(
         sa.insert(files)
         .values(
@@ -73,45 +75,45 @@ def record(connection: sa.Connection, folders: InboxFolders, arrived: Arrived, k
             kind=kind,
             sha256=arrived.sha256,
             received_at=arrived.received_at,
-            verdict=ruling.verdict,
+            verdict=decision.verdict,
             stored_as="",
             moving_from=folders.path(Folder.AT_WORK, arrived.name),
         )
         .returning(files.c.id)
     ).scalar_one()
-    _rule(connection, folders, new, arrived.name, arrived.received_at, ruling)
+    _write_decision(connection, folders, new, arrived.name, arrived.received_at, decision)
     return new
 
 
-def fix_again(connection: sa.Connection, folders: InboxFolders, file_id: int, ruling: FileDecision) -> None:
-    """Give a registered file another ruling (a parked one set free, a refused one read again) in the transaction.
+def record_again(connection: sa.Connection, folders: InboxFolders, file_id: int, decision: FileDecision) -> None:
+    """Give a registered file another decision (a parked one set free, a refused one read again) in the transaction.
 
-    Raises OSError or StageError if what the earlier ruling left to do cannot be done.
+    Raises OSError or StageError if what the earlier decision left to do cannot be done.
     """
     finalise(connection, folders, file_id)
     file = connection.execute(sa.select(files).where(files.c.id == file_id).with_for_update(key_share=True)).one()
     connection.execute(sa.update(files).where(files.c.id == file_id).values(moving_from=file.stored_as))
-    _rule(connection, folders, file_id, claimed_name(file.file_name), file.received_at, ruling)
+    _write_decision(connection, folders, file_id, claimed_name(file.file_name), file.received_at, decision)
 
 
-def _rule(
+def _write_decision(
     connection: sa.Connection,
     folders: InboxFolders,
     file_id: int,
     name: str,
     received_at: datetime,
-    ruling: FileDecision,
+    decision: FileDecision,
 ) -> None:
     connection.execute(
         sa.update(files)
         .where(files.c.id == file_id)
         .values(
-            verdict=ruling.verdict,
-            code=ruling.code,
-            advice=ruling.advice,
-            stored_as=_place(connection, folders, file_id, name, received_at, ruling.verdict),
-            receipt=[line.stored() for line in ruling.receipt] or sa.null(),
-            receipt_at=clock.now() if ruling.receipt else None,
+            verdict=decision.verdict,
+            code=decision.code,
+            advice=decision.advice,
+            stored_as=_place(connection, folders, file_id, name, received_at, decision.verdict),
+            receipt=[line.stored() for line in decision.receipt] or sa.null(),
+            receipt_at=clock.now() if decision.receipt else None,
         )
     )
 
@@ -148,7 +150,7 @@ def finalise(connection: sa.Connection, folders: InboxFolders, file_id: int) -> 
     file = connection.execute(sa.select(files).where(files.c.id == file_id).with_for_update(key_share=True)).one()
     if file.moving_from is None:
         return
-    folders.settle(file.moving_from, file.stored_as)
+    folders.finish_move(file.moving_from, file.stored_as)
     if file.receipt is not None:
         folders.write(folders.path(Folder.OUTBOX, receipt_name(file.file_name)), [receipt_bytes(file)])
     connection.execute(sa.update(files).where(files.c.id == file_id).values(moving_from=None))
@@ -172,7 +174,7 @@ def named_moment(stamp: str, received_at: datetime) -> datetime:
     return min(named, received_at)
 
 
-def unsettled(connection: sa.Connection, institute: str) -> dict[int, str]:
+def unfinished(connection: sa.Connection, institute: str) -> dict[int, str]:
     """Files whose move or receipt is still to come: id → where the original lies now, oldest first."""
     rows = connection.execute(
         sa.select(files.c.id, files.c.moving_from)

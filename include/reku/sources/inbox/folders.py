@@ -38,7 +38,7 @@ class Inbox:
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedFiles:
     """What lies in `in_arbeit/`: names of the files, sorted, and how many entries are no files."""
 
     names: tuple[str, ...]
@@ -79,29 +79,29 @@ class InboxFolders(BankFolders):
             if not entry.is_file:
                 no_files += 1
                 continue
-            found = self._look(entry.name)
+            file = self._seen(entry.name)
             marked = entry.name + MARKER in markers
-            if found and (marked or present - found.modified >= settle_seconds):
-                complete.append(replace(found, marked=marked))
+            if file and (marked or present - file.modified >= settle_seconds):
+                complete.append(replace(file, marked=marked))
             else:
                 waiting += 1
-        return Inbox(tuple(sorted(complete, key=lambda found: found.name)), waiting, no_files)
+        return Inbox(tuple(sorted(complete, key=lambda file: file.name)), waiting, no_files)
 
-    def claim(self, found: InboxFile) -> bool:
+    def claim(self, file: InboxFile) -> bool:
         """Move a complete file from `eingang/` to `in_arbeit/`. False if it changed, vanished, or must wait its turn.
 
         A move is one step on file systems and SFTP. Object stores copy and delete; what a crash leaves between the two
         is recognised by its equal bytes.
         """
-        source, target = self.path(Folder.INBOX, found.name), self.path(Folder.AT_WORK, claimed_name(found.name))
-        if self._look(found.name) != found:
+        source, target = self.path(Folder.INBOX, file.name), self.path(Folder.AT_WORK, claimed_name(file.name))
+        if self._seen(file.name) != file:
             return False
         if self.exists(target):
             if self.read(source) == self.read(target):
                 self.remove(source)
             return False
         # The marker goes first: left behind, it would declare the next file of this name complete too early.
-        if found.marked:
+        if file.marked:
             with suppress(FileNotFoundError):
                 self.remove(source + MARKER)
         try:
@@ -110,13 +110,13 @@ class InboxFolders(BankFolders):
             return False
         return True
 
-    def claimed(self) -> Claimed:
+    def claimed(self) -> ClaimedFiles:
         """What lies in `in_arbeit/`: files just claimed, and leftovers of a crash."""
         entries = self.entries(Folder.AT_WORK)
         names = sorted(entry.name for entry in entries if entry.is_file)
-        return Claimed(tuple(names), len(entries) - len(names))
+        return ClaimedFiles(tuple(names), len(entries) - len(names))
 
-    def settle(self, source: str, target: str) -> None:
+    def finish_move(self, source: str, target: str) -> None:
         """Move an original to its place, if it is not there yet; never over another file.
 
         Raises StageError if it is neither here nor there, or if another file lies in its place.
@@ -140,7 +140,7 @@ class InboxFolders(BankFolders):
             return
         self.move(source, target)
 
-    def _look(self, name: str) -> InboxFile | None:
+    def _seen(self, name: str) -> InboxFile | None:
         """The file as it is now; None if it is gone."""
         path = self.path(Folder.INBOX, name)
         try:

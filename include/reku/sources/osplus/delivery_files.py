@@ -142,7 +142,7 @@ def unpark(connection: sa.Connection, institute: Institute, folders: InboxFolder
             judgement = admission.decide_admission(connection, key, delivery.created_at)
             if judgement.state == DeliveryState.PARKED:
                 continue
-            filing.fix_again(connection, folders, delivery.file_id, judgement.ruling())
+            filing.record_again(connection, folders, delivery.file_id, judgement.ruling())
             connection.execute(
                 sa.update(deliveries)
                 .where(deliveries.c.id == delivery_id)

@@ -34,11 +34,11 @@ def receipt_for_rejects(engine: sa.Engine, delivery_id: int) -> str | None:
         folders = InboxFolders(delivery.institute)
         of_file = files.c.id == delivery.file_id
         file = connection.execute(sa.select(files).where(of_file).with_for_update(key_share=True)).one()
-        ruling = _ruling(connection, delivery, file)
-        if not ruling.receipt:
+        decision = _decide(connection, delivery, file)
+        if not decision.receipt:
             return None
-        if file.verdict != ruling.verdict or file.receipt != [line.stored() for line in ruling.receipt]:
-            filing.fix_again(connection, folders, file.id, ruling)
+        if file.verdict != decision.verdict or file.receipt != [line.stored() for line in decision.receipt]:
+            filing.record_again(connection, folders, file.id, decision)
         else:
             again = sa.func.coalesce(files.c.moving_from, files.c.stored_as)
             connection.execute(sa.update(files).where(of_file).values(moving_from=again))
@@ -48,14 +48,14 @@ def receipt_for_rejects(engine: sa.Engine, delivery_id: int) -> str | None:
     return folders.path(Folder.OUTBOX, receipt_name(file.file_name))
 
 
-def _ruling(connection: sa.Connection, delivery: sa.Row[Any], file: sa.Row[Any]) -> FileDecision:
+def _decide(connection: sa.Connection, delivery: sa.Row[Any], file: sa.Row[Any]) -> FileDecision:
     """What the gate's findings mean for the file; without a receipt if it found nothing."""
     of_delivery = rejects.c.delivery_id == delivery.id
     count = connection.execute(sa.select(sa.func.count()).where(of_delivery)).scalar_one()
-    found = connection.execute(
+    listed = connection.execute(
         sa.select(rejects).where(of_delivery).order_by(rejects.c.line, rejects.c.id).limit(MOST_ROWS)
     )
-    lines = [Line(Status.ABGELEHNT, row.code, row.advice, row.field, row.line, row.reference) for row in found]
+    lines = [Line(Status.ABGELEHNT, row.code, row.advice, row.field, row.line, row.reference) for row in listed]
     if delivery.state == DeliveryState.REFUSED:
         about_file = Line(Status.ABGELEHNT, delivery.code or "FEHLERQUOTE", delivery.advice)
         return FileDecision(FileVerdict.REFUSED, delivery.code, delivery.advice, (about_file, *lines))

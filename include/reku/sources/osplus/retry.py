@@ -92,7 +92,7 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
     # What the gate wrote about the refused file goes, since the gate will read it anew.
     for table in (rejects, delivery_rows):
         connection.execute(sa.delete(table).where(table.c.delivery_id == delivery_id))
-    filing.fix_again(connection, folders, file.id, judgement.ruling())
+    filing.record_again(connection, folders, file.id, judgement.ruling())
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == delivery_id)

@@ -42,7 +42,7 @@ _LEFT = sa.select(
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FileResult:
     """What became of one file. `kind`, `order_number` and `delivery_number` come from its name, empty if unknown."""
 
     file_id: int
@@ -66,7 +66,7 @@ class IntakeReport:
     busy: bool = False
     waiting: int = 0
     no_files: int = 0
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[FileResult] = field(default_factory=list)
     freed: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -110,25 +110,25 @@ class Intake:
         Refused and parked deliveries are not among them: their senders have receipts, and the occasions' runs name
         what is missing.
         """
-        found = []
+        problems = []
         for report in self.reports:
-            found += report.failures
+            problems += report.failures
             if unknown := report.count(FileVerdict.UNKNOWN):
-                found.append(f"Institute {report.institute}: {unknown} files that no contract knows lie in fehler/.")
-            found += [
+                problems.append(f"Institute {report.institute}: {unknown} files that no contract knows lie in fehler/.")
+            problems += [
                 f"Institute {report.institute}: the control file of order {one.order_number} was refused ({one.code}). "
                 "Its receipt says why; until a good one comes, deliveries of this order are parked."
                 for one in report.outcomes
                 if one.verdict == FileVerdict.REFUSED and one.kind in CONTROL_KINDS
             ]
-        return found + [
+        return problems + [
             f"Folder {blz} below REKU_FILES_URL belongs to no institute. Add institutes/{blz}.yaml or remove it."
             for blz in self.unknown
         ]
 
 
 @dataclass(frozen=True)
-class _Known:
+class _NamedFile:
     """A claimed file whose name a contract knows, with the parts of its name."""
 
     name: str
@@ -221,9 +221,9 @@ class _Scan:
         for name in names:
             match = match_name(shown_name(name))
             if match and match[0].kind in CONTROL_KINDS:
-                controls.append(_Known(name, *match))
+                controls.append(_NamedFile(name, *match))
             elif match and match[0].kind in DELIVERY_KINDS:
-                numbered.append(_Known(name, *match))
+                numbered.append(_NamedFile(name, *match))
             else:
                 others.append(name)
         self._take_controls(controls)
@@ -236,24 +236,24 @@ class _Scan:
     def _finish_earlier(self) -> set[str]:
         """Finish what was registered and not yet moved. Returns where the originals lie that cannot be moved now."""
         with self.connection.begin():
-            open_moves = filing.unsettled(self.connection, self.institute.blz)
+            open_moves = filing.unfinished(self.connection, self.institute.blz)
         left = set()
         for file_id, place in open_moves.items():
             left.add(place)
             with _guarded(self.report, f"file {file_id}", self.connection):
-                self._settle(file_id)
+                self._finalise(file_id)
                 left.discard(place)
         return left
 
     def _claim(self) -> None:
         inbox = self.folders.arrived(_settle_seconds(self.institute))
         self.report.waiting, self.report.no_files = inbox.waiting, inbox.no_files
-        for found in inbox.complete:
+        for file in inbox.complete:
             with _guarded(self.report, "claiming a file"):
-                if not self.folders.claim(found):
+                if not self.folders.claim(file):
                     self.report.waiting += 1
 
-    def _take_controls(self, controls: list[_Known]) -> None:
+    def _take_controls(self, controls: list[_NamedFile]) -> None:
         read = []
         for known in controls:
             with _guarded(self.report, f"control file {known.name}", self.connection):
@@ -269,14 +269,14 @@ class _Scan:
                 partial(control_file.carry_out, self.connection, self.institute, self.folders, control),
             )
 
-    def _refused_elsewhere(self, known: _Known) -> bool:
+    def _refused_elsewhere(self, known: _NamedFile) -> bool:
         """Refuse a file whose name carries another bank's BLZ: it says nothing about this bank's orders."""
         if known.groups["blz"] == self.institute.blz:
             return False
         self._take(f"file {known.name}", known, partial(self._refuse_foreign, known))
         return True
 
-    def _refuse_foreign(self, known: _Known) -> tuple[int, FileDecision]:
+    def _refuse_foreign(self, known: _NamedFile) -> tuple[int, FileDecision]:
         named = known.groups["blz"]
         if named in institutes():
             code, advice = FaultCode.WIDERSPRUCH, f"Die Datei gehört nach ihrem Namen in den Eingang von {named}."
@@ -285,10 +285,10 @@ class _Scan:
             advice = f"Das Institut {named} im Dateinamen ist hier nicht eingerichtet. BLZ im Dateinamen prüfen."
         fault = Fault(code, field="BLZ", advice=advice)
         arrived = filing.arrive(self.folders, known.name, 0)
-        ruling = FileDecision(FileVerdict.REFUSED, fault.code, fault.advice, refusal([fault]))
-        return filing.record(self.connection, self.folders, arrived, known.contract.kind, ruling), ruling
+        decision = FileDecision(FileVerdict.REFUSED, fault.code, fault.advice, refusal([fault]))
+        return filing.record(self.connection, self.folders, arrived, known.contract.kind, decision), decision
 
-    def _take_delivery(self, known: _Known) -> tuple[int, FileDecision]:
+    def _take_delivery(self, known: _NamedFile) -> tuple[int, FileDecision]:
         if known.groups["blz"] != self.institute.blz:
             return self._refuse_foreign(known)
         arrived = filing.arrive(self.folders, known.name, known.contract.max_bytes)
@@ -302,8 +302,8 @@ class _Scan:
             advice = f"{fault.advice[:-1]}; erwartet wie {meant.file_name_example}. Mit richtigem Namen neu liefern."
             fault = replace(fault, advice=advice)
             receipt = refusal([fault])
-        ruling = FileDecision(FileVerdict.UNKNOWN, fault.code, fault.advice, receipt)
-        return filing.record(self.connection, self.folders, arrived, "", ruling), ruling
+        decision = FileDecision(FileVerdict.UNKNOWN, fault.code, fault.advice, receipt)
+        return filing.record(self.connection, self.folders, arrived, "", decision), decision
 
     def _unpark(self) -> None:
         """Set parked deliveries free whose control file is there, now or since a scan that was cut off."""
@@ -313,25 +313,25 @@ class _Scan:
             with _guarded(self.report, f"parked deliveries of order {order_number}", self.connection):
                 self.report.freed += delivery_files.unpark(self.connection, self.institute, self.folders, order_number)
 
-    def _take(self, what: str, known: _Known | None, decide: Callable[[], tuple[int, FileDecision]]) -> None:
+    def _take(self, what: str, known: _NamedFile | None, decide: Callable[[], tuple[int, FileDecision]]) -> None:
         """Register one file in a transaction of its own, then move it and write its receipt."""
         with _guarded(self.report, what, self.connection):
             with self.connection.begin():
-                file_id, ruling = decide()
+                file_id, decision = decide()
             groups = known.groups if known else {}
             self.report.outcomes.append(
-                Outcome(
+                FileResult(
                     file_id,
-                    ruling.verdict,
-                    ruling.code,
+                    decision.verdict,
+                    decision.code,
                     known.contract.kind if known else "",
                     groups.get("auftrag", ""),
                     groups.get("lnr", ""),
                 )
             )
-            self._settle(file_id)
+            self._finalise(file_id)
 
-    def _settle(self, file_id: int) -> None:
+    def _finalise(self, file_id: int) -> None:
         with self.connection.begin():
             filing.finalise(self.connection, self.folders, file_id)
 

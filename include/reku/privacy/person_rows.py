@@ -45,7 +45,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Row:
+class PersonRow:
     """A record of a person: its lines (1-based, both included) and its cells by column; without a frame the line."""
 
     first: int
@@ -82,7 +82,7 @@ def unpack(data: bytes) -> Text:
     return Text(contents, packed=True)
 
 
-def find(text: Text, number: str, references: Collection[str] = ()) -> list[Row]:
+def find(text: Text, number: str, references: Collection[str] = ()) -> list[PersonRow]:
     """The person's rows: by Personennummer, or by these Referenzen in a file that has no such column."""
     people = _spellings([number])
     others = _spellings(references)
@@ -95,14 +95,14 @@ def find(text: Text, number: str, references: Collection[str] = ()) -> list[Row]
             return list(_by_column(text, frame, people if frame.key == PERSON else others, words))
         except csv.Error:  # quotes that are not closed, or a cell without end
             pass
-    return [Row(at, at, {"": readable(line)}) for at, line in enumerate(text.lines, 1) if words.search(line)]
+    return [PersonRow(at, at, {"": readable(line)}) for at, line in enumerate(text.lines, 1) if words.search(line)]
 
 
-def without(text: Text, rows: Sequence[Row]) -> bytes:
+def without(text: Text, rows: Sequence[PersonRow]) -> bytes:
     """The file without these rows; count and check sum of the closing record are right again if they were before."""
     gone = {line for row in rows for line in range(row.first, row.last + 1)}
     kept = [line for at, line in enumerate(text.lines, 1) if at not in gone]
-    if kept and (delimiter := _right_closing(text.lines)):
+    if kept and (delimiter := _closing_record(text.lines)):
         end = re.search(r"\r?\n?$", kept[-1])
         body = "".join(kept[:-1]).removeprefix(_BOM).encode(_BYTES)
         closing = delimiter.join(("N", str(len(kept) - 3), hashlib.sha256(body).hexdigest()))
@@ -122,7 +122,7 @@ def readable(text: str) -> str:
     return text
 
 
-def _by_column(text: Text, frame: _Frame, wanted: set[str], words: re.Pattern[str]) -> Iterator[Row]:
+def _by_column(text: Text, frame: _Frame, wanted: set[str], words: re.Pattern[str]) -> Iterator[PersonRow]:
     at, width, last = frame.columns.index(frame.key), len(frame.columns), 0
     reader = csv.reader(text.lines, delimiter=frame.delimiter, strict=True)
     for record in reader:
@@ -134,7 +134,9 @@ def _by_column(text: Text, frame: _Frame, wanted: set[str], words: re.Pattern[st
         if told:
             cells = dict(zip(frame.columns, map(readable, record), strict=False))
             cells.pop("K", None)
-            yield Row(first, last, cells | ({"": readable(";".join(record[width:]))} if len(record) > width else {}))
+            yield PersonRow(
+                first, last, cells | ({"": readable(";".join(record[width:]))} if len(record) > width else {})
+            )
 
 
 def _frame(text: Text) -> _Frame | None:
@@ -150,13 +152,13 @@ def _frame(text: Text) -> _Frame | None:
     return None
 
 
-def _right_closing(lines: Sequence[str]) -> str:
+def _closing_record(lines: Sequence[str]) -> str:
     """The delimiter of a closing record whose count and check sum are right; empty where there is none."""
-    found = re.fullmatch(r'"?N"?([;|\t])([0-9]{1,9})\1([0-9a-f]{64})\r?\n?', lines[-1])
-    if found is None or int(found[2]) != len(lines) - 3:
+    closing = re.fullmatch(r'"?N"?([;|\t])([0-9]{1,9})\1([0-9a-f]{64})\r?\n?', lines[-1])
+    if closing is None or int(closing[2]) != len(lines) - 3:
         return ""
     body = "".join(lines[:-1]).removeprefix(_BOM).encode(_BYTES)
-    return found[1] if hashlib.sha256(body).hexdigest() == found[3] else ""
+    return closing[1] if hashlib.sha256(body).hexdigest() == closing[3] else ""
 
 
 def _encodings() -> tuple[str, ...]:
@@ -165,11 +167,11 @@ def _encodings() -> tuple[str, ...]:
 
 def _spellings(words: Collection[str]) -> set[str]:
     """The words as they stand in files of any encoding."""
-    found = set()
+    spellings = set()
     for word in filter(None, words):
         for encoding in _encodings():
             try:
-                found.add(word.encode(encoding).decode(_BYTES))
+                spellings.add(word.encode(encoding).decode(_BYTES))
             except UnicodeEncodeError:
                 continue
-    return found
+    return spellings

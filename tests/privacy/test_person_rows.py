@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reku.privacy.rows import Unreadable, find, unpack, without
+from reku.privacy.person_rows import Unreadable, find, unpack, without
 from reku.records import Head, contracts, read, write
 from reku_testing import world
 
