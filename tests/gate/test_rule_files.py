@@ -186,7 +186,7 @@ BROKEN = [
     ("severity: reject", "severity: fatal", 6, "Valid: refuse, reject, warn"),
     ("code: WERT", "code: WERTE", 14, "Did you mean 'WERT'"),
     ("    code: WERT\n", "", 9, "'code' is missing"),
-    ("advice: ein rundes Alter angeben", f"advice: {'lang ' * 25}", 15, "at most 120"),
+    ("advice: ein rundes Alter angeben", f"advice: {'lang ' * 33}", 15, "at most 160"),
     ("advice: ein rundes Alter angeben", "advice:", 15, "advice"),
     ("rules:", f"{NONE}rules:", 1, "Keep one of them"),
     (OF_OCCASION, "none:\n", 1, "give the reason"),

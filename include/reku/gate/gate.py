@@ -29,6 +29,7 @@ from reku.gate.rule_files import rules_for
 from reku.gate.rules import Rule
 from reku.gate.suite import Finding, find_breaches
 from reku.records import FaultCode, RecordFile, contracts, read
+from reku.records.faults import LONGEST_ADVICE
 from reku.records.times import parse_date
 from reku.store.bulk import copy_rows
 from reku.store.delivery import load_delivery
@@ -38,11 +39,8 @@ from reku.store.tables import deliveries, delivery_rows, files, orders, rejects,
 
 logger = logging.getLogger(__name__)
 
-LONGEST_ADVICE = 200
-"""Characters of `Hinweis` in a receipt."""
-
 LONGEST_REFERENCE = 40
-"""Characters of `Referenz` there; a longer one is a fault of its own."""
+"""Characters of `Referenz` in a receipt; a longer one is a fault of its own."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from reku.gate.checks import Check
 from reku.records.checks import fields_of
-from reku.records.column_rules import LONGEST_ADVICE, column_rules
+from reku.records.column_rules import LONGEST_RULE_ADVICE, column_rules
 from reku.records.contract import Contract, Strict
 from reku.records.faults import FaultCode
 from reku.store.kinds import Severity
@@ -25,7 +25,7 @@ class Rule(Strict):
     severity: Severity = Field(Severity.REJECT, description="refuse, reject or warn")
     code: FaultCode = Field(description="Fehler_Code of the receipt")
     advice: str = Field(
-        min_length=1, max_length=LONGEST_ADVICE, description="German advice to the sender, no personal data"
+        min_length=1, max_length=LONGEST_RULE_ADVICE, description="German advice to the sender, no personal data"
     )
 
     @property

@@ -29,7 +29,7 @@ from reku.records.checks import (
 from reku.records.contract import Column, Conditions, Contract
 from reku.records.faults import FaultCode
 
-LONGEST_ADVICE = 160
+LONGEST_RULE_ADVICE = 160
 """Characters of a rule's advice; with the field's name before it, it fits into the `Hinweis` of a receipt."""
 
 
@@ -52,7 +52,7 @@ class ColumnRule:
 def column_rules(contract: Contract) -> tuple[ColumnRule, ...]:
     """The rules that follow from a contract, column by column, each column's obligation first."""
     return tuple(
-        ColumnRule(f"{column.name}.{check.kind}.{number}", column.name, check, code, advice[:LONGEST_ADVICE])
+        ColumnRule(f"{column.name}.{check.kind}.{number}", column.name, check, code, advice[:LONGEST_RULE_ADVICE])
         for column in contract.columns
         for number, (check, code, advice) in enumerate(_column_checks(column, contract), start=1)
     )

@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from reku.foundation.errors import RekuError
 
+LONGEST_ADVICE = 200
+"""Characters of `Hinweis` in a receipt."""
+
 
 class FaultCode(StrEnum):
     """Fehler_Code of a receipt; `meaning` is one line for people."""

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from reku.foundation.settings import settings
 from reku.records import Fault, Head, contracts, match_name, write
+from reku.records.faults import LONGEST_ADVICE
 
 KIND = "QUITTUNG"
-LONGEST_ADVICE = 200
 _MOST_LINES = 1_000
 """Faults of a refused file that stand in its receipt; a file in a wrong layout has one in every row."""
 
