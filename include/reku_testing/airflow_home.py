@@ -9,7 +9,11 @@ import atexit
 import os
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+from reku.foundation import clock
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -31,3 +35,20 @@ os.environ |= {
     "AIRFLOW__API_AUTH__JWT_SECRET": "x" * 64,
     "GX_ANALYTICS_ENABLED": "false",
 }
+
+
+def read_dags() -> Any:
+    """A DagBag of all our DAGs by the configuration of now."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(PROJECT / "dags")
+
+
+def shipped_dags() -> Any:
+    """All our DAGs as they are shipped, read once, since that takes seconds; without schedule if the clock is moved."""
+    return _shipped_dags(clock.is_moved())
+
+
+@cache
+def _shipped_dags(_clock_is_moved: bool) -> Any:
+    return read_dags()

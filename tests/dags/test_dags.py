@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
-from airflow.serialization.serialized_objects import DagSerialization
 
 from reku.foundation import clock
 from reku.foundation.settings import settings
-from reku.orchestration.factory import DEFAULT_ARGS, OWNER
 from reku_testing import airflow_home  # before Airflow: sets its home
 from tests.conftest import PROJECT
+
+pytestmark = pytest.mark.airflow
 
 SYSTEM_DAGS = {"reku_intake", "reku_feedback", "reku_housekeeping"}
 CODES = sorted(file.stem for file in (PROJECT / "include" / "occasions").glob("*.yaml"))
@@ -32,16 +31,23 @@ GROUP = [
 
 
 @pytest.fixture(scope="module")
-def bag() -> DagBag:
-    assert airflow_home.HOME.is_dir()
-    return DagBag(PROJECT / "dags")
+def bag() -> Any:
+    return airflow_home.shipped_dags()
 
 
-def _occasion_dags(bag: DagBag) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def timetables(bag: Any) -> list[Any]:
+    """Those of the DAGs of occasions, as the scheduler knows them."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return [DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable for dag in _occasion_dags(bag).values()]
+
+
+def _occasion_dags(bag: Any) -> dict[str, Any]:
     return {dag_id: dag for dag_id, dag in bag.dags.items() if "kind:occasion" in dag.tags}
 
 
-def test_exactly_one_dag_per_occasion_file(bag: DagBag) -> None:
+def test_exactly_one_dag_per_occasion_file(bag: Any) -> None:
     assert bag.import_errors == {}
     assert len(CODES) == 56
     assert set(_occasion_dags(bag)) == {f"reku_{code.lower()}" for code in CODES}
@@ -54,7 +60,7 @@ def test_every_dag_file_is_accounted_for() -> None:
     }
 
 
-def test_chain_reads_as_the_process(bag: DagBag) -> None:
+def test_chain_reads_as_the_process(bag: Any) -> None:
     for dag in _occasion_dags(bag).values():
         assert set(dag.task_ids) == {"await_control_file", "due_work", *GROUP, "report"}
         follows = {task.task_id: task.downstream_task_ids for task in dag.tasks}
@@ -65,7 +71,9 @@ def test_chain_reads_as_the_process(bag: DagBag) -> None:
         assert follows[GROUP[-1]] == {"report"}
 
 
-def test_policy_of_every_dag(bag: DagBag) -> None:
+def test_policy_of_every_dag(bag: Any) -> None:
+    from reku.orchestration.factory import DEFAULT_ARGS, OWNER
+
     for dag in bag.dags.values():
         assert dag.doc_md, dag.dag_id
         assert dag.dag_display_name != dag.dag_id
@@ -79,7 +87,7 @@ def test_policy_of_every_dag(bag: DagBag) -> None:
             assert task.depends_on_past is False
 
 
-def test_policy_of_occasion_dags(bag: DagBag) -> None:
+def test_policy_of_occasion_dags(bag: Any) -> None:
     for dag in _occasion_dags(bag).values():
         assert dag.max_active_runs == 8
         assert dag.dagrun_timeout == timedelta(hours=40)
@@ -94,12 +102,11 @@ def test_policy_of_occasion_dags(bag: DagBag) -> None:
 @pytest.mark.parametrize(
     ("first", "days"), [(datetime(2026, 3, 27, tzinfo=UTC), 4), (datetime(2026, 10, 23, tzinfo=UTC), 4)]
 )
-def test_runs_once_on_each_day_across_clock_changes(bag: DagBag, first: datetime, days: int) -> None:
+def test_runs_once_on_each_day_across_clock_changes(timetables: list[Any], first: datetime, days: int) -> None:
     """Also that the Berlin date of a run is its UTC date, so that a backfill window means what it says."""
     from airflow.timetables.base import TimeRestriction
 
-    for dag in _occasion_dags(bag).values():
-        timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    for timetable in timetables:
         restriction = TimeRestriction(earliest=first, latest=None, catchup=True)
         last, seen = None, []
         for _ in range(days):
@@ -113,7 +120,7 @@ def test_runs_once_on_each_day_across_clock_changes(bag: DagBag, first: datetime
         assert [moment.date() for moment in seen] == [clock.berlin(moment).date() for moment in seen]
 
 
-def test_minutes_are_spread(bag: DagBag) -> None:
+def test_minutes_are_spread(bag: Any) -> None:
     assert len({dag.timetable.expression for dag in _occasion_dags(bag).values()}) > 20
 
 
@@ -132,7 +139,7 @@ def own_occasions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 def test_one_broken_occasion_is_red_and_the_others_run(own_occasions: Path) -> None:
     (own_occasions / "MCAG002.yaml").write_text("code: MCAG002\ntitel: Runde Geburtstage\n", encoding="utf-8")
-    bag = DagBag(PROJECT / "dags")
+    bag = airflow_home.read_dags()
     assert bag.import_errors == {}
     assert len(_occasion_dags(bag)) == 56
     broken = bag.dags["reku_mcag002"]
@@ -145,14 +152,14 @@ def test_one_broken_occasion_is_red_and_the_others_run(own_occasions: Path) -> N
 def test_a_banks_own_occasion_is_one_more_file(own_occasions: Path) -> None:
     text = (own_occasions / "MCAG002.yaml").read_text(encoding="utf-8").replace("MCAG002", "VEREINSJUBILAEUM")
     (own_occasions / "VEREINSJUBILAEUM.yaml").write_text(text, encoding="utf-8")
-    bag = DagBag(PROJECT / "dags")
+    bag = airflow_home.read_dags()
     assert len(_occasion_dags(bag)) == 57
     assert "reku_vereinsjubilaeum" in bag.dags
 
 
 def test_no_schedule_where_the_clock_is_moved(clock_at: Any) -> None:
     clock_at(datetime(2026, 11, 24, tzinfo=UTC))
-    bag = DagBag(PROJECT / "dags")
+    bag = airflow_home.read_dags()
     assert {type(dag.timetable).__name__ for dag in bag.dags.values()} == {"NullTimetable"}
 
 
