@@ -6,6 +6,7 @@ Loaded by `-p` in pyproject.toml, because it must be there before conftest.py is
 from __future__ import annotations
 
 import os
+import random
 import signal
 import sys
 from collections.abc import Iterator
@@ -60,7 +61,8 @@ def _group(nodeid: str) -> str | None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--touched`: what `make check` runs."""
+    """`--touched` is what `make check` runs; `--shuffle` shows that no test needs another one before it."""
+    parser.addoption("--shuffle", metavar="SEED", help="files in random order, and the tests of each file")
     parser.addoption(
         "--touched",
         action="store_true",
@@ -72,7 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what needs the database, gather what shares an Airflow, and put the most expensive files first."""
     cheapest = len(_COSTS)
-    ranks: dict[Path, int] = {}
+    ranks: dict[Path, float] = {}
     for item in items:
         if "postgres" in getattr(item, "fixturenames", ()):
             item.add_marker("database")
@@ -83,6 +85,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 )
         rank = next((rank for rank, mark in enumerate(_COSTS) if item.get_closest_marker(mark)), cheapest)
         ranks[item.path] = min(rank, ranks.get(item.path, cheapest))
+    if (seed := config.getoption("shuffle")) is not None:
+        draw = random.Random(seed)  # noqa: S311 - an order, no secret
+        draw.shuffle(items)
+        ranks = {file: draw.random() for file in sorted(ranks)}
     items.sort(key=lambda item: ranks[item.path])
     if config.getoption("touched"):
         _keep_touched(config, items)

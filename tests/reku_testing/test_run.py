@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,18 @@ def test_what_takes_longest_is_handed_out_first(run: Run) -> None:
         "test_b.py::test_database",
         "test_a.py::test_pure",
     ]
+
+
+def test_any_order_can_be_had_and_had_again(run: Run) -> None:
+    files = {f"test_{name}.py": "".join(f"def test_{n}(): pass\n" for n in range(9)) for name in "abcdef"}
+    first, again, other = (
+        [line for line in run(files, "--collect-only", "-q", "--shuffle", seed).stdout.splitlines() if "::" in line]
+        for seed in ("1", "1", "2")
+    )
+    assert first == again
+    assert first != other != sorted(other)
+    assert sorted(first) == sorted(other)
+    assert len(list(groupby(first, lambda line: line.partition("::")[0]))) == 6  # files stay whole
 
 
 def test_what_shares_an_airflow_goes_to_one_worker(run: Run) -> None:
