@@ -1,1 +1,1 @@
-"""From a message of the ledger to a mail in the hands of the relay: media, filling, hand-over, and at most once."""
+"""From a message of the ledger to a message in the hands of a channel, at most once (docs/dispatch.md)."""

@@ -1,1 +1,1 @@
-"""The relay: pipelined connections, and what its answers say about a mail."""
+"""SMTP: pipelined connections to the relay, and what its answers say about a mail."""
