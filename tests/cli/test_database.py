@@ -18,6 +18,7 @@ from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
 from reku.store.migrate import migrate
 from reku_testing import world
+from reku_testing.throwaway import delete
 
 REKU = Path(sys.executable).with_name("reku")
 
@@ -37,7 +38,7 @@ def set_up(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Home]:
         engine.dispose()
         yield here
     finally:
-        server.remove()
+        delete(server)
 
 
 @pytest.mark.processes
