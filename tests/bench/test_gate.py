@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from reku.bench import deliveries, gate, read
+from reku.bench import gate, read, sample_delivery
 from reku.foundation.errors import SetupError
 from reku.gate.rules import Severity
 
-ROWS = 23 * deliveries.ONE_IN
+ROWS = 23 * sample_delivery.ONE_IN
 
 
 @pytest.fixture
 def delivery(tmp_path: Path) -> Path:
     file = tmp_path / "delivery.csv"
-    deliveries.write(file, ROWS)
+    sample_delivery.write(file, ROWS)
     return file
 
 
@@ -24,8 +24,8 @@ def test_the_delivery_has_bad_rows_of_every_kind_and_both_sides_find_them(delive
     file = read.by_us(delivery)
     found = gate.by_gate(file)
     assert found == gate.by_pandas(gate.as_frame(file))
-    broken = [rule for rule in deliveries.rules() if found[rule.name]]
-    assert {rule.check.kind for rule in broken} == {rule.check.kind for rule in deliveries.rules()}
+    broken = [rule for rule in sample_delivery.rules() if found[rule.name]]
+    assert {rule.check.kind for rule in broken} == {rule.check.kind for rule in sample_delivery.rules()}
     bad = {line for rule in broken if rule.severity != Severity.WARN for line in found[rule.name]}
     assert 0.005 < len(bad) / ROWS < 0.007
 

@@ -153,24 +153,24 @@ def _alternated(rounds: int, ours: Callable[[], float], bare: Callable[[], float
 
 def _listed(engine: sa.Engine, sizes: Sizes, day: date) -> float:
     begun = time.perf_counter()
-    found = due_items(engine, ALL_OF, day, day)
+    items = due_items(engine, ALL_OF, day, day)
     seconds = time.perf_counter() - begun
-    _check(len(found), sizes)
+    _check(len(items), sizes)
     return seconds
 
 
 def _read(engine: sa.Engine, sizes: Sizes, day: date) -> float:
     begun = time.perf_counter()
     with engine.connect() as connection:
-        found = connection.execute(_BARE, {"occasion": ALL_OF, "day": day}).all()
+        rows = connection.execute(_BARE, {"occasion": ALL_OF, "day": day}).all()
     seconds = time.perf_counter() - begun
-    _check(len(found), sizes)
+    _check(len(rows), sizes)
     return seconds
 
 
-def _check(found: int, sizes: Sizes) -> None:
-    if found != sizes.banks:
-        raise SetupError(f"{found} pieces of work were found for {sizes.banks} banks: the speed means nothing.")
+def _check(count: int, sizes: Sizes) -> None:
+    if count != sizes.banks:
+        raise SetupError(f"{count} pieces of work were found for {sizes.banks} banks: the speed means nothing.")
 
 
 def _fill(engine: sa.Engine, sizes: Sizes) -> None:

@@ -124,14 +124,18 @@ def figures(rounds: int) -> list[dict[str, Any]]:
 
 def check_sample(sample: Sample) -> None:
     """Raise SetupError if either side says something else than the table."""
-    found = understand(sample.data)
-    ours = (str(found.kind), str(found.bounce.bounce_class) if found.kind == "BOUNCE" else "", found.bounce.status)
+    understood = understand(sample.data)
+    ours = (
+        str(understood.kind),
+        str(understood.bounce.bounce_class) if understood.kind == "BOUNCE" else "",
+        understood.bounce.status,
+    )
     if ours != (sample.kind, sample.bounce_class, sample.status):
         raise SetupError(f"{sample.name}: we say {ours}, the table something else.")
-    if found.kind in ("BOUNCE", "COMPLAINT") and found.message != sample.number:
+    if understood.kind in ("BOUNCE", "COMPLAINT") and understood.message != sample.number:
         raise SetupError(f"{sample.name}: we take it for another message's.")
-    if found.why != sample.why:
-        raise SetupError(f"{sample.name}: the table gives another reason than {found.why!r}.")
+    if understood.why != sample.why:
+        raise SetupError(f"{sample.name}: the table gives another reason than {understood.why!r}.")
     temporary, permanent = all_failures(email.message_from_bytes(sample.data))
     said = "permanent" if permanent else "temporary" if temporary else "none"
     same = {address.decode() for address in permanent or temporary} == {sample.recipient}

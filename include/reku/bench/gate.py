@@ -18,7 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from reku.bench import deliveries
+from reku.bench import sample_delivery
 from reku.bench.plain_pandas import breaches
 from reku.bench.read import by_us
 from reku.foundation.errors import SetupError
@@ -38,10 +38,10 @@ def measure(rounds: int, rows: int = ROWS, many: int = MANY) -> list[dict[str, A
     """The figures of this stage. Raises SetupError if both sides do not find the same bad rows."""
     with tempfile.TemporaryDirectory(prefix="reku-bench-") as folder:
         few, large = Path(folder, "few.csv"), Path(folder, "large.csv")
-        deliveries.write(few, rows)
-        deliveries.write(large, many)
+        sample_delivery.write(few, rows)
+        sample_delivery.write(large, many)
         verdict = {
-            "what": f"{len(deliveries.rules())} rules, row by row, Great Expectations",
+            "what": f"{len(sample_delivery.rules())} rules, row by row, Great Expectations",
             "against": "the same rules in vectorised pandas",
             "ratio": _against_pandas(rounds, by_us(few)),
             "at_least": AT_LEAST,
@@ -53,13 +53,13 @@ def measure(rounds: int, rows: int = ROWS, many: int = MANY) -> list[dict[str, A
 
 def by_gate(file: RecordFile) -> Lines:
     """For each rule's name the lines that break it."""
-    found = find_breaches(file.columns, file.rows, file.lines, deliveries.rules(), deliveries.expected())
-    return {finding.rule.name: list(finding.lines) for finding in found}
+    findings = find_breaches(file.columns, file.rows, file.lines, sample_delivery.rules(), sample_delivery.expected())
+    return {finding.rule.name: list(finding.lines) for finding in findings}
 
 
 def by_pandas(frame: pd.DataFrame) -> Lines:
     """The same by the peer."""
-    return breaches(frame, deliveries.rules(), deliveries.expected())
+    return breaches(frame, sample_delivery.rules(), sample_delivery.expected())
 
 
 def as_frame(file: RecordFile) -> pd.DataFrame:
@@ -120,5 +120,5 @@ def _once(file: Path) -> dict[str, Any]:
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         raise SetupError(f"The delivery could not be judged: {said[-1] if said else 'no reason given'}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from reku.bench import deliveries
+from reku.bench import sample_delivery
 from reku.bench.read import by_us
 from reku.gate.suite import find_breaches
 
@@ -21,7 +21,7 @@ def main(file: Path) -> None:
     """Measure and print one JSON object."""
     with tempfile.TemporaryDirectory(prefix="reku-bench-") as folder:
         first = Path(folder, "first.csv")
-        deliveries.write(first, 1_000)
+        sample_delivery.write(first, 1_000)
         _read_and_judge(first)
     begun = time.perf_counter()
     _read_and_judge(file)
@@ -32,7 +32,7 @@ def main(file: Path) -> None:
 
 def _read_and_judge(file: Path) -> None:
     read = by_us(file)
-    find_breaches(read.columns, read.rows, read.lines, deliveries.rules(), deliveries.expected())
+    find_breaches(read.columns, read.rows, read.lines, sample_delivery.rules(), sample_delivery.expected())
 
 
 if __name__ == "__main__":

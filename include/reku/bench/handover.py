@@ -34,14 +34,14 @@ _HEAD = (
 
 
 @dataclass(frozen=True)
-class _Mail:
+class _BenchMail:
     envelope_from: str = "sender@bench.example"
     envelope_to: str = "person@bench.example"
     data: bytes = _HEAD + (_LINE * (MAIL_BYTES // len(_LINE) + 1))[: MAIL_BYTES - 2] + b"\r\n"
     smtputf8: bool = False
 
 
-MAIL = _Mail()
+MAIL = _BenchMail()
 
 
 class _Repeat:

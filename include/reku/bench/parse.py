@@ -103,5 +103,5 @@ def _once(home: Path, folder: Path) -> tuple[int, float]:
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         raise SetupError(f"The DAGs of {folder} could not be parsed: {said[-1] if said else 'no reason given'}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    return found["dags"], found["seconds"]
+    measured = json.loads(done.stdout.splitlines()[-1])
+    return measured["dags"], measured["seconds"]

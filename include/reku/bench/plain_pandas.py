@@ -80,7 +80,7 @@ class _Judge:
                 raise TypeError(f"rule {rule.name}: {rule.check.kind} does not occur in these deliveries")
 
     def _hold(self, when: Conditions) -> Any:
-        found = pd.Series(data=True, index=self._frame.index)
+        holds = pd.Series(data=True, index=self._frame.index)
         for field, allowed in when.items():
-            found &= self._frame[field].isin(allowed)
-        return found
+            holds &= self._frame[field].isin(allowed)
+        return holds

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import csv
 
-from reku.bench import deliveries
+from reku.bench import sample_delivery
 from reku.foundation.errors import SetupError
 from reku.records import RecordFile, read
 from reku.records.columns import Columns
@@ -29,7 +29,7 @@ def measure(rounds: int, rows: int = ROWS) -> dict[str, Any]:
     """The figure of this stage. Raises SetupError if both sides do not read the same values."""
     with tempfile.TemporaryDirectory(prefix="reku-bench-") as folder:
         whole, bare = Path(folder, "delivery.csv"), Path(folder, "bare.csv")
-        deliveries.write(whole, rows)
+        sample_delivery.write(whole, rows)
         bare.write_bytes(b"".join(whole.read_bytes().splitlines(keepends=True)[1:-1]))
         if not _are_equal(by_us(whole), by_pyarrow(bare)):
             raise SetupError("The two sides of the benchmark do not read the same values.")
@@ -54,16 +54,19 @@ def measure(rounds: int, rows: int = ROWS) -> dict[str, Any]:
 def by_us(file: Path) -> RecordFile:
     """The delivery as the gate reads it."""
     return read(
-        deliveries.contract(), file.read_bytes(), environment=deliveries.ENVIRONMENT, encoding=deliveries.ENCODING
+        sample_delivery.contract(),
+        file.read_bytes(),
+        environment=sample_delivery.ENVIRONMENT,
+        encoding=sample_delivery.ENCODING,
     )
 
 
 def by_pyarrow(file: Path) -> pa.Table:
     """The file's first line (the K record) as names, every other one as a row of text."""
-    names = ("K", *(column.name for column in deliveries.contract().columns))
+    names = ("K", *(column.name for column in sample_delivery.contract().columns))
     return csv.read_csv(
         file,
-        read_options=csv.ReadOptions(encoding=deliveries.ENCODING),
+        read_options=csv.ReadOptions(encoding=sample_delivery.ENCODING),
         parse_options=csv.ParseOptions(delimiter=";"),
         convert_options=csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
     )

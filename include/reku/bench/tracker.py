@@ -164,10 +164,10 @@ def _count(there: World, table: sa.Table) -> int:
 
 
 def _tool(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    path = shutil.which(name)
+    if path is None:
         raise SetupError(f"The benchmark needs {name}. On Debian and Ubuntu: apt-get install {name}")
-    return found
+    return path
 
 
 def _script(there: World, name: str, text: str, paths: Sequence[str]) -> Path:
@@ -185,10 +185,10 @@ def _wrk(wrk: str, server: str, script: Path, seconds: int) -> int:
         text=True,
         check=False,
     )
-    found = re.search(r"(\d+) requests in", done.stdout)
-    if done.returncode or not found or "Non-2xx" in done.stdout:
+    answered = re.search(r"(\d+) requests in", done.stdout)
+    if done.returncode or not answered or "Non-2xx" in done.stdout:
         raise SetupError(f"wrk was not answered well: {(done.stdout or done.stderr).strip()}")
-    return int(found[1])
+    return int(answered[1])
 
 
 @contextmanager
@@ -224,10 +224,10 @@ def _prepared_pgbench(there: World) -> tuple[str, ...]:
 
 def _commits(pgbench: tuple[str, ...], seconds: int) -> float:
     told = _run((*pgbench, "-T", str(seconds)))
-    found = re.search(r"tps = ([\d.]+)", told)
-    if found is None:
+    rate = re.search(r"tps = ([\d.]+)", told)
+    if rate is None:
         raise SetupError(f"pgbench said no rate: {told.strip()[-300:]}")
-    return float(found[1])
+    return float(rate[1])
 
 
 def _run(command: tuple[str, ...]) -> str:

@@ -117,9 +117,9 @@ class Race:
         psql = shutil.which("psql")
         taken = _seconds(lambda: self._by_psql(psql, number) if psql else self._by_psycopg(number))
         with self.engine.begin() as connection:
-            found = connection.scalar(sa.text("SELECT count(*) FROM reku.peer"))
-        if found != self._people:
-            raise SetupError(f"The peer has copied {found} of {self._people} rows, so it is no measure.")
+            copied = connection.scalar(sa.text("SELECT count(*) FROM reku.peer"))
+        if copied != self._people:
+            raise SetupError(f"The peer has copied {copied} of {self._people} rows, so it is no measure.")
         return taken
 
     def fill(self, number: int, expected: int) -> float:

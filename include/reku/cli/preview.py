@@ -25,7 +25,7 @@ def preview(
     file for the browser. Links lead straight to their targets and nothing is counted.
     """
     from reku.catalogue import institutes
-    from reku.channels.email.media.preview import preview as filled
+    from reku.channels.email.media.preview import preview_mail
     from reku.foundation.errors import ConfigError
     from reku.foundation.settings import settings
 
@@ -33,7 +33,7 @@ def preview(
     if institute not in banks:
         folder = settings().config_dir / "institutes"
         raise ConfigError(f"There is no institute {institute!r}.", file=folder, value=institute, valid=tuple(banks))
-    content = filled(medium, banks[institute])
+    content = preview_mail(medium, banks[institute])
     if out is not None:
         out.write_text(content.html, encoding="utf-8")
     if as_json:

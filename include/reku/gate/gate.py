@@ -84,7 +84,7 @@ def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
 def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
     """The delivery with its file and its order's occasion and rhythm. Raises StageError if it is unknown or parked."""
     with engine.connect() as connection:
-        found = load_delivery(
+        delivery = load_delivery(
             connection,
             delivery_id,
             sa.select(
@@ -99,12 +99,14 @@ def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
             .join(files, files.c.id == deliveries.c.file_id)
             .outerjoin(orders, orders.c.id == deliveries.c.order_id),
         )
-    if found.state == DeliveryState.PARKED or (found.state == DeliveryState.REGISTERED and found.order_id is None):
+    if delivery.state == DeliveryState.PARKED or (
+        delivery.state == DeliveryState.REGISTERED and delivery.order_id is None
+    ):
         raise StageError(
-            f"Delivery {delivery_id} of order {found.order_number} waits for a processed control file."
+            f"Delivery {delivery_id} of order {delivery.order_number} waits for a processed control file."
             " Have the sender change the order's name once, so that the control file is sent again."
         )
-    return found
+    return delivery
 
 
 def _known(delivery: sa.Row[Any]) -> GateResult | None:
@@ -163,7 +165,7 @@ def _institute(delivery: sa.Row[Any]) -> Institute:
 
 def _write(engine: sa.Engine, delivery: sa.Row[Any], file: RecordFile, findings: Sequence[Finding]) -> GateResult:
     faults = _by_line(findings)
-    verdict = _verdict(delivery, len(file.rows), faults, findings)
+    result = _result(delivery, len(file.rows), faults, findings)
     with engine.begin() as connection:
         current = connection.execute(
             sa.select(deliveries).where(deliveries.c.id == delivery.id).with_for_update()
@@ -175,27 +177,27 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], file: RecordFile, findings:
         connection.execute(sa.delete(rule_counts).where(rule_counts.c.delivery_id == delivery.id))
         connection.execute(sa.insert(rule_counts), _counts(delivery, findings))
         copy_rows(connection, rejects, _REJECT_COLUMNS, _rejects(delivery, file, faults))
-        if not verdict.refused:
+        if not result.refused:
             copy_rows(connection, delivery_rows, _ROW_COLUMNS, _accepted(delivery, file, faults))
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery.id)
             .values(
-                state=DeliveryState.REFUSED if verdict.refused else DeliveryState.VALIDATED,
-                rows=verdict.rows,
-                accepted=verdict.accepted,
-                rejected=verdict.rejected,
-                **({"code": verdict.code, "advice": verdict.advice} if verdict.refused else {}),
+                state=DeliveryState.REFUSED if result.refused else DeliveryState.VALIDATED,
+                rows=result.rows,
+                accepted=result.accepted,
+                rejected=result.rejected,
+                **({"code": result.code, "advice": result.advice} if result.refused else {}),
             )
         )
-        if not verdict.refused:
+        if not result.refused:
             measure(connection, delivery.id)
-    for warning in verdict.warnings:
+    for warning in result.warnings:
         logger.warning("delivery %d: %s", delivery.id, warning)
     logger.info(
-        "delivery %d: %d rows, %d accepted, %d rejected", delivery.id, verdict.rows, verdict.accepted, verdict.rejected
+        "delivery %d: %d rows, %d accepted, %d rejected", delivery.id, result.rows, result.accepted, result.rejected
     )
-    return verdict
+    return result
 
 
 _REJECT_COLUMNS = ("institute", "delivery_id", "line", "reference", "field", "code", "advice")
@@ -222,7 +224,7 @@ def _by_line(findings: Sequence[Finding]) -> dict[int, list[Rule]]:
     return dict(faults)
 
 
-def _verdict(
+def _result(
     delivery: sa.Row[Any], rows: int, faults: Mapping[int, Sequence[Rule]], findings: Sequence[Finding]
 ) -> GateResult:
     bad = len(faults)

@@ -16,7 +16,7 @@ from reku.catalogue.institute import Institute
 from reku.catalogue.medium import provider_of
 from reku.channels.email.media.compile import RenderedMail, compile_medium, media_faults
 from reku.channels.email.media.placeholders import OPTIONAL
-from reku.channels.email.media.preview import preview, sample_person
+from reku.channels.email.media.preview import preview_mail, sample_person
 from reku.foundation.settings import INCLUDE
 
 MEDIA = sorted(media(INCLUDE))
@@ -243,7 +243,7 @@ def test_all_media_pass_the_check() -> None:
 
 
 def test_preview_shows_an_invented_person() -> None:
-    content = preview("SCOM_GEBURTSTAG", institutes()[BANKS[0]])
+    content = preview_mail("SCOM_GEBURTSTAG", institutes()[BANKS[0]])
     assert content.subject == "Herzlichen Glückwunsch zum 50. Geburtstag!"
     assert "Sehr geehrte Frau Dr. Beispiel-Müßig," in content.text
     assert "Ole Muster" in content.html
@@ -251,4 +251,4 @@ def test_preview_shows_an_invented_person() -> None:
 
 def test_preview_of_an_unknown_medium_suggests_one() -> None:
     with pytest.raises(Exception, match="Did you mean 'SCOM_GEBURTSTAG'"):
-        preview("SCOM_GEBURTSTAGE", institutes()[BANKS[0]])
+        preview_mail("SCOM_GEBURTSTAGE", institutes()[BANKS[0]])

@@ -32,7 +32,7 @@ def sample_person(institute: Institute) -> dict[str, str]:
     }
 
 
-def preview(medium_key: str, institute: Institute, person: Mapping[str, str] | None = None) -> RenderedMail:
+def preview_mail(medium_key: str, institute: Institute, person: Mapping[str, str] | None = None) -> RenderedMail:
     """Subject, HTML and text of a medium for one institute; links lead straight to their targets, nothing is counted.
 
     Raises ConfigError for an unknown medium and for every fault that `compile_medium` finds.
