@@ -33,10 +33,13 @@ def test_a_dispatch_that_is_asked_to_end_leaves_nothing_in_doubt(
     change_settings(monkeypatch, dispatch_processes=processes, dispatch_large=1)
     sink.seconds = 0.02
     delivery = loaded(database, people(300))
-    process = subprocess.Popen([sys.executable, "-c", _TASK, str(delivery)], env=os.environ.copy())
-    hostile.until(lambda: len(sink.taken) > 10)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 75
+    with subprocess.Popen([sys.executable, "-c", _TASK, str(delivery)], env=os.environ.copy()) as process:
+        try:
+            hostile.until(lambda: len(sink.taken) > 10)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 75
+        finally:
+            process.kill()
     assert states(database).keys() == {"SENT", "OPEN"}
     assert claimed(database) == 0
     assert states(database)["SENT"] == len(sink.recipients)

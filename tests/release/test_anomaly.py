@@ -112,6 +112,11 @@ def test_few_people_tell_little() -> None:
     assert not _judge("anrede_1", 1.0, 5, history).is_unusual
 
 
+def test_a_limit_below_all_that_came_before_leaves_a_sound_range() -> None:
+    judged = _judge("rows", 1, 1, [PastMetric(80_000, 80_000)] * 8)
+    assert (judged.low, judged.high, judged.is_unusual) == (LIMITS.max_rows, LIMITS.max_rows, True)
+
+
 figure = st.sampled_from(["rows", "anrede_1", "without_consent", "unknown_domains", "in_previous"])
 people = st.integers(1, 2_000_000)
 shares = st.builds(PastMetric, st.floats(0, 1), people)

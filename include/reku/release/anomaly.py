@@ -107,7 +107,9 @@ def _judge(name: str, value: float, people: int, history: Sequence[PastMetric], 
     low, high = _count_range(past) if name == ROWS else _share_range(past, people)
     if name == UNKNOWN_DOMAINS:
         low = 0.0  # every delivery makes more domains known, so it falls by itself
-    return JudgedMetric(name, value, low, min(high, limit.high) if limit else high, _basis(name, past))
+    if limit is not None:  # earlier ones may lie above it: a person let them through, or it was set since
+        low, high = min(low, limit.high), min(high, limit.high)
+    return JudgedMetric(name, value, low, high, _basis(name, past))
 
 
 @dataclass(frozen=True)
