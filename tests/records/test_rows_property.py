@@ -14,7 +14,7 @@ from reku.gate.predicates import Expected
 from reku.gate.rules import contract_rules
 from reku.gate.suite import find_breaches
 from reku.records import Fault, RecordFile, contracts, row_faults
-from reku.records.contract import Column
+from reku.records.contract import Column, Contract
 from tests.records import oracle_rows
 from tests.records.test_rows import as_file, filled
 
@@ -27,16 +27,17 @@ ODD = (
 )
 
 
-def _cell(column: Column) -> st.SearchStrategy[str]:
-    """Mostly what is right, so that faults stand beside good values; else anything."""
+def _cell(contract: Contract, column: Column) -> st.SearchStrategy[str]:
+    """Mostly what is right, there or in a column of the same type, so that faults stand beside good values."""
     good = [column.example or column.default, column.default, *column.values]
+    good += [other.example for other in contract.columns if other.type == column.type]
     return st.one_of(st.sampled_from(good), st.sampled_from(ODD), st.text(max_size=12))
 
 
 def _rows(kind: str, most: int) -> st.SearchStrategy[list[dict[str, str]]]:
-    return st.lists(
-        st.fixed_dictionaries({column.name: _cell(column) for column in contracts()[kind].columns}), max_size=most
-    )
+    contract = contracts()[kind]
+    row = st.fixed_dictionaries({column.name: _cell(contract, column) for column in contract.columns})
+    return st.lists(row, max_size=most)
 
 
 def _by_field(faults: Iterable[Fault]) -> dict[tuple[int | None, str], set[str]]:
