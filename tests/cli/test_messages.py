@@ -14,12 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from reku.channels.email.media.links import SharedLinks, links_for
-from reku.reporting.export import assign, export
 from reku.store.events import Event, record
 from reku.store.kinds import ResponseKind
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import audit, messages, past_messages, rejects, responses
 from reku_testing import banks, world
+from reku_testing.by_blz import assign, export
 from tests.cli.conftest import Reku
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)

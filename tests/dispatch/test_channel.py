@@ -63,7 +63,7 @@ class _Slip:
 
 
 @dataclass
-class _Messenger(_ToyChannel):
+class Messenger(_ToyChannel):
     """Sends message by message. `says`: what the other side answers to a person's number; nothing: it takes it."""
 
     says: Callable[[str], str] = lambda _number: ""
@@ -153,7 +153,7 @@ def _changed(engine: sa.Engine, **values: Any) -> None:
 
 def test_message_by_message(database: sa.Engine) -> None:
     delivery = loaded(database, people(30))
-    channel = _Messenger()
+    channel = Messenger()
     result = dispatch(database, delivery, channel, day=DAY)
     assert (result.sent, result.next_try) == (30, None)
     assert len(channel.delivered) == 30
@@ -169,7 +169,7 @@ def test_message_by_message(database: sa.Engine) -> None:
 def test_every_way_in_which_it_can_end(database: sa.Engine) -> None:
     ends = {1: "later", 2: "no", 3: "silence", 4: "nowhere", 5: "no slip"}
     delivery = loaded(database, people(6))
-    channel = _Messenger(says=lambda number: ends.get(int(number), ""))
+    channel = Messenger(says=lambda number: ends.get(int(number), ""))
     with pytest.raises(StageError, match="1 messages cannot be filled and are still open"):
         dispatch(database, delivery, channel, day=DAY)
     assert states(database) == {"OPEN": 2, "REJECTED": 1, "IN_DOUBT": 1, "WITHHELD": 1, "SENT": 1}
@@ -188,7 +188,7 @@ def test_all_in_one_batch(database: sa.Engine, tmp_path: Path) -> None:
     assert dispatch(database, delivery, channel, day=DAY).sent == 0
 
 
-@pytest.mark.parametrize("make", [_Messenger, _Printer])
+@pytest.mark.parametrize("make", [Messenger, _Printer])
 def test_only_what_bars_the_channel_keeps_a_message_from_going_out(
     database: sa.Engine, tmp_path: Path, make: Callable[..., Any]
 ) -> None:
@@ -203,7 +203,7 @@ def test_only_what_bars_the_channel_keeps_a_message_from_going_out(
     assert Counter(events(database)) == {("VERS", ""): 2, ("NVER", "ADRESSE_UNGUELTIG"): 1}
 
 
-@pytest.mark.parametrize("make", [_Messenger, _Printer])
+@pytest.mark.parametrize("make", [Messenger, _Printer])
 def test_the_control_copy_comes_first_and_once(database: sa.Engine, tmp_path: Path, make: Callable[..., Any]) -> None:
     channel = make()
     channel.folder = tmp_path
@@ -218,7 +218,7 @@ def test_the_control_copy_comes_first_and_once(database: sa.Engine, tmp_path: Pa
 def test_one_that_waits_for_another_system_says_when_to_ask_it_again(database: sa.Engine) -> None:
     later = clock.now() + timedelta(minutes=5)
 
-    class Importing(_Messenger):
+    class Importing(Messenger):
         def send(self, dispatcher: Dispatcher) -> None:
             dispatcher.result.try_again_at(later)
             dispatcher.result.try_again_at(later + timedelta(minutes=5))
@@ -231,7 +231,7 @@ def test_one_that_waits_for_another_system_says_when_to_ask_it_again(database: s
 
 
 def test_a_fault_in_the_campaigns_media_is_told_before_anything_is_sent(database: sa.Engine) -> None:
-    class Broken(_Messenger):
+    class Broken(Messenger):
         def prepare(self, plan: SendPlan) -> PreparedChannel:  # noqa: ARG002 - broken for all
             raise ConfigError("Not valid.", file=Path("letter.typ"), line=3)
 
@@ -242,7 +242,7 @@ def test_a_fault_in_the_campaigns_media_is_told_before_anything_is_sent(database
 
 
 def test_it_is_entered_in_the_registry_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    toy = _Messenger()
+    toy = Messenger()
     with pytest.raises(StageError, match="Did you mean email"):
         channel_named("e-mail")
     monkeypatch.setitem(CHANNELS, toy.name, toy)

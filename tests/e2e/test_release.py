@@ -24,14 +24,15 @@ from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
 from reku.simulator.customers import is_control_copy
 from reku_testing import banks
+from reku_testing.bank_files import BANK, OTHER, deliver, order, people, reported
 from reku_testing.ports import free_port
 from reku_testing.throwaway import delete
-from tests.orchestration.test_chain import BANK, DAG, OTHER, deliver, order, people, reported
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 
 REKU = Path(sys.executable).parent / "reku"
 PATIENCE = 600  # seconds; a machine under load may take several times as long as a quiet one
+DAG = "reku_mcag002"
 NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)
 
 

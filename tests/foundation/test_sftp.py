@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from reku.foundation.bank_folders import BankFolders
 from reku.foundation.errors import SetupError
 from reku.foundation.settings import settings
-from reku.reporting.export import export, rebuild
 from reku_testing import banks, sftp, world
+from reku_testing.by_blz import export, rebuild
 from reku_testing.reported import K, World, files
 
 BLZ = world.BLZ

@@ -13,11 +13,12 @@ import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
-from reku.gate.gate import GateResult, validate
+from reku.gate.gate import GateResult
 from reku.release.decision import decide_release
 from reku.store.states import Decision, DeliveryState
 from reku.store.tables import deliveries, delivery_rows, files, rejects, rule_counts
 from reku_testing import banks, world
+from reku_testing.by_blz import validate
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from reku.foundation.clock import berlin
 from reku.foundation.settings import INCLUDE
 from reku.foundation.yaml_source import read_plain
 from reku.gate.checks import DayAroundDelivery
-from reku.gate.gate import validate
 from reku.gate.predicates import verdicts
 from reku.gate.rule_files import DELIVERIES, load_occasion_rules, rules_for
 from reku.gate.rules import Rule, Severity
@@ -29,6 +28,7 @@ from reku.simulator.core_bank import content
 from reku.simulator.world import BANK_2, ExpectedOutcome, PlannedDelivery, good_first_day
 from reku.store.tables import rejects
 from reku_testing import banks, world
+from reku_testing.by_blz import validate
 
 EXAMPLES: Mapping[str, Any] = read_plain(Path(__file__).with_name("occasion_rows.yaml"))
 EXPECTED = Expected(

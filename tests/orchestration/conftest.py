@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from reku.foundation import settings as settings_module
 from reku.runtime.postgres import Postgres
-from reku_testing import airflow_home, smtp
+from reku_testing import airflow_home
 from tests.conftest import PROJECT
+from tests.process.conftest import one_bank_asks_first, relay, two_deliveries
+
+__all__ = ["one_bank_asks_first", "relay", "two_deliveries"]
 
 
 @pytest.fixture(scope="session")
@@ -31,17 +33,6 @@ def airflow_metadata(postgres: Postgres) -> Iterator[None]:
     initdb()
     yield
     airflow_settings.dispose_orm()  # before its server goes
-
-
-@pytest.fixture
-def relay(monkeypatch: pytest.MonkeyPatch) -> Iterator[smtp.Sink]:
-    """A real SMTP server that our settings point to."""
-    with smtp.running(smtp.Sink()) as sink:
-        monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
-        monkeypatch.setenv("REKU_RESPONSE_WINDOW_SECONDS", "0")
-        monkeypatch.setenv("REKU_POKE_SECONDS", "0.05")
-        settings_module.settings.cache_clear()
-        yield sink
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,46 +16,21 @@ from sqlalchemy.orm import Session
 
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.foundation.settings import INCLUDE
-from reku.gate.gate import validate
-from reku.orchestration.approval import APPROVE, DECLINE, answer_by
-from reku.process.decline import decline
-from reku.release.decision import approve
-from reku.reporting.export import export
-from reku.sources.osplus.scan import take_in_all
+from reku.orchestration.approval import APPROVE, DECLINE
 from reku.store.states import Decision, DeliveryState
-from reku.store.tables import deliveries, messages, releases, responses, subscribers
+from reku.store.tables import deliveries, messages, releases, subscribers
 from reku.views.funnel import funnel
 from reku.views.trace import traces
-from reku_testing import banks, smtp
+from reku_testing import smtp
+from reku_testing.bank_files import BANK, OTHER, people, reported
+from reku_testing.by_blz import export
 from reku_testing.dispatching import dispatch
-from tests.orchestration.test_chain import (
-    BANK,
-    DAG,
-    NOON,
-    OTHER,
-    Move,
-    Run,
-    deliver,
-    order,
-    people,
-    reported,
-    states_of,
-)
+from tests.orchestration.test_chain import DAG, Run, states_of
 
 pytestmark = pytest.mark.airflow
 
 DAY = "2026-11-24"
 WAITING = "delivery.release[0]"
-
-
-@pytest.fixture
-def one_bank_asks_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The shipped banks; the first one wants to see each order's first delivery."""
-    folder = banks.configure(monkeypatch, tmp_path / "config")
-    for bank, more in ((BANK, "approve_first: true\n"), (OTHER, "")):
-        shipped = (INCLUDE / "institutes" / f"{bank}.yaml").read_text(encoding="utf-8")
-        (folder / "institutes" / f"{bank}.yaml").write_text(f"{shipped}\n{more}", encoding="utf-8")
 
 
 class Person(threading.Thread):
@@ -114,18 +88,6 @@ def person(answer: str | None) -> Iterator[Person]:
     someone.start()
     yield someone
     someone.stop()
-
-
-@pytest.fixture
-def two_deliveries(database: sa.Engine, relay: smtp.Sink, clock_at: Move, one_bank_asks_first: None) -> int:
-    """The first bank's delivery of three people, which is asked about, and the other bank's of two. Returns its id."""
-    clock_at(NOON)
-    for bank, size in ((BANK, 3), (OTHER, 2)):
-        order(bank)
-        deliver(1, people(size), bank)
-    take_in_all(database)
-    with database.connect() as connection:
-        return int(connection.scalar(sa.select(deliveries.c.id).where(deliveries.c.institute == BANK)))
 
 
 def _row(engine: sa.Engine, table: sa.Table, delivery: int) -> Any:
@@ -197,19 +159,6 @@ def test_a_declined_delivery_is_never_mailed_and_goes_back_row_by_row(
     assert [event["reason"] for event in fate.events] == ["FREIGABE_VERWEIGERT"]
 
 
-def test_after_a_refusal_the_sender_may_deliver_the_same_people_under_a_new_number(
-    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
-) -> None:
-    validate(database, two_deliveries)
-    decline(database, two_deliveries, actor="ben", note="wrong day")
-    deliver(2, people(3, 2))
-    take_in_all(database)
-    with person(APPROVE) as anna:
-        assert run_dag(DAG, day=DAY).state == "success"
-    assert len(anna.questions) == 1  # still the first one to go out
-    assert len(relay.recipients) == 5
-
-
 def test_without_an_answer_nothing_is_sent_and_clearing_asks_again(
     database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
 ) -> None:
@@ -224,47 +173,6 @@ def test_without_an_answer_nothing_is_sent_and_clearing_asks_again(
         assert run_dag(DAG, day=DAY).state == "success"
     assert len(anna.questions) == 1
     assert len(relay.recipients) == 5
-
-
-def test_what_was_decided_on_the_command_line_holds_when_the_time_is_over(
-    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
-) -> None:
-    class Elsewhere(Person):
-        def _look(self) -> None:
-            with database.connect() as connection:
-                asked = connection.scalar(sa.select(sa.func.count()).select_from(releases)) == 2
-            if asked:
-                approve(database, two_deliveries, actor="ben", note="by telephone")
-                super()._look()
-
-    someone = Elsewhere(None)
-    someone.start()
-    assert run_dag(DAG, day=DAY).state == "success"
-    someone.stop()
-    assert len(someone.questions) == 1
-    assert len(relay.recipients) == 5
-
-
-def test_of_two_answers_the_first_holds(
-    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
-) -> None:
-    """Declined on the command line while the task waits; the approval in Airflow comes too late."""
-
-    class Both(Person):
-        def _look(self) -> None:
-            with database.connect() as connection:
-                asked = connection.scalar(sa.select(sa.func.count()).select_from(releases)) == 2
-            if asked:
-                decline(database, two_deliveries, actor="ben", note="wrong people")
-                super()._look()
-
-    someone = Both(APPROVE)
-    someone.start()
-    run = run_dag(DAG, day=DAY)
-    someone.stop()
-    assert states_of(run)[WAITING] == "failed"
-    assert len(relay.recipients) == 2
-    assert _row(database, releases, two_deliveries).actor == "ben"
 
 
 def test_an_answer_outlives_a_database_that_is_away(
@@ -295,36 +203,3 @@ def test_an_answer_outlives_a_database_that_is_away(
     assert tried == 3
     assert len(anna.questions) == 1
     assert len(relay.recipients) == 5
-
-
-def test_a_decline_is_recorded_as_a_whole_or_not_at_all(
-    database: sa.Engine, two_deliveries: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    validate(database, two_deliveries)
-    monkeypatch.setattr("reku.process.decline.AT_ONCE", 2)
-    monkeypatch.setattr("reku.dispatch.ledger.record", lambda *_: (_ for _ in ()).throw(StageError("cut off")))
-    with pytest.raises(StageError, match="cut off"):
-        decline(database, two_deliveries, actor="ben", note="")
-    assert _row(database, deliveries, two_deliveries).state == DeliveryState.VALIDATED
-    monkeypatch.undo()
-
-
-def test_a_decline_in_batches_reaches_everybody_once(database: sa.Engine, two_deliveries: int) -> None:
-    validate(database, two_deliveries)
-    assert decline(database, two_deliveries, actor="ben", note="") == 3
-    assert decline(database, two_deliveries, actor="ben", note="") == 0
-    with database.connect() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(responses)) == 3
-
-
-@pytest.mark.parametrize(
-    ("asked", "until"),
-    [
-        ((2026, 11, 24, 2, 15), (2026, 11, 25, 7, 0)),  # at night
-        ((2026, 11, 24, 23, 30), (2026, 11, 26, 7, 0)),  # 00:30 of the 25th in Berlin
-        ((2026, 3, 28, 11, 0), (2026, 3, 29, 6, 0)),  # summer time begins
-    ],
-)
-def test_a_person_may_answer_until_the_next_morning(asked: tuple[int, ...], until: tuple[int, ...]) -> None:
-    year, month, day, hour, minute = until
-    assert answer_by(datetime(*asked, tzinfo=UTC)) == datetime(year, month, day, hour, minute, tzinfo=UTC)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from reku.foundation.settings import settings
-from reku.orchestration.reports import ReportLink, address, write_report_or_warn
-from reku.release.report import find_report, write_report
-from reku.sources.osplus.scan import take_in_all
+from reku.orchestration.reports import ReportLink, address, logged_address
+from reku.release.report import find_report, write_report, write_report_or_warn
 from reku.store.states import DeliveryState
 from reku.store.tables import releases
-from reku_testing import smtp, world
+from reku_testing import bank_files, smtp, world
+from reku_testing.by_blz import take_in_all
 from tests.orchestration import test_chain as chain
 from tests.orchestration import test_release as release
-from tests.orchestration.test_release import one_bank_asks_first, two_deliveries  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.airflow
 
@@ -52,9 +49,9 @@ def test_one_click_from_the_task_to_the_report_of_its_delivery(
     database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run, api: Any
 ) -> None:
     clock_at(NOON)
-    for bank in (chain.BANK, chain.OTHER):
-        chain.order(bank)
-        chain.deliver(1, chain.people(3), bank)
+    for bank in (bank_files.BANK, bank_files.OTHER):
+        bank_files.order(bank)
+        bank_files.deliver(1, bank_files.people(3), bank)
     take_in_all(database)
     run = run_dag(chain.DAG, day="2026-11-24")
     assert run.state == "success"
@@ -72,8 +69,8 @@ def test_a_refused_delivery_has_its_report_too(
     database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run, api: Any
 ) -> None:
     clock_at(NOON)
-    chain.order()
-    chain.deliver(1, chain.people(3, EMail="no address"))
+    bank_files.order()
+    bank_files.deliver(1, bank_files.people(3, EMail="no address"))
     take_in_all(database)
     run = run_dag(chain.DAG, day="2026-11-24")
     assert chain.states_of(run)["delivery.validate[0]"] == "failed"
@@ -134,28 +131,6 @@ def test_whoever_is_asked_has_the_link_and_whoever_looks_later_sees_the_answer(
     assert "Anna Aufsicht" not in page
 
 
-def test_a_report_that_cannot_be_made_holds_nothing_up(
-    database: sa.Engine,
-    relay: smtp.Sink,
-    clock_at: Move,
-    run_dag: Run,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    (tmp_path / "taken").write_text("a file, no folder")
-    monkeypatch.setenv("REKU_REPORTS_DIR", str(tmp_path / "taken"))
-    settings.cache_clear()
-    clock_at(NOON)
-    chain.order()
-    chain.deliver(1, chain.people(3))
-    take_in_all(database)
-    assert run_dag(chain.DAG, day="2026-11-24").state == "success"
-    assert len(relay.recipients) == 3
-    assert find_report(1) is None
-    assert "cannot be written to" in caplog.text
-
-
 def test_what_went_wrong_is_said_without_the_values_of_a_database(
     database: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -176,8 +151,8 @@ def test_the_log_has_the_link(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.bank.example/orchestration/")
     delivery = world.delivery(database, world.order(database), state=DeliveryState.VALIDATED)
-    with caplog.at_level(logging.INFO):
-        write_report_or_warn(database, delivery)
+    with caplog.at_level(logging.INFO), logged_address(delivery):
+        write_report(database, delivery)
     assert f"https://airflow.bank.example/orchestration/reku/reports/{delivery}" in caplog.text
 
 

@@ -11,19 +11,20 @@ from typing import Any
 import paramiko
 
 from reku.foundation import sftp, storage
-from reku.reporting import export
+from reku.reporting import export as exporting
 from reku.store.engine import engine
+from reku_testing.by_blz import export
 
 BEFORE, AFTER = "before", "after"
 POINTS: dict[str, tuple[Any, str, str, int]] = {
     # point: owner and name of a function, and at which of its calls, before or after it, the process dies
-    "within the transaction": (export, "_fill_series", AFTER, 1),
-    "before the transaction ends": (export, "FeedbackFile", AFTER, 1),
-    "after the transaction": (export, "_write", BEFORE, 1),
+    "within the transaction": (exporting, "_fill_series", AFTER, 1),
+    "before the transaction ends": (exporting, "FeedbackFile", AFTER, 1),
+    "after the transaction": (exporting, "_write", BEFORE, 1),
     "draft on disk": (storage.os, "fsync", BEFORE, 1),
     "before the rename": (storage.Path, "replace", BEFORE, 1),
     "after the rename": (storage.Path, "replace", AFTER, 1),
-    "before it is recorded": (export, "_put", AFTER, 1),
+    "before it is recorded": (exporting, "_put", AFTER, 1),
     "during the upload": (paramiko.SFTPFile, "write", AFTER, 2),
     "before the rename there": (sftp.Sftp, "_rename", BEFORE, 1),
     "after the rename there": (sftp.Sftp, "_rename", AFTER, 1),
@@ -54,4 +55,4 @@ def main(environment: dict[str, str], point: str, institute: str, order: int | N
     if point:
         owner, name, when, call = POINTS[point]
         setattr(owner, name, _deadly(getattr(owner, name), when, call))
-    export.export(engine(), institute, order_id=order, daily=daily)
+    export(engine(), institute, order_id=order, daily=daily)

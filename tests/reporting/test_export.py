@@ -16,10 +16,10 @@ from reku.foundation.errors import SetupError, StageError
 from reku.foundation.settings import settings
 from reku.records.contract import contracts, match_name
 from reku.records.reader import read
-from reku.reporting.export import export, rebuild
 from reku.store.states import MessageState
 from reku.store.tables import feedback_rows, responses
 from reku_testing import banks, world
+from reku_testing.by_blz import export, rebuild
 from reku_testing.reported import BEGUN, NOW, K, World, files, rows_of
 
 

@@ -14,8 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from reku.foundation.settings import settings
-from reku.reporting.export import export, rebuild
 from reku_testing import banks, sftp, world
+from reku_testing.by_blz import export, rebuild
 from reku_testing.reported import NOW, K, World, files, rows_of
 from tests.reporting import killed
 

@@ -19,12 +19,12 @@ from reku.process.decline import decline
 from reku.records.contract import contracts
 from reku.records.reader import read
 from reku.records.rows import row_faults
-from reku.reporting.export import export
 from reku.store.events import Event, record
 from reku.store.kinds import ResponseKind, SuppressionKind
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import appointments, deliveries, lists, messages, orders, suppressions
 from reku_testing import contacting, world
+from reku_testing.by_blz import export
 from reku_testing.contacting import BIRTHDAY, DAY, LOAN, MEDIUM, NOW, Bank
 from reku_testing.steps import allow_any_step
 

@@ -13,12 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from reku.foundation.settings import settings
-from reku.reporting.export import export, rebuild
 from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
 from reku.store.kinds import ResponseKind
 from reku.store.states import MessageState
 from reku.store.tables import orders, suppressions
 from reku_testing import banks, world
+from reku_testing.by_blz import export, rebuild
 from reku_testing.reported import BEGUN, NOW, K, World, files, kinds_of
 
 ALWAYS = {K.ABME, K.BESC, K.HBOU, K.ZRUE, K.NVER}

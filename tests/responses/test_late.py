@@ -17,11 +17,11 @@ from reku.contact.reasons import Reason
 from reku.foundation import clock
 from reku.foundation.tokens import Purpose, Target, make
 from reku.records import contracts, read
-from reku.reporting.export import export
 from reku.responses.tracker import app
 from reku.store.states import MessageState
 from reku.store.tables import orders
 from reku_testing import banks, world
+from reku_testing.by_blz import export
 from reku_testing.serving import served
 
 OTHER = "R0000002"

@@ -6,9 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -67,8 +67,9 @@ class SinkProcess:
 
 
 @pytest.fixture
-def sink(tmp_path: Path) -> Iterator[SinkProcess]:
-    """A running sink."""
+def sink(tmp_path: Path, clock_at: Callable[[datetime], None]) -> Iterator[SinkProcess]:
+    """A running sink. It lives by the clock of its test, which must be set up before it starts."""
+    assert clock_at
     running = SinkProcess(tmp_path / "sink")
     running.folder.mkdir()
     running.start()

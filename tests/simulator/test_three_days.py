@@ -7,32 +7,27 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
 
 import pytest
 import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.foundation.settings import settings
-from reku.gate.gate import validate
-from reku.mailbox.maildir import MaildirMailbox
-from reku.process import due_work
-from reku.release.decision import decide_release
-from reku.reporting.export import export
-from reku.responses.bounces import collect
+from reku.process.run_day import Wait
+from reku.responses.bounces import collect_all
 from reku.responses.hits import take_in
 from reku.responses.tracker import app
 from reku.simulator.core_bank import deliver
-from reku.simulator.customers import Customers
+from reku.simulator.customers import Acts, Customers
 from reku.simulator.sink import write_dead_addresses
 from reku.simulator.truth import compare
-from reku.simulator.world import BANK_2, DeliveryStep, DemoWorld, ExpectedOutcome, calendar_day, moment
-from reku.sources.osplus.scan import take_in_all
+from reku.simulator.world import BANK_2, DAYS, DeliveryStep, DemoWorld, ExpectedOutcome, calendar_day, moment
 from reku.store.states import DeliveryState, FileVerdict, MessageState
 from reku.store.tables import deliveries, lists, messages
-from reku.subscribers.load import load
-from reku_testing.dispatching import dispatch
+from reku_testing import days
+from reku_testing.by_blz import export, take_in_all
 from reku_testing.serving import served
 from tests.simulator.conftest import DAY_1, SinkProcess
 
@@ -51,6 +46,7 @@ def _connected(database: sa.Engine, sink: SinkProcess, tracker: str, monkeypatch
     monkeypatch.setenv("REKU_SMTP_PORT", str(sink.port))
     monkeypatch.setenv("REKU_TRACKER_URL", tracker)
     monkeypatch.setenv("REKU_HIT_SETTLE_SECONDS", "0")
+    monkeypatch.setenv("REKU_RESPONSE_WINDOW_SECONDS", "60")
     monkeypatch.setenv("REKU_BOUNCE_MAILDIR", str(sink.folder / "returned"))
     settings.cache_clear()
 
@@ -62,27 +58,37 @@ class Demo:
         self, engine: sa.Engine, world: DemoWorld, sink: SinkProcess, move: Callable[[datetime], None]
     ) -> None:
         self.engine, self.world, self.sink, self.move = engine, world, sink, move
-        self.verdicts: Counter[FileVerdict] = Counter()
+        self.verdicts: Counter[str] = Counter()
 
     def arrive(self, step: DeliveryStep) -> None:
         self.move(moment(self.world.day_1, step))
         deliver(self.world, step, settings().files_url)
-        taken = take_in_all(self.engine)
-        assert taken.problems == []
-        self.verdicts.update(outcome.verdict for report in taken.reports for outcome in report.outcomes)
+        for taken in take_in_all(self.engine).values():
+            assert taken.problems == ()
+            self.verdicts.update(taken.counts)
 
     def work_through(self, day: date) -> None:
-        found = [item.delivery for item in self._items(day) if item.delivery is not None]
-        for delivery in found:
-            if not validate(self.engine, delivery).refused:
-                decide_release(self.engine, delivery)
-                load(self.engine, delivery)
-        self.move(clock.at(day, 11))
-        for delivery in found:
-            dispatch(self.engine, delivery, day=day)
+        """The runs of all occasions, one after the other; customers react whenever one of them waits."""
+        self.move(max(clock.now(), clock.at(day, 3, 5)))
+        for occasion in sorted({order.occasion for order in self.world.orders.values()}):
+            done = days.work(self.engine, self.move, occasion=occasion, pause=self._pause)
+            assert done.is_green, done.outcomes
 
-    def react(self) -> None:
-        self.move(clock.now() + timedelta(minutes=1))  # nobody has read a mail that was sent this moment
+    def _pause(self, waits: Sequence[Wait]) -> bool:
+        days.jumping(self.move)(waits)
+        self._act()
+        return True
+
+    def feedback(self, day: date) -> None:
+        """What the evening's DAG does, when everybody has reacted."""
+        self.move(clock.at(day, 22))
+        acts = self._act()
+        assert (acts.open, acts.failed, acts.unknown_mails) == (0, 0, 0)
+        collect_all(self.engine)
+        assert take_in(self.engine) == 0
+        export(self.engine, BANK_2, daily=True)
+
+    def _act(self) -> Acts:
         with Customers(
             self.world,
             sink_truth=self.sink.truth,
@@ -91,15 +97,7 @@ class Demo:
             truth=self.sink.folder / "customers.jsonl",
             tracker_url=settings().tracker_url,
         ) as customers:
-            acts = customers.act()
-            assert (acts.open, acts.failed, acts.unknown_mails) == (0, 0, 0)
-        collect(self.engine, MaildirMailbox(self.sink.folder / "returned"))
-        assert take_in(self.engine) == 0
-        export(self.engine, BANK_2)
-
-    def _items(self, day: date) -> list[due_work.Item]:
-        occasions = sorted({order.occasion for order in self.world.orders.values()})
-        return [item for code in occasions for item in due_work.due_items(self.engine, code, day, day)]
+            return customers.act()
 
     def judge(self, day: int) -> None:
         found = compare(
@@ -127,17 +125,17 @@ def test_the_response_files_hold_exactly_what_happened(
     world = world.of_bank(BANK_2)
     write_dead_addresses(sink.rules, world.dead_addresses)
     demo = Demo(database, world, sink, clock_at)
-    for step in DeliveryStep:
-        demo.arrive(step)
-        if step is DeliveryStep.DAY_1:
+    for number in DAYS:
+        day = calendar_day(DAY_1, number)
+        demo.arrive(DeliveryStep[f"DAY_{number}"])
+        if number == 1:
             assert demo.verdicts[FileVerdict.PARKED] == 1
-            continue  # the parked delivery is set free before the day's work
-        if step is DeliveryStep.DAY_2_RENAME:
-            continue
-        day = calendar_day(DAY_1, step.day)
+            demo.arrive(DeliveryStep.DAY_1_CURE)  # the parked delivery is set free before the day's work
         demo.work_through(day)
-        demo.react()
-        demo.judge(step.day)
+        if number == 2:
+            demo.arrive(DeliveryStep.DAY_2_RENAME)
+        demo.feedback(day)
+        demo.judge(number)
     assert demo.verdicts[FileVerdict.REFUSED] == demo.verdicts[FileVerdict.UNKNOWN] == 0
     numbers_add_up(database, world)
     renamed_order_has_two_lists(database)

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from reku.dispatch.doubt import resolve
 from reku.foundation.errors import StageError
-from reku.reporting.export import export
 from reku.store.events import Event, record
 from reku.store.kinds import HitVerdict, ResponseKind
 from reku.store.states import Decision, DeliveryState, MessageState
@@ -20,6 +19,7 @@ from reku.store.tables import delivery_rows, hits, rejects, releases
 from reku.views.history import Step, history
 from reku.views.trace import Trace, traces
 from reku_testing import banks, world
+from reku_testing.by_blz import export
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
 RECEIVED = world.CREATED

@@ -17,7 +17,7 @@ from reku.records import Contract, FileRefused, Head, contracts, format_moment, 
 from reku.records.writer import write_csv
 from reku.reporting import export as exporting
 from reku.reporting.feedback_format import Stamp
-from reku.reporting.formats.osplus import KIND, Osplus
+from reku.reporting.formats.osplus import KIND, OsplusResponses
 from reku.store.bulk import copy_csv
 from reku.store.states import MessageState
 from reku.store.tables import feedback_files, feedback_rows, messages, orders, responses
@@ -156,11 +156,11 @@ def test_any_event(
             _put(connection, events, number, medium)
             found = connection.execute(sa.select(feedback_files)).one()
             file, order_number = exporting._file(connection, found.id)
-            with exporting._content(connection, bank, Osplus(), file, order_number) as blocks:
-                ours = b"".join(blocks)
+            with exporting._files(connection, bank, OsplusResponses(), file, order_number) as made:
+                (ours,) = (b"".join(one.blocks) for one in made)
             message = connection.execute(sa.select(messages)).one()._asdict()
             connection.rollback()
-        stamp = Stamp(file.institute, order_number, file.number, file.stamped_at)
+        stamp = Stamp(file.institute, order_number, file.number, file.stamped_at, file.file_name)
         assert ours == by_hand(bank, stamp, events, message)
 
 

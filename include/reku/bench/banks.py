@@ -23,7 +23,8 @@ from reku.catalogue.rhythm import Rhythm
 from reku.foundation import clock
 from reku.foundation.errors import SetupError
 from reku.process.due_work import due_items
-from reku.sources.osplus.scan import take_in_all
+from reku.process.intake import take_in
+from reku.process.systems import served_banks
 from reku.store.states import DeliveryState, FileVerdict
 from reku.store.tables import deliveries, files, orders
 
@@ -135,10 +136,10 @@ def scanning(engine: sa.Engine, sizes: Sizes, rounds: int) -> dict[str, Any]:
 
 def _scanned(engine: sa.Engine, sizes: Sizes) -> float:
     begun = time.process_time()
-    scan = take_in_all(engine)
+    taken = [take_in(engine, institute) for institute in served_banks()]
     seconds = time.process_time() - begun
-    if len(scan.reports) != sizes.banks or scan.problems:
-        raise SetupError(f"{len(scan.reports)} banks were scanned: {scan.problems[:1]}")
+    if len(taken) != sizes.banks or any(one.counts or one.problems for one in taken):
+        raise SetupError(f"{len(taken)} banks were scanned: {[one.problems for one in taken if one.problems][:1]}")
     return seconds
 
 

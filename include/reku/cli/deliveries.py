@@ -95,10 +95,11 @@ def retry_delivery(delivery: Id, as_json: Json = False) -> None:
     occasion. Exits with 1 if it is refused again. A fault in the file itself needs a corrected file with the same
     delivery number from the sender instead.
     """
-    from reku.sources.osplus.retry import retry
+    from reku.process.systems import system_of_delivery
     from reku.store.states import DeliveryState
 
-    result = retry(database(), delivery, actor())
+    engine = database()
+    result = system_of_delivery(engine, delivery).source.retry(engine, delivery, actor())
     if as_json:
         print_json(asdict(result))
     else:

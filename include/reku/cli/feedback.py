@@ -45,7 +45,7 @@ def rebuild_file(
     number: Number,
     institute: OneInstitute,
     out: Annotated[
-        Path | None, typer.Option("--out", dir_okay=False, help="Write it here.", show_default=False)
+        Path | None, typer.Option("--out", help="Write it here; into this folder if it is one.", show_default=False)
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Put it into the outbox once more.")] = False,
     as_json: Json = False,
@@ -57,18 +57,18 @@ def rebuild_file(
     who has lost the file; it is put on record. Exits with 1 if it would come out differently.
     """
     import hashlib
-    import os
 
+    from reku.process.systems import bank_named, system_of
     from reku.reporting.export import rebuild, send_again
 
-    engine = database()
-    sent, data = (
-        send_again(engine, institute, number, actor=actor()) if again else ("", rebuild(engine, institute, number))
+    engine, bank = database(), bank_named(institute)
+    feedback = system_of(bank).feedback
+    made = (
+        send_again(engine, bank, feedback, number, actor=actor()) if again else rebuild(engine, bank, feedback, number)
     )
     if out is not None:
-        with os.fdopen(os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            os.fchmod(file.fileno(), 0o600)  # also where the file was there before
-            file.write(data)
+        _keep(out, made)
+    sent, data = ", ".join(made) if again else "", b"".join(made.values())
     sha256 = hashlib.sha256(data).hexdigest()
     if as_json:
         print_json(
@@ -77,3 +77,18 @@ def rebuild_file(
     else:
         place = (f", written to {out}" if out else "") + (f", put to {sent}" if sent else "")
         typer.echo(f"Response file {number:06d} of {institute}: {len(data)} bytes, SHA-256 {sha256}{place}")
+
+
+def _keep(out: Path, made: dict[str, bytes]) -> None:
+    """Write the files of a report, readable for this account alone. Raises SetupError for several without a folder."""
+    import os
+
+    from reku.foundation.errors import SetupError
+
+    if len(made) > 1 and not out.is_dir():
+        raise SetupError(f"This report consists of {len(made)} files: --out must name a folder that exists.")
+    for name, data in made.items():
+        place = out / Path(name).name if out.is_dir() else out
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)  # also where the file was there before
+            file.write(data)

@@ -18,6 +18,7 @@ from reku.cli import (
     person,
     preview,
     run,
+    run_day,
     stop,
     suppressions,
     why,
@@ -39,6 +40,7 @@ app = typer.Typer(
 
 app.command("up")(run.up)
 app.command("demo")(run.demo)
+app.command("run")(run_day.run)
 app.command("check")(check.check)
 app.command("occasions")(occasions.occasions)
 app.command("orders")(orders.orders)

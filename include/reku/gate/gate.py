@@ -6,10 +6,9 @@ as a whole or not at all; asked again, it answers with what it wrote.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -21,21 +20,19 @@ from reku.catalogue import Institute, institutes, media
 from reku.catalogue.rhythm import Rhythm
 from reku.foundation.clock import berlin
 from reku.foundation.errors import StageError
-from reku.foundation.settings import settings
-from reku.foundation.storage import store
 from reku.gate.metrics import measure
 from reku.gate.predicates import Expected
 from reku.gate.rule_files import rules_for
 from reku.gate.rules import Rule
 from reku.gate.suite import Finding, find_breaches
-from reku.records import FaultCode, RecordFile, contracts, read
+from reku.records import FaultCode, Rows
 from reku.records.faults import LONGEST_ADVICE
 from reku.records.times import parse_date
 from reku.store.bulk import copy_rows
 from reku.store.delivery import load_delivery
 from reku.store.kinds import Severity
 from reku.store.states import WENT_THROUGH_THE_GATE, DeliveryState
-from reku.store.tables import deliveries, delivery_rows, files, orders, rejects, rule_counts
+from reku.store.tables import deliveries, delivery_rows, orders, rejects, rule_counts
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +58,10 @@ class GateResult:
     advice: str = ""
 
 
-def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
+def validate(engine: sa.Engine, delivery_id: int, read_rows: Callable[[sa.Engine, int], Rows]) -> GateResult:
     """Judge a REGISTERED delivery and write its accepted rows and rejects; one that was judged before answers at once.
+
+    `read_rows` gives its rows as its source has them.
 
     Afterwards the delivery is VALIDATED, or REFUSED when more rows than allowed are bad or a rule of severity `refuse`
     is broken. Of a refused one only the rejects are kept, for the receipt.
@@ -73,31 +72,23 @@ def validate(engine: sa.Engine, delivery_id: int) -> GateResult:
     delivery = _delivery(engine, delivery_id)
     if (known := _known(delivery)) is not None:
         return known
-    contract = contracts()[delivery.kind]
-    file = read(contract, _original(delivery), environment=settings().environment, file_name=delivery.file_name)
-    findings = find_breaches(
-        file.columns, file.rows, file.lines, rules_for(contract, delivery.order_occasion), _expected(delivery)
-    )
-    return _write(engine, delivery, file, findings)
+    delivered = read_rows(engine, delivery_id)
+    rules = rules_for(delivered.contract, delivery.order_occasion)
+    findings = find_breaches(delivered.columns, delivered.rows, delivered.lines, rules, _expected(delivery))
+    return _write(engine, delivery, delivered, findings)
 
 
 def _delivery(engine: sa.Engine, delivery_id: int) -> sa.Row[Any]:
-    """The delivery with its file and its order's occasion and rhythm. Raises StageError if it is unknown or parked."""
+    """The delivery with its order's occasion and rhythm. Raises StageError if it is unknown or parked."""
     with engine.connect() as connection:
         delivery = load_delivery(
             connection,
             delivery_id,
             sa.select(
                 deliveries,
-                files.c.file_name,
-                files.c.sha256,
-                files.c.stored_as,
-                files.c.moving_from,
                 orders.c.occasion.label("order_occasion"),
                 orders.c.rhythm.label("order_rhythm"),
-            )
-            .join(files, files.c.id == deliveries.c.file_id)
-            .outerjoin(orders, orders.c.id == deliveries.c.order_id),
+            ).outerjoin(orders, orders.c.id == deliveries.c.order_id),
         )
     if delivery.state == DeliveryState.PARKED or (
         delivery.state == DeliveryState.REGISTERED and delivery.order_id is None
@@ -117,27 +108,6 @@ def _known(delivery: sa.Row[Any]) -> GateResult | None:
     if delivery.state in WENT_THROUGH_THE_GATE:
         return GateResult(delivery.id, *counts, refused=False)
     return None
-
-
-def _original(delivery: sa.Row[Any]) -> bytes:
-    """The bytes as they arrived. Raises StageError if they are gone or not the registered ones."""
-    system, root = store()
-    for path in (delivery.stored_as, delivery.moving_from):  # until intake has moved it, it lies where it came from
-        if not path:
-            continue
-        try:
-            data: bytes = system.cat_file(f"{root}/{path}")
-        except FileNotFoundError:
-            continue
-        if hashlib.sha256(data).hexdigest() != delivery.sha256:
-            raise StageError(
-                f"The original {path} of delivery {delivery.id} is not the file that was registered: its check sum"
-                " differs. Put the registered file back, then clear the task."
-            )
-        return data
-    raise StageError(
-        f"The original of delivery {delivery.id} is gone from {delivery.stored_as}. Put it back, then clear the task."
-    )
 
 
 def _expected(delivery: sa.Row[Any]) -> Expected:
@@ -163,9 +133,9 @@ def _institute(delivery: sa.Row[Any]) -> Institute:
     return known[delivery.institute]
 
 
-def _write(engine: sa.Engine, delivery: sa.Row[Any], file: RecordFile, findings: Sequence[Finding]) -> GateResult:
+def _write(engine: sa.Engine, delivery: sa.Row[Any], delivered: Rows, findings: Sequence[Finding]) -> GateResult:
     faults = _by_line(findings)
-    result = _result(delivery, len(file.rows), faults, findings)
+    result = _result(delivery, len(delivered.rows), faults, findings)
     with engine.begin() as connection:
         current = connection.execute(
             sa.select(deliveries).where(deliveries.c.id == delivery.id).with_for_update()
@@ -176,9 +146,9 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], file: RecordFile, findings:
         connection.execute(sa.delete(rejects).where(rejects.c.delivery_id == delivery.id))
         connection.execute(sa.delete(rule_counts).where(rule_counts.c.delivery_id == delivery.id))
         connection.execute(sa.insert(rule_counts), _counts(delivery, findings))
-        copy_rows(connection, rejects, _REJECT_COLUMNS, _rejects(delivery, file, faults))
+        copy_rows(connection, rejects, _REJECT_COLUMNS, _rejects(delivery, delivered, faults))
         if not result.refused:
-            copy_rows(connection, delivery_rows, _ROW_COLUMNS, _accepted(delivery, file, faults))
+            copy_rows(connection, delivery_rows, _ROW_COLUMNS, _accepted(delivery, delivered, faults))
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery.id)
@@ -279,13 +249,11 @@ def _counts(delivery: sa.Row[Any], findings: Sequence[Finding]) -> list[dict[str
     ]
 
 
-def _rejects(
-    delivery: sa.Row[Any], file: RecordFile, faults: Mapping[int, Sequence[Rule]]
-) -> Iterator[tuple[Any, ...]]:
-    at = file.columns.index("Referenz")
+def _rejects(delivery: sa.Row[Any], delivered: Rows, faults: Mapping[int, Sequence[Rule]]) -> Iterator[tuple[Any, ...]]:
+    at = delivered.columns.index("Referenz")
     for line, broken in sorted(faults.items()):
         first = broken[0]
-        reference = file.rows[file.lines.index(line)][at][:LONGEST_REFERENCE]
+        reference = delivered.rows[delivered.lines.index(line)][at][:LONGEST_REFERENCE]
         yield delivery.institute, delivery.id, line, reference, first.field, first.code.value, _advice(broken)
 
 
@@ -305,9 +273,9 @@ def _advice(broken: Sequence[Rule]) -> str:
 
 
 def _accepted(
-    delivery: sa.Row[Any], file: RecordFile, faults: Mapping[int, Sequence[Rule]]
+    delivery: sa.Row[Any], delivered: Rows, faults: Mapping[int, Sequence[Rule]]
 ) -> Iterator[tuple[Any, ...]]:
-    for fields, line in zip(file.as_dicts(), file.lines, strict=True):
+    for fields, line in zip(delivered.as_dicts(), delivered.lines, strict=True):
         if line not in faults:
             reference = fields.pop("Referenz")
             yield (

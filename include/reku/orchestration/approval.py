@@ -7,48 +7,58 @@ run all the same (apache/airflow 67265). The decision stands in our table, which
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+from airflow.sdk.exceptions import TaskAwaitingInput
 
 from reku.foundation import clock
-from reku.orchestration.operators import Counts, Stage, plain_errors
-from reku.orchestration.reports import ReportLink, address, write_report_or_warn
+from reku.orchestration.operators import ReportedStageTask, plain_errors
+from reku.orchestration.reports import address, logged_address
 from reku.orchestration.triggers import UntilTrigger
+from reku.process.answers import Answer, AskPerson, Counts, shown
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
     from airflow.sdk import Context
 
-    from reku.release.decision import ReleaseDecision
-
 APPROVE, DECLINE = "Approve", "Decline"
-ANSWER_BY = 8
-"""Hour of the next morning, Berlin time, at which waiting for an answer ends."""
 DATABASE_AWAY = timedelta(seconds=30)
 """After so long an answer that our database could not take is recorded again."""
 
 
-class Release(Stage):
+class ReleaseTask(ReportedStageTask):
     """Lets a normal delivery through at once; an unusual one waits for a person until the next morning."""
 
-    operator_extra_links = (ReportLink(),)
+    def follow(self, answer: Answer, context: Context) -> Counts:
+        if isinstance(answer, AskPerson):
+            self._ask(answer, context)
+        return super().follow(answer, context)
 
-    def work(self, engine: sa.Engine, delivery: int, context: Context) -> Counts:
-        from reku.release.decision import decide_release
+    def _ask(self, asked: AskPerson, context: Context) -> NoReturn:
+        from airflow.sdk.execution_time.hitl import upsert_hitl_detail
 
-        verdict = decide_release(engine, delivery)
-        write_report_or_warn(engine, delivery)
-        if verdict.decision is None:
-            self._ask(verdict, context)
-        return {"decision": str(verdict.decision)}
+        from reku.release import question
+
+        until = shown(asked.until)
+        upsert_hitl_detail(
+            ti_id=context["ti"].id,
+            options=[APPROVE, DECLINE],
+            subject=question.subject(asked.label),
+            body=question.body(asked.decision, address(asked.decision.delivery), until),
+            params={},  # None, the default, is refused by the server
+        )
+        self.log.info("a person is asked until %s Berlin time: %s", until, question.in_short(asked.decision))
+        raise TaskAwaitingInput(method_name="answered", timeout=asked.until - clock.now())
 
     def answered(self, context: Context, event: dict[str, Any]) -> Counts:
         """Airflow goes on here with a person's answer, or when nobody has answered in time."""
+        from reku.process.stages.release import unanswered
+        from reku.store.engine import engine
+
         chosen = event.get("chosen_options") or []
         if "error" in event or len(chosen) != 1:
-            return self._unanswered()
+            with plain_errors():
+                return unanswered(engine(), self.delivery["delivery"]).counts
         user = event.get("responded_by_user") or {}
         actor = user.get("name") or user.get("id") or "Airflow"
         return self.carry_out(context, {"approved": chosen[0] == APPROVE, "actor": actor})
@@ -57,64 +67,15 @@ class Release(Stage):
         """Record the answer. If our database is away, keep it and come back: a retry would ask the person again."""
         from sqlalchemy.exc import DBAPIError
 
-        from reku.process.decline import decline
-        from reku.release.decision import approve
+        from reku.process.stages.release import answered
         from reku.store.engine import engine
 
-        delivery, note = self.delivery["delivery"], "answered in Airflow"
-        approved, actor = event["approved"], event["actor"]
-        with plain_errors():
+        delivery, approved, actor = self.delivery["delivery"], event["approved"], event["actor"]
+        with logged_address(delivery), plain_errors():
             try:
-                if approved:
-                    decision = approve(engine(), delivery, actor=actor, note=note)
-                else:
-                    decline(engine(), delivery, actor=actor, note=note)
+                return answered(engine(), delivery, approved=approved, actor=actor, note="answered in Airflow").counts
             except DBAPIError as error:
                 self.log.warning("The database does not take the answer (%s); trying again.", type(error.orig).__name__)
                 again = (clock.now() + DATABASE_AWAY).isoformat()
                 self.defer(trigger=UntilTrigger(again, event), method_name="carry_out")
-        write_report_or_warn(engine(), delivery)
-        if approved:
-            return {"decision": str(decision)}
-        raise AirflowFailException(
-            f"{self.delivery['label']}: declined by a person. Nothing of it is mailed; the daily feedback reports all"
-            " its rows as not sent (FREIGABE_VERWEIGERT). If these people shall be written to after all, ask the"
-            " sender for a delivery with a new number."
-        )
-
-    def _ask(self, verdict: ReleaseDecision, context: Context) -> NoReturn:
-        from airflow.sdk.execution_time.hitl import upsert_hitl_detail
-
-        from reku.release import question
-
-        deadline = answer_by(clock.now())
-        until = f"{clock.berlin(deadline):%d.%m.%Y %H:%M}"
-        upsert_hitl_detail(
-            ti_id=context["ti"].id,
-            options=[APPROVE, DECLINE],
-            subject=question.subject(self.delivery["label"]),
-            body=question.body(verdict, address(verdict.delivery), until),
-            params={},  # None, the default, is refused by the server
-        )
-        self.log.info("a person is asked until %s Berlin time: %s", until, question.in_short(verdict))
-        raise TaskAwaitingInput(method_name="answered", timeout=deadline - clock.now())
-
-    def _unanswered(self) -> Counts:
-        """It may have been decided by `reku deliveries` meanwhile, or be normal by now."""
-        from reku.release.decision import decide_release
-        from reku.store.engine import engine
-
-        with plain_errors():
-            verdict = decide_release(engine(), self.delivery["delivery"])
-        if verdict.decision is None:
-            raise AirflowFailException(
-                f"{self.delivery['label']}: nobody has approved or declined it in time, so nothing of it is mailed."
-                " Clear this task to be asked again, or use `reku deliveries approve` or `decline"
-                f" {verdict.delivery} --note …` and clear it then."
-            )
-        return {"decision": str(verdict.decision)}
-
-
-def answer_by(moment: datetime) -> datetime:
-    """Until when a person who is asked at that moment may answer: 08:00 of the next calendar day in Berlin."""
-    return clock.at(clock.berlin(moment).date() + timedelta(days=1), ANSWER_BY)
+                raise  # not reached: a deferral is an exception

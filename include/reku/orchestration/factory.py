@@ -6,15 +6,24 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, Param, chain, task, task_group
 
 from reku.catalogue.occasion import Occasion
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
-from reku.orchestration import operators as op
-from reku.orchestration.approval import Release
+from reku.orchestration.approval import ReleaseTask
 from reku.orchestration.docs import broken_doc, occasion_doc
 from reku.orchestration.names import dag_id, start_minute
+from reku.orchestration.operators import (
+    AwaitControlFile,
+    AwaitDelivery,
+    DispatchTask,
+    DueWork,
+    Report,
+    ReportedStageTask,
+    StageTask,
+)
+from reku.process.stages import STAGES
 
 OWNER = "reku-operations"
 START = datetime(2026, 1, 1, tzinfo=clock.BERLIN)
@@ -25,6 +34,12 @@ DEFAULT_ARGS = {
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
 }
+TASKS: dict[str, type[StageTask]] = {
+    "validate": ReportedStageTask,
+    "release": ReleaseTask,
+    "dispatch": DispatchTask,
+}
+"""Stages whose task is more than the call of the stage."""
 
 
 def schedule(code: str) -> CronTriggerTimetable | None:
@@ -41,8 +56,8 @@ def system_schedule(cron: str) -> CronTriggerTimetable | None:
     return None if clock.is_moved() else CronTriggerTimetable(cron, timezone=ZONE)
 
 
-def system_dag(name: str, *, title: str, doc: str, cron: str, longest: timedelta) -> DAG:
-    """A system DAG to be filled with its tasks: one run at a time by Berlin time, ended after `longest`."""
+def system_dag(name: str, *, title: str, doc: str, cron: str, longest: timedelta, runs: int = 1) -> DAG:
+    """A system DAG to be filled with its tasks, by Berlin time: at most `runs` at once, each ended after `longest`."""
     return DAG(
         name,
         dag_display_name=title,
@@ -50,7 +65,7 @@ def system_dag(name: str, *, title: str, doc: str, cron: str, longest: timedelta
         schedule=system_schedule(cron),
         start_date=START,
         catchup=False,
-        max_active_runs=1,
+        max_active_runs=runs,
         dagrun_timeout=longest,
         default_args=DEFAULT_ARGS,
         tags=["reku", "kind:system"],
@@ -76,23 +91,19 @@ def occasion_dag(occasion: Occasion) -> DAG:
         params={"day": Param(None, type=["null", "string"], format="date", description="Calendar day, YYYY-MM-DD")},
         is_paused_upon_creation=False,  # an occasion that nobody unpaused would be mail silently not sent
     ) as dag:
-        control_file = op.AwaitControlFile(task_id="await_control_file", occasion=code)
-        due_work = op.DueWork(task_id="due_work", occasion=code)
+        control_file = AwaitControlFile(task_id="await_control_file", occasion=code)
+        due_work = DueWork(task_id="due_work", occasion=code)
 
         @task_group(group_id="delivery")
         def delivery(item: Any) -> Any:
-            awaited = op.AwaitDelivery(task_id="await_delivery", item=item)
-            taken = awaited.output
-            validate = op.Validate(task_id="validate", delivery=taken)
-            release = Release(task_id="release", delivery=taken)
-            upsert = op.UpsertSubscribers(task_id="upsert_subscribers", delivery=taken)
-            dispatch = op.Dispatch(task_id="dispatch", delivery=taken)
-            collect = op.CollectResponses(task_id="collect_responses", delivery=taken, window=occasion.response_window)
-            export = op.ExportFeedback(task_id="export_feedback", delivery=taken)
-            awaited >> validate >> release >> upsert >> dispatch >> collect >> export
-            return export  # what comes after the group hangs on this task, so it must be the last one
+            awaited = AwaitDelivery(task_id="await_delivery", item=item)
+            tasks = [
+                TASKS.get(stage, StageTask)(task_id=stage, stage=stage, delivery=awaited.output) for stage in STAGES
+            ]
+            chain(awaited, *tasks)
+            return tasks[-1]  # what comes after the group hangs on the task returned, so it must be the last one
 
-        report = op.Report(task_id="report", occasion=code)
+        report = Report(task_id="report", occasion=code)
         control_file >> due_work >> delivery.expand(item=due_work.output) >> report
     return dag
 

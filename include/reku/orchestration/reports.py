@@ -1,15 +1,14 @@
-"""Delivery reports seen from Airflow: made beside a task's work, and one click away from it."""
+"""Delivery reports seen from Airflow: one click away from the task that made them."""
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from airflow.sdk import BaseOperatorLink
-
-if TYPE_CHECKING:
-    import sqlalchemy as sa
 
 log = logging.getLogger(__name__)
 
@@ -42,27 +41,13 @@ def _airflow() -> str:
     return str(conf.get("api", "base_url", fallback=""))
 
 
-def write_report_or_warn(engine: sa.Engine, delivery: int) -> None:
-    """Make the report of a delivery and log its address, which Airflow's pages show as a link.
-
-    Whatever goes wrong with it is logged and stops nothing: it is only shown.
-    """
-    from sqlalchemy.exc import DBAPIError
-
-    from reku.foundation.errors import RekuError
-    from reku.release.report import write_report
-
+@contextmanager
+def logged_address(delivery: int) -> Iterator[None]:
+    """Log where the delivery's report is when the work ends, however it ends; Airflow's pages show it as a link."""
     try:
-        write_report(engine, delivery)
-        log.info("Prüfbericht / quality report: %s", urljoin(_airflow(), address(delivery)))
-    except Exception as error:  # two libraries draw it, and no delivery shall wait for a picture
-        said = isinstance(error, RekuError)
-        log.warning(
-            "The report of delivery %d could not be made (%s). The delivery goes on without it; "
-            "`reku deliveries report %d` makes it again.",
-            delivery,
-            error if said else type(error).__name__,
-            delivery,
-            # a database's text may quote values of people
-            exc_info=not (said or isinstance(error, DBAPIError)),
-        )
+        yield
+    finally:
+        from reku.release.report import find_report
+
+        if find_report(delivery):
+            log.info("Prüfbericht / quality report: %s", urljoin(_airflow(), address(delivery)))

@@ -2,67 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from reku.orchestration.operators import Counts, after_collecting, collect_bounces, collect_hits, plain_errors
+from reku.orchestration.operators import plain_errors
+from reku.process.answers import Counts
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class TakeIn(BaseOperator):
-    """One look into every inbox; red when a file is unknown or could not be taken in."""
-
-    doc: ClassVar[str] = """\
+INTAKE = """\
 ### Intake
 
 **What it does.** Every five minutes it looks into the inbox of each bank (`<BLZ>/eingang/`), carries out control files, registers
 deliveries, writes receipts and archives the originals. A file is taken when its `.ok` marker is there or it has not changed
-for a minute.
+for a minute. One index of `take_in` is one bank; a slow or broken one holds up no other, and is looked at by one run at a time.
+`bounces` reads the return mailbox.
 
 **Is it safe to clear?** Yes. A file is registered once; a run that was killed is repaired by the next one.
 
-**When it fails.** The message says how many files of which bank lie in `fehler/` because no contract knows their name, or could
-not be read or moved. `reku files` lists them with the reason. The next run is green again unless there are new ones.
-It also names what no occasion DAG would: orders whose occasion has no file any more, and parked deliveries that do not tell
-their occasion.
+**When it fails**
+
+| red task | meaning | what to do |
+| --- | --- | --- |
+| `take_in` | files of that bank lie in `fehler/` because no contract knows their name, or could not be read or moved; or its place cannot be used | `reku files` lists them with the reason; the next run is green again unless there are new ones |
+| `unclaimed` | a folder belongs to no bank, an order's occasion has no file any more, or a parked delivery does not tell its occasion: no other run would name it | what the message says |
+| `bounces` | the return mailbox cannot be read | what the message says |
 """
 
-    def execute(self, context: Context) -> Counts:
-        from reku.process.summary import unclaimed
-        from reku.sources.osplus.scan import take_in_all
-        from reku.store.engine import engine
-
-        with plain_errors():
-            taken = take_in_all(engine())
-            collect_bounces(engine())
-            problems = [*taken.problems, *unclaimed(engine(), context["ti"].run_id)]
-        if problems:
-            raise AirflowFailException("\n".join(problems))
-        return dict(taken.counts)
-
-
-class ListInstitutes(BaseOperator):
-    """The BLZ of every savings bank, and of banks whose file is broken: one mapped index each."""
-
-    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
-        from reku.catalogue import institutes
-        from reku.catalogue.institute import CoreSystem
-
-        with plain_errors():
-            # Files for agree21 are not written yet: such a bank has no index instead of a red one each day.
-            known = institutes()
-            broken = {fault.file.stem for fault in known.faults}
-            return [blz for blz in known if blz in broken or known[blz].core_system == CoreSystem.OSPLUS]
-
-
-class DailyFeedback(BaseOperator):
-    """Writes the daily response file of one institute, an empty one too, so that silence is noticed."""
-
-    doc: ClassVar[str] = """\
+DAILY_FEEDBACK = """\
 ### Daily feedback
 
 **What it does.** At 22:00 Berlin time it writes one response file per bank with every event that is not yet reported, an empty
@@ -73,19 +45,79 @@ is written again with the same bytes, and no event is reported twice.
 
 **When it fails.** One bank's failure leaves the others untouched. Mend the outbox that the message names and clear its index.
 """
+
+
+class ListBanks(BaseOperator):
+    """The BLZ of every bank whose core system is served, and of banks whose file is broken: one mapped index each."""
+
+    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
+        from reku.process.systems import served_banks
+
+        with plain_errors():
+            return served_banks()
+
+
+class BankTask(BaseOperator):
+    """Base of the tasks of one bank."""
+
     template_fields = ("institute",)
 
     def __init__(self, *, institute: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.institute = institute
 
+
+class TakeIn(BankTask):
+    """One look into a bank's inbox; red when a file is unknown or could not be taken in."""
+
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
-        from reku.reporting.export import export
+        from reku.process.intake import take_in
         from reku.store.engine import engine
 
-        with plain_errors(), after_collecting(engine(), collect_bounces, collect_hits):
-            written = export(engine(), self.institute, daily=True)
-        return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
+        with plain_errors():
+            taken = take_in(engine(), self.institute)
+        fail_with(taken.problems)
+        return dict(taken.counts)
+
+
+class Unclaimed(BaseOperator):
+    """Red as long as there is something that no other run would name."""
+
+    def execute(self, context: Context) -> None:
+        from reku.process.intake import unknown_folders
+        from reku.process.unclaimed import unclaimed
+        from reku.store.engine import engine
+
+        with plain_errors():
+            fail_with([*unclaimed(engine(), context["ti"].run_id), *unknown_folders()])
+
+
+class CollectBounces(BaseOperator):
+    """Takes in what has come to the return mailboxes."""
+
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow calls it so
+        from reku.process.collecting import collect_bounces
+        from reku.store.engine import engine
+
+        with plain_errors():
+            collect_bounces(engine())
+
+
+class DailyFeedback(BankTask):
+    """Writes the daily response file of one bank."""
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from reku.process.daily_feedback import write_daily_feedback
+        from reku.store.engine import engine
+
+        with plain_errors():
+            return write_daily_feedback(engine(), self.institute)
+
+
+def fail_with(problems: Sequence[str]) -> None:
+    """Fail with what a person should look at, if there is something."""
+    if problems:
+        raise AirflowFailException("\n".join(problems))
 
 
 HOUSEKEEPING = """\

@@ -32,40 +32,40 @@ class UntilTrigger(BaseTrigger):
 
 
 class PollTrigger(BaseTrigger):
-    """Looks again and again; fires `{"found": …}`, or `{"deadline": <moment>}` when our clock has passed `deadline`.
+    """Looks again and again; fires `{"holds": True}`, or `{"deadline": <moment>}` when our clock has passed `deadline`.
 
-    `look` names one of `CONDITIONS`, called with `arguments` in a thread; it finds something when it returns not None.
+    `condition` names one of `process.conditions`, asked with `arguments` in a thread.
     """
 
-    def __init__(self, look: str, arguments: dict[str, Any], deadline: str) -> None:
+    def __init__(self, condition: str, arguments: dict[str, Any], deadline: str) -> None:
         super().__init__()
-        self.look, self.arguments, self.deadline = look, arguments, deadline
+        self.condition, self.arguments, self.deadline = condition, arguments, deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
             "reku.orchestration.triggers.PollTrigger",
-            {"look": self.look, "arguments": self.arguments, "deadline": self.deadline},
+            {"condition": self.condition, "arguments": self.arguments, "deadline": self.deadline},
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         moment = datetime.fromisoformat(self.deadline)
         while True:
-            found = await asyncio.to_thread(self._look)
-            if found is not None:
-                yield TriggerEvent({"found": found})
+            if await asyncio.to_thread(self._holds):
+                yield TriggerEvent({"holds": True})
                 return
             if clock.now() >= moment:
                 yield TriggerEvent({"deadline": self.deadline})
                 return
             await asyncio.sleep(settings().poke_seconds)
 
-    def _look(self) -> int | None:
+    def _holds(self) -> bool:
         from sqlalchemy.exc import OperationalError
 
         from reku.process.conditions import CONDITIONS
+        from reku.store.engine import engine
 
         try:
-            return CONDITIONS[self.look](**self.arguments)
+            return CONDITIONS[self.condition](engine(), **self.arguments)
         except OperationalError:
             self.log.warning("The database does not answer; looking again in %s s.", settings().poke_seconds)
-            return None
+            return False

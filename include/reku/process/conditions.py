@@ -1,4 +1,4 @@
-"""What a waiting task looks for, by name, so that a trigger can carry it."""
+"""What a stage waits for, by name, so that it can be looked for by whoever waits for it."""
 
 from __future__ import annotations
 
@@ -7,47 +7,27 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from reku.process import due_work
-from reku.store.engine import engine
-from reku.store.states import DeliveryState
-from reku.store.tables import deliveries, orders
+from reku.process.due_work import earlier_not_loaded
+from reku.process.systems import bank_named, system_of
+from reku.store.tables import orders
 
 
-def processed_control_file(occasion: str) -> int | None:
-    """How many orders of the occasion have a processed control file; None if none has."""
-    with engine().connect() as connection:
-        count = connection.scalar(sa.select(sa.func.count()).select_from(orders).where(orders.c.occasion == occasion))
-    return count or None
+def control_file_processed(engine: sa.Engine, occasion: str) -> bool:
+    """Whether any order of the occasion has a processed control file."""
+    with engine.connect() as connection:
+        return bool(connection.scalar(sa.select(sa.exists().where(orders.c.occasion == occasion))))
 
 
-def parked_deliveries(occasion: str) -> int:
-    """How many deliveries of the occasion are parked for want of a processed control file."""
-    with engine().connect() as connection:
-        return (
-            connection.scalar(
-                sa.select(sa.func.count())
-                .select_from(deliveries)
-                .where(deliveries.c.occasion == occasion, deliveries.c.state == DeliveryState.PARKED)
-            )
-            or 0
-        )
+def delivery_there(engine: sa.Engine, institute: str, order: int, day: str) -> bool:
+    """Whether an order's delivery of that day can be had."""
+    return system_of(bank_named(institute)).source.is_there(engine, order, date.fromisoformat(day))
 
 
-def delivery(order: int, period_start: str) -> int | None:
-    """The id of the delivery expected for that period, if it has come and is not parked."""
-    with engine().connect() as connection:
-        found = due_work.delivery_for(connection, order, date.fromisoformat(period_start))
-        state = connection.scalar(sa.select(deliveries.c.state).where(deliveries.c.id == found)) if found else None
-    return found if state not in (None, DeliveryState.PARKED) else None
+def earlier_loaded(engine: sa.Engine, delivery: int) -> bool:
+    """Whether no lower-numbered delivery of the same order is still to be loaded."""
+    return earlier_not_loaded(engine, delivery) is None
 
 
-def earlier_loaded(delivery: int) -> int | None:
-    """The delivery's own id as soon as no lower-numbered one of its order is still to be loaded."""
-    return delivery if due_work.earlier_not_loaded(engine(), delivery) is None else None
-
-
-CONDITIONS: dict[str, Callable[..., int | None]] = {
-    "processed_control_file": processed_control_file,
-    "delivery": delivery,
-    "earlier_loaded": earlier_loaded,
+CONDITIONS: dict[str, Callable[..., bool]] = {
+    condition.__name__: condition for condition in (control_file_processed, delivery_there, earlier_loaded)
 }

@@ -1,4 +1,4 @@
-"""A person says no to a delivery: nothing of it is mailed, and the sender is told so row by row. Knows no Airflow."""
+"""A person says no to a delivery: nothing of it is mailed, and the sender is told so row by row."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -17,7 +17,10 @@ from reku.dispatch.lock import StillRunning, delivery_lock
 from reku.dispatch.recovery import StillLeased
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
-from reku.process import due_work
+from reku.process.answers import Counts, Ending, Outcome
+from reku.process.banks import Banks
+from reku.process.days import handed_over_by
+from reku.process.due_work import Item
 from reku.store.due import due_by
 from reku.store.states import (
     HOLDS_ITS_NUMBER,
@@ -29,8 +32,6 @@ from reku.store.states import (
 )
 from reku.store.tables import deliveries, messages, orders, releases
 
-BAD = ("failed", "upstream_failed")
-
 
 @dataclass
 class Summary:
@@ -38,63 +39,56 @@ class Summary:
 
     lines: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    counts: dict[str, int | str | None] = field(default_factory=dict)
+    counts: Counts = field(default_factory=dict)
 
 
 def sum_up(
-    engine: sa.Engine,
-    occasion: str,
-    day: date,
-    run: str,
-    items: Sequence[Mapping[str, Any]],
-    states: Mapping[str, str],
+    engine: sa.Engine, occasion: str, day: date, run: str, items: Sequence[Item], outcomes: Sequence[Outcome]
 ) -> Summary:
-    """Sum up one run. `items` is what due_work listed, `states` the state of each task (`<task id>[_<index>]`)."""
-    found = Summary()
-    _tasks(found, items, states)
-    with engine.begin() as connection:
+    """Sum up one run: `items` is the work that it listed, `outcomes` the stages that did not do theirs."""
+    summary = Summary()
+    _failures(summary, items, outcomes)
+    left = _left_to_others(items, outcomes)
+    with engine.connect() as connection:
         rows = _deliveries(connection, occasion, day, items)
-        skipped = _skipped(items, states)
+    for row in rows:
+        _recover(engine, row.id)
+    banks = Banks()
+    with engine.begin() as connection:
         for row in rows:
-            _delivery(engine, connection, found, row, day, elsewhere=bool({row.id, f"order {row.order_id}"} & skipped))
-        _broken_banks(connection, found, occasion)
-        _parked(connection, found, occasion, run)
-        _stopped(connection, found, occasion)
-        _in_doubt(connection, found, occasion, {row.id for row in rows}, day)
-    found.counts = {"deliveries": len(rows), "problems": len(found.problems)}
-    if not items and not found.problems:
-        found.lines.append("Nothing ordered or nothing due.")
-    return found
+            label = banks.delivery_label(row.institute, row.name, row.delivery_number)
+            _delivery(connection, summary, row, label, day, elsewhere=bool({row.id, f"order {row.order_id}"} & left))
+        _broken_banks(connection, summary, occasion)
+        _parked(connection, summary, occasion, run)
+        _stopped(connection, summary, occasion)
+        _in_doubt(connection, summary, occasion, {row.id for row in rows}, day)
+    summary.counts = {"deliveries": len(rows), "problems": len(summary.problems)}
+    if not items and not summary.problems:
+        summary.lines.append("Nothing ordered or nothing due.")
+    return summary
 
 
-def _tasks(found: Summary, items: Sequence[Mapping[str, Any]], states: Mapping[str, str]) -> None:
-    """Name every failed task; one that never started shows only its number, so the bank is named here."""
-    for task, state in sorted(states.items()):
-        if state not in BAD or task == "report":
-            continue
-        name, _, index = task.rpartition("_")
-        if "." in task and index.isdigit() and int(index) < len(items):
-            if state == "failed":
-                found.problems.append(f"{items[int(index)]['label']}: task {name.partition('.')[2]} failed")
-        elif state == "failed":
-            found.problems.append(f"task {task} failed")
+def _failures(summary: Summary, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
+    """Name every stage that failed, with its bank where it is of an item."""
+    for outcome in outcomes:
+        if outcome.ending is Ending.FAILED:
+            whose = "" if outcome.item is None else f"{items[outcome.item].label}: "
+            summary.problems.append(f"{whose}task {outcome.stage} failed")
 
 
-def _skipped(items: Sequence[Mapping[str, Any]], states: Mapping[str, str]) -> set[int | str]:
+def _left_to_others(items: Sequence[Item], outcomes: Sequence[Outcome]) -> set[int | str]:
     """Deliveries (or `order <id>` of expected ones) that this run left to another one which had them in hand."""
     return {
-        item["delivery"] or f"order {item['order']}"
-        for index, item in enumerate(items)
-        if states.get(f"delivery.await_delivery_{index}") == "skipped"
+        items[outcome.item].delivery or f"order {items[outcome.item].order}"
+        for outcome in outcomes
+        if outcome.stage == "await_delivery" and outcome.ending is Ending.SKIPPED and outcome.item is not None
     }
 
 
-def _deliveries(
-    connection: sa.Connection, occasion: str, day: date, items: Sequence[Mapping[str, Any]]
-) -> Sequence[sa.Row[*tuple[Any, ...]]]:
+def _deliveries(connection: sa.Connection, occasion: str, day: date, items: Sequence[Item]) -> Sequence[sa.Row[Any]]:
     """Deliveries this run had to do with: those it listed, and those that came for an order it waited for."""
-    listed = [item["delivery"] for item in items if item["delivery"]]
-    waited = [item["order"] for item in items if not item["delivery"]]
+    listed = [item.delivery for item in items if item.delivery]
+    waited = [item.order for item in items if not item.delivery]
     return connection.execute(
         sa.select(deliveries, orders.c.name)
         .join(orders, orders.c.id == deliveries.c.order_id)
@@ -106,52 +100,44 @@ def _deliveries(
 
 
 def _delivery(
-    engine: sa.Engine,
-    connection: sa.Connection,
-    found: Summary,
-    row: sa.Row[*tuple[Any, ...]],
-    day: date,
-    *,
-    elsewhere: bool,
+    connection: sa.Connection, summary: Summary, row: sa.Row[Any], label: str, day: date, *, elsewhere: bool
 ) -> None:
-    label = f"{due_work.bank_name(row.institute)} · {row.name} · {row.delivery_number:06d}"
-    _clear_up(engine, row.id)
     states = ledger.counts(connection, row.id)
     shown = ", ".join(f"{state.lower()} {count}" for state, count in states.items() if count)
-    found.lines.append(f"{label}: {row.state}, rows {row.rows}, rejected {row.rejected}, {shown or 'no messages'}")
+    summary.lines.append(f"{label}: {row.state}, rows {row.rows}, rejected {row.rejected}, {shown or 'no messages'}")
     if elsewhere and (row.state in STILL_TO_BE_LOADED or (row.loaded_at and clock.berlin(row.loaded_at).date() == day)):
         # Whoever loads a delivery hands over what is due by then as well, and its own report answers for it.
-        found.lines.append(f"{label}: in the hands of run {row.owner_run}")
+        summary.lines.append(f"{label}: in the hands of run {row.owner_run}")
         return
     if row.state not in STANDS_IN_THE_LEDGER:
         if row.state == DeliveryState.REFUSED and _is_corrected(connection, row):
-            found.lines.append(f"{label}: refused {row.code}, a corrected file has taken its place")
+            summary.lines.append(f"{label}: refused {row.code}, a corrected file has taken its place")
         elif row.state == DeliveryState.REFUSED:
-            found.problems.append(f"{label}: refused {row.code}".rstrip())
+            summary.problems.append(f"{label}: refused {row.code}".rstrip())
         elif _is_asked(connection, row.id):
-            found.problems.append(
+            summary.problems.append(
                 f"{label}: nobody has approved or declined it yet, so nothing of it is mailed. Clear `release` to be"
                 f" asked again, or use `reku deliveries approve` or `decline {row.id} --note …` and clear it then"
             )
         else:
-            found.problems.append(f"{label}: not loaded, it is {row.state}")
+            summary.problems.append(f"{label}: not loaded, it is {row.state}")
         return
     if row.rows != row.accepted + row.rejected or row.accepted != sum(states.values()):
-        found.problems.append(
+        summary.problems.append(
             f"{label}: the numbers do not add up: {row.rows} rows, {row.accepted} accepted, {row.rejected} rejected, "
             f"{sum(states.values())} messages"
         )
     if row.state == DeliveryState.DECLINED:
-        found.problems.append(
+        summary.problems.append(
             f"{label}: declined by a person, nothing of it is mailed; its rows go back as FREIGABE_VERWEIGERT. If "
             "these people shall be written to after all, ask the sender for a delivery with a new number"
         )
         return
-    until, exactly = due_work.handed_over_by(day, clock.today(), row.loaded_at)
+    until, exactly = handed_over_by(day, clock.today(), row.loaded_at)
     open_due = _open_due(connection, row.id, until, exactly)
     if open_due:
         stopped = "".join(f"; {stop}" for stop in stop_switches.of_order(connection, row.institute, row.order_number))
-        found.problems.append(f"{label}: {open_due} messages due by {until:%d.%m.%Y} are still open{stopped}")
+        summary.problems.append(f"{label}: {open_due} messages due by {until:%d.%m.%Y} are still open{stopped}")
 
 
 def _is_asked(connection: sa.Connection, delivery: int) -> bool:
@@ -160,7 +146,7 @@ def _is_asked(connection: sa.Connection, delivery: int) -> bool:
     return bool(connection.scalar(sa.select(undecided)))
 
 
-def _is_corrected(connection: sa.Connection, refused: sa.Row[*tuple[Any, ...]]) -> bool:
+def _is_corrected(connection: sa.Connection, refused: sa.Row[Any]) -> bool:
     other = deliveries.alias("other")
     same = (
         other.c[name] == getattr(refused, name) for name in ("institute", "kind", "order_number", "delivery_number")
@@ -168,10 +154,10 @@ def _is_corrected(connection: sa.Connection, refused: sa.Row[*tuple[Any, ...]]) 
     return bool(connection.scalar(sa.select(sa.exists().where(*same, other.c.state.in_(HOLDS_ITS_NUMBER)))))
 
 
-def _clear_up(engine: sa.Engine, delivery: int) -> None:
+def _recover(engine: sa.Engine, delivery: int) -> None:
     """A dispatcher that died leaves claimed rows; without this they would stay unnamed until the next one.
 
-    One that is or may be alive keeps its rows.
+    One that is or may be alive keeps its rows. The lock is taken on a connection of its own, so never in a transaction.
     """
     with suppress(StillRunning, StillLeased), delivery_lock(engine, delivery):
         pass  # taking the lock puts them right
@@ -190,23 +176,23 @@ def _open_due(connection: sa.Connection, delivery: int, until: date, exactly: da
     )
 
 
-def _broken_banks(connection: sa.Connection, found: Summary, occasion: str) -> None:
+def _broken_banks(connection: sa.Connection, summary: Summary, occasion: str) -> None:
     """Name each broken file of a bank with such an order: what is expected of that bank cannot be worked out."""
     wanted = sa.select(orders.c.institute).where(orders.c.occasion == occasion, ~orders.c.ended)
     for institute in connection.scalars(wanted.distinct().order_by(orders.c.institute)).all():
         try:
             institutes().get(institute)
         except ConfigError as error:
-            found.problems.append(f"{institute}: {error}")
+            summary.problems.append(f"{institute}: {error}")
 
 
-def _stopped(connection: sa.Connection, found: Summary, occasion: str) -> None:
+def _stopped(connection: sa.Connection, summary: Summary, occasion: str) -> None:
     """Name the stops in force. What they keep open is red by itself; where nothing is due, they harm nobody yet."""
     for stop in stop_switches.of_occasion(connection, occasion):
-        found.lines.append(f"{stop}; `reku stop lift {stop.id} --note …` lets it go on")
+        summary.lines.append(f"{stop}; `reku stop lift {stop.id} --note …` lets it go on")
 
 
-def _parked(connection: sa.Connection, found: Summary, occasion: str, run: str) -> None:
+def _parked(connection: sa.Connection, summary: Summary, occasion: str, run: str) -> None:
     """Each parked delivery is named in every report, and makes the first run red that meets it."""
     rows = connection.execute(
         sa.select(deliveries).where(deliveries.c.occasion == occasion, deliveries.c.state == DeliveryState.PARKED)
@@ -214,9 +200,9 @@ def _parked(connection: sa.Connection, found: Summary, occasion: str, run: str) 
     for row in rows:
         line = f"{row.institute}, order {row.order_number}, delivery {row.delivery_number:06d} is parked: {row.advice}"
         if row.alarmed_run in (None, run):
-            found.problems.append(line)
+            summary.problems.append(line)
         else:
-            found.lines.append(line)
+            summary.lines.append(line)
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id.in_([row.id for row in rows]), deliveries.c.alarmed_run.is_(None))
@@ -224,39 +210,7 @@ def _parked(connection: sa.Connection, found: Summary, occasion: str, run: str) 
     )
 
 
-def unclaimed(engine: sa.Engine, run: str) -> list[str]:
-    """What no occasion DAG would ever name, one sentence each: it would be silently not sent.
-
-    Orders in force whose occasion has no file any more (named as long as it lasts), and deliveries that are parked
-    without telling their occasion (named by the first run that meets them).
-    """
-    known = occasions()
-    with engine.begin() as connection:
-        lost = connection.execute(
-            sa.select(orders.c.institute, orders.c.order_number, orders.c.occasion)
-            .where(~orders.c.ended, orders.c.occasion.not_in(list(known)))
-            .order_by(orders.c.institute, orders.c.order_number)
-        ).all()
-        nameless = connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.state == DeliveryState.PARKED, deliveries.c.occasion.not_in(list(known)))
-            .where(deliveries.c.alarmed_run.is_(None) | (deliveries.c.alarmed_run == run))
-            .values(alarmed_run=run)
-            .returning(
-                deliveries.c.institute, deliveries.c.order_number, deliveries.c.delivery_number, deliveries.c.advice
-            )
-        ).all()
-    return [
-        f"{row.institute}, order {row.order_number}: its occasion {row.occasion} has no file in include/occasions, so "
-        "nothing is sent for it. Restore the file, or have the order ended."
-        for row in lost
-    ] + [
-        f"{row.institute}, order {row.order_number}, delivery {row.delivery_number:06d} is parked: {row.advice}"
-        for row in nameless
-    ]
-
-
-def _in_doubt(connection: sa.Connection, found: Summary, occasion: str, listed: set[int], day: date) -> None:
+def _in_doubt(connection: sa.Connection, summary: Summary, occasion: str, listed: set[int], day: date) -> None:
     """Messages in doubt keep the present day's run of their occasion red until they are resolved or sent again."""
     known = occasions().whole.get(occasion)
     resent = known is not None and known.in_doubt is InDoubt.RESEND
@@ -271,7 +225,7 @@ def _in_doubt(connection: sa.Connection, found: Summary, occasion: str, listed: 
     if day < clock.today():
         statement = statement.where(deliveries.c.id.in_(listed))
     for institute, order, count in connection.execute(statement):
-        found.problems.append(
+        summary.problems.append(
             f"{institute}, order {order}: {count} messages in doubt. {first}List them with `reku messages in-doubt`, "
             "find out from the relay's log whether they were taken, then `reku messages resolve`."
         )

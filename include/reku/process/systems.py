@@ -1,10 +1,37 @@
-"""Who has what: the channels there are. Another one is entered here, and nowhere else."""
+"""Who has what: which core system has which source and which feedback format, and the channels there are.
+
+Another core system or channel is entered here, and nowhere else.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from reku.catalogue import Institute, institutes
+from reku.catalogue.institute import CoreSystem
 from reku.channels.email.channel import EMAIL
 from reku.dispatch.channel import Channel
 from reku.foundation.errors import StageError, suggest
+from reku.reporting.feedback_format import FeedbackFormat
+from reku.reporting.formats.osplus import OsplusResponses
+from reku.sources.osplus.source import OsplusFiles
+from reku.sources.source import Source
+from reku.store.delivery import load_delivery
+
+
+@dataclass(frozen=True)
+class System:
+    """One core system: where its banks' deliveries come from, how they go out, how it is told what came back."""
+
+    source: Source
+    channel: Channel
+    feedback: FeedbackFormat
+
+
+SYSTEMS: dict[CoreSystem, System] = {CoreSystem.OSPLUS: System(OsplusFiles(), EMAIL, OsplusResponses())}
+"""Every core system that is served."""
 
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in (EMAIL,)}
 """Every channel by its name."""
@@ -17,3 +44,38 @@ def channel_named(name: str) -> Channel:
         hint = f" Did you mean {near}?" if near else ""
         raise StageError(f"There is no channel {name!r}.{hint} Those there are: {', '.join(CHANNELS)}.")
     return CHANNELS[name]
+
+
+def bank_named(institute: str) -> Institute:
+    """The bank with that BLZ. Raises StageError if there is none, ConfigError if its file is broken."""
+    bank = institutes().get(institute)
+    if bank is None:
+        raise StageError(f"There is no institute {institute}. Add institutes/{institute}.yaml, or correct the BLZ.")
+    return bank
+
+
+def is_served(bank: Institute) -> bool:
+    """Whether the core system of a bank is entered here."""
+    return bank.core_system in SYSTEMS
+
+
+def system_of(bank: Institute) -> System:
+    """The core system of a bank. Raises StageError if it is not served yet."""
+    if not is_served(bank):
+        raise StageError(
+            f"Institute {bank.blz} has core system {bank.core_system}, which is not served yet: there are no deliveries"
+            f" from it and no response files for it. Served: {', '.join(SYSTEMS)}."
+        )
+    return SYSTEMS[bank.core_system]
+
+
+def system_of_delivery(engine: sa.Engine, delivery: int) -> System:
+    """The core system that a delivery has come from. Raises StageError if there is no such delivery."""
+    with engine.connect() as connection:
+        return system_of(bank_named(load_delivery(connection, delivery).institute))
+
+
+def served_banks() -> list[str]:
+    """The BLZ of each bank whose core system is served, and of those whose file is broken: their own work says so."""
+    known = institutes()
+    return [blz for blz in known if blz not in known.whole or is_served(known.whole[blz])]

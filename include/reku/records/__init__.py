@@ -7,7 +7,7 @@ faults are told by `row_faults` and judged by others.
 from reku.records.contract import Column, Contract, contracts, load_contracts, match_name
 from reku.records.faults import Fault, FaultCode, FileRefused
 from reku.records.reader import read
-from reku.records.record_file import Head, RecordFile
+from reku.records.record_file import Head, RecordFile, Rows
 from reku.records.rows import row_faults
 from reku.records.times import format_date, format_moment, parse_date, parse_moment
 from reku.records.writer import write
@@ -20,6 +20,7 @@ __all__ = [
     "FileRefused",
     "Head",
     "RecordFile",
+    "Rows",
     "contracts",
     "format_date",
     "format_moment",

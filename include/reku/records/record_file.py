@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from reku.records.contract import Contract
 from reku.records.faults import Fault
@@ -32,9 +33,32 @@ class Head:
     environment: str
 
 
+class Rows(Protocol):
+    """Delivered rows, wherever they came from: text in the columns of a contract."""
+
+    @property
+    def contract(self) -> Contract:
+        """What may stand in the columns."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns that were delivered."""
+
+    @property
+    def rows(self) -> Sequence[Sequence[str]]:
+        """The values of each row, in the order of `columns`."""
+
+    @property
+    def lines(self) -> Sequence[int]:
+        """A number for each row, ascending, by which the sender finds it."""
+
+    def as_dicts(self) -> Iterator[dict[str, str]]:
+        """Each row as column name → value, for exactly the contract's columns."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordFile:
-    """A file that passed all file-level checks. `rows` are the D records' values in the order of `columns`.
+    """A file that passed all file-level checks: `Rows` with their head.
 
     The rows of a large file are `Columns`.
     """

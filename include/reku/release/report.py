@@ -6,6 +6,7 @@ counts, rules and references, nothing of people.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,15 +17,18 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy.exc import DBAPIError
 
 from reku.foundation import clock
-from reku.foundation.errors import SetupError
+from reku.foundation.errors import RekuError, SetupError
 from reku.foundation.plots import number
 from reku.foundation.settings import settings
 from reku.release import report_text as text
 from reku.release.report_docs import data_docs
 from reku.release.report_facts import Facts, read_facts
 from reku.release.report_plot import row_plot
+
+log = logging.getLogger(__name__)
 
 PAGE = "index.html"
 
@@ -45,6 +49,23 @@ def write_report(engine: sa.Engine, delivery_id: int) -> Path:
         utime(draft, (made, made))  # reports grow old by our clock, which may be moved
         draft.replace(file)
     return file
+
+
+def write_report_or_warn(engine: sa.Engine, delivery_id: int) -> None:
+    """Write the report of a delivery. Whatever goes wrong is logged and stops nothing: a report is only shown."""
+    try:
+        write_report(engine, delivery_id)
+    except Exception as error:  # two libraries draw it, and no delivery shall wait for a picture
+        said = isinstance(error, RekuError)
+        log.warning(
+            "The report of delivery %d could not be made (%s). The delivery goes on without it; "
+            "`reku deliveries report %d` makes it again.",
+            delivery_id,
+            error if said else type(error).__name__,
+            delivery_id,
+            # a database's text may quote values of people
+            exc_info=not (said or isinstance(error, DBAPIError)),
+        )
 
 
 def find_report(delivery_id: int) -> Path | None:

@@ -17,13 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 
-from reku.catalogue.institute import CoreSystem, Institute
-from reku.catalogue.loader import institutes
+from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.foundation.bank_folders import BankFolders, Folder, path_below
 from reku.foundation.errors import SetupError, StageError
-from reku.reporting.feedback_format import Stamp, Strategy
-from reku.reporting.formats.osplus import Osplus
+from reku.reporting.feedback_format import FeedbackFormat, OutgoingFile, Stamp
 from reku.store import bounce_series
 from reku.store.audit import put_on_record
 from reku.store.bulk import copy_csv
@@ -31,18 +29,20 @@ from reku.store.due import on_day
 from reku.store.feedback_file import no_such_file
 from reku.store.kinds import ResponseKind
 from reku.store.tables import feedback_counters, feedback_files, feedback_rows, messages, orders, responses
-from reku.store.unreported import unreported
 
 log = logging.getLogger(__name__)
 
-STRATEGIES: dict[CoreSystem, Strategy] = {CoreSystem.OSPLUS: Osplus()}
 _MANY = 10_000
 """Events of a file from which on it pays to tell PostgreSQL how many they are."""
 
 
 @dataclass(frozen=True)
 class FeedbackFile:
-    """A response file. `sha256` is None, and `path` empty, until it is written."""
+    """A report: a response file, or what else its format makes of it.
+
+    `file_name` is the name of its only file or of its first. `sha256`, over the bytes of all its files, is None, and
+    `path` empty, until it is written.
+    """
 
     id: int
     institute: str
@@ -56,115 +56,111 @@ class FeedbackFile:
 
 
 def export(
-    engine: sa.Engine, institute: str, *, order_id: int | None = None, daily: bool = False
+    engine: sa.Engine,
+    bank: Institute,
+    feedback: FeedbackFormat,
+    *,
+    order_id: int | None = None,
+    daily: bool = False,
 ) -> FeedbackFile | None:
-    """Write the institute's unreported events, or one order's, into a new response file.
+    """Write the bank's unreported events, or one order's, into a new response file in the bank's format.
 
     With nothing to report there is no file (None), except from the daily writer: it writes an empty one, once a Berlin
-    day, so that silence is noticed. Raises ValueError for a daily file of one order, StageError for an
-    institute without a strategy, SetupError if the outbox cannot be written to.
+    day, so that silence is noticed. Raises ValueError for a daily file of one order, SetupError if the
+    outbox cannot be written to.
     """
     if daily and order_id is not None:
         raise ValueError("the daily file is of all orders")
-    bank, strategy = _of(institute)
-    finish_unwritten(engine, institute)
-    file = assign(engine, institute, order_id=order_id, daily=daily)
-    return _write(engine, bank, strategy, file.id) if file else None
+    finish_unwritten(engine, bank, feedback)
+    file = assign(engine, bank, feedback, order_id=order_id, daily=daily)
+    return _write(engine, bank, feedback, file.id) if file else None
 
 
 def assign(
-    engine: sa.Engine, institute: str, *, order_id: int | None = None, daily: bool = False
+    engine: sa.Engine,
+    bank: Institute,
+    feedback: FeedbackFormat,
+    *,
+    order_id: int | None = None,
+    daily: bool = False,
 ) -> FeedbackFile | None:
     """Fix number, time stamp and rows of a new file in one transaction; None if there is to be none, see `export`.
 
     From then on it will be written with just these, by whoever comes next.
     """
-    _, strategy = _of(institute)
     with engine.begin() as connection:
-        number = _next_number(connection, institute)
-        file = _assign(connection, strategy, institute, number, order_id)
+        number = _next_number(connection, bank.blz)
+        file = _assign(connection, feedback, bank.blz, number, order_id)
         if not file.rows and not (daily and not _daily_file_today(connection, file)):
             connection.rollback()
             return None
     return file
 
 
-def finish_unwritten(engine: sa.Engine, institute: str) -> list[FeedbackFile]:
-    """Write the files of an institute whose events are assigned and which were never written, in order of number."""
-    bank, strategy = _of(institute)
+def finish_unwritten(engine: sa.Engine, bank: Institute, feedback: FeedbackFormat) -> list[FeedbackFile]:
+    """Write the files of a bank whose events are assigned and which were never written, in order of number."""
     with engine.connect() as connection:
         left = connection.scalars(
             sa.select(feedback_files.c.id)
-            .where(feedback_files.c.institute == institute, feedback_files.c.written_at.is_(None))
+            .where(feedback_files.c.institute == bank.blz, feedback_files.c.written_at.is_(None))
             .order_by(feedback_files.c.number)
         ).all()
-    finished = [_write(engine, bank, strategy, file_id) for file_id in left]
+    finished = [_write(engine, bank, feedback, file_id) for file_id in left]
     if finished:
-        log.info("Institute %s: %d response files begun earlier are finished.", institute, len(finished))
+        log.info("Institute %s: %d response files begun earlier are finished.", bank.blz, len(finished))
     return finished
 
 
-def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
-    """The bytes of response file `number`, made again from its rows.
+def rebuild(engine: sa.Engine, bank: Institute, feedback: FeedbackFormat, number: int) -> dict[str, bytes]:
+    """The files of report `number` by name, made again from its rows; the check sum goes over all of them in order.
 
     Raises StageError if there is no such file, or if the bytes would not be those that were written: then the codes,
     the encoding or the contract were changed since, a person of it was erased, or rows have left by retention.
     """
-    return _made_again(engine, institute, number)[1]
+    return _made_again(engine, bank, feedback, number)[1]
 
 
-def send_again(engine: sa.Engine, institute: str, number: int, *, actor: str) -> tuple[str, bytes]:
-    """Put response file `number` into the outbox once more, for a receiver that has lost it; the audit keeps who did.
+def send_again(
+    engine: sa.Engine, bank: Institute, feedback: FeedbackFormat, number: int, *, actor: str
+) -> dict[str, bytes]:
+    """Put report `number` into the outbox once more, for a receiver that has lost it; the audit keeps who did.
 
-    Returns its path below the files URL and its bytes, which are those that were written. Raises StageError as
+    Returns its files by their path below the files URL; their bytes are those that were written. Raises StageError as
     `rebuild` does, and for a file that was never written, SetupError if the outbox cannot be written to.
     """
-    file, data = _made_again(engine, institute, number)
+    file, made = _made_again(engine, bank, feedback, number)
     if file.sha256 is None:
         raise StageError(f"{file.file_name} was never written. The next export does it, with the same bytes.")
-    path = _put(institute, file.file_name, [data])
+    sent = {_put(bank.blz, name, [data]): data for name, data in made.items()}
     with engine.begin() as connection:
         subject = f"feedback_files:{file.id}"
         put_on_record(
-            connection, institute, actor=actor, action="send response file again", subject=subject, note=file.file_name
+            connection, bank.blz, actor=actor, action="send response file again", subject=subject, note=file.file_name
         )
-    return path, data
+    return sent
 
 
-def _made_again(engine: sa.Engine, institute: str, number: int) -> tuple[FeedbackFile, bytes]:
-    bank, strategy = _of(institute)
+def _made_again(
+    engine: sa.Engine, bank: Institute, feedback: FeedbackFormat, number: int
+) -> tuple[FeedbackFile, dict[str, bytes]]:
     with engine.connect() as connection:
         file_id = connection.scalar(
             sa.select(feedback_files.c.id).where(
-                feedback_files.c.institute == institute, feedback_files.c.number == number
+                feedback_files.c.institute == bank.blz, feedback_files.c.number == number
             )
         )
         if file_id is None:
-            raise no_such_file(institute, number)
+            raise no_such_file(bank.blz, number)
         file, order_number = _file(connection, file_id)
-        with _content(connection, bank, strategy, file, order_number) as blocks:
-            data = b"".join(blocks)
-    if file.sha256 is not None and hashlib.sha256(data).hexdigest() != file.sha256:
+        with _files(connection, bank, feedback, file, order_number) as made:
+            data = {one.name: b"".join(one.blocks) for one in made}
+    if file.sha256 is not None and hashlib.sha256(b"".join(data.values())).hexdigest() != file.sha256:
         raise StageError(
             f"{file.file_name} would not come out as it was written: the institute's codes, its encoding or the "
             "contract of the response file were changed since, or a person of it was erased. Take the archived "
             "original."
         )
     return file, data
-
-
-def _of(institute: str) -> tuple[Institute, Strategy]:
-    known = institutes()
-    if institute not in known:
-        raise StageError(f"No institute {institute} in the configuration. Add institutes/{institute}.yaml.")
-    bank = known[institute]
-    strategy = STRATEGIES.get(bank.core_system)
-    if strategy is None:
-        raise StageError(
-            f"Institute {institute} has core system {bank.core_system}, for which there are no response files. "
-            f"There are some for: {', '.join(STRATEGIES)}."
-        )
-    return bank, strategy
 
 
 def _next_number(connection: sa.Connection, institute: str) -> int:
@@ -180,14 +176,14 @@ def _next_number(connection: sa.Connection, institute: str) -> int:
 
 
 def _assign(
-    connection: sa.Connection, strategy: Strategy, institute: str, number: int, order_id: int | None
+    connection: sa.Connection, feedback: FeedbackFormat, institute: str, number: int, order_id: int | None
 ) -> FeedbackFile:
     stamped_at = clock.now().replace(microsecond=0)
     values = {
         "institute": institute,
         "number": number,
         "order_id": order_id,
-        "file_name": strategy.file_name(institute, number, stamped_at),
+        "file_name": feedback.file_name(institute, number, stamped_at),
         "stamped_at": stamped_at,
     }
     new = sa.insert(feedback_files).values(**values, rows=0).returning(feedback_files.c.id)
@@ -195,7 +191,7 @@ def _assign(
     # Gathered into an array before the first row is inserted: otherwise the select may scan what the insert is adding,
     # row by row (seen: 343 s for 100,000 events where the table's statistics said it was empty). In order of the ids,
     # so that the primary key grows at its end.
-    found = unreported(institute, order_id).subquery().c.id
+    found = feedback.unreported(institute, order_id).subquery().c.id
     gathered = sa.select(sa.func.array_agg(aggregate_order_by(found, found)).label("ids")).subquery()
     wanted = sa.select(sa.func.unnest(gathered.c.ids), sa.literal(file_id), sa.literal(institute))
     assigned = sa.insert(feedback_rows).from_select(["response_id", "file_id", "institute"], wanted)
@@ -231,7 +227,7 @@ def _daily_file_today(connection: sa.Connection, file: FeedbackFile) -> bool:
     return bool(connection.scalar(sa.select(earlier)))
 
 
-def _write(engine: sa.Engine, bank: Institute, strategy: Strategy, file_id: int) -> FeedbackFile:
+def _write(engine: sa.Engine, bank: Institute, feedback: FeedbackFormat, file_id: int) -> FeedbackFile:
     with engine.begin() as connection:
         # Locked, so that of two who would finish the same file only one does.
         connection.execute(sa.select(feedback_files.c.id).where(feedback_files.c.id == file_id).with_for_update())
@@ -239,8 +235,9 @@ def _write(engine: sa.Engine, bank: Institute, strategy: Strategy, file_id: int)
         if file.sha256 is not None:
             return file
         check_sum = hashlib.sha256()
-        with _content(connection, bank, strategy, file, order_number) as blocks:
-            _put(file.institute, file.file_name, _summed(blocks, check_sum))
+        with _files(connection, bank, feedback, file, order_number) as made:
+            for one in made:
+                _put(file.institute, one.name, _summed(one.blocks, check_sum))
         connection.execute(
             sa.update(feedback_files)
             .where(feedback_files.c.id == file_id)
@@ -272,23 +269,23 @@ def _summed(blocks: Iterable[bytes], check_sum: hashlib._Hash) -> Iterator[bytes
 
 
 @contextmanager
-def _content(
-    connection: sa.Connection, bank: Institute, strategy: Strategy, file: FeedbackFile, order_number: str
-) -> Iterator[Iterator[bytes]]:
-    """The file's bytes, block by block. The connection can do nothing else until they are read or given up."""
+def _files(
+    connection: sa.Connection, bank: Institute, feedback: FeedbackFormat, file: FeedbackFile, order_number: str
+) -> Iterator[Iterator[OutgoingFile]]:
+    """The report's files, block by block. The connection can do nothing else until they are read or given up."""
     told = (
-        strategy.records(bank)
+        feedback.records(bank)
         .select_from(feedback_rows)
         .join(responses, responses.c.id == feedback_rows.c.response_id)
         .join(messages, messages.c.id == responses.c.message_id)
         .join(orders, orders.c.id == responses.c.order_id)
         .where(feedback_rows.c.file_id == file.id)
     )
-    stamp = Stamp(file.institute, order_number, file.number, file.stamped_at)
+    stamp = Stamp(file.institute, order_number, file.number, file.stamped_at, file.file_name)
     # Closed before the transaction ends, also when the file cannot be written: it cannot end while rows are read.
     connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))  # 100,000 events are put in order without the disk
-    with closing(copy_csv(connection, told, delimiter=strategy.delimiter())) as batches:
-        yield strategy.content(bank, stamp, _all_there(batches, file))
+    with closing(copy_csv(connection, told, delimiter=feedback.delimiter())) as batches:
+        yield feedback.files(bank, stamp, _all_there(batches, file))
 
 
 def _all_there(batches: Iterable[list[bytes]], file: FeedbackFile) -> Iterator[list[bytes]]:

@@ -1,4 +1,4 @@
-"""What a core system must bring so that its responses can be reported: one small protocol, one file per system."""
+"""How a core system wants to be told what came back: one small protocol, one module of `formats` per system."""
 
 from __future__ import annotations
 
@@ -14,25 +14,44 @@ from reku.catalogue.institute import Institute
 
 @dataclass(frozen=True)
 class Stamp:
-    """What was fixed about a file before it was written. `order_number` is empty in the file of all orders."""
+    """What was fixed about a report before it was written. `order_number` is empty in one about all orders.
+
+    `file_name` is the name it goes by: of its only file, or of its first.
+    """
 
     institute: str
     order_number: str
     number: int
     stamped_at: datetime
+    file_name: str
 
 
-class Strategy(Protocol):
-    """How one core system wants its responses."""
+@dataclass(frozen=True)
+class OutgoingFile:
+    """One file of a report: its name in the outbox, and its bytes block by block."""
+
+    name: str
+    blocks: Iterable[bytes]
+
+
+class FeedbackFormat(Protocol):
+    """How one core system wants to be told. Each event is told once, in one report of one file or of several."""
+
+    def unreported(self, institute: str, order_id: int | None) -> sa.Select[int]:
+        """Ids of the events of an institute, or of one order, that are to be told now and stand in no report yet."""
 
     def file_name(self, institute: str, number: int, stamped_at: datetime) -> str:
-        """The name of file `number`."""
+        """The name that report `number` goes by."""
 
     def records(self, institute: Institute) -> sa.Select[Any]:
-        """What is told of each event, in the file's order: a select over responses, messages and orders, joined."""
-
-    def content(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[bytes]:
-        """The bytes of the file, block by block; `batches`: the rows of `records` as lines of CSV, by `delimiter`."""
+        """What is told of each event, in the report's order: a select over responses, messages and orders, joined."""
 
     def delimiter(self) -> str:
-        """What stands between two values of a line."""
+        """What stands between two values of a line of `records`."""
+
+    def files(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[OutgoingFile]:
+        """The report's files in the order in which they are put, such as parts, and a companion with their check sums.
+
+        `batches`: the rows of `records` as lines of CSV. The blocks of a file are read before the next one is asked
+        for. The same rows give the same bytes. Raises FileRefused for what the format does not allow.
+        """

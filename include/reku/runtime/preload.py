@@ -24,17 +24,18 @@ HEAVY = (
     "holidays",
     "pydantic_settings",
     # what the tasks call, with all that it imports; named here only, so that this room depends on none of them
-    "reku.contact.decide",
-    "reku.reporting.export",
-    "reku.sources.osplus.scan",
-    "reku.sources.inbox.receipts",
-    "reku.dispatch.dispatch",
     "reku.process.conditions",
-    "reku.process.summary",
-    "reku.gate.gate",
-    "reku.release.report",
-    "reku.responses.bounces",
-    "reku.subscribers.load",
+    "reku.process.stages.await_control_file",
+    "reku.process.stages.await_delivery",
+    "reku.process.stages.validate",
+    "reku.process.stages.release",
+    "reku.process.stages.upsert_subscribers",
+    "reku.process.stages.dispatch",
+    "reku.process.stages.collect_responses",
+    "reku.process.stages.export_feedback",
+    "reku.process.stages.report",
+    "reku.process.intake",
+    "reku.process.daily_feedback",
 )
 
 if any(word in sys.argv[1:] for word in FORKS_TASKS):

@@ -30,6 +30,8 @@ class Lock(IntEnum):
     """Judging settled opens and clicks: whoever asks after another has all of the other's verdicts."""
     BOUNCES = 4707
     """Recording mails of the return mailbox: two collectors would wait for each other's events in turn."""
+    RUN = 4708
+    """Being at work outside Airflow: held by each `reku run` (a number of its own) to its end, for others to see."""
 
 
 def lock_until_commit(connection: sa.Connection, lock: Lock, of: int = 0) -> None:
@@ -86,7 +88,8 @@ def _release(connection: sa.Connection, lock: Lock, of: int) -> None:
 _IS_HELD_BY = sa.text("""
     SELECT EXISTS (
         SELECT FROM pg_locks
-        WHERE locktype = 'advisory' AND granted AND classid = :lock AND objid = :of AND objsubid = 2 AND pid = :session
+        WHERE locktype = 'advisory' AND granted AND classid = :lock AND objid = :of AND objsubid = 2
+            AND pid = coalesce(:session, pid)
     )
 """)
 
@@ -98,6 +101,11 @@ def session_of(connection: sa.Connection) -> int:
         return session
 
 
-def is_held_by(connection: sa.Connection, session: int, lock: Lock, of: int = 0) -> bool:
-    """Whether that session holds the lock; any session may ask."""
+def is_held(connection: sa.Connection, lock: Lock, of: int = 0) -> bool:
+    """Whether some session holds the lock."""
+    return is_held_by(connection, None, lock, of)
+
+
+def is_held_by(connection: sa.Connection, session: int | None, lock: Lock, of: int = 0) -> bool:
+    """Whether that session holds the lock (None: whether any does); any session may ask."""
     return bool(connection.scalar(_IS_HELD_BY, {"lock": int(lock), "of": of, "session": session}))

@@ -30,7 +30,7 @@ def hold_exports(connection: sa.Connection, institute: str) -> None:
     )
 
 
-def unreported(institute: str, order_id: int | None = None) -> sa.Select[tuple[int]]:
+def unreported(institute: str, order_id: int | None = None) -> sa.Select[int]:
     """Ids of the events to be reported now, in no file yet: those out of the order's scope are left where they are."""
     wanted = _to_be_reported().where(
         responses.c.institute == institute, ~sa.exists().where(feedback_rows.c.response_id == responses.c.id)
@@ -38,7 +38,7 @@ def unreported(institute: str, order_id: int | None = None) -> sa.Select[tuple[i
     return wanted if order_id is None else wanted.where(responses.c.order_id == order_id)
 
 
-def waiting(which: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
+def waiting(which: sa.ColumnElement[bool]) -> sa.Select[int]:
     """Ids of the events of certain messages (`which`, over `messages`) that stand in no written response file yet."""
     written = (
         sa.exists()
@@ -54,7 +54,7 @@ def waiting(which: sa.ColumnElement[bool]) -> sa.Select[tuple[int]]:
     return _to_be_reported().where(which, ~assigned).union_all(of_files_begun)  # type: ignore[return-value]  # as a select
 
 
-def _to_be_reported() -> sa.Select[tuple[int]]:
+def _to_be_reported() -> sa.Select[int]:
     scope = orders.c.response_scope
     in_scope = sa.case(
         (scope == "", responses.c.kind.not_in(NOT_BY_DEFAULT)),

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from reku.foundation import clock
-from reku.gate.gate import validate
 from reku.records import Head, contracts, write
 from reku.sources.osplus.rejected import receipt_for_rejects
 from reku.store import tables
 from reku_testing import world
+from reku_testing.by_blz import validate
 from tests.sources.conftest import BLZ, NOW, Bank
 
 MADE = NOW - timedelta(hours=2)

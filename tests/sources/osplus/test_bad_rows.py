@@ -10,10 +10,10 @@ import sqlalchemy as sa
 
 from reku.dispatch.ledger import withhold_ended
 from reku.records import contracts, read
-from reku.reporting.export import export
 from reku.store import tables
 from reku.subscribers.load import load
 from reku_testing import world
+from reku_testing.by_blz import export
 from tests.sources.conftest import NOW, Bank, configure
 from tests.sources.osplus.bad_rows import BAD_ADDRESSES, GOOD_ADDRESSES, IAMW, ONE_ADDRESS, REKU, SALUTATION, Row
 from tests.sources.osplus.broken import (

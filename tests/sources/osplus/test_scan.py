@@ -20,9 +20,10 @@ from reku.foundation.settings import settings
 from reku.sources.inbox import filing
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import delivery_files
-from reku.sources.osplus.scan import IntakeReport, take_in, take_in_all
+from reku.sources.osplus.scan import IntakeReport
 from reku.store import tables
 from reku.store.locks import Lock, session_lock
+from reku_testing.by_blz import take_in
 from tests.sources.conftest import BLZ, NOW, OTHER_BLZ, Bank
 
 
@@ -296,8 +297,7 @@ def test_a_file_nobody_knows_goes_to_fehler_and_is_seen(
     caplog.set_level(logging.DEBUG)
     bank.put(name, b"\x00\xff")
     bank.put("nachbar.txt", b"next to it")
-    intake = take_in_all(bank.engine)
-    assert [failure for report in intake.reports for failure in report.failures] == []
+    report = bank.scan()
     file = next(row for row in bank.rows(tables.files) if row.file_name != "nachbar.txt")
     assert (file.verdict, file.code) == ("UNKNOWN", "DATEINAME")
     assert file.file_name == name or len(name.encode()) > 60
@@ -306,8 +306,8 @@ def test_a_file_nobody_knows_goes_to_fehler_and_is_seen(
     assert bank.names("eingang") == bank.names("in_arbeit") == []
     assert bank.names("ausgang") == ([f"quittung_{name}"] if name in MISNAMED else [])
     assert name not in caplog.text
-    assert f"Institute {BLZ}: 2 files that no contract knows lie in fehler/." in intake.problems
-    assert intake.counts == {"UNKNOWN": 2}
+    assert f"Institute {BLZ}: 2 files that no contract knows lie in fehler/." in report.problems
+    assert report.counts == {"UNKNOWN": 2}
 
 
 def test_the_sender_of_a_misnamed_file_is_told_how_it_should_be_called(bank: Bank) -> None:
@@ -407,64 +407,17 @@ def test_an_inbox_that_is_a_link_reaches_no_other_bank(bank: Bank) -> None:
     (other.folder("archiv") / "alt.csv").write_bytes(b"theirs")
     bank.folder().mkdir()
     bank.folder("eingang").symlink_to(other.folder("archiv"))
-    intake = take_in_all(bank.engine)
-    assert [report.institute for report in intake.reports if report.failures] == [BLZ]
-    assert any("99950001/eingang below REKU_FILES_URL is a link" in problem for problem in intake.problems)
+    with pytest.raises(SetupError, match="99950001/eingang below REKU_FILES_URL is a link"):
+        take_in(bank.engine, BLZ)
+    assert take_in(bank.engine, OTHER_BLZ).failures == []
     assert other.names("archiv") == ["alt.csv"]
     assert bank.rows(tables.files) == []
 
 
-def test_folders_of_unknown_banks_are_reported(bank: Bank) -> None:
-    (bank.root / "99990077" / "eingang").mkdir(parents=True)
-    (bank.root / "99990077" / "eingang" / "datei").write_bytes(b"")
-    (bank.root / "lost+found").mkdir()
-    intake = take_in_all(bank.engine)
-    assert intake.unknown == ("99990077",)
-    assert any("99990077" in problem for problem in intake.problems)
-    assert (bank.root / "99990077" / "eingang" / "datei").exists()
-
-
-def test_one_banks_trouble_leaves_the_others_alone(bank: Bank, config_dir: Path) -> None:
-    bank.delivery()
-    other = Bank(bank.engine, bank.root, OTHER_BLZ)
-    other.folder().mkdir()
-    other.folder("eingang").write_bytes(b"a file where a folder should be")
-    broken = config_dir / "institutes" / "99950003.yaml"
-    broken.write_text("blz: nonsense\n", encoding="utf-8")
-    try:
-        intake = take_in_all(bank.engine)
-    finally:
-        broken.unlink()
-    assert bank.deliveries() == [(17, "PARKED", "STEUERUNG_FEHLT")]
-    failed = {report.institute for report in intake.reports if report.failures}
-    assert failed == {OTHER_BLZ, "99950003"}
-    assert any("99950003.yaml" in problem for problem in intake.problems)
-
-
-def test_agree21_banks_have_an_import_of_their_own(bank: Bank, config_dir: Path) -> None:
-    text = (config_dir / "institutes" / f"{BLZ}.yaml").read_text(encoding="utf-8")
-    file = config_dir / "institutes" / "99950004.yaml"
-    file.write_text(text.replace(BLZ, "99950004").replace("osplus", "agree21"), encoding="utf-8")
-    cooperative = Bank(bank.engine, bank.root, "99950004")
-    cooperative.put("ida_kunden_99950004_20261122041000.csv", b"")
-    try:
-        intake = take_in_all(bank.engine)
-    finally:
-        file.unlink()
-    assert [report.institute for report in intake.reports] == [BLZ, OTHER_BLZ]
-    assert intake.unknown == ()
-    assert len(cooperative.names("eingang")) == 1
-
-
 def test_a_refused_control_file_is_a_problem_once(bank: Bank) -> None:
     bank.control(Auftrags_Bezeichnung="für")
-    assert any("R0004711" in problem and "NAME_UMLAUT" in problem for problem in take_in_all(bank.engine).problems)
-    assert take_in_all(bank.engine).problems == []
-
-
-def test_an_unknown_bank_is_an_error(bank: Bank) -> None:
-    with pytest.raises(StageError, match="99950099"):
-        take_in(bank.engine, "99950099")
+    assert any("R0004711" in problem and "NAME_UMLAUT" in problem for problem in bank.scan().problems)
+    assert bank.scan().problems == ()
 
 
 def test_the_settle_time_of_a_bank_wins(bank: Bank, config_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,14 +17,19 @@ from reku.foundation.settings import settings
 from reku.records.contract import Contract, contracts
 from reku.records.record_file import Head
 from reku.records.writer import write_csv
-from reku.reporting.feedback_format import Stamp
+from reku.reporting.feedback_format import OutgoingFile, Stamp
 from reku.store.tables import messages, orders, responses
+from reku.store.unreported import unreported
 
 KIND = "RESPONSE"
 
 
-class Osplus:
-    """Strategy of the savings banks."""
+class OsplusResponses:
+    """One response file for each report."""
+
+    def unreported(self, institute: str, order_id: int | None) -> sa.Select[int]:
+        """What the order asks for, and what is told whatever it asks for."""
+        return unreported(institute, order_id)
 
     def file_name(self, institute: str, number: int, stamped_at: datetime) -> str:
         """`response_<BLZ>_<number>_<Berlin time>.csv`."""
@@ -43,8 +48,8 @@ class Osplus:
         """The contract's."""
         return _contract().delimiter
 
-    def content(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[bytes]:
-        """The file's bytes. Raises FileRefused for what the contract does not allow."""
+    def files(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[OutgoingFile]:
+        """The one file. Raises FileRefused for what the contract does not allow."""
         contract = _contract()
         head = Head(
             kind=KIND,
@@ -57,7 +62,8 @@ class Osplus:
             receiver="FI",
             environment=settings().environment,
         )
-        return write_csv(contract, head, tuple(_cells(institute)), batches, encoding=institute.response.encoding)
+        blocks = write_csv(contract, head, tuple(_cells(institute)), batches, encoding=institute.response.encoding)
+        yield OutgoingFile(stamp.file_name, blocks)
 
 
 def _contract() -> Contract:

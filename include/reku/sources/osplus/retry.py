@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -15,6 +14,7 @@ from reku.sources.inbox import filing
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import delivery_files as registering
 from reku.sources.osplus.admission import Key
+from reku.sources.source import Retried
 from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
 from reku.store.locks import Lock, session_lock
@@ -24,16 +24,6 @@ from reku.store.tables import deliveries, delivery_rows, files, rejects
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Retried:
-    """What a refused delivery has become: REGISTERED, PARKED, or REFUSED again, with code and German advice."""
-
-    delivery_id: int
-    state: DeliveryState
-    code: str
-    advice: str
 
 
 def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:

@@ -1,4 +1,4 @@
-"""One scan of the inboxes: control files first, by Erstellt_am, then deliveries in number order."""
+"""One scan of a bank's inbox: control files first, by Erstellt_am, then deliveries in number order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from reku.catalogue import Institute, institutes
-from reku.catalogue.institute import CoreSystem
-from reku.foundation.bank_folders import Folder, banks_present, receipt_name
+from reku.foundation.bank_folders import Folder, receipt_name
 from reku.foundation.errors import RekuError, StageError
 from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, contracts, match_name
@@ -70,9 +69,28 @@ class IntakeReport:
     freed: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
-    def count(self, verdict: FileVerdict) -> int:
-        """How many files had this verdict."""
-        return sum(outcome.verdict == verdict for outcome in self.outcomes)
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files had which verdict; only verdicts that occurred."""
+        return dict(sorted(Counter(outcome.verdict.value for outcome in self.outcomes).items()))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What a person should look at, one sentence each; a file stands in the report of one scan only.
+
+        Refused and parked deliveries are not among them: their senders have receipts, and the occasions' runs name
+        what is missing.
+        """
+        told = list(self.failures)
+        if unknown := self.counts.get(FileVerdict.UNKNOWN):
+            told.append(f"Institute {self.institute}: {unknown} files that no contract knows lie in fehler/.")
+        told += [
+            f"Institute {self.institute}: the control file of order {one.order_number} was refused ({one.code}). "
+            "Its receipt says why; until a good one comes, deliveries of this order are parked."
+            for one in self.outcomes
+            if one.verdict == FileVerdict.REFUSED and one.kind in CONTROL_KINDS
+        ]
+        return tuple(told)
 
     def __str__(self) -> str:
         """One line for logs and people: counts and codes."""
@@ -91,43 +109,6 @@ class IntakeReport:
 
 
 @dataclass(frozen=True)
-class Intake:
-    """One scan of all institutes. `unknown`: BLZ folders that no institute file belongs to, left untouched."""
-
-    reports: tuple[IntakeReport, ...]
-    unknown: tuple[str, ...]
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many files of all institutes had which verdict; only verdicts that occurred."""
-        verdicts = Counter(outcome.verdict.value for report in self.reports for outcome in report.outcomes)
-        return dict(sorted(verdicts.items()))
-
-    @property
-    def problems(self) -> list[str]:
-        """What a person should look at, one sentence each; a file stands in the report of one scan only.
-
-        Refused and parked deliveries are not among them: their senders have receipts, and the occasions' runs name
-        what is missing.
-        """
-        problems = []
-        for report in self.reports:
-            problems += report.failures
-            if unknown := report.count(FileVerdict.UNKNOWN):
-                problems.append(f"Institute {report.institute}: {unknown} files that no contract knows lie in fehler/.")
-            problems += [
-                f"Institute {report.institute}: the control file of order {one.order_number} was refused ({one.code}). "
-                "Its receipt says why; until a good one comes, deliveries of this order are parked."
-                for one in report.outcomes
-                if one.verdict == FileVerdict.REFUSED and one.kind in CONTROL_KINDS
-            ]
-        return problems + [
-            f"Folder {blz} below REKU_FILES_URL belongs to no institute. Add institutes/{blz}.yaml or remove it."
-            for blz in self.unknown
-        ]
-
-
-@dataclass(frozen=True)
 class _NamedFile:
     """A claimed file whose name a contract knows, with the parts of its name."""
 
@@ -136,40 +117,15 @@ class _NamedFile:
     groups: dict[str, str]
 
 
-def take_in_all(engine: sa.Engine) -> Intake:
-    """Scan the inboxes of all institutes on OSPlus; agree21 banks have an import of their own.
-
-    One institute's failure never stops the others; it stands in its report. Raises ConfigError if there is no folder
-    of institutes, SetupError if the files URL cannot be used.
-    """
-    known = institutes()
-    reports = []
-    for blz in known:
-        report = IntakeReport(blz)
-        with _guarded(report, "the scan"):
-            if known[blz].core_system != CoreSystem.OSPLUS:
-                continue
-            report = take_in(engine, blz)
-        reports.append(report)
-    unknown = tuple(blz for blz in banks_present() if blz not in known)
-    if unknown:
-        logger.warning("%d folders of unknown institutes", len(unknown))
-    return Intake(tuple(reports), unknown)
-
-
-def take_in(engine: sa.Engine, institute: str) -> IntakeReport:
-    """Scan the inbox of one institute (BLZ), after finishing what an interrupted scan left.
+def take_in(engine: sa.Engine, bank: Institute) -> IntakeReport:
+    """Scan the inbox of one bank, after finishing what an interrupted scan left.
 
     Each file has a transaction of its own. What goes wrong with one is reported and leaves the others alone. Raises
-    StageError for an unknown BLZ, ConfigError for a broken institute file, SetupError or OSError if the folders cannot
-    be used at all.
+    SetupError or OSError if the folders cannot be used at all.
     """
-    bank = institutes().get(institute)
-    if bank is None:
-        raise StageError(f"There is no institute {institute}. Add institutes/{institute}.yaml, or correct the BLZ.")
-    report = IntakeReport(institute)
+    report = IntakeReport(bank.blz)
     if not _is_idle(engine, bank, report):
-        with session_lock(engine, Lock.FILES, int(institute)) as connection:
+        with session_lock(engine, Lock.FILES, int(bank.blz)) as connection:
             if connection is None:
                 report.busy = True
             else:

@@ -1,8 +1,8 @@
-"""What keeps a run from being green, and what does not. The states of tasks are given as Airflow gives them."""
+"""What keeps a run from being green, and what does not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ import pytest
 import sqlalchemy as sa
 
 from reku.dispatch import stop_switches
-from reku.process.due_work import handed_over_by
-from reku.process.summary import sum_up, unclaimed
+from reku.process.answers import Ending, Outcome
+from reku.process.days import handed_over_by
+from reku.process.due_work import Item
+from reku.process.summary import sum_up
+from reku.process.unclaimed import unclaimed
 from reku.store.tables import messages, releases
 from reku_testing import banks, world
 from reku_testing.steps import allow_any_step
@@ -26,8 +29,8 @@ def noon(clock_at: Callable[[datetime], None]) -> None:
     clock_at(NOON)
 
 
-def _problems(engine: sa.Engine, items: list[dict[str, Any]], states: dict[str, str] | None = None) -> list[str]:
-    return sum_up(engine, "MCAG002", DAY, "this_run", items, states or {}).problems
+def _problems(engine: sa.Engine, items: list[Item], outcomes: Sequence[Outcome] = ()) -> list[str]:
+    return sum_up(engine, "MCAG002", DAY, "this_run", items, outcomes).problems
 
 
 def _loaded(engine: sa.Engine, order: int, number: int = 17, **values: Any) -> int:
@@ -41,7 +44,7 @@ def test_a_corrected_file_settles_the_refused_one(database: sa.Engine) -> None:
     """Otherwise no clearing could ever make that run green again."""
     order = world.order(database)
     refused = world.delivery(database, order, state="REFUSED", code="FEHLERQUOTE")
-    items = [{"order": order, "delivery": refused, "label": "Bank"}]
+    items = [Item(order, refused, "Bank")]
     assert len(_problems(database, items)) == 1
     world.delivery(database, order, number=18, state="LOADED", rows=0, accepted=0, rejected=0)
     assert len(_problems(database, items)) == 1
@@ -66,9 +69,9 @@ def test_what_another_run_loads_and_hands_over_is_its_to_answer_for(
 ) -> None:
     order = world.order(database)
     delivery = _loaded(database, order, owner_dag="reku_mcag002", owner_run="other_run", period_start=DAY, **values)
-    items = [{"order": order, "delivery": delivery if listed else None, "label": "Bank"}]
-    states = {"delivery.await_delivery_0": "skipped" if skipped else "success"}
-    assert bool(_problems(database, items, states)) is red
+    items = [Item(order, delivery if listed else None, "Bank")]
+    outcomes = [Outcome("await_delivery", Ending.SKIPPED, 0)] if skipped else []
+    assert bool(_problems(database, items, outcomes)) is red
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,7 @@ def test_a_stop_is_named_where_it_concerns_the_occasion(
     with database.begin() as connection:
         connection.execute(sa.update(messages).values(due_at=due))
     stop = stop_switches.throw(database, institute=institute, order=number, actor="anna", note="secret reasons")
-    found = sum_up(database, "MCAG002", DAY, "this_run", [{"order": order, "delivery": delivery, "label": "Bank"}], {})
+    found = sum_up(database, "MCAG002", DAY, "this_run", [Item(order, delivery, "Bank")], [])
     lines = [line for line in found.lines if "anna stopped" in line]
     assert len(lines) == named
     assert all(f"on 24.11.2026 at 12:00 (stop {stop}); `reku stop lift {stop} --note …`" in line for line in lines)
@@ -178,7 +181,7 @@ def test_what_waits_for_a_person_or_was_declined_is_named_with_advice(
             connection.execute(
                 sa.insert(releases).values(delivery_id=delivery, institute=world.BLZ, asked_at=NOON, decision=decision)
             )
-    items = [{"order": order, "delivery": delivery, "label": "Bank"}]
+    items = [Item(order, delivery, "Bank")]
     if state == "DECLINED":
         assert any("do not add up" in problem for problem in _problems(database, items))
         world.message(database, row, state="WITHHELD", reason="FREIGABE_VERWEIGERT")

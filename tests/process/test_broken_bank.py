@@ -9,13 +9,15 @@ import pytest
 import sqlalchemy as sa
 
 from reku.foundation.settings import INCLUDE, settings
-from reku.process import due_work
-from reku.sources.osplus.scan import take_in_all
+from reku.process.answers import Ending
+from reku.process.due_work import due_items
+from reku.process.stages import STAGES
+from reku.process.summary import sum_up
 from reku.store.tables import deliveries
 from reku_testing import smtp
-from tests.orchestration.test_chain import BANK, DAG, NOON, OTHER, Move, Run, deliver, order, people, states_of
-
-pytestmark = pytest.mark.airflow
+from reku_testing.bank_files import BANK, OTHER, deliver, order, people
+from reku_testing.by_blz import take_in_all
+from tests.process.conftest import NOON, Move, Work
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def own_institutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_other_bank_is_served_and_the_run_names_file_and_line(
-    database: sa.Engine, own_institutes: Path, relay: smtp.Sink, clock_at: Move, run_dag: Run
+    database: sa.Engine, own_institutes: Path, relay: smtp.Sink, clock_at: Move, work: Work
 ) -> None:
     clock_at(NOON)
     for bank in (BANK, OTHER):
@@ -41,12 +43,11 @@ def test_the_other_bank_is_served_and_the_run_names_file_and_line(
     take_in_all(database)
     broken = own_institutes / f"{OTHER}.yaml"
     broken.write_text(broken.read_text(encoding="utf-8").replace("\nstate: ", "\nstaat: "), encoding="utf-8")
-    run = run_dag(DAG, day="2026-11-24")
-    states = states_of(run)
-    assert states["due_work"] == "success"
-    assert [states[f"delivery.{task}[0]"] for task in ("validate", "dispatch", "export_feedback")] == ["success"] * 3
-    assert states["delivery.validate[1]"] == "failed"
-    assert run.state == "failed"
+    day = work()
+    assert [day.ending(stage, 0) for stage in STAGES] == [Ending.DONE] * len(STAGES)
+    assert day.ending("validate", 1) is Ending.FAILED
+    (told,) = (one.why for one in day.outcomes if one.stage == "report")
+    assert f"{OTHER}.yaml:" in told
     assert len(relay.recipients) == 2
     with database.connect() as connection:
         loaded = connection.scalars(sa.select(deliveries.c.institute).where(deliveries.c.state == "LOADED")).all()
@@ -56,12 +57,10 @@ def test_the_other_bank_is_served_and_the_run_names_file_and_line(
 def test_an_expected_delivery_of_a_broken_bank_is_not_forgotten(
     database: sa.Engine, own_institutes: Path, clock_at: Move
 ) -> None:
-    from reku.process.summary import sum_up
-
     clock_at(NOON)
     order(OTHER)
     take_in_all(database)
     (own_institutes / f"{OTHER}.yaml").write_text("blz: [", encoding="utf-8")
-    assert due_work.due_items(database, "MCAG002", NOON.date(), NOON.date()) == []
-    (problem,) = sum_up(database, "MCAG002", NOON.date(), "a run", [], {}).problems
+    assert due_items(database, "MCAG002", NOON.date(), NOON.date()) == []
+    (problem,) = sum_up(database, "MCAG002", NOON.date(), "a run", [], []).problems
     assert f"{OTHER}.yaml:" in problem

@@ -1,0 +1,57 @@
+"""What is due of a delivery is handed over: at the play-out time, and again when what had to wait may go out."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import sqlalchemy as sa
+
+from reku.dispatch import dispatch
+from reku.dispatch.recovery import StillLeased
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.process.answers import Answer, Done, WaitUntil, shown
+from reku.process.banks import label_of
+from reku.process.collecting import collect_bounces
+from reku.process.days import end_of_waiting, handed_over_by
+from reku.process.systems import system_of_delivery
+from reku.store.tables import deliveries
+
+LEASE_MARGIN = timedelta(seconds=1)
+"""So much longer than a lost machine's lease it is waited."""
+
+
+def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
+    """Hand over the messages that a run of that day answers for.
+
+    Raises StageError when the rest may go out only on a day that this run does not live to see, and whatever
+    `reku.dispatch.dispatch` raises.
+    """
+    channel = system_of_delivery(engine, delivery).channel
+    until, exactly = handed_over_by(day, clock.today(), _loaded_at(engine, delivery))
+    dispatch.check_dispatchable(engine, delivery)
+    due = dispatch.next_due(engine, delivery, until)
+    if due and due > clock.now():
+        return WaitUntil(due, "play-out time")
+    collect_bounces(engine)  # the canary is judged by them
+    try:
+        done = dispatch.dispatch(engine, delivery, channel, day=until, due_day=exactly)
+    except StillLeased as leased:
+        if leased.wait is None:
+            raise
+        return WaitUntil(clock.now() + leased.wait + LEASE_MARGIN, str(leased))
+    if done.next_try is None:
+        return Done(dict(done.as_counts()))
+    if done.next_try > end_of_waiting(clock.today()):
+        raise StageError(
+            f"{label_of(engine, delivery)}: {done.put_off} messages are still open and may go out from "
+            f"{shown(done.next_try)} Berlin time on, when the send window opens again. The run of that day takes them; "
+            "nothing is to be done."
+        )
+    return WaitUntil(done.next_try, f"{done.put_off} messages have to wait")
+
+
+def _loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:
+    with engine.connect() as connection:
+        found: datetime | None = connection.scalar(sa.select(deliveries.c.loaded_at).where(deliveries.c.id == delivery))
+        return found

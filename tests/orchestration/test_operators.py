@@ -1,0 +1,117 @@
+"""What a task makes of a stage's answer; none of it needs Airflow's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
+
+from reku.foundation import clock
+from reku.foundation.errors import PassingError, StageError
+from reku.orchestration.operators import Task, outcomes
+from reku.process.answers import Answer, AskPerson, Done, Ending, Outcome, Skip, WaitFor, WaitUntil
+from reku.process.due_work import Item
+
+NOON = datetime.fromisoformat("2026-11-24T11:00:00+00:00")
+
+
+class Answering(Task):
+    """Answers one after the other."""
+
+    def __init__(self, *, answers: Iterator[Answer | Exception], **kwargs: Any) -> None:
+        super().__init__(task_id="answering", **kwargs)
+        self.answers = answers
+
+    def call(self, engine: sa.Engine, context: Any) -> Answer:  # noqa: ARG002 - Task's
+        answer = next(self.answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def execute(*answers: Answer | Exception) -> Any:
+    return Answering(answers=iter(answers)).execute({})
+
+
+@pytest.fixture(autouse=True)
+def noon(database: sa.Engine, clock_at: Callable[[datetime], None]) -> None:
+    clock_at(NOON)
+
+
+def test_done_is_handed_on() -> None:
+    assert execute(Done({"rows": 3})) == {"rows": 3}
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised", "text"),
+    [
+        (Skip("in the hands of another"), AirflowSkipException, "in the hands of another"),
+        (StageError("mend it"), AirflowFailException, "mend it"),
+        (PassingError("it may pass"), AirflowException, "it may pass"),
+        (sa.exc.DBAPIError("SELECT", {}, Exception("person1@kunde.example")), AirflowException, r"\(Exception\)"),
+    ],
+)
+def test_what_ends_a_task(answer: Any, raised: type[Exception], text: str) -> None:
+    with pytest.raises(raised, match=text) as told:
+        execute(answer)
+    assert type(told.value) is raised
+    assert "kunde.example" not in str(told.value)
+
+
+def test_a_wait_is_a_deferral_that_comes_back_to_the_stage() -> None:
+    moment = NOON + timedelta(minutes=5)
+    with pytest.raises(TaskDeferred) as until:
+        execute(WaitUntil(moment, "play-out time"))
+    assert until.value.method_name == "resume"
+    assert until.value.trigger.serialize()[1]["until"] == moment.isoformat()
+    wait = WaitFor("earlier_loaded", {"delivery": 7}, moment, why="another comes first", in_vain="it did not come")
+    with pytest.raises(TaskDeferred) as polled:
+        execute(wait)
+    assert polled.value.trigger.serialize()[1] == {
+        "condition": "earlier_loaded",
+        "arguments": {"delivery": 7},
+        "deadline": moment.isoformat(),
+    }
+    task = Answering(answers=iter([Done({"rows": 1})]))
+    with pytest.raises(AirflowFailException, match="it did not come"):
+        task.resume({}, {"deadline": moment.isoformat()}, **polled.value.kwargs)
+    assert task.resume({}, {"holds": True}, **polled.value.kwargs) == {"rows": 1}
+
+
+def test_a_short_wait_is_slept_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("reku.orchestration.operators.time.sleep", slept.append)
+    soon = clock.now() + timedelta(seconds=9)
+    assert execute(WaitUntil(soon, "soon"), WaitUntil(soon, "soon"), Done({})) == {}
+    assert len(slept) == 2
+    assert all(8 < seconds <= 9 for seconds in slept)
+
+
+def test_a_question_is_for_the_task_that_can_ask() -> None:
+    with pytest.raises(TypeError, match="cannot follow"):
+        execute(AskPerson(None, "Bank", NOON))  # type: ignore[arg-type]  # nobody looks at it
+
+
+def test_the_states_of_tasks_are_outcomes_of_stages() -> None:
+    items = [Item(1, 1, "Bank 1"), Item(2, None, "Bank 2")]
+    states = {
+        "await_control_file": "success",
+        "delivery.await_delivery_0": "skipped",
+        "delivery.validate_0": "skipped",
+        "delivery.await_delivery_1": "success",
+        "delivery.validate_1": "failed",
+        "delivery.release_1": "upstream_failed",
+        "report": "running",
+    }
+    assert outcomes(items, states) == [
+        Outcome("await_delivery", Ending.SKIPPED, 0),
+        Outcome("validate", Ending.SKIPPED, 0),
+        Outcome("validate", Ending.FAILED, 1),
+    ]
+    assert outcomes([], {"due_work": "failed", "delivery.validate": "upstream_failed"}) == [
+        Outcome("due_work", Ending.FAILED)
+    ]

@@ -1,0 +1,27 @@
+"""Which core system has what stands in one module; nothing else knows one by name."""
+
+from __future__ import annotations
+
+import re
+
+from reku.catalogue.institute import CoreSystem
+from reku.process.systems import CHANNELS, SYSTEMS
+from tests.conftest import PROJECT
+
+PACKAGE = PROJECT / "include" / "reku"
+MAY = {"process/systems.py", "catalogue/institute.py"}
+"""The registry, and the key of a bank's file."""
+
+
+def test_no_other_module_asks_for_a_core_system() -> None:
+    asking = {
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        if re.search(r"\bCoreSystem\b|\.core_system\b", file.read_text(encoding="utf-8"))
+    }
+    assert asking == MAY
+
+
+def test_what_is_served_today() -> None:
+    assert set(SYSTEMS) == {CoreSystem.OSPLUS}
+    assert [system.channel.name for system in SYSTEMS.values()] == list(CHANNELS) == ["email"]
