@@ -104,21 +104,19 @@ class Bank:
         date_of = date(2026, 1, 1) + timedelta(days=self._number)
         row = world.reku_fields(person, self._number, order, Anlass_Datum=f"{date_of:%d.%m.%Y}") | (fields or {})
         into = self.delivery(order) if delivery is None else delivery
-        return world.message(self.engine, world.row(self.engine, into, row, line=self._number), **values)
+        chosen = row.get("Content_Schluessel") or None  # which only rows of IAM.w have a column for
+        return world.message(
+            self.engine, world.row(self.engine, into, row, line=self._number, content_key=chosen), **values
+        )
 
     def messages(self, order: str, people: Iterable[int], **values: Any) -> int:
         """A further delivery with an open message to each of these people, in this order. Returns the delivery's id."""
         delivery, number = self.delivery(order), self._number
         of_delivery = {"institute": self.blz, "delivery_id": delivery, "occasion_date": DAY}
         rows: list[dict[str, Any]] = [
-            of_delivery
-            | {
-                "line": line,
-                "reference": f"{order}-{number}-{person}",
-                "person_number": f"{person:010d}",
-                "address": f"person{person}@kunde.example",
-                "fields": world.reku_fields(person, number, order),
-            }
+            world.typed(world.reku_fields(person, number, order))
+            | {"line": line, "reference": f"{order}-{number}-{person}"}
+            | of_delivery
             for line, person in enumerate(people, 3)
         ]
         of_order = {"order_id": self.order(order), "delivery_number": number, "consent": True, "tracking": False}
@@ -130,7 +128,7 @@ class Bank:
             opened = [
                 common
                 | {name: row[name] for name in ("reference", "person_number")}
-                | {"row_id": row_id, "address_hmac": address_hmac(self.blz, row["address"])}
+                | {"row_id": row_id, "recipient_key": address_hmac(self.blz, row["address"])}
                 for row_id, row in zip(ids, rows, strict=True)
             ]
             connection.execute(sa.insert(messages), opened)

@@ -54,11 +54,9 @@ def loaded(engine: sa.Engine, rows: Sequence[dict[str, str]], number: int = 17, 
         of_delivery
         | {
             "line": line,
+            **world.typed(row),
             "reference": f"{row['Referenz']}-{number}",
-            "person_number": row["Personennummer"],
-            "address": row["EMail"],
             "occasion_date": DAY,
-            "fields": {name: value for name, value in row.items() if name != "Referenz"},
         }
         for line, row in enumerate(rows, start=3)
     ]
@@ -74,7 +72,7 @@ def loaded(engine: sa.Engine, rows: Sequence[dict[str, str]], number: int = 17, 
                 "row_id": row_id,
                 "reference": row["reference"],
                 "person_number": row["person_number"],
-                "address_hmac": addresses.address_hmac(BANK, row["address"]),
+                "recipient_key": addresses.address_hmac(BANK, row["address"]),
                 "occasion_date": DAY,
                 "consent": True,
                 "tracking": False,
@@ -141,7 +139,7 @@ def account(engine: sa.Engine, sink: Sink) -> None:
     sent = set(addresses_in(engine, MessageState.SENT))
     assert sent <= received.keys(), "somebody is said to have got a mail and has none"
     assert received.keys() <= sent | set(addresses_in(engine, MessageState.IN_DOUBT)), "a mail is not accounted for"
-    assert events(engine)["VERS", ""] == states(engine)["SENT"]
+    assert events(engine)["SENT", ""] == states(engine)["SENT"]
 
 
 def set_of(engine: sa.Engine, delivery: int, **values: object) -> None:

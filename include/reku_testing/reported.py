@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from reku.records.contract import contracts
 from reku.records.reader import read
 from reku.records.rows import row_faults
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind, UnsubscribedFrom
 from reku.store.states import MessageState
 from reku.store.tables import feedback_files
 from reku_testing import world
@@ -19,7 +20,7 @@ from reku_testing import world
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
 BEGUN = NOW - timedelta(hours=12)
 """When the mails were sent, unless told otherwise."""
-K = ResponseKind
+K = EventKind
 
 
 class World:
@@ -39,13 +40,13 @@ class World:
         sent = {"state": MessageState.SENT, "medium": "SCOM_GEBURTSTAG", "begun_at": BEGUN, "ended_at": BEGUN}
         return world.message(self.engine, row, **(sent | values))
 
-    def event(self, message: int, kind: ResponseKind, at: datetime = NOW, reason: str = "", **more: Any) -> None:
-        if kind in (K.HBOU, K.SBOU, K.UBOU):
+    def event(self, message: int, kind: EventKind, at: datetime = NOW, reason: str = "", **more: Any) -> None:
+        if kind in (K.BOUNCED_HARD, K.BOUNCED_SOFT, K.BOUNCED_UNKNOWN):
             reason = reason or "5.1.1"
-        if kind is K.ABME:
-            reason, more = reason or "LINK", {"scope": "LISTE"} | more
+        if kind is K.UNSUBSCRIBED:
+            reason, more = reason or "LINK", {"scope": UnsubscribedFrom.ORDER} | more
         with self.engine.begin() as connection:
-            record(connection, [Event(message, kind, at, reason or ("DUBLETTE" if kind is K.NVER else ""), **more)])
+            record(connection, [Event(message, kind, at, reason or ("DUBLETTE" if kind is K.NOT_SENT else ""), **more)])
 
 
 def rows_of(data: bytes) -> list[dict[str, str]]:
@@ -56,7 +57,14 @@ def rows_of(data: bytes) -> list[dict[str, str]]:
 
 
 def kinds_of(data: bytes) -> list[str]:
+    """The codes of `Ereignis_Art`, row by row."""
     return [row["Ereignis_Art"] for row in rows_of(data)]
+
+
+def codes(kinds: Iterable[EventKind]) -> set[str]:
+    """What the contract calls these kinds."""
+    called = {word: code for code, word in contracts()["RESPONSE"].words("Ereignis_Art").items()}
+    return {called[kind] for kind in kinds}
 
 
 def files(engine: sa.Engine) -> list[Any]:

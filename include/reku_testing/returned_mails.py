@@ -26,7 +26,8 @@ from flufl.bounce import all_failures
 
 from reku.catalogue.bounce_rules import BounceClass
 from reku.foundation.tokens import Purpose, Target, make
-from reku.responses.reports import ReportKind, understand
+from reku.responses.reports import understand
+from reku.store.kinds import ReportKind
 
 REPLIES = Path(__file__).parent / "server_replies.yaml"
 BEGIN, END = "<!-- made mails: begin -->", "<!-- made mails: end -->"

@@ -17,7 +17,9 @@ import sqlalchemy as sa
 from reku.foundation import addresses, clock
 from reku.foundation.settings import settings
 from reku.records import Head, contracts, write
+from reku.records.delivered_row import row_reader
 from reku.store import tables
+from reku.store.kinds import DeliverySource
 from reku.store.states import DeliveryState, FileVerdict, MessageState
 
 BLZ = "99950001"
@@ -118,22 +120,35 @@ def _row(engine: sa.Engine, table: sa.Table, key: int) -> sa.Row[Any]:
 
 def order(engine: sa.Engine, number: str = ORDER, **values: Any) -> int:
     """A processed order: daily round birthdays of BLZ by ReKu, unless `values` say otherwise."""
-    return _insert(
-        engine,
-        tables.orders,
-        {
-            "institute": BLZ,
-            "order_number": number,
-            "interface": "REKU",
-            "name": "Geburtstag_rund_2026",
-            "occasion": "MCAG002",
-            "rhythm": "TAEGLICH",
-            "valid_from": date(2026, 11, 6),
-            "expected_by": time(6),
-            "control_created_at": datetime(2026, 11, 5, 20, 30, tzinfo=UTC),
-        }
-        | values,
-    )
+    of_osplus = {
+        "interface": "REKU",
+        "origin": "BANK",
+        "faulty": False,
+        "control_created_at": datetime(2026, 11, 5, 20, 30, tzinfo=UTC),
+    }
+    for name in of_osplus.keys() & values.keys():
+        of_osplus[name] = values.pop(name)
+    told = {
+        "institute": BLZ,
+        "order_number": number,
+        "name": "Geburtstag_rund_2026",
+        "occasion": "MCAG002",
+        "rhythm": "TAEGLICH",
+        "valid_from": date(2026, 11, 6),
+        "expected_by": time(6),
+    } | values
+    new = _insert(engine, tables.orders, told)
+    with engine.begin() as connection:
+        known = {"order_id": new, "institute": told["institute"]}
+        connection.execute(sa.insert(tables.osplus_orders).values(known | of_osplus))
+    return new
+
+
+def _interface(engine: sa.Engine, order_id: int) -> str:
+    with engine.connect() as connection:
+        of = tables.osplus_orders.c
+        found: str = connection.execute(sa.select(of.interface).where(of.order_id == order_id)).scalar_one()
+    return found
 
 
 def subscriber_list(engine: sa.Engine, order_id: int, **values: Any) -> int:
@@ -174,15 +189,15 @@ def file(engine: sa.Engine, **values: Any) -> int:
 
 def delivery(engine: sa.Engine, order_id: int, number: int = 17, **values: Any) -> int:
     """A delivery of the order, REGISTERED unless `state` is given; makes its file unless `file_id` is given."""
-    of = _row(engine, tables.orders, order_id)
+    of, kind = _row(engine, tables.orders, order_id), _interface(engine, order_id)
     created = values.get("created_at", CREATED)
     if "file_id" not in values:
-        name = f"{of.interface.lower()}_{of.institute}_{of.order_number}_{number:06d}_{created:%Y%m%d%H%M%S}.csv"
+        name = f"{kind.lower()}_{of.institute}_{of.order_number}_{number:06d}_{created:%Y%m%d%H%M%S}.csv"
         values["file_id"] = file(
             engine,
             institute=of.institute,
             file_name=name,
-            kind=of.interface,
+            kind=kind,
             stored_as=f"{of.institute}/archiv/{created:%Y/%m}/{name}",
         )
     day = clock.berlin(created).date()
@@ -191,7 +206,8 @@ def delivery(engine: sa.Engine, order_id: int, number: int = 17, **values: Any) 
         tables.deliveries,
         {
             "institute": of.institute,
-            "kind": of.interface,
+            "source": DeliverySource.OSPLUS_FILE,
+            "contract": kind,
             "order_number": of.order_number,
             "order_id": order_id,
             "occasion": of.occasion,
@@ -209,10 +225,10 @@ def delivery_file(
     engine: sa.Engine, order_id: int, several: Sequence[dict[str, str]], number: int = 17, **values: Any
 ) -> int:
     """A delivery with a real file of these rows in the archive; the first row names the columns."""
-    of = _row(engine, tables.orders, order_id)
-    columns = tuple(several[0]) if several else (REKU_COLUMNS if of.interface == "REKU" else IAMW_COLUMNS)
-    head = Head(of.interface, "1", of.institute, of.order_number, f"{number:06d}", CREATED, "FI", "EMMA", "T")
-    data = write(contracts()[of.interface], head, columns, [list(fields.values()) for fields in several])
+    of, kind = _row(engine, tables.orders, order_id), _interface(engine, order_id)
+    columns = tuple(several[0]) if several else (REKU_COLUMNS if kind == "REKU" else IAMW_COLUMNS)
+    head = Head(kind, "1", of.institute, of.order_number, f"{number:06d}", CREATED, "FI", "EMMA", "T")
+    data = write(contracts()[kind], head, columns, [list(fields.values()) for fields in several])
     new = delivery(engine, order_id, number, **values)
     file_id = _row(engine, tables.deliveries, new).file_id
     path = Path(settings().files_url) / _row(engine, tables.files, file_id).stored_as
@@ -234,14 +250,17 @@ def row(engine: sa.Engine, delivery_id: int, fields: dict[str, str], line: int =
             "institute": of.institute,
             "delivery_id": delivery_id,
             "line": line,
-            "reference": fields["Referenz"],
-            "person_number": fields["Personennummer"],
-            "address": fields["EMail"],
-            "occasion_date": datetime.strptime(fields["Anlass_Datum"], "%d.%m.%Y").date(),  # noqa: DTZ007 # a day
-            "fields": {name: value for name, value in fields.items() if name != "Referenz"},
+            **typed(fields, of.contract),
         }
         | values,
     )
+
+
+def typed(fields: dict[str, str], kind: str = "REKU") -> dict[str, Any]:
+    """The columns of `delivery_rows` that a row's fields fill."""
+    contract = contracts()[kind]
+    others = {name: value for name, value in fields.items() if name != contract.roles["reference"]}
+    return {**row_reader(contract)(fields)._asdict(), "fields": others}
 
 
 def rows(engine: sa.Engine, delivery_id: int, several: list[dict[str, str]]) -> list[int]:
@@ -271,10 +290,10 @@ def message(engine: sa.Engine, row_id: int, **values: Any) -> int:
             "row_id": row_id,
             "reference": of.reference,
             "person_number": of.person_number,
-            "address_hmac": addresses.address_hmac(of.institute, of.address),
+            "recipient_key": addresses.address_hmac(of.institute, of.address),
             "occasion_date": of.occasion_date,
-            "consent": of.fields["Einwilligung_EMail"] == "J",
-            "tracking": of.fields.get("Tracking_Einwilligung") == "J",
+            "consent": of.consent,
+            "tracking": of.tracking,
             "due_at": CREATED,
             "last_day": date(2026, 12, 31),
             "state": MessageState.OPEN,

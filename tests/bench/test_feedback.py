@@ -26,7 +26,7 @@ def test_both_sides_write_all_events(bench_world: World) -> None:
     with pytest.raises(SetupError, match="nothing to be held against"):
         feedback.copied(bench_world, 400)
     with bench_world.engine.begin() as connection:
-        connection.execute(sa.text("UPDATE reku.orders SET response_scope = 'OEFF'"))
+        connection.execute(sa.text("UPDATE reku.orders SET wanted_events = '{OPENED}'"))
     with pytest.raises(SetupError, match="nothing was measured"):
         feedback.figures(bench_world, 400, rounds=1)
     assert whole.pop("ratio") > 0

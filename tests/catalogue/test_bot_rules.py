@@ -51,7 +51,7 @@ def test_reach_is_the_longest_crowd() -> None:
         ("name: Viel zu Groß, agent_has: [abc], why: y", "name"),
         ("name: x1, agent_has: [ab], why: y", "agent_has"),
         ("name: x1, agent_hat: [abc], why: y", "agent_has"),
-        ("name: x1, of: [ABME], agent_has: [abc], why: y", "OEFF"),
+        ("name: x1, of: [UNSUBSCRIBED], agent_has: [abc], why: y", "OPENED"),
         ("name: x1, of: [], agent_has: [abc], why: y", "of"),
         ("name: x1, sooner_than: 2, why: y", "90s"),
         ("name: x1, crowd: {different: 1, within: 1s, by: agent}, why: y", "different"),

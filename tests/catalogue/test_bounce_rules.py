@@ -125,7 +125,13 @@ def test_any_text_gets_a_verdict(status: str, diagnostic: str, action: str) -> N
 
 
 def test_kinds_of_events() -> None:
-    assert [each.event for each in BounceClass] == ["HBOU", "SBOU", "SBOU", "UBOU", ""]
+    assert [each.event for each in BounceClass] == [
+        "BOUNCED_HARD",
+        "BOUNCED_SOFT",
+        "BOUNCED_SOFT",
+        "BOUNCED_UNKNOWN",
+        "",
+    ]
 
 
 @pytest.mark.parametrize("reply", replies(), ids=lambda reply: f"{reply.kind}: {reply.text[:60]}")

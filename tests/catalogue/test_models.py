@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
 
 from reku.catalogue.campaign import Campaign, Canary
+from reku.catalogue.fields import ResponseCode
 from reku.catalogue.institute import Institute, ResponseFile, Sender
 from reku.catalogue.medium import Medium, Provider, folder_of, provider_of
 from reku.catalogue.occasion import InDoubt, Occasion
 from reku.foundation.addresses import normalise
 from reku.foundation.yaml_source import read_plain
-from reku.store.kinds import ResponseKind
 from tests.conftest import PROJECT
 
 OCCASION = {
@@ -264,7 +265,7 @@ def test_one_order_has_one_campaign() -> None:
 
 
 def test_every_kind_of_response_can_have_a_code_of_the_receiver() -> None:
-    codes = {kind.value: f"{number:02}" for number, kind in enumerate(ResponseKind)}
+    codes = {kind: f"{number:02}" for number, kind in enumerate(get_args(ResponseCode))}
     assert ResponseFile.model_validate({"codes": codes}).codes == codes
     with pytest.raises(ValidationError):
         ResponseFile.model_validate({"codes": {"OPEN": "01"}})

@@ -47,7 +47,7 @@ def test_the_evidence_that_why_names(reku: Reku, maildir: Path, tmp_path: Path) 
     assert {name: mail[name] for name in ("mail", "meaning", "event", "status")} == {
         "mail": "1.host",
         "meaning": "BOUNCE",
-        "event": "HBOU",
+        "event": "BOUNCED_HARD",
         "status": "5.1.1",
     }
     assert mail["why"].startswith("The address is wrong")

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from reku.channels.email.media.links import SharedLinks, links_for
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import audit, messages, past_messages, rejects, responses
 from reku_testing import banks, world
@@ -46,9 +46,9 @@ def ledger(database: sa.Engine) -> int:
         record(
             connection,
             [
-                Event(sent, ResponseKind.VERS, BEGUN),
-                Event(sent, ResponseKind.OEFF, BEGUN + timedelta(hours=1)),
-                Event(sent, ResponseKind.KLIC, BEGUN + timedelta(hours=2), link_number=1),
+                Event(sent, EventKind.SENT, BEGUN),
+                Event(sent, EventKind.OPENED, BEGUN + timedelta(hours=1)),
+                Event(sent, EventKind.CLICKED, BEGUN + timedelta(hours=2), link_number=1),
             ],
         )
         connection.execute(
@@ -76,10 +76,10 @@ def test_messages_are_listed_and_filtered(reku: Reku, ledger: int) -> None:
 
 @pytest.mark.parametrize(
     ("flag", "state", "kind"),
-    [("--sent", MessageState.SENT, ResponseKind.VERS), ("--not-sent", MessageState.WITHHELD, ResponseKind.NVER)],
+    [("--sent", MessageState.SENT, EventKind.SENT), ("--not-sent", MessageState.WITHHELD, EventKind.NOT_SENT)],
 )
 def test_a_message_in_doubt_is_resolved_once(
-    reku: Reku, database: sa.Engine, ledger: int, flag: str, state: MessageState, kind: ResponseKind
+    reku: Reku, database: sa.Engine, ledger: int, flag: str, state: MessageState, kind: EventKind
 ) -> None:
     (found,) = _asked(reku, "messages", "in-doubt")
     assert (found["message_id"], found["delivery"]) == ("<1.x@bank.example>", ledger)
@@ -101,8 +101,8 @@ def test_the_bound_of_an_old_key_lies_behind_all_messages(reku: Reku, database: 
     with database.begin() as connection:
         newest = connection.scalar(sa.select(sa.func.max(messages.c.id)))
         of = messages.c
-        gone = sa.select(sa.literal(newest + 5), of.institute, of.order_id, of.address_hmac).where(of.id == newest)
-        columns = ["id", "institute", "order_id", "address_hmac"]
+        gone = sa.select(sa.literal(newest + 5), of.institute, of.order_id, of.recipient_key).where(of.id == newest)
+        columns = ["id", "institute", "order_id", "recipient_key"]
         connection.execute(sa.insert(past_messages).from_select(columns, gone))
     assert reku("messages", "key-bound").stdout.strip() == f"@{newest + 6}"
     assert _asked(reku, "messages", "key-bound") == {"bound": newest + 6}
@@ -122,7 +122,7 @@ def test_a_referenz_in_doubt_in_two_deliveries_needs_the_delivery(reku: Reku, da
 
 @pytest.mark.parametrize(
     ("flag", "state", "kind", "reason"),
-    [("--sent", "SENT", "VERS", ""), ("--not-sent", "WITHHELD", "NVER", "UNGEKLAERT")],
+    [("--sent", "SENT", "SENT", ""), ("--not-sent", "WITHHELD", "NOT_SENT", "UNGEKLAERT")],
 )
 def test_all_of_a_delivery_are_resolved_at_once(
     reku: Reku, database: sa.Engine, ledger: int, flag: str, state: str, kind: str, reason: str
@@ -201,17 +201,19 @@ def test_why_of_a_sent_row(reku: Reku, database: sa.Engine, ledger: int) -> None
     assert (fate["gate"], fate["line"], fate["state"], fate["answer"]) == ("accepted", 3, "SENT", "250 2.0.0")
     assert fate["file_name"] == "reku_99950001_R0004711_000017_20261122011500.csv"
     assert [(event["kind"], event["link_number"], event["response_file"]) for event in fate["events"]] == [
-        ("VERS", None, 1),
-        ("OEFF", None, 1),
-        ("KLIC", 1, 1),
+        ("SENT", None, 1),
+        ("OPENED", None, 1),
+        ("CLICKED", 1, 1),
     ]
-    assert [step["what"] for step in fate["life"]][-3:] == ["OEFF", "KLIC", "response file written"]
+    assert [step["what"] for step in fate["life"]][-3:] == ["opened", "clicked", "response file written"]
     assert datetime.fromisoformat(fate["life"][-1]["at"]) >= NOW
     shown = reku("why", "R0004711-000017-00001").stdout
     assert "250 2.0.0" in shown
     assert file.file_name in shown
     life = shown.partition("\nlife:")[2]
-    places = [life.index(what) for what in ("received", "accepted at the gate", "due", "handed over", "OEFF", "KLIC")]
+    places = [
+        life.index(what) for what in ("received", "accepted at the gate", "due", "handed over", "opened", "clicked")
+    ]
     assert places == sorted(places)
     assert "events" not in shown
 
@@ -315,7 +317,7 @@ def test_response_files_are_listed_shown_and_made_again(
     (listed,) = _asked(reku, "feedback", "list")
     assert (listed["number"], listed["rows"], listed["file_name"]) == (1, 3, file.file_name)
     shown = _asked(reku, "feedback", "show", 1, "--institute", world.BLZ)
-    assert {event["kind"]: event["count"] for event in shown["events"]} == {"VERS": 1, "OEFF": 1, "KLIC": 1}
+    assert {event["kind"]: event["count"] for event in shown["events"]} == {"SENT": 1, "OPENED": 1, "CLICKED": 1}
     copy = tmp_path / "copy.csv"
     copy.touch(0o644)
     again = _asked(reku, "feedback", "rebuild", 1, "--institute", world.BLZ, "--out", copy)

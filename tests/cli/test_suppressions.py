@@ -14,7 +14,7 @@ from reku.contact.decide import reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, SuppressionKind
 from reku.store.states import MessageState
 from reku.store.tables import audit, responses, suppressions
 from reku.subscribers.global_suppressions import bar_here_too
@@ -96,8 +96,8 @@ def test_somebody_who_phones_is_unsubscribed_at_once_and_reported(
     assert _against(database, message) == (Reason.ABGEMELDET,)
     with database.connect() as connection:
         event = connection.execute(sa.select(responses)).one()
-    assert (event.message_id, event.kind, event.reason) == (sent, ResponseKind.ABME, "SUPPORT")
-    assert event.scope == ("ALLE" if order is None else "LISTE")
+    assert (event.message_id, event.kind, event.reason) == (sent, EventKind.UNSUBSCRIBED, "SUPPORT")
+    assert event.scope == ("INSTITUTE" if order is None else "ORDER")
 
 
 def test_who_unsubscribed_under_an_earlier_address_is_found_by_number(
@@ -108,7 +108,7 @@ def test_who_unsubscribed_under_an_earlier_address_is_found_by_number(
             sa.insert(suppressions).values(
                 institute=world.BLZ,
                 kind=SuppressionKind.UNSUBSCRIBED,
-                address_hmac="f" * 64,
+                recipient_key="f" * 64,
                 person_number=f"{1:010d}",
                 source="LINK",
                 since=NOW,
@@ -220,4 +220,4 @@ def _sent(engine: sa.Engine, at: datetime) -> int:
 
 def _bounce(engine: sa.Engine, message: int) -> None:
     with engine.begin() as connection:
-        record(connection, [Event(message, ResponseKind.HBOU, NOW - timedelta(days=1), "5.1.1")])
+        record(connection, [Event(message, EventKind.BOUNCED_HARD, NOW - timedelta(days=1), "5.1.1")])

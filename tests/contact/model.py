@@ -8,14 +8,14 @@ from datetime import date, datetime, timedelta
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.contact import ContactRules, UnsubscribeComparison
 from reku.foundation.clock import berlin
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, SuppressionKind
 from reku.store.states import MessageState
 
 LEFT = (MessageState.CLAIMED, MessageState.SENT, MessageState.IN_DOUBT)
 """A mail has left, may have, or is about to."""
 GRACE = timedelta(hours=72)
-BOUNCES = (ResponseKind.HBOU, ResponseKind.SBOU, ResponseKind.UBOU)
-SEEN = (ResponseKind.OEFF, ResponseKind.KLIC)
+BOUNCES = (EventKind.BOUNCED_HARD, EventKind.BOUNCED_SOFT, EventKind.BOUNCED_UNKNOWN)
+SEEN = (EventKind.OPENED, EventKind.CLICKED)
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Mail:
     due: datetime
     state: MessageState
     begun: datetime | None
-    answers: frozenset[ResponseKind]
+    answers: frozenset[EventKind]
 
     @property
     def medium(self) -> str:
@@ -158,7 +158,7 @@ class World:
                 continue
             if self._got_through(mail):
                 bounced.clear()
-            elif ResponseKind.HBOU in mail.answers:
+            elif EventKind.BOUNCED_HARD in mail.answers:
                 bounced.add(mail.delivery)
         return len(bounced)
 

@@ -274,7 +274,7 @@ def test_comparison_of_unsubscribes(bank: Bank, rules: Rules, mode: str | None) 
     """By the address, and by the person when the address has changed. None: a bank that says nothing."""
     rules(**({} if mode is None else {"unsubscribes": mode}))
     unsubscribed = (Reason.ABGEMELDET,)
-    for person, address in enumerate(({}, {"address_hmac": "f" * 64}), 1):
+    for person, address in enumerate(({}, {"recipient_key": "f" * 64}), 1):
         own, other = bank.message(BIRTHDAY, person), bank.message(ACCOUNT, person)
         _bar(bank, own, SuppressionKind.UNSUBSCRIBED, order_id=bank.order(BIRTHDAY), **address)
         assert bank.reasons(own) == unsubscribed
@@ -395,7 +395,7 @@ def test_all_reasons_are_kept_and_the_first_is_reported(bank: Bank, rules: Rules
     assert bank.contacts()[-1][0] != mail
     with bank.engine.connect() as connection:
         told = connection.execute(sa.select(responses.c.kind, responses.c.reason)).all()
-    assert told == [("NVER", "NACHLASS")]
+    assert told == [("NOT_SENT", "NACHLASS")]
 
 
 def _bar(bank: Bank, message: int, kind: SuppressionKind, **values: Any) -> None:
@@ -404,7 +404,7 @@ def _bar(bank: Bank, message: int, kind: SuppressionKind, **values: Any) -> None
         row = {
             "institute": bank.blz,
             "kind": kind,
-            "address_hmac": about.address_hmac,
+            "recipient_key": about.recipient_key,
             "person_number": about.person_number,
             "source": "LINK",
             "since": NOW,

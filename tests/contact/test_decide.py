@@ -11,7 +11,7 @@ from reku.contact.decide import reasons
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, SuppressionKind
 from reku.store.states import MessageState
 from reku.store.tables import messages, orders, suppressions
 from reku_testing import world
@@ -45,7 +45,7 @@ def _bar(engine: sa.Engine, kind: SuppressionKind, **values: Any) -> None:
         row = {
             "institute": world.BLZ,
             "kind": kind,
-            "address_hmac": about.address_hmac,
+            "recipient_key": about.recipient_key,
             "person_number": about.person_number,
             "order_id": about.order_id,
             "source": "LINK",
@@ -90,7 +90,7 @@ def test_what_the_message_says(
         ({}, True),
         ({"order_id": None}, True),
         ({"order_id": None, "institute": "99950002"}, False),
-        ({"address_hmac": "f" * 64, "person_number": ""}, False),
+        ({"recipient_key": "f" * 64, "person_number": ""}, False),
     ],
 )
 def test_barred_addresses(
@@ -106,7 +106,7 @@ def test_unsubscribe_of_another_order_does_not_bar(database: sa.Engine, open_mes
 
 
 def test_whoever_unsubscribed_stays_so_under_a_new_address(database: sa.Engine, open_message: int) -> None:
-    _bar(database, SuppressionKind.UNSUBSCRIBED, address_hmac="f" * 64)
+    _bar(database, SuppressionKind.UNSUBSCRIBED, recipient_key="f" * 64)
     assert _reason(database, open_message) is Reason.ABGEMELDET
 
 
@@ -150,7 +150,7 @@ def test_retained_after_three_hard_bounces_in_a_row(
     """docs/domain.md, rule 15: hard, soft, delivered without bounce, opened; in order of sending."""
     with database.connect() as connection:
         about = connection.execute(sa.select(messages)).one()
-    kinds = {"H": ResponseKind.HBOU, "S": ResponseKind.SBOU, "O": ResponseKind.OEFF}
+    kinds = {"H": EventKind.BOUNCED_HARD, "S": EventKind.BOUNCED_SOFT, "O": EventKind.OPENED}
     for number, outcome in enumerate(outcomes):
         sent = NOW - timedelta(days=60 - number)
         delivery = world.delivery(database, about.order_id, number)
@@ -175,7 +175,7 @@ def test_every_reason_has_a_code_that_the_response_contract_knows() -> None:
     allowed = contracts()["RESPONSE"].column("Grund_Code")
     assert allowed is not None
     for reason in Reason:
-        if reason.response is ResponseKind.NVER:
+        if reason.event is EventKind.NOT_SENT:
             assert reason.code == reason.value
         else:
             assert (reason, reason.code) == (Reason.ZURUECKGEHALTEN, "")

@@ -26,7 +26,7 @@ from reku.dispatch.ledger import Due
 from reku.dispatch.plan import SendPlan
 from reku.foundation.addresses import address_hmac
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, SuppressionKind
 from reku.store.states import MessageState
 from reku.store.tables import (
     EVERY_INSTITUTE,
@@ -130,11 +130,21 @@ MAIL = st.fixed_dictionaries(
         "state": some([*[MessageState.OPEN] * 12, *MessageState]),
         "begun": st.none() | MOMENTS,
         "answers": some(
-            [(), (), ("HBOU",), ("HBOU",), ("SBOU",), ("UBOU",), ("OEFF",), ("KLIC", "SBOU"), ("HBOU", "OEFF")]
+            [
+                (),
+                (),
+                ("BOUNCED_HARD",),
+                ("BOUNCED_HARD",),
+                ("BOUNCED_SOFT",),
+                ("BOUNCED_UNKNOWN",),
+                ("OPENED",),
+                ("CLICKED", "BOUNCED_SOFT"),
+                ("BOUNCED_HARD", "OPENED"),
+            ]
         ),
     }
 )
-SENT = st.tuples(MOMENTS, often(("HBOU",), ("SBOU",), (), ("OEFF",)))
+SENT = st.tuples(MOMENTS, often(("BOUNCED_HARD",), ("BOUNCED_SOFT",), (), ("OPENED",)))
 WORLD = st.fixed_dictionaries(
     {
         "orders": st.fixed_dictionaries(dict.fromkeys(ORDERS, ORDER)),
@@ -222,11 +232,11 @@ class Worlds:
             "institute": self.bank.blz,
             "delivery_id": told["delivery"],
             "line": line,
+            **world.typed(world.reku_fields() | told["fields"], "IAMW"),
             "reference": f"row {line}",
             "person_number": told["person"],
             "address": told["address"],
             "occasion_date": told["occasion_date"],
-            "fields": world.reku_fields() | told["fields"],
         }
 
     def _entry(self, told: dict[str, Any], row: dict[str, Any], row_id: int) -> dict[str, Any]:
@@ -239,7 +249,7 @@ class Worlds:
                 "order_id": self.bank.order(told["order"]),
                 "delivery_number": self.numbers[told["delivery"]],
                 "row_id": row_id,
-                "address_hmac": address_hmac(self.bank.blz, told["address"]),
+                "recipient_key": address_hmac(self.bank.blz, told["address"]),
                 "tracking": False,
                 "due_at": told["due"],
                 "begun_at": told["begun"],
@@ -253,7 +263,7 @@ class Worlds:
             from_order = order if kind == SuppressionKind.UNSUBSCRIBED else ""
             made.bars.append(model.Bar(kind, address, person, from_order))
             hashed = address_hmac(blz, SPELT[address])
-            row = {"institute": blz, "kind": kind, "address_hmac": hashed, "person_number": person, "source": "LINK"}
+            row = {"institute": blz, "kind": kind, "recipient_key": hashed, "person_number": person, "source": "LINK"}
             of_order = self.bank.order(from_order) if from_order else None
             _insert(connection, suppressions, row | {"order_id": of_order, "since": NOW})
         for institute, domain in drawn["domains"]:
@@ -266,7 +276,7 @@ class Worlds:
         for address, moment in drawn["reactivated"].items():
             made.reactivated[address] = moment
             hashed = address_hmac(blz, SPELT[address])
-            _insert(connection, reactivations, {"institute": blz, "address_hmac": hashed, "at": moment})
+            _insert(connection, reactivations, {"institute": blz, "recipient_key": hashed, "at": moment})
 
     def _contacts(self, connection: sa.Connection, drawn: dict[str, Any], made: model.World) -> None:
         mails = made.mails[: len(drawn["mails"])]
@@ -305,7 +315,7 @@ class Worlds:
         wanted = (
             sa.select(of.id, of.reasons, responses.c.kind, responses.c.reason)
             .join(responses, responses.c.message_id == of.id)
-            .where(of.reason != "", responses.c.kind.in_((ResponseKind.NVER, ResponseKind.ZRUE)))
+            .where(of.reason != "", responses.c.kind.in_((EventKind.NOT_SENT, EventKind.RETAINED)))
         )
         with self.bank.engine.connect() as connection:
             return {row.id: (row.reasons, row.kind, row.reason) for row in connection.execute(wanted)}
@@ -348,7 +358,7 @@ def _leave_once(told: list[dict[str, Any]]) -> None:
 def _mail(told: dict[str, Any], id_: int, ordered: dict[str, model.Order]) -> model.Mail:
     address, domain = ADDRESSES[told["address"]]
     said = {name: told[name] for name in told.keys() & model.Mail.__dataclass_fields__.keys()}
-    answers = frozenset(ResponseKind(kind) for kind in told["answers"])
+    answers = frozenset(EventKind(kind) for kind in told["answers"])
     return model.Mail(
         **said | {"id": id_, "order": ordered[told["order"]], "address": address, "domain": domain, "answers": answers}
     )
@@ -391,7 +401,7 @@ def test_the_reasons_are_those_of_the_model(
     assert worlds.states() == {mail.id: mail.state for mail in made.mails}
     firsts = {id_: next(reason for reason in Reason if reason in found) for id_, found in withheld.items()}
     assert worlds.told() == {
-        id_: ([reason for reason in Reason if reason in withheld[id_]], first.response, first.code)
+        id_: ([reason for reason in Reason if reason in withheld[id_]], first.event, first.code)
         for id_, first in firsts.items()
     }
     assert worlds.contacts() == {(one.person, one.mail and one.mail.id, one.day, one.until) for one in made.contacts}

@@ -77,7 +77,7 @@ def _check(bank: Bank, sink: Sink, deliveries: dict[int, str]) -> None:
     with bank.engine.connect() as connection:
         told = Counter(connection.scalars(sa.select(responses.c.kind)))
         contacted = connection.scalars(sa.select(contacts.c.person_number)).all()
-    assert told == {"VERS": PEOPLE, "NVER": others}
+    assert told == {"SENT": PEOPLE, "NOT_SENT": others}
     assert len(contacted) == len(set(contacted)) == PEOPLE
 
 

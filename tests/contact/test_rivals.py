@@ -103,8 +103,8 @@ def test_who_gets_no_mail_keeps_nobody_back(bank: Bank) -> None:
 def test_who_is_barred_from_the_rivals_order_is_not_kept_back(bank: Bank) -> None:
     account, loan = bank.message(ACCOUNT), bank.message(LOAN, fields={"EMail": "other@kunde.example"})
     with bank.engine.begin() as connection:
-        hmac = connection.scalar(sa.select(messages.c.address_hmac).where(messages.c.id == loan))
-        row = {"institute": bank.blz, "kind": SuppressionKind.UNSUBSCRIBED, "address_hmac": hmac, "source": "LINK"}
+        hmac = connection.scalar(sa.select(messages.c.recipient_key).where(messages.c.id == loan))
+        row = {"institute": bank.blz, "kind": SuppressionKind.UNSUBSCRIBED, "recipient_key": hmac, "source": "LINK"}
         connection.execute(sa.insert(suppressions).values(row | {"order_id": bank.order(LOAN), "since": NOW}))
     assert bank.against(account, loan) == {loan: (Reason.ABGEMELDET,)}
 

@@ -13,7 +13,7 @@ from reku.dispatch.canary import CanaryFault, go_on
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 from reku.store.tables import audit, messages
 from reku_testing.dispatching import (
@@ -48,7 +48,7 @@ def _answer(engine: sa.Engine, **kinds: int) -> None:
     with engine.begin() as connection:
         sent = sa.select(messages.c.id).where(messages.c.state == MessageState.SENT).order_by(messages.c.id)
         ids = iter(connection.scalars(sent).all())
-        events = [Event(next(ids), ResponseKind(kind), clock.now()) for kind, n in kinds.items() for _ in range(n)]
+        events = [Event(next(ids), EventKind(kind), clock.now()) for kind, n in kinds.items() for _ in range(n)]
         record(connection, events)
 
 
@@ -69,18 +69,30 @@ def test_the_others_follow_after_the_pause(
     account(database, sink)
 
 
-@pytest.mark.parametrize("answers", [{}, {"HBOU": 1}, {"SBOU": 1}, {"BESC": 1}, {"HBOU": 1, "BESC": 1}, {"OEFF": 5}])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {},
+        {"BOUNCED_HARD": 1},
+        {"BOUNCED_SOFT": 1},
+        {"COMPLAINED": 1},
+        {"BOUNCED_HARD": 1, "COMPLAINED": 1},
+        {"OPENED": 5},
+    ],
+)
 def test_so_much_is_borne(database: sa.Engine, clock_at: Callable[[datetime], None], answers: dict[str, int]) -> None:
     delivery = loaded(database, people(10))
     dispatch(database, delivery, day=DAY)
     _answer(database, **answers)
     clock_at(NINE + PAUSE + timedelta(minutes=1))
     assert dispatch(database, delivery, day=DAY).sent == 5
-    _answer(database, ABME=1, SBOU=5)
+    _answer(database, UNSUBSCRIBED=1, BOUNCED_SOFT=5)
     assert dispatch(database, delivery, day=DAY).next_try is None  # it is not asked again
 
 
-@pytest.mark.parametrize("answers", [{"HBOU": 2}, {"HBOU": 1, "SBOU": 1}, {"UBOU": 5}, {"BESC": 2}])
+@pytest.mark.parametrize(
+    "answers", [{"BOUNCED_HARD": 2}, {"BOUNCED_HARD": 1, "BOUNCED_SOFT": 1}, {"BOUNCED_UNKNOWN": 5}, {"COMPLAINED": 2}]
+)
 def test_so_much_is_not(
     database: sa.Engine, sink: Sink, clock_at: Callable[[datetime], None], answers: dict[str, int]
 ) -> None:

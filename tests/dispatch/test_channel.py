@@ -24,10 +24,10 @@ from reku.foundation import clock
 from reku.foundation.errors import ConfigError, StageError
 from reku.process.systems import CHANNELS, channel_named
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.locks import Lock, lock_until_commit
 from reku.store.states import MessageState
-from reku.store.tables import deliveries, delivery_rows, messages
+from reku.store.tables import delivery_rows, dispatches, messages
 from reku_testing import dispatching
 from reku_testing.dispatching import BANK, DAY, claimed, events, loaded, people, states
 
@@ -92,7 +92,7 @@ class Messenger(_ToyChannel):
                 if said == "later":
                     queue.put_off(job, said)
                 elif said == "no":
-                    queue.refused(job, said, ResponseKind.HBOU, "5.1.1", about_address=True)
+                    queue.refused(job, said, EventKind.BOUNCED_HARD, "5.1.1", about_address=True)
                 elif said == "silence":
                     queue.lost(job)
                 else:
@@ -121,7 +121,7 @@ class _Printer(_ToyChannel):
             taken = sa.update(messages).where(messages.c.id.in_(ids))
             connection.execute(taken.values(state=MessageState.CLAIMED, claimed_at=moment, medium="SCOM_GEBURTSTAG"))
             connection.execute(taken.values(state=MessageState.SENT, begun_at=moment, ended_at=moment))
-            record(connection, [Event(id_, ResponseKind.VERS, moment) for id_ in ids])
+            record(connection, [Event(id_, EventKind.SENT, moment) for id_ in ids])
         dispatcher.result.withheld += decision.withheld
         dispatcher.result.sent += len(ids)
         self.write(dispatcher)
@@ -159,7 +159,7 @@ def test_message_by_message(database: sa.Engine) -> None:
     assert len(channel.delivered) == 30
     assert channel.delivered[0] == "Guten Tag Beispiel-Müßig"
     assert states(database) == {"SENT": 30}
-    assert events(database) == {("VERS", ""): 30}
+    assert events(database) == {("SENT", ""): 30}
     assert claimed(database) == 0
     with database.connect() as connection:
         row = connection.execute(sa.select(messages).where(messages.c.id == 1)).one()
@@ -173,7 +173,7 @@ def test_every_way_in_which_it_can_end(database: sa.Engine) -> None:
     with pytest.raises(StageError, match="1 messages cannot be filled and are still open"):
         dispatch(database, delivery, channel, day=DAY)
     assert states(database) == {"OPEN": 2, "REJECTED": 1, "IN_DOUBT": 1, "WITHHELD": 1, "SENT": 1}
-    assert events(database) == {("VERS", ""): 1, ("HBOU", "5.1.1"): 1, ("NVER", "ADRESSE_UNGUELTIG"): 1}
+    assert events(database) == {("SENT", ""): 1, ("BOUNCED_HARD", "5.1.1"): 1, ("NOT_SENT", "ADRESSE_UNGUELTIG"): 1}
     assert len(channel.delivered) == 1
 
 
@@ -184,7 +184,7 @@ def test_all_in_one_batch(database: sa.Engine, tmp_path: Path) -> None:
     file = tmp_path / f"{delivery}.json"
     assert len(json.loads(file.read_text(encoding="utf-8"))) == 30
     assert states(database) == {"SENT": 30}
-    assert events(database) == {("VERS", ""): 30}
+    assert events(database) == {("SENT", ""): 30}
     assert dispatch(database, delivery, channel, day=DAY).sent == 0
 
 
@@ -200,7 +200,7 @@ def test_only_what_bars_the_channel_keeps_a_message_from_going_out(
     channel.folder = tmp_path
     dispatch(database, delivery, channel, day=DAY)
     assert states(database) == {"SENT": 2, "WITHHELD": 1}
-    assert Counter(events(database)) == {("VERS", ""): 2, ("NVER", "ADRESSE_UNGUELTIG"): 1}
+    assert Counter(events(database)) == {("SENT", ""): 2, ("NOT_SENT", "ADRESSE_UNGUELTIG"): 1}
 
 
 @pytest.mark.parametrize("make", [Messenger, _Printer])
@@ -212,7 +212,7 @@ def test_the_control_copy_comes_first_and_once(database: sa.Engine, tmp_path: Pa
         dispatch(database, delivery, channel, day=DAY)
     assert channel.copies == 1
     with database.connect() as connection:
-        assert connection.scalar(sa.select(deliveries.c.control_copy_at)) is not None
+        assert connection.scalar(sa.select(dispatches.c.control_copy_at)) is not None
 
 
 def test_one_that_waits_for_another_system_says_when_to_ask_it_again(database: sa.Engine) -> None:

@@ -52,7 +52,7 @@ def test_one_for_each_delivery_and_it_is_not_counted(database: sa.Engine, relay:
     assert len(relay.control_copies) == 1
     assert relay.taken[0].recipient == "kontrolle@sparkasse-musterstadt.example"  # before everybody else
     assert states(database) == {"SENT": 3}
-    assert events(database) == {("VERS", ""): 3}
+    assert events(database) == {("SENT", ""): 3}
     with database.begin() as connection:
         allow_any_step(connection)
         connection.execute(sa.update(messages).where(messages.c.id == 1).values(state="OPEN"))
@@ -82,7 +82,7 @@ def test_it_shows_the_mail_and_nobodys_data_and_its_links_count_nothing(database
     assert answer.status_code == 404
     with database.connect() as connection:
         assert connection.execute(sa.select(suppressions)).all() == []
-    assert events(database) == {("VERS", ""): 1}
+    assert events(database) == {("SENT", ""): 1}
 
 
 def test_one_that_found_no_relay_is_sent_by_the_next_dispatch(

@@ -92,7 +92,7 @@ def test_everybody_gets_one_mail_and_a_second_dispatch_none(database: sa.Engine,
     assert dispatch(database, delivery, day=DAY).sent == 0
     assert Counter(relay.recipients) == Counter(f"person{n}@kunde.example" for n in range(1, 61))
     assert _states(database, delivery) == {"SENT": 60}
-    assert _events(database) == {("VERS", ""): 60}
+    assert _events(database) == {("SENT", ""): 60}
 
 
 def test_mail_carries_umlauts_and_unsubscribe(database: sa.Engine, relay: smtp.Sink) -> None:
@@ -136,7 +136,7 @@ def test_same_date_under_a_new_number_is_a_duplicate_and_next_year_is_not(
     dispatch(database, _loaded(database, _people(3)), day=DAY)
     again = _loaded(database, [world.reku_fields(n, 18, ORDER) for n in (1, 2, 3)], number=18)
     assert dispatch(database, again, day=DAY).withheld == 3
-    assert _events(database)[("NVER", "DUBLETTE")] == 3
+    assert _events(database)[("NOT_SENT", "DUBLETTE")] == 3
     next_year = [world.reku_fields(n, 19, ORDER, Anlass_Datum="24.11.2027") for n in (1, 2, 3)]
     assert dispatch(database, _loaded(database, next_year, number=19), day=DAY).sent == 3
 
@@ -155,9 +155,9 @@ def test_same_person_twice_in_one_delivery_gets_one_mail(database: sa.Engine, re
 @pytest.mark.parametrize(
     ("answer", "state", "event"),
     [
-        ("550 5.1.1 user unknown", "REJECTED", ("HBOU", "5.1.1")),
-        ("552 5.2.2 mailbox full", "REJECTED", ("SBOU", "5.2.2")),
-        ("554 5.7.1 blocked", "REJECTED", ("SBOU", "5.7.1")),
+        ("550 5.1.1 user unknown", "REJECTED", ("BOUNCED_HARD", "5.1.1")),
+        ("552 5.2.2 mailbox full", "REJECTED", ("BOUNCED_SOFT", "5.2.2")),
+        ("554 5.7.1 blocked", "REJECTED", ("BOUNCED_SOFT", "5.7.1")),
     ],
 )
 @pytest.mark.parametrize("place", ["rcpt", "dot"])
@@ -168,7 +168,7 @@ def test_refusal_of_one_person(
     delivery = _loaded(database, _people(3))
     assert dispatch(database, delivery, day=DAY).rejected == 1
     assert _states(database, delivery) == {"SENT": 2, state: 1}
-    assert _events(database) == {("VERS", ""): 2, event: 1}
+    assert _events(database) == {("SENT", ""): 2, event: 1}
 
 
 def test_put_off_stays_open_and_is_not_delivered_in_time_past_its_window(
@@ -188,7 +188,7 @@ def test_put_off_stays_open_and_is_not_delivered_in_time_past_its_window(
     clock_at(datetime(2026, 11, 24, 19, tzinfo=UTC))
     assert dispatch(database, delivery, day=DAY).next_try is None
     assert _states(database, delivery) == {"SENT": 1, "UNDELIVERED": 1}
-    assert _events(database)[("SBOU", "4.4.7")] == 1
+    assert _events(database)[("BOUNCED_SOFT", "4.4.7")] == 1
 
 
 def test_relay_that_refuses_everybody_is_stopped_early(database: sa.Engine, relay: smtp.Sink) -> None:
@@ -229,7 +229,7 @@ def test_withheld_with_its_reason(
         connection.execute(sa.update(messages).values(**values))
     assert dispatch(database, delivery, day=DAY).withheld == 1
     assert relay.recipients == []
-    assert _events(database) == {("NVER", reason): 1}
+    assert _events(database) == {("NOT_SENT", reason): 1}
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_what_has_ended_does_not_wait_for_a_faulty_campaign(
         dispatch(database, delivery, day=DAY)
     withheld = 1 if message else 2
     assert _states(database, delivery) == {"WITHHELD": withheld} | ({"OPEN": 1} if message else {})
-    assert _events(database) == {("NVER", reason): withheld}
+    assert _events(database) == {("NOT_SENT", reason): withheld}
 
 
 @pytest.mark.parametrize("by", ["address", "person"])
@@ -298,7 +298,7 @@ def test_an_unsubscribe_after_the_claim_still_stops_the_mail(
                     sa.insert(suppressions).values(
                         institute=BANK,
                         kind="UNSUBSCRIBED",
-                        address_hmac=third.address_hmac if by == "address" else "0" * 64,
+                        recipient_key=third.recipient_key if by == "address" else "0" * 64,
                         person_number=third.person_number if by == "person" else "",
                         order_id=third.order_id,
                         source="EINKLICK",
@@ -310,7 +310,7 @@ def test_an_unsubscribe_after_the_claim_still_stops_the_mail(
     assert dispatch(database, delivery, day=DAY).withheld == 1
     assert relay.recipients == ["person1@kunde.example", "person2@kunde.example"]
     assert _states(database, delivery) == {"SENT": 2, "WITHHELD": 1}
-    assert _events(database) == {("VERS", ""): 2, ("NVER", "ABGEMELDET"): 1}
+    assert _events(database) == {("SENT", ""): 2, ("NOT_SENT", "ABGEMELDET"): 1}
 
 
 def test_an_unusual_yes_to_a_recipient_is_no_mail_yet(database: sa.Engine, relay: smtp.Sink) -> None:
@@ -398,7 +398,7 @@ def test_dispatcher_that_lost_its_lock_stops(
 
 
 @pytest.mark.parametrize(
-    ("sent", "state", "event"), [(True, "SENT", ("VERS", "")), (False, "WITHHELD", ("NVER", "UNGEKLAERT"))]
+    ("sent", "state", "event"), [(True, "SENT", ("SENT", "")), (False, "WITHHELD", ("NOT_SENT", "UNGEKLAERT"))]
 )
 def test_doubt_is_resolved_by_a_person_only(
     database: sa.Engine, relay: smtp.Sink, sent: bool, state: str, event: tuple[str, str]

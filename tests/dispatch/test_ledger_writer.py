@@ -122,7 +122,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_batch_loses_no_answer(database: sa.
         row = connection.execute(sa.select(messages.c.id, messages.c.fence)).one()
     writer.begin(row.fence, Begun(row.id, NINE, "<1@bank.example>", "SCOM_GEBURTSTAG"))
     with _full_disk(), pytest.raises(SetupError, match="is full"):
-        writer.end(row.fence, Ended(row.id, "SENT", NINE, NINE, "250", "VERS"))
+        writer.end(row.fence, Ended(row.id, "SENT", NINE, NINE, "250", "SENT"))
     assert writer.close() is None
     assert (states(database), claimed(database)) == ({"SENT": 1}, 0)
 

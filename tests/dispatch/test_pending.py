@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch import rate_limits, stop_switches
+from reku.dispatch import rate_limit, stop_switches
 from reku.dispatch.pending import waits_for
 from reku.foundation.settings import settings
 from reku.store.states import DeliveryState, MessageState
-from reku.store.tables import deliveries, messages
+from reku.store.tables import deliveries, dispatches, messages
 from reku_testing import banks, smtp, world
 from reku_testing.dispatching import dispatch
 from reku_testing.steps import allow_any_step
@@ -87,7 +87,9 @@ def test_what_it_waits_for(
     database: sa.Engine, message: int, values: dict[str, Any], of_delivery: dict[str, Any], expected: str
 ) -> None:
     _set(database, messages, **values)
-    _set(database, deliveries, **of_delivery)
+    if of_delivery:
+        with database.begin() as connection:
+            connection.execute(sa.insert(dispatches).values(delivery_id=1, institute=BANK, **of_delivery))
     assert re.fullmatch(expected, waits_for(database, message))
 
 
@@ -114,7 +116,7 @@ def test_a_campaign_that_cannot_send_is_named(database: sa.Engine, message: int)
 
 def test_a_resting_domain_is_told_without_naming_it(database: sa.Engine, message: int) -> None:
     with database.begin() as connection:
-        rate_limits.slow_down(connection, BANK, "kunde.example")
+        rate_limit.slow_down(connection, BANK, "kunde.example")
     said = waits_for(database, message)
     assert re.fullmatch(r"its domain rests, or the pace of its bank is used up, for (30|2\d) s more", said)
 

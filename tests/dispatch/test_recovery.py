@@ -51,7 +51,7 @@ def _claimed(engine: sa.Engine, delivery: int, journals: Path, *, lease: timedel
 
 
 def _sent(id_: int) -> Ended:
-    return Ended(id_, "SENT", clock.now(), clock.now(), "250 2.0.0", "VERS", "", f"<{id_}@bank.example>")
+    return Ended(id_, "SENT", clock.now(), clock.now(), "250 2.0.0", "SENT", "", f"<{id_}@bank.example>")
 
 
 def _one_answered_one_begun(batch: Batch) -> None:
@@ -78,7 +78,7 @@ def test_with_the_journal_only_what_was_begun_and_not_answered_is_in_doubt(datab
     _one_answered_one_begun(_claimed(database, delivery, settings().journals(), lease=timedelta(hours=1)))
     assert recover(database, delivery, settings().journals()) == RecoveryResult(1, 1, 1)
     assert states(database) == {"SENT": 1, "IN_DOUBT": 1, "OPEN": 6}
-    assert events(database) == {("VERS", ""): 1}
+    assert events(database) == {("SENT", ""): 1}
     assert claimed(database) == 0
     assert list(settings().journals().iterdir()) == []
     (doubtful,) = in_doubt(database)

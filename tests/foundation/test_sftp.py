@@ -75,7 +75,7 @@ def test_a_connection_that_drops_in_the_middle(
     banks.configure(monkeypatch, tmp_path / "include")
     of = World(database)
     for _ in range(200):
-        of.event(of.message(), K.VERS)
+        of.event(of.message(), K.SENT)
     server.behaviour.at_write = lambda number: number == 2
     with pytest.raises(SetupError, match="has dropped the connection") as error:
         export(database, BLZ)

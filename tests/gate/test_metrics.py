@@ -1,4 +1,4 @@
-"""The figures of a delivery, measured in the database from what the gate accepted."""
+"""The metrics of a delivery, measured in the database from what the gate accepted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from reku.gate.metrics import measure
 from reku.store.states import DeliveryState
-from reku.store.tables import figures
+from reku.store.tables import metrics
 from reku_testing import world
 
 DOMAINS = ("kunde.example", "neu.example")
@@ -17,7 +17,7 @@ def _measured(engine: sa.Engine, delivery: int) -> dict[str, float]:
     with engine.begin() as connection:
         measure(connection, delivery)
         rows = connection.execute(
-            sa.select(figures.c.name, figures.c.value).where(figures.c.delivery_id == delivery)
+            sa.select(metrics.c.name, metrics.c.value).where(metrics.c.delivery_id == delivery)
         ).all()
     return dict(map(tuple, rows))
 
@@ -65,10 +65,10 @@ def test_counts_and_shares(database: sa.Engine) -> None:
     delivery = _deliver(database, world.order(database), 17, people, rejected=1)
     assert _measured(database, delivery) == {
         "rows": 5,
-        "anrede_1": 0.25,
-        "anrede_2": 0.5,
-        "anrede_3": 0,
-        "anrede_4": 0.25,
+        "salutation_1": 0.25,
+        "salutation_2": 0.5,
+        "salutation_3": 0,
+        "salutation_4": 0.25,
         "without_consent": 0.5,
         "unknown_domains": 1,
     }

@@ -14,7 +14,7 @@ from reku_testing import world
 from tests.conftest import PROJECT
 
 PAGE = (PROJECT / "docs" / "privacy.md").read_text(encoding="utf-8")
-OF_PEOPLE = {"person_number", "address", "address_hmac", "message_id", "response_id"}
+OF_PEOPLE = {"person_number", "address", "recipient_key", "message_id", "response_id"}
 """Columns by which rows are of a person."""
 
 

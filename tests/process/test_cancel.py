@@ -37,7 +37,7 @@ def delivery(
 def test_what_has_not_gone_out_never_will(database: sa.Engine, delivery: int) -> None:
     assert cancel(database, delivery, actor="anna", note="wrong prices") == 4
     assert states(database) == {"SENT": 1, "WITHHELD": 4}
-    assert events(database) == {("NVER", "GESTOPPT"): 4}
+    assert events(database) == {("NOT_SENT", "GESTOPPT"): 4}
     with database.connect() as connection:
         entry = connection.execute(sa.select(audit)).one()
         kept = connection.scalars(sa.select(messages.c.reasons).where(messages.c.state == MessageState.WITHHELD)).all()

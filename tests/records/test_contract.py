@@ -58,6 +58,18 @@ def test_a_good_contract_loads(tmp_path: Path) -> None:
             "share one",
         ),
         ("name: B", "name: A", 1, "column A stands twice"),
+        (
+            "obligation: O, values: {X: an x}",
+            "obligation: O, values: {X: an x}, stands_for: {Y: EX}",
+            10,
+            "needs one word",
+        ),
+        (
+            "name: B",
+            "role: address, name: B",
+            1,
+            "columns of the roles reference, person_number, occasion_date, consent",
+        ),
         ("obligation: M}", "obligation: C, mandatory_when: {D: [X]}}", 1, "hangs on D"),
         ("obligation: M}", "obligation: M, not_before: D}", 1, "hangs on D"),
         ("encodings: [utf-8]", "encodings: [utf-8]\nunique: [D]", 1, "unique names D"),

@@ -39,7 +39,7 @@ def test_a_figure_explains_itself_in_both_languages() -> None:
     told = explain(judged)
     assert told.german == "1.240; üblich 66 bis 223 (Median 121 aus 14 Lieferungen)"
     assert told.english == "1,240; usually 66 to 223 (median 121 of 14 deliveries)"
-    share = _judge("anrede_2", 1.0, 500, [PastMetric(0.5, 500)] * 9)
+    share = _judge("salutation_2", 1.0, 500, [PastMetric(0.5, 500)] * 9)
     assert explain(share).german == "100,0 %; üblich 30,4 % bis 69,6 % (Median 50,0 % aus 9 Lieferungen)"
     assert str(judged.basis) == "Median 121 aus 14 Lieferungen / median 121 of 14 deliveries"
 
@@ -69,7 +69,7 @@ def test_share_without_consent_from_five_people_on(share: float, people: int, un
 def test_below_eight_deliveries_there_is_no_history() -> None:
     few = _rows(*[100] * (LEAST_HISTORY - 1))
     assert not judge_metrics({"rows": 5000}, 5000, few, LIMITS)[0].is_unusual
-    assert _judge("anrede_1", 1, 500, [PastMetric(0.5, 500)] * (LEAST_HISTORY - 1)).low is None
+    assert _judge("salutation_1", 1, 500, [PastMetric(0.5, 500)] * (LEAST_HISTORY - 1)).low is None
     assert judge_metrics({"rows": 5000}, 5000, _rows(*[100] * LEAST_HISTORY), LIMITS)[0].is_unusual
 
 
@@ -87,12 +87,12 @@ def test_a_single_odd_delivery_of_the_past_opens_the_gate_no_further_than_the_cl
 @pytest.mark.parametrize(
     ("name", "usual", "now", "unusual"),
     [
-        ("anrede_1", 0.5, 1.0, True),
-        ("anrede_1", 0.5, 0.6, False),
-        ("anrede_4", 1.0, 1.0, False),
-        ("anrede_4", 1.0, 0.0, True),
-        ("anrede_3", 0.0, 0.01, False),
-        ("anrede_3", 0.0, 0.5, True),
+        ("salutation_1", 0.5, 1.0, True),
+        ("salutation_1", 0.5, 0.6, False),
+        ("salutation_4", 1.0, 1.0, False),
+        ("salutation_4", 1.0, 0.0, True),
+        ("salutation_3", 0.0, 0.01, False),
+        ("salutation_3", 0.0, 0.5, True),
         ("without_consent", 0.02, 0.45, True),
         ("without_consent", 0.3, 0.0, True),  # all of a sudden everybody has consented
         ("without_consent", 0.02, 0.0, False),
@@ -108,8 +108,8 @@ def test_shares_against_their_history(name: str, usual: float, now: float, unusu
 
 def test_few_people_tell_little() -> None:
     history = [PastMetric(0.5, 400)] * 12
-    assert _judge("anrede_1", 1.0, 50, history).is_unusual
-    assert not _judge("anrede_1", 1.0, 5, history).is_unusual
+    assert _judge("salutation_1", 1.0, 50, history).is_unusual
+    assert not _judge("salutation_1", 1.0, 5, history).is_unusual
 
 
 def test_a_limit_below_all_that_came_before_leaves_a_sound_range() -> None:
@@ -117,13 +117,13 @@ def test_a_limit_below_all_that_came_before_leaves_a_sound_range() -> None:
     assert (judged.low, judged.high, judged.is_unusual) == (LIMITS.max_rows, LIMITS.max_rows, True)
 
 
-figure = st.sampled_from(["rows", "anrede_1", "without_consent", "unknown_domains", "in_previous"])
+metric = st.sampled_from(["rows", "salutation_1", "without_consent", "unknown_domains", "in_previous"])
 people = st.integers(1, 2_000_000)
 shares = st.builds(PastMetric, st.floats(0, 1), people)
 counts = people.map(lambda rows: PastMetric(rows, rows))
 
 
-@given(figure, people, st.floats(0, 1), st.data())
+@given(metric, people, st.floats(0, 1), st.data())
 def test_every_history_gives_a_range_that_holds_its_median(
     name: str, now: int, share: float, data: st.DataObject
 ) -> None:

@@ -15,7 +15,7 @@ from reku.gate.metrics import measure
 from reku.release import question
 from reku.release.decision import approve, decide_release, decline
 from reku.store.states import Decision, DeliveryState
-from reku.store.tables import audit, deliveries, figures, releases
+from reku.store.tables import audit, deliveries, metrics, releases
 from reku_testing import banks, world
 
 Configure = Callable[..., None]
@@ -35,7 +35,7 @@ def configure(database: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def _deliver(
     engine: sa.Engine, order: int, number: int, rows: int, state: str = DeliveryState.VALIDATED, **changes: str
 ) -> int:
-    """A delivery that has been through the gate, with its figures."""
+    """A delivery that has been through the gate, with its metrics."""
     new = world.delivery(engine, order, number, state=state)
     world.rows(engine, new, [world.reku_fields(at, number, **changes) for at in range(1, rows + 1)])
     with engine.begin() as connection:
@@ -73,7 +73,7 @@ class TestJudging:
         assert (kept.decision, kept.actor, kept.asked_at) == (Decision.NORMAL, "", None)
         with database.connect() as connection:
             ranges = {
-                row.name: row for row in connection.execute(sa.select(figures).where(figures.c.delivery_id == delivery))
+                row.name: row for row in connection.execute(sa.select(metrics).where(metrics.c.delivery_id == delivery))
             }
         assert ranges["rows"].low < 40 < ranges["rows"].high
         assert ranges["rows"].basis == "Median 40 aus 9 Lieferungen / median 40 of 9 deliveries"
@@ -86,7 +86,7 @@ class TestJudging:
         for _ in range(2):
             verdict = decide_release(database, delivery)
             assert verdict.decision is None
-            assert [figure.name for figure in verdict.unusual] == ["in_previous", "rows"]
+            assert [metric.name for metric in verdict.unusual] == ["in_previous", "rows"]
             assert _one(database, deliveries, delivery).state == DeliveryState.VALIDATED
             kept = _one(database, releases, delivery)
             assert (kept.decision, kept.decided_at) == (None, None)
@@ -137,7 +137,7 @@ class TestJudging:
         configure(orders={world.ORDER: {"max_rows": 5, "max_without_consent": 0.1}})
         delivery = _deliver(database, world.order(database), 17, 6, Einwilligung_EMail="N")
         unusual = decide_release(database, delivery).unusual
-        assert [(figure.name, figure.by_limit) for figure in unusual] == [("rows", True), ("without_consent", True)]
+        assert [(metric.name, metric.by_limit) for metric in unusual] == [("rows", True), ("without_consent", True)]
         configure(orders={world.ORDER: {"max_without_consent": 1}})
         assert decide_release(database, delivery).decision is Decision.NORMAL
 

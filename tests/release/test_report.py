@@ -17,8 +17,9 @@ from reku.foundation import clock
 from reku.foundation.errors import SetupError, StageError
 from reku.foundation.settings import settings
 from reku.release.report import find_report, remove_old, write_report
-from reku.release.report_facts import MOST_HISTORY, MOST_REJECTS, shown_reference
+from reku.release.report_facts import MOST_HISTORY, MOST_REJECTS, read_facts, shown_reference
 from reku.store import tables
+from reku.store.kinds import DeliverySource
 from reku.store.states import Decision, DeliveryState
 from reku_testing import world
 
@@ -78,7 +79,7 @@ def judged(engine: sa.Engine, number: int = 17, order: int | None = None, **valu
     )
     insert(
         engine,
-        tables.figures,
+        tables.metrics,
         *(
             {
                 "delivery_id": delivery,
@@ -92,7 +93,7 @@ def judged(engine: sa.Engine, number: int = 17, order: int | None = None, **valu
             for name, value, low, high, basis in (
                 ("rows", 200.0, 80.0, 160.0, "Median 120 aus 9 Lieferungen"),
                 ("without_consent", 0.05, 0.0, 0.3, "Grenze max_without_consent"),
-                ("anrede_2", 0.5, None, None, ""),
+                ("salutation_2", 0.5, None, None, ""),
             )
         ),
     )
@@ -208,6 +209,11 @@ def test_a_delivery_that_never_reached_the_gate_has_a_report_too(database: sa.En
     assert "PRUEFSUMME Datei erneut übertragen" in page
     assert "keine Regeln gezählt" in page
     assert "Data Docs" not in page
+
+
+def test_a_delivery_that_came_by_no_file_has_a_report_too(database: sa.Engine) -> None:
+    facts = read_facts(database, judged(database, source=DeliverySource.SELECTION, file_id=None))
+    assert (facts.file_name, facts.received_at) == ("", world.CREATED)
 
 
 def test_a_delivery_without_rows_has_a_report_too(database: sa.Engine) -> None:
@@ -372,7 +378,7 @@ def test_a_limit_far_above_does_not_press_the_plot_flat(database: sa.Engine) -> 
     of = world.order(database, institute=BANK)
     delivery = world.delivery(database, of, state=DeliveryState.VALIDATED, rows=40, accepted=40, rejected=0)
     limit = {"name": "rows", "value": 40.0, "low": 0.0, "high": 10_000.0, "basis": "Grenze max_rows"}
-    insert(database, tables.figures, {"delivery_id": delivery, "institute": BANK} | limit)
+    insert(database, tables.metrics, {"delivery_id": delivery, "institute": BANK} | limit)
     page = write_report(database, delivery).read_text(encoding="utf-8")
     ticks = re.findall(r"<text [^>]*>([0-9.]+)</text>", page[page.index("<svg ") : page.index("</svg>")])
     assert max(int(tick.replace(".", "")) for tick in ticks if len(tick) < 6) < 200

@@ -34,7 +34,7 @@ ORDERS, EACH = 40, 25
 ENOUGH_PEOPLE = 50
 """From so many on a share can always be told from chance."""
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
 def _even(_: random.Random) -> list[float]:
@@ -93,8 +93,8 @@ class Order:
         self._new, self._strange = dice.uniform(0.2, 1), dice.uniform(0.005, 0.08)
         self._returning = dice.uniform(0.85, 0.99) if kind.returning else dice.choice([0, dice.uniform(0, 0.03)])
 
-    def deliveries(self) -> Iterator[tuple[int, Figures]]:
-        """Rows and figures, without end."""
+    def deliveries(self) -> Iterator[tuple[int, Metrics]]:
+        """Rows and metrics, without end."""
         number = 0
         while True:
             season = 1 + self._season * math.sin(math.pi * number / 6)
@@ -103,7 +103,7 @@ class Order:
             yield rows, {ROWS: rows} | (self._shares(rows, number) if rows else {})
             number += 1
 
-    def _shares(self, rows: int, number: int) -> Figures:
+    def _shares(self, rows: int, number: int) -> Metrics:
         counts = dict(zip(map(salutation, SALUTATIONS), self._split(rows), strict=True))
         counts[WITHOUT_CONSENT] = self._some(rows, self._without_consent)
         # The list begins empty; with every delivery more domains are known.
@@ -159,43 +159,43 @@ def simulate(kind: str) -> Outcome:
     """All orders of a kind. An unusual but normal delivery is approved, so that it becomes history as well."""
     found, dice = Outcome(), random.Random(f"normal deliveries: {kind}")  # noqa: S311 - a simulation
     for _ in range(ORDERS):
-        past: list[tuple[int, Figures]] = []
+        past: list[tuple[int, Metrics]] = []
         before = found.judged
-        for rows, figures in Order(KINDS[kind], dice).deliveries():
+        for rows, metrics in Order(KINDS[kind], dice).deliveries():
             if len(past) >= LEAST_HISTORY:
                 history = _history(past[-MOST_HISTORY:])
                 found.judged += 1
-                found.asked += _asks(figures, rows, history)
-                _break(found, figures, rows, history)
+                found.asked += _asks(metrics, rows, history)
+                _break(found, metrics, rows, history)
             if rows:
-                past.append((rows, figures))
+                past.append((rows, metrics))
             if found.judged - before == EACH:
                 break
     return found
 
 
-def _history(past: list[tuple[int, Figures]]) -> Mapping[str, list[PastMetric]]:
+def _history(past: list[tuple[int, Metrics]]) -> Mapping[str, list[PastMetric]]:
     history: defaultdict[str, list[PastMetric]] = defaultdict(list)
-    for rows, figures in past:
-        for name, value in figures.items():
+    for rows, metrics in past:
+        for name, value in metrics.items():
             history[name].append(PastMetric(value, rows))
     return history
 
 
-def _asks(figures: Figures, people: int, history: Mapping[str, list[PastMetric]]) -> bool:
-    return any(figure.is_unusual for figure in judge_metrics(figures, people, history, LIMITS))
+def _asks(metrics: Metrics, people: int, history: Mapping[str, list[PastMetric]]) -> bool:
+    return any(metric.is_unusual for metric in judge_metrics(metrics, people, history, LIMITS))
 
 
-def _break(found: Outcome, figures: Figures, rows: int, history: Mapping[str, list[PastMetric]]) -> None:
+def _break(found: Outcome, metrics: Metrics, rows: int, history: Mapping[str, list[PastMetric]]) -> None:
     """The same delivery gone wrong, where the order is large enough to tell."""
     usual = math.exp(median(math.log(past.value) for past in history[ROWS]))
-    faults: dict[str, tuple[int, Figures]] = {}
+    faults: dict[str, tuple[int, Metrics]] = {}
     if usual >= TELLING_HIGH:
         faults["ten times the rows"] = round(10 * usual), {}
     if usual >= TELLING_LOW:
         faults["a tenth of the rows"] = round(usual / 10), {}
     if rows >= ENOUGH_PEOPLE:
-        mixed = sum(0.2 < figures[salutation(value)] < 0.8 for value in SALUTATIONS) > 1
+        mixed = sum(0.2 < metrics[salutation(value)] < 0.8 for value in SALUTATIONS) > 1
         for value in SALUTATIONS if mixed else ():
             one = {salutation(other): float(other == value) for other in SALUTATIONS}
             faults[f"all of salutation {value}"] = rows, one

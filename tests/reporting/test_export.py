@@ -42,11 +42,11 @@ def outbox(reku_settings: Path) -> Path:
 def test_file(database: sa.Engine, outbox: Path) -> None:
     of = World(database)
     first, second = of.message(), of.message(state=MessageState.WITHHELD, begun_at=None)
-    of.event(first, K.VERS, BEGUN)
-    of.event(first, K.KLIC, BEGUN + timedelta(hours=1), link_number=1, link_target="https://www.bank.example/x")
-    of.event(first, K.HBOU, BEGUN + timedelta(hours=2), "5.1.1")
-    of.event(second, K.NVER, BEGUN + timedelta(hours=3), "KEINE_EINWILLIGUNG")
-    of.event(first, K.ABME, BEGUN + timedelta(hours=4), "EINKLICK")
+    of.event(first, K.SENT, BEGUN)
+    of.event(first, K.CLICKED, BEGUN + timedelta(hours=1), link_number=1, link_target="https://www.bank.example/x")
+    of.event(first, K.BOUNCED_HARD, BEGUN + timedelta(hours=2), "5.1.1")
+    of.event(second, K.NOT_SENT, BEGUN + timedelta(hours=3), "KEINE_EINWILLIGUNG")
+    of.event(first, K.UNSUBSCRIBED, BEGUN + timedelta(hours=4), "EINKLICK")
     file = export(database, world.BLZ, order_id=of.order)
     assert file is not None
     assert (file.number, file.rows) == (1, 5)
@@ -82,7 +82,7 @@ def test_file(database: sa.Engine, outbox: Path) -> None:
 
 def test_same_columns_as_the_example(database: sa.Engine, outbox: Path) -> None:
     of = World(database)
-    of.event(of.message(), K.VERS)
+    of.event(of.message(), K.SENT)
     file = export(database, world.BLZ)
     assert file is not None
     example = [column.name for column in contracts()["RESPONSE"].columns]
@@ -95,8 +95,8 @@ def test_each_event_once(database: sa.Engine, outbox: Path) -> None:
     ids: list[str] = []
     for _ in range(3):
         message = of.message()
-        of.event(message, K.VERS)
-        of.event(message, K.OEFF)
+        of.event(message, K.SENT)
+        of.event(message, K.OPENED)
         file = export(database, world.BLZ)
         assert file is not None
         ids += [row["Ereignis_ID"] for row in rows_of((outbox / file.file_name).read_bytes())]
@@ -109,7 +109,7 @@ def test_an_outbox_that_cannot_be_written_to_keeps_number_and_rows(
     database: sa.Engine, outbox: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = World(database)
-    of.event(of.message(), K.VERS)
+    of.event(of.message(), K.SENT)
     with monkeypatch.context() as patch:
         patch.setenv("REKU_FILES_URL", "/proc/nowhere")
         settings.cache_clear()
@@ -145,7 +145,7 @@ def test_daily_file_is_written_empty_once_a_day(
 def test_daily_run_again_reports_what_came_meanwhile(database: sa.Engine) -> None:
     of = World(database)
     export(database, world.BLZ, daily=True)
-    of.event(of.message(), K.VERS)
+    of.event(of.message(), K.SENT)
     file = export(database, world.BLZ, daily=True)
     assert file is not None
     assert file.rows == 1
@@ -153,8 +153,8 @@ def test_daily_run_again_reports_what_came_meanwhile(database: sa.Engine) -> Non
 
 def test_daily_file_is_of_all_orders(database: sa.Engine, outbox: Path) -> None:
     one, other = World(database), World(database, "R0000002", name="Zweiter")
-    one.event(one.message(), K.VERS)
-    other.event(other.message(), K.VERS)
+    one.event(one.message(), K.SENT)
+    other.event(other.message(), K.SENT)
     only = export(database, world.BLZ, order_id=other.order)
     assert only is not None
     assert [row["Auftrags_Nr"] for row in rows_of((outbox / only.file_name).read_bytes())] == ["R0000002"]
@@ -175,7 +175,7 @@ def test_hour_that_comes_twice_is_in_order_of_utc(database: sa.Engine, outbox: P
     of = World(database)
     start = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)  # 02:30 summer time
     for minutes in (90, 30, 0, 60):
-        of.event(of.message(begun_at=start), K.VERS, start + timedelta(minutes=minutes))
+        of.event(of.message(begun_at=start), K.SENT, start + timedelta(minutes=minutes))
     file = export(database, world.BLZ)
     assert file is not None
     shown = [row["Ereignis_Zeit"][11:] for row in rows_of((outbox / file.file_name).read_bytes())]
@@ -185,7 +185,7 @@ def test_hour_that_comes_twice_is_in_order_of_utc(database: sa.Engine, outbox: P
 def test_same_second_is_in_order_of_ids(database: sa.Engine, outbox: Path) -> None:
     of = World(database)
     for number in range(8):
-        of.event(of.message(), K.VERS, NOW + timedelta(microseconds=100 - number))
+        of.event(of.message(), K.SENT, NOW + timedelta(microseconds=100 - number))
     file = export(database, world.BLZ)
     assert file is not None
     ids = [row["Ereignis_ID"] for row in rows_of((outbox / file.file_name).read_bytes())]
@@ -200,11 +200,11 @@ def test_series_at_each_bounce(database: sa.Engine, outbox: Path) -> None:
         fields = world.reku_fields(1, week, EMail="same@kunde.example", Anlass_Datum=f"{week:02}.11.2026")
         row = world.row(database, delivery, fields)
         message = world.message(database, row, state=MessageState.SENT, begun_at=begun, ended_at=begun)
-        of.event(message, K.HBOU, begun + timedelta(days=1))
+        of.event(message, K.BOUNCED_HARD, begun + timedelta(days=1))
     delivery = world.delivery(database, of.order, 4)
     row = world.row(database, delivery, world.reku_fields(1, 4, EMail="same@kunde.example"))
     barred = world.message(database, row, state=MessageState.WITHHELD, reason="ZURUECKGEHALTEN", ended_at=BEGUN)
-    of.event(barred, K.ZRUE, BEGUN)
+    of.event(barred, K.RETAINED, BEGUN)
     file = export(database, world.BLZ)
     assert file is not None
     rows = rows_of((outbox / file.file_name).read_bytes())
@@ -218,7 +218,7 @@ def test_series_at_each_bounce(database: sa.Engine, outbox: Path) -> None:
     late = world.delivery(database, of.order, 9, created_at=BEGUN - timedelta(weeks=9))
     row = world.row(database, late, world.reku_fields(1, 9, EMail="same@kunde.example", Anlass_Datum="09.10.2026"))
     earlier = BEGUN - timedelta(weeks=9)
-    of.event(world.message(database, row, state=MessageState.SENT, begun_at=earlier, ended_at=earlier), K.HBOU)
+    of.event(world.message(database, row, state=MessageState.SENT, begun_at=earlier, ended_at=earlier), K.BOUNCED_HARD)
     assert rebuild(database, world.BLZ, 1) == (outbox / file.file_name).read_bytes()
 
 
@@ -228,8 +228,8 @@ def test_codes_and_encoding_of_the_bank(
     banks.configure(monkeypatch, bank, response={"codes": {"OEFF": "01"}, "encoding": "iso-8859-15"})
     of = World(database)
     message = of.message()
-    of.event(message, K.VERS, BEGUN)
-    of.event(message, K.OEFF, link_target="https://bank.example/ü")
+    of.event(message, K.SENT, BEGUN)
+    of.event(message, K.OPENED, link_target="https://bank.example/ü")
     file = export(database, world.BLZ)
     assert file is not None
     text = (outbox / file.file_name).read_bytes().decode("iso-8859-15")
@@ -252,7 +252,7 @@ def test_institute_without_response_files(
 
 def test_rebuilt_twice_is_the_same(database: sa.Engine, outbox: Path) -> None:
     of = World(database)
-    for kind in (K.VERS, K.OEFF, K.ABME, K.HBOU):
+    for kind in (K.SENT, K.OPENED, K.UNSUBSCRIBED, K.BOUNCED_HARD):
         of.event(of.message(), kind)
     file = export(database, world.BLZ)
     assert file is not None
@@ -262,7 +262,7 @@ def test_rebuilt_twice_is_the_same(database: sa.Engine, outbox: Path) -> None:
 
 def test_rebuild_says_when_it_cannot(database: sa.Engine, bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of = World(database)
-    of.event(of.message(), K.VERS)
+    of.event(of.message(), K.SENT)
     export(database, world.BLZ)
     banks.configure(monkeypatch, bank, response={"codes": {"VERS": "99"}})
     with pytest.raises(StageError, match="codes"):
@@ -273,7 +273,7 @@ def test_rebuild_says_when_it_cannot(database: sa.Engine, bank: Path, monkeypatc
 
 def test_outbox_that_cannot_be_written(database: sa.Engine, outbox: Path) -> None:
     of = World(database)
-    of.event(of.message(), K.VERS)
+    of.event(of.message(), K.SENT)
     outbox.parent.mkdir()
     outbox.write_text("in the way")
     with pytest.raises(SetupError, match="number and rows are kept"):
@@ -290,7 +290,7 @@ def test_writers_at_once(database: sa.Engine, outbox: Path) -> None:
     several = [World(database, f"R000000{number}", name=f"Auftrag_{number}") for number in range(4)]
     for of in several:
         for _ in range(5):
-            of.event(of.message(), K.VERS)
+            of.event(of.message(), K.SENT)
     calls: list[dict[str, Any]] = [{"order_id": of.order} for of in several] + [{"daily": True}, {}] * 2
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda call: export(database, world.BLZ, **call), calls))
@@ -308,7 +308,7 @@ def test_banks_have_numbers_of_their_own(database: sa.Engine, bank: Path, monkey
     banks.configure(monkeypatch, bank, blz="99950003")
     for institute in (world.BLZ, "99950003"):
         of = World(database, institute=institute)
-        of.event(of.message(), K.VERS)
+        of.event(of.message(), K.SENT)
         file = export(database, institute)
         assert file is not None
         assert (file.number, file.rows) == (1, 1)

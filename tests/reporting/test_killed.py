@@ -106,7 +106,7 @@ def test_killed(
     outbox: Path = request.getfixturevalue(place)
     of = World(database)
     for number in range(PEOPLE):
-        of.event(of.message(), K.HBOU if number % 5 == 0 else K.VERS)
+        of.event(of.message(), K.BOUNCED_HARD if number % 5 == 0 else K.SENT)
     end(start(point), -signal.SIGKILL)
     assert [(file.number, file.rows, file.written_at) for file in files(database)] == [(1, PEOPLE, None)] * assigned
     before = delivered(outbox) if outbox.exists() else {}
@@ -115,7 +115,7 @@ def test_killed(
         rebuild(database, world.BLZ, 1) if assigned else None,
         [file.stamped_at for file in files(database)],
     )
-    of.event(of.message(), K.VERS)  # comes too late for a file whose rows are fixed
+    of.event(of.message(), K.SENT)  # comes too late for a file whose rows are fixed
     clock_at(NOW + timedelta(hours=2))
     export(database, world.BLZ)
     check(database, outbox, world.BLZ, PEOPLE + 1)
@@ -140,7 +140,7 @@ def test_writers_of_several_banks_at_once_some_of_them_killed(
         ]
         for of in several:
             for _ in range(PEOPLE):
-                of.event(of.message(), K.VERS)
+                of.event(of.message(), K.SENT)
         # Whoever finds nothing left to report never comes to the point at which it would be killed.
         for point, order, daily in (
             ("before the rename", several[0].order, False),

@@ -20,7 +20,7 @@ from reku.records.contract import contracts
 from reku.records.reader import read
 from reku.records.rows import row_faults
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, SuppressionKind
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import appointments, deliveries, lists, messages, orders, suppressions
 from reku_testing import contacting, world
@@ -57,7 +57,7 @@ class Scene:
     def suppress(self, kind: SuppressionKind) -> None:
         person = {
             "person_number": "0000000001",
-            "address_hmac": contacting.address_hmac(self.bank.blz, self._address()),
+            "recipient_key": contacting.address_hmac(self.bank.blz, self._address()),
         }
         self.insert(suppressions, kind=kind, source="LINK", since=NOW, **person)
 
@@ -66,7 +66,7 @@ class Scene:
             sent = NOW - timedelta(days=30 * ago)
             earlier = self.bank.message(state=MessageState.SENT, begun_at=sent, ended_at=sent, due_at=sent)
             with self.bank.engine.begin() as connection:
-                record(connection, [Event(earlier, ResponseKind.HBOU, sent + timedelta(minutes=1), "5.1.1")])
+                record(connection, [Event(earlier, EventKind.BOUNCED_HARD, sent + timedelta(minutes=1), "5.1.1")])
         export(self.bank.engine, self.bank.blz)  # told before
 
     def claim(self) -> None:

@@ -14,14 +14,14 @@ import sqlalchemy as sa
 
 from reku.foundation.settings import settings
 from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 from reku.store.tables import orders, suppressions
 from reku_testing import banks, world
 from reku_testing.by_blz import export, rebuild
-from reku_testing.reported import BEGUN, NOW, K, World, files, kinds_of
+from reku_testing.reported import BEGUN, NOW, K, World, codes, files, kinds_of
 
-ALWAYS = {K.ABME, K.BESC, K.HBOU, K.ZRUE, K.NVER}
+ALWAYS = {K.UNSUBSCRIBED, K.COMPLAINED, K.BOUNCED_HARD, K.RETAINED, K.NOT_SENT}
 """Written out here, so that the product cannot change it unnoticed."""
 
 
@@ -35,7 +35,7 @@ def bank(
 
 def every_kind(of: World, message: int, at: datetime = NOW) -> None:
     for kind in K:
-        of.event(message, kind, at, **({"link_number": 1} if kind is K.KLIC else {}))
+        of.event(message, kind, at, **({"link_number": 1} if kind is K.CLICKED else {}))
 
 
 def reported(engine: sa.Engine, reku_settings: Path) -> set[str]:
@@ -44,47 +44,59 @@ def reported(engine: sa.Engine, reku_settings: Path) -> set[str]:
     return set(kinds_of((reku_settings / file.path).read_bytes())) if file else set()
 
 
-SCOPES = {
-    "": set(K) - {K.ZUGE},
-    "ZUGE": {K.ZUGE, *ALWAYS},
-    "VERS": {K.VERS, *ALWAYS},
-    "OEFF": {K.OEFF, *ALWAYS},
-    "NVER": ALWAYS,
-    "UBOU+SBOU": {K.UBOU, K.SBOU, *ALWAYS},
-    "VERS+ZUGE": {K.VERS, K.ZUGE, *ALWAYS},
-    "VERS+OEFF+KLIC+ABME+HBOU+SBOU+ZRUE": set(K) - {K.ZUGE, K.UBOU},
-    "+".join(K): set(K),
-}
+WANTED: list[tuple[list[EventKind] | None, set[EventKind]]] = [
+    (None, set(K) - {K.DELIVERED}),
+    ([], {*ALWAYS}),
+    ([K.DELIVERED], {K.DELIVERED, *ALWAYS}),
+    ([K.SENT], {K.SENT, *ALWAYS}),
+    ([K.OPENED], {K.OPENED, *ALWAYS}),
+    ([K.NOT_SENT], {*ALWAYS}),
+    ([K.BOUNCED_UNKNOWN, K.BOUNCED_SOFT], {K.BOUNCED_UNKNOWN, K.BOUNCED_SOFT, *ALWAYS}),
+    ([K.SENT, K.DELIVERED], {K.SENT, K.DELIVERED, *ALWAYS}),
+    (list(K), set(K)),
+]
 
 
-@pytest.mark.parametrize(("scope", "expected"), SCOPES.items(), ids=[scope or "default" for scope in SCOPES])
-def test_scope_of_the_order(database: sa.Engine, reku_settings: Path, scope: str, expected: set[ResponseKind]) -> None:
-    of = World(database, response_scope=scope)
+@pytest.mark.parametrize(("wanted", "expected"), WANTED)
+def test_what_the_order_asks_for(
+    database: sa.Engine, reku_settings: Path, wanted: list[EventKind] | None, expected: set[EventKind]
+) -> None:
+    of = World(database, wanted_events=wanted)
     every_kind(of, of.message())
-    assert reported(database, reku_settings) == set(map(str, expected))
+    assert reported(database, reku_settings) == codes(expected)
+    assert [file.rows for file in files(database)] == [len(expected)]
+
+
+def test_an_order_asks_for_known_kinds_only(database: sa.Engine) -> None:
+    with pytest.raises(sa.exc.IntegrityError, match="ck_orders_wanted_events"):
+        World(database, wanted_events=["READ"])
 
 
 CHANGES = [
-    # scope when it happened, scope of the later control file: what the second file has of an OEFF in no file yet
-    ("", "VERS", set()),
-    ("VERS", "", {"OEFF"}),
-    ("VERS", "VERS+OEFF", {"OEFF"}),
-    ("OEFF", "KLIC", set()),
+    # asked for when it happened, and by the later control file: what the second file has of an open in no file yet
+    (None, [K.SENT], set()),
+    ([K.SENT], None, {K.OPENED}),
+    ([K.SENT], [K.SENT, K.OPENED], {K.OPENED}),
+    ([K.OPENED], [K.CLICKED], set()),
 ]
 
 
 @pytest.mark.parametrize(("before", "after", "expected"), CHANGES)
-def test_a_later_scope_holds_for_what_is_in_no_file_yet(
-    database: sa.Engine, reku_settings: Path, before: str, after: str, expected: set[str]
+def test_what_is_asked_for_later_holds_for_what_is_in_no_file_yet(
+    database: sa.Engine,
+    reku_settings: Path,
+    before: list[EventKind] | None,
+    after: list[EventKind] | None,
+    expected: set[EventKind],
 ) -> None:
-    of = World(database, response_scope=before)
-    of.event(of.message(), K.ABME)
+    of = World(database, wanted_events=before)
+    of.event(of.message(), K.UNSUBSCRIBED)
     first = export(database, world.BLZ)
     assert first is not None
-    of.event(of.message(), K.OEFF)
+    of.event(of.message(), K.OPENED)
     with database.begin() as connection:
-        connection.execute(sa.update(orders).values(response_scope=after))
-    assert reported(database, reku_settings) == expected
+        connection.execute(sa.update(orders).values(wanted_events=after))
+    assert reported(database, reku_settings) == codes(expected)
     assert rebuild(database, world.BLZ, 1) == (reku_settings / first.path).read_bytes(), "what is assigned stays"
 
 
@@ -114,12 +126,12 @@ def test_late_events(
     if limit:
         monkeypatch.setenv("REKU_LATE_EVENTS_DAYS", str(limit))
         settings.cache_clear()
-    of = World(database, response_scope="+".join(K))
+    of = World(database, wanted_events=list(K))
     message = of.message(state=sent, begun_at=BEGUN if sent is MessageState.SENT else None)
     moment = BEGUN + timedelta(days=days)
     clock_at(moment)
     every_kind(of, message, moment)
-    assert reported(database, reku_settings) == set(map(str, ALWAYS if late else K))
+    assert reported(database, reku_settings) == codes(ALWAYS if late else K)
     assert export(database, world.BLZ) is None
 
 
@@ -127,9 +139,9 @@ def test_what_happened_in_time_is_reported_however_late_the_file_is(
     database: sa.Engine, reku_settings: Path, clock_at: Callable[[datetime], None]
 ) -> None:
     of = World(database)
-    of.event(of.message(), K.OEFF, BEGUN + timedelta(days=1))
+    of.event(of.message(), K.OPENED, BEGUN + timedelta(days=1))
     clock_at(BEGUN + timedelta(days=200))
-    assert reported(database, reku_settings) == {"OEFF"}
+    assert reported(database, reku_settings) == codes({K.OPENED})
 
 
 def test_unsubscribing_from_an_ended_order_counts_and_is_reported(
@@ -142,25 +154,18 @@ def test_unsubscribing_from_an_ended_order_counts_and_is_reported(
     with database.connect() as connection:
         (barred,) = connection.execute(sa.select(suppressions.c.order_id, suppressions.c.source)).all()
     assert barred == (of.order, "EINKLICK")
-    assert reported(database, reku_settings) == {"ABME"}
+    assert reported(database, reku_settings) == codes({K.UNSUBSCRIBED})
 
 
 @pytest.mark.parametrize("kind", list(K))
 def test_a_code_of_the_receiver_stands_for_each_kind(
-    database: sa.Engine, reku_settings: Path, bank: Path, monkeypatch: pytest.MonkeyPatch, kind: ResponseKind
+    database: sa.Engine, reku_settings: Path, bank: Path, monkeypatch: pytest.MonkeyPatch, kind: EventKind
 ) -> None:
-    banks.configure(monkeypatch, bank, response={"codes": {kind.value: "77"}})
-    of = World(database, response_scope="+".join(K))
+    (code,) = codes({kind})
+    banks.configure(monkeypatch, bank, response={"codes": {code: "77"}})
+    of = World(database, wanted_events=list(K))
     every_kind(of, of.message())
     file = export(database, world.BLZ)
     assert file is not None
     lines = (reku_settings / file.path).read_bytes().decode().split("\r\n")[2:-2]
-    assert {line.split(";")[2] for line in lines} == ({*map(str, K)} - {kind.value}) | {"77"}
-
-
-def test_an_event_is_not_lost_with_a_scope_that_names_nothing_known(database: sa.Engine, reku_settings: Path) -> None:
-    """The contract refuses such a control file; came one in by another way, what keeps people from mails still goes."""
-    of = World(database, response_scope="XXXX")
-    every_kind(of, of.message())
-    assert reported(database, reku_settings) == set(map(str, ALWAYS))
-    assert [file.rows for file in files(database)] == [len(ALWAYS)]
+    assert {line.split(";")[2] for line in lines} == (codes(K) - {code}) | {"77"}

@@ -24,7 +24,7 @@ AGENTS: dict[str, str] = TABLE["agents"]
 
 
 def _hit(after: float, link: int = 0, agent: str = "firefox") -> Hit:
-    return Hit("KLIC" if link else "OEFF", SENT + timedelta(seconds=after), link, AGENTS[agent])
+    return Hit("CLICKED" if link else "OPENED", SENT + timedelta(seconds=after), link, AGENTS[agent])
 
 
 def _sequences() -> Iterator[tuple[str, list[Hit], list[str]]]:
@@ -98,8 +98,8 @@ def test_the_table_notices_rules_that_are_missing(without: tuple[str, ...]) -> N
         {"agent_has": ["bot"]},
         {"agent_has": ["libwww"]},
         {"agent_has": ["dalvik/"]},
-        {"of": ["OEFF"], "sooner_than": "5s"},
-        {"of": ["KLIC"], "sooner_than": "10s"},
+        {"of": ["OPENED"], "sooner_than": "5s"},
+        {"of": ["CLICKED"], "sooner_than": "10s"},
         {"crowd": {"different": 2, "within": "20s", "by": "message"}},
         {"crowd": {"different": 2, "within": "1s", "by": "agent"}},
         {"crowd": {"different": 4, "within": "5s", "by": "message"}},
@@ -150,7 +150,7 @@ def test_the_first_rule_that_holds_gives_its_name() -> None:
 
 
 def test_case_of_an_agent_and_what_cuts_it_off_do_not_matter() -> None:
-    assert mark_bots([Hit("KLIC", SENT + timedelta(hours=1), 1, "BARRACUDA SENTINEL"[:9])], SENT, RULES) == [
+    assert mark_bots([Hit("CLICKED", SENT + timedelta(hours=1), 1, "BARRACUDA SENTINEL"[:9])], SENT, RULES) == [
         "mail-scanner"
     ]
 
@@ -171,7 +171,7 @@ def test_many_hits_of_one_message_take_no_square_of_time() -> None:
             return super().__getattribute__(name)
 
     count = 2000
-    hits = [Counting("KLIC", SENT + timedelta(hours=1, microseconds=place), 1, "x") for place in range(count)]
+    hits = [Counting("CLICKED", SENT + timedelta(hours=1, microseconds=place), 1, "x") for place in range(count)]
     mark_bots(hits, SENT, RULES)
     assert read <= 20 * len(RULES.timed) * count
 

@@ -23,8 +23,8 @@ from reku.mailbox import ReturnedMail
 from reku.mailbox.maildir import MaildirMailbox
 from reku.responses import bounces
 from reku.responses.bounces import BounceReport
-from reku.responses.reports import ReportKind, Understood
-from reku.store.kinds import SuppressionKind
+from reku.responses.reports import Understood
+from reku.store.kinds import ReportKind, SuppressionKind
 from reku.store.tables import messages, past_messages, responses, return_mails, suppressions
 from reku_testing import world
 
@@ -90,11 +90,11 @@ def test_each_kind(database: sa.Engine, maildir: Path, drop: Drop, sent: Any, ev
     found = collect(database, maildir)
     assert found == BounceReport(mails=7, hard=1, soft=2, unknown=1, complaints=1, ignored=1, unclear=1)
     assert sorted(events()) == [
-        (hard, "HBOU", "5.1.1", ""),
-        (soft, "SBOU", "5.2.2", ""),
-        (block, "SBOU", "5.7.1", ""),
-        (unknown, "UBOU", "5.9.9", ""),
-        (spam, "BESC", "", ""),
+        (hard, "BOUNCED_HARD", "5.1.1", None),
+        (soft, "BOUNCED_SOFT", "5.2.2", None),
+        (block, "BOUNCED_SOFT", "5.7.1", None),
+        (unknown, "BOUNCED_UNKNOWN", "5.9.9", None),
+        (spam, "COMPLAINED", "", None),
     ]
     assert (len(names(maildir / SEEN / "cur")), len(names(maildir / UNCLEAR / "new"))) == (6, 1)
     assert names(maildir / "new") == []
@@ -110,7 +110,7 @@ def test_a_complaint_bars_the_address_for_the_whole_bank(
     with database.connect() as connection:
         entry = connection.execute(sa.select(suppressions)).one()
     assert (entry.kind, entry.institute, entry.order_id) == (SuppressionKind.COMPLAINED, world.BLZ, None)
-    assert entry.address_hmac == address_hmac(world.BLZ, "person1@kunde.example")
+    assert entry.recipient_key == address_hmac(world.BLZ, "person1@kunde.example")
 
 
 def test_a_complaint_about_a_message_that_has_left_bars_all_the_same(
@@ -119,9 +119,9 @@ def test_a_complaint_about_a_message_that_has_left_bars_all_the_same(
     """By the address alone, since nothing else is kept; a bounce of such a message says nothing to anybody."""
     past, here = sent(1), sent(2)
     c = messages.c
-    kept = sa.select(c.id, c.institute, c.order_id, c.address_hmac).where(c.id == past)
+    kept = sa.select(c.id, c.institute, c.order_id, c.recipient_key).where(c.id == past)
     with database.begin() as connection:
-        connection.execute(sa.insert(past_messages).from_select(["id", "institute", "order_id", "address_hmac"], kept))
+        connection.execute(sa.insert(past_messages).from_select(["id", "institute", "order_id", "recipient_key"], kept))
         connection.execute(sa.delete(messages).where(c.id == past))
     for message in (past, past, here):
         drop(message, spam=True)
@@ -129,12 +129,12 @@ def test_a_complaint_about_a_message_that_has_left_bars_all_the_same(
     assert collect(database, maildir) == BounceReport(mails=4, complaints=3, unclear=1)
     b = suppressions.c
     with database.connect() as connection:
-        wanted = sa.select(b.kind, b.institute, b.address_hmac, b.person_number, b.order_id, b.source)
+        wanted = sa.select(b.kind, b.institute, b.recipient_key, b.person_number, b.order_id, b.source)
         barred = connection.execute(wanted.where(b.person_number == "")).all()
     assert barred == [
         ("COMPLAINED", world.BLZ, address_hmac(world.BLZ, "person1@kunde.example"), "", None, "BESCHWERDE")
     ]
-    assert events() == [(here, "BESC", "", "")]
+    assert events() == [(here, "COMPLAINED", "", None)]
     assert [row[0] for row in evidence(database)] == [here]
     assert (len(names(maildir / SEEN / "cur")), len(names(maildir / UNCLEAR / "new"))) == (3, 1)
 
@@ -266,8 +266,8 @@ def test_each_mail_about_a_message_is_kept_as_evidence(
     collect(database, maildir)
     hard = next(rule.why for rule in bounce_rules().rules if rule.bounce_class == "HARD" and rule.silent)
     assert evidence(database) == [
-        (message, bounced.name, "BOUNCE", "HBOU", "5.1.1", hard),
-        (message, again.name, "BOUNCE", "HBOU", "5.1.1", hard),
+        (message, bounced.name, "BOUNCE", "BOUNCED_HARD", "5.1.1", hard),
+        (message, again.name, "BOUNCE", "BOUNCED_HARD", "5.1.1", hard),
         (message, late.name, "IGNORED", "", "", "Success."),
         (message, answer.name, "UNCLEAR", "", "", "neither a report nor an automatic answer"),
     ]
@@ -308,7 +308,7 @@ def test_a_mail_that_is_put_back_is_evidence_of_what_it_says_now(
         told += [row[2:5] for row in evidence(database)]
         (filed,) = (path for path in maildir.rglob(f"{mail.name}*"))
         filed.rename(mail)
-    assert told == [("UNCLEAR", "", ""), ("BOUNCE", "HBOU", "5.1.1"), ("BOUNCE", "HBOU", "5.1.1")]
+    assert told == [("UNCLEAR", "", ""), ("BOUNCE", "BOUNCED_HARD", "5.1.1"), ("BOUNCE", "BOUNCED_HARD", "5.1.1")]
 
 
 def test_two_copies_of_a_mail_with_one_name_are_one_entry(
@@ -324,7 +324,7 @@ def test_two_copies_of_a_mail_with_one_name_are_one_entry(
 
     drop(data=data)
     assert bounces.collect(database, Twice(maildir)).mails == 2
-    assert [row[1:4] for row in evidence(database)] == [("the same", "BOUNCE", "HBOU")]
+    assert [row[1:4] for row in evidence(database)] == [("the same", "BOUNCE", "BOUNCED_HARD")]
 
 
 def test_who_received_one_mail_can_harm_nobody_but_himself(
@@ -343,9 +343,9 @@ def test_who_received_one_mail_can_harm_nobody_but_himself(
                 forged = REPORT.format(token="x", kind=kind, fields=fields).replace("b+x@bounce.example", to)
                 drop(data=f"Message-ID: <{number}@x>\n{forged}".encode())
     collect(database, maildir)
-    assert sorted(events()) == [(attacker, "BESC", "", ""), (attacker, "HBOU", "5.1.1", "")]
+    assert sorted(events()) == [(attacker, "BOUNCED_HARD", "5.1.1", None), (attacker, "COMPLAINED", "", None)]
     with database.connect() as connection:
-        barred = connection.scalars(sa.select(suppressions.c.address_hmac)).all()
+        barred = connection.scalars(sa.select(suppressions.c.recipient_key)).all()
     assert barred == [address_hmac(world.BLZ, "person1@kunde.example")]
 
 

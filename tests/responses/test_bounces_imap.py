@@ -41,7 +41,7 @@ def test_each_kind(database: sa.Engine, server: Server, opened: Open, sent: Any,
         found = collect(database, mailbox)
         names = {letter: mailbox.read([letter]) for letter in evidence(database)}
     assert found == BounceReport(mails=4, hard=1, complaints=1, ignored=1, unclear=1)
-    assert sorted(events()) == [(hard, "HBOU", "5.1.1", ""), (spam, "BESC", "", "")]
+    assert sorted(events()) == [(hard, "BOUNCED_HARD", "5.1.1", None), (spam, "COMPLAINED", "", None)]
     assert folders(server, "kinds") == (0, 3, 1)
     assert [len(found) for found in names.values()] == [1, 1, 1]  # each is found by the name that the table keeps
 
@@ -85,7 +85,7 @@ def test_a_connection_that_breaks_anywhere_loses_and_doubles_nothing(
             break
     assert failures > 3
     assert (seen, unclear) == (6, 1)
-    assert sorted(events()) == [(message, "HBOU", "5.1.1", "") for message in made]
+    assert sorted(events()) == [(message, "BOUNCED_HARD", "5.1.1", None) for message in made]
 
 
 def test_two_collectors_at_once(database: sa.Engine, server: Server, opened: Open, sent: Any, events: Any) -> None:

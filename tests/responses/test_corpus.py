@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from reku.bench import dsn
 from reku.catalogue.bounce_rules import BounceClass, bounce_rules
 from reku.foundation.errors import SetupError
-from reku.responses.reports import ReportKind, understand
+from reku.responses.reports import understand
+from reku.store.kinds import ReportKind
 
 NAMES = sorted(path.stem for path in dsn.CORPUS.glob("*.eml"))
 

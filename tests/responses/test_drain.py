@@ -55,28 +55,28 @@ def known(engine: sa.Engine) -> list[Any]:
 def test_hits_are_taken_in_as_they_were_noted(folder: Path, sent: Any, database: sa.Engine) -> None:
     first, second = sent(1), sent(2, tracking=False)
     journal = HitJournal(folder)
-    journal.note("OEFF", first, agent="Näme\0" + "x" * 300)
-    journal.note("KLIC", first, 2, "a")
-    journal.note("OEFF", second, agent="never to be kept")
-    journal.note("KLIC", second, 1, "never to be kept")
+    journal.note("OPENED", first, agent="Näme\0" + "x" * 300)
+    journal.note("CLICKED", first, 2, "a")
+    journal.note("OPENED", second, agent="never to be kept")
+    journal.note("CLICKED", second, 1, "never to be kept")
     journal.note("ANON", 1, 1)
     done = drain(database, folder)
     assert (done["stored"], done["counted"]) == (2, 3)
     opened, clicked = stored(database)
-    assert (opened.message_id, opened.kind, opened.link_number) == (first, "OEFF", None)
+    assert (opened.message_id, opened.kind, opened.link_number) == (first, "OPENED", None)
     assert opened.agent.startswith("Nämexx")
     assert len(opened.agent) <= 200
     assert abs(opened.at - clock.now()) < timedelta(minutes=1)
-    assert (clicked.kind, clicked.link_number, clicked.verdict) == ("KLIC", 2, None)
+    assert (clicked.kind, clicked.link_number, clicked.verdict) == ("CLICKED", 2, None)
     with database.connect() as connection:
         counts = {(row.kind, row.link_number): row.count for row in connection.execute(sa.select(response_counts))}
-    assert counts == {("OEFF", 0): 1, ("KLIC", 1): 2}
+    assert counts == {("OPENED", 0): 1, ("CLICKED", 1): 2}
 
 
 def test_again_and_again_takes_in_only_what_is_new(folder: Path, sent: Any, database: sa.Engine) -> None:
     message, journal = sent(), HitJournal(folder)
     for number in range(1, 4):
-        journal.note("OEFF", message)
+        journal.note("OPENED", message)
         drain(database, folder)
         assert drain(database, folder).total() == 0
         assert len(stored(database)) == number
@@ -86,10 +86,10 @@ def test_a_living_journal_stays_and_a_dead_one_leaves_with_its_row(
     folder: Path, sent: Any, database: sa.Engine
 ) -> None:
     message, journal = sent(), HitJournal(folder)
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     drain(database, folder)
     assert len(list(folder.iterdir())) == len(known(database)) == 1
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     journal.close()
     drain(database, folder)
     assert (list(folder.iterdir()), known(database), len(stored(database))) == ([], [], 2)
@@ -99,12 +99,12 @@ def test_a_large_or_old_journal_makes_way(
     folder: Path, sent: Any, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message, journal = sent(), HitJournal(folder)
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     journal.tend()
     assert len(list(folder.iterdir())) == 1
     monkeypatch.setattr("reku.responses.hit_journal.BIGGEST", 10)
     journal.tend()
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     assert len(list(folder.iterdir())) == 2
     drain(database, folder)
     assert (len(list(folder.iterdir())), len(stored(database))) == (1, 2)
@@ -118,7 +118,7 @@ def test_many_drains_at_once_take_in_each_hit_once(
     message = sent()
     journals = [HitJournal(folder) for _ in range(3)]
     for number in range(60):
-        journals[number % 3].note("OEFF", message)
+        journals[number % 3].note("OPENED", message)
     journals[0].close()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: drain(database, folder), range(8)))
@@ -131,7 +131,7 @@ def test_a_drain_that_dies_loses_and_doubles_nothing(
 ) -> None:
     message, journal = sent(), HitJournal(folder)
     for _ in range(5):
-        journal.note("OEFF", message)
+        journal.note("OPENED", message)
     journal.close()
 
     class Dies(BaseException):
@@ -158,20 +158,20 @@ def test_what_nobody_can_understand_is_dropped_counted_and_told(
     folder: Path, sent: Any, database: sa.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     message, journal = sent(), HitJournal(folder)
-    journal.note("OEFF", message)
-    journal.note("OEFF", 4711)  # of another ledger
+    journal.note("OPENED", message)
+    journal.note("OPENED", 4711)  # of another ledger
     journal.note("ANON", 4711, 1)
-    journal.note("OEFF", 0)
+    journal.note("OPENED", 0)
     journal.close()
     (file,) = folder.iterdir()
-    good = f'{{"kind":"OEFF","id":{message},"link":0,"at":1,"agent":"x"}}'.encode()
+    good = f'{{"kind":"OPENED","id":{message},"link":0,"at":1,"agent":"x"}}'.encode()
     spoilt = [
         b"\0" * 300,
         b"[]",
         b"{}",
         good[:-1],
         good + b"," + good,  # two lines in one would pass in an array
-        good.replace(b"OEFF", b"VERS"),
+        good.replace(b"OPENED", b"SENT"),
         good.replace(b'"at":1', b'"at":1e99'),
         good.replace(b'"x"', b'"\xff"'),
         good.replace(b'"id":', b'"id":99999999999999999999'),
@@ -190,7 +190,7 @@ def test_a_stretch_of_zeros_longer_than_a_batch_is_passed_over(
     monkeypatch.setattr(draining, "BATCH", 200)
     folder.mkdir(parents=True)
     at = int(clock.now().timestamp() * 1e6)
-    good = b'{"kind":"OEFF","id":%d,"link":0,"at":%d,"agent":""}\n' % (sent(), at)
+    good = b'{"kind":"OPENED","id":%d,"link":0,"at":%d,"agent":""}\n' % (sent(), at)
     (folder / f"x{SUFFIX}").write_bytes(b"\0" * 1000 + b"\n" + good)
     assert drain(database, folder)["stored"] == 1
 
@@ -209,7 +209,7 @@ def test_late_hits_are_not_recorded(folder: Path, sent: Any, database: sa.Engine
         connection.execute(sa.text("UPDATE reku.deliveries SET loaded_at = :at"), {"at": long_ago})
     journal = HitJournal(folder)
     for message in (old, young, anonymous):
-        journal.note("OEFF", message)
+        journal.note("OPENED", message)
     journal.note("ANON", 1, 1)
     done = drain(database, folder)
     assert (done["stored"], done["counted"], done["late"]) == (1, 0, 3)
@@ -220,7 +220,7 @@ def test_a_journal_that_may_not_be_read_is_named_when_all_others_are_in(
 ) -> None:
     (folder / f"0{SUFFIX}").mkdir(parents=True)
     journal = HitJournal(folder)
-    journal.note("OEFF", sent())
+    journal.note("OPENED", sent())
     with pytest.raises(StageError, match="Let this account read"):
         drain(database, folder)
     with database.connect() as connection:
@@ -232,9 +232,9 @@ def test_a_journal_that_somebody_removes_is_noticed_and_followed_by_another(fold
     for file in folder.glob(f"*{SUFFIX}"):
         file.unlink()
     journal.tend()
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     (file,) = folder.glob(f"*{SUFFIX}")
-    assert b"OEFF" in file.read_bytes()
+    assert b"OPENED" in file.read_bytes()
 
 
 def test_a_journal_whose_end_nobody_knows_is_left(folder: Path, sent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,10 +249,10 @@ def test_a_journal_whose_end_nobody_knows_is_left(folder: Path, sent: Any, monke
 
         full.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
         full.setattr(os, "ftruncate", refuse)
-        journal.note("OEFF", message)
+        journal.note("OPENED", message)
     assert (journal.lost, first.read_bytes()[:1]) == (1, b"{")
     journal.tend()
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     assert len(list(folder.glob(f"*{SUFFIX}"))) == 2
     assert len(first.read_bytes()) == 5
 
@@ -264,13 +264,13 @@ def test_a_folder_that_cannot_be_written_stops_no_answer(
     blocked.write_text("no folder")
     message, journal = sent(), HitJournal(blocked / "tracker")
     for _ in range(3):
-        journal.note("OEFF", message)
+        journal.note("OPENED", message)
     assert journal.lost == 3
     assert "REKU_TRACKER_DIR" in journal.problem
     assert caplog.text.count("cannot be written") == 1, "told once, not with every hit"
     blocked.unlink()
     journal.tend()
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     assert (journal.problem, journal.lost) == ("", 3)
     assert drain(database, blocked / "tracker")["stored"] == 1
 
@@ -280,26 +280,26 @@ def test_a_full_disk_stops_no_answer_and_is_noticed_when_it_has_room_again(
     folder: Path, sent: Any, database: sa.Engine
 ) -> None:
     message, journal = sent(), HitJournal(folder)
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     assert journal._log is not None
     descriptor = journal._log._descriptor
     room = os.dup(descriptor)
     with closing(FULL.open("wb")) as full:
         os.dup2(full.fileno(), descriptor)
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     assert journal.lost == 1
     assert "No space left" in journal.problem
     os.dup2(room, descriptor)
     journal.tend()
     assert journal.problem == ""
-    journal.note("OEFF", message)
+    journal.note("OPENED", message)
     os.close(room)
     assert drain(database, folder)["stored"] == 2
 
 
 def test_an_erasure_meanwhile_comes_wholly_before(folder: Path, sent: Any, database: sa.Engine) -> None:
     message, journal = sent(), HitJournal(folder)
-    journal.note("OEFF", message, agent="never to be kept")
+    journal.note("OPENED", message, agent="never to be kept")
     with ThreadPoolExecutor(1) as pool:
         with database.begin() as erasing:
             erasing.execute(sa.text("SELECT id FROM reku.messages FOR UPDATE"))

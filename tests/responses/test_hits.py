@@ -54,12 +54,12 @@ def test_machines_are_marked_kept_and_not_reported(
     journal: HitJournal, sent: Any, database: sa.Engine, scanners: list[list[Hit]]
 ) -> None:
     message = sent()
-    journal.note("OEFF", message, agent="scanner")
-    journal.note("KLIC", message, 1, "person")
+    journal.note("OPENED", message, agent="scanner")
+    journal.note("CLICKED", message, 1, "person")
     assert take_in(database) == 0
     assert verdicts(database) == [("scanner", "MACHINE", "says so"), ("person", "PERSON", "")]
     (event,) = reported(database)
-    assert (event.kind, event.link_number, event.at.microsecond) == ("KLIC", 1, 0)
+    assert (event.kind, event.link_number, event.at.microsecond) == ("CLICKED", 1, 0)
     assert event.link_target == "https://www.sparkasse.example/geburtstag"
 
 
@@ -68,9 +68,9 @@ def test_machines_are_reported_where_that_is_wanted(
 ) -> None:
     monkeypatch.setenv("REKU_REPORT_BOTS", "true")
     settings.cache_clear()
-    journal.note("OEFF", sent(), agent="scanner")
+    journal.note("OPENED", sent(), agent="scanner")
     take_in(database)
-    assert [row.kind for row in reported(database)] == ["OEFF"]
+    assert [row.kind for row in reported(database)] == ["OPENED"]
     assert verdicts(database) == [("scanner", "MACHINE", "says so")]
 
 
@@ -85,11 +85,11 @@ def test_a_hit_is_judged_once_when_it_has_settled_with_all_that_came_until_then(
     monkeypatch.setenv("REKU_HIT_SETTLE_SECONDS", "60")
     settings.cache_clear()
     begun, message = clock.now(), sent()
-    journal.note("OEFF", message, agent="one")
+    journal.note("OPENED", message, agent="one")
     assert take_in(database) == 1
     assert (verdicts(database), scanners) == ([("one", None, "")], [])
     clock_at(begun + timedelta(seconds=2))
-    journal.note("KLIC", message, 1, "two")
+    journal.note("CLICKED", message, 1, "two")
     clock_at(begun + timedelta(seconds=61))
     assert take_in(database) == 1
     assert [verdict for _, verdict, _ in verdicts(database)] == ["PERSON", None]
@@ -99,7 +99,7 @@ def test_a_hit_is_judged_once_when_it_has_settled_with_all_that_came_until_then(
     assert [hit.agent for hit in scanners[-1]] == ["one", "two"], "what was judged before says what comes after"
     assert take_in(database) == 0
     assert len(scanners) == 2
-    assert [row.kind for row in reported(database)] == ["OEFF", "KLIC"]
+    assert [row.kind for row in reported(database)] == ["OPENED", "CLICKED"]
 
 
 def test_each_message_is_judged_by_itself(
@@ -108,7 +108,7 @@ def test_each_message_is_judged_by_itself(
     monkeypatch.setattr(judging, "MESSAGES", 2)
     messages = [sent(number) for number in range(1, 6)]
     for message in messages * 2:
-        journal.note("OEFF", message, agent="person")
+        journal.note("OPENED", message, agent="person")
     take_in(database)
     assert [len(seen) for seen in scanners] == [2] * 5
     assert {row.message_id for row in reported(database)} == set(messages)
@@ -117,8 +117,8 @@ def test_each_message_is_judged_by_itself(
 def test_a_click_counts_although_its_bank_has_left(
     journal: HitJournal, sent: Any, database: sa.Engine, bank: Any
 ) -> None:
-    journal.note("KLIC", sent(), 1, BROWSER)
+    journal.note("CLICKED", sent(), 1, BROWSER)
     for file in (bank / "institutes").iterdir():
         file.unlink()
     take_in(database)
-    assert [(row.kind, row.link_target) for row in reported(database)] == [("KLIC", "")]
+    assert [(row.kind, row.link_target) for row in reported(database)] == [("CLICKED", "")]

@@ -15,7 +15,8 @@ import pytest
 
 from reku.foundation.tokens import Purpose, Target, make
 from reku.mailbox import MAX_BYTES
-from reku.responses.reports import ReportKind, understand
+from reku.responses.reports import understand
+from reku.store.kinds import ReportKind
 
 N = MAX_BYTES
 SECONDS = 6.0

@@ -46,7 +46,7 @@ def test_somebody_unsubscribes_by_keyboard(
     tab.wait_for("document.querySelector('h1')?.textContent === 'Sie sind abgemeldet'")
     assert fits(tab, width)
     tab.picture(tmp_path / f"done-{width}.png")
-    assert [event[1:3] for event in events()] == [("ABME", "LINK")]
+    assert [event[1:3] for event in events()] == [("UNSUBSCRIBED", "LINK")]
     assert [complaint for complaint in tab.complaints if "favicon" not in complaint] == []
 
 

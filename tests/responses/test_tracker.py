@@ -24,7 +24,7 @@ from reku.responses import background_work
 from reku.responses.hits import take_in
 from reku.responses.tracker import PIXEL
 from reku.responses.tracker_state import TrackerState
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, SuppressionKind
 from reku.store.tables import response_counts, responses, suppressions
 from reku_testing import banks, world
 from tests.conftest import NEWER_KEY
@@ -75,7 +75,7 @@ def test_open(web: httpx.Client, sent: Any, events: Any) -> None:
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "image/gif"
     assert answer.content.startswith(b"GIF89a")
-    assert events() == [(message, "OEFF", "", "")]
+    assert events() == [(message, "OPENED", "", None)]
 
 
 def test_click_leads_to_the_link_of_the_medium(web: httpx.Client, sent: Any, database: sa.Engine) -> None:
@@ -86,7 +86,7 @@ def test_click_leads_to_the_link_of_the_medium(web: httpx.Client, sent: Any, dat
     take_in(database)
     with database.connect() as connection:
         event = connection.execute(sa.select(responses)).one()
-    assert (event.kind, event.link_number) == (ResponseKind.KLIC, 1)
+    assert (event.kind, event.link_number) == (EventKind.CLICKED, 1)
     assert event.link_target == "https://www.sparkasse.example/geburtstag"
 
 
@@ -120,7 +120,7 @@ def test_no_person_without_tracking_consent(web: httpx.Client, sent: Any, events
         assert web.get(link(Purpose.OPEN, message)).status_code == 200
     assert web.get(link(Purpose.CLICK, message, 1)).status_code == 302
     assert events() == []
-    assert counted(database) == {("OEFF", 0): 2, ("KLIC", 1): 1}
+    assert counted(database) == {("OPENED", 0): 2, ("CLICKED", 1): 1}
 
 
 @pytest.mark.parametrize("purpose", [Purpose.OPEN, Purpose.CLICK, Purpose.UNSUBSCRIBE])
@@ -174,10 +174,10 @@ def test_unsubscribe(
     assert answer.status_code == 200
     assert "abgemeldet" in answer.text
     assert "set-cookie" not in answer.headers
-    assert events() == [(message, "ABME", reason, "LISTE")]
+    assert events() == [(message, "UNSUBSCRIBED", reason, "ORDER")]
     (entry,) = barred(database)
     assert (entry.kind, entry.institute, entry.source) == (SuppressionKind.UNSUBSCRIBED, world.BLZ, reason)
-    assert entry.address_hmac == address_hmac(world.BLZ, "person1@kunde.example")
+    assert entry.recipient_key == address_hmac(world.BLZ, "person1@kunde.example")
     assert (entry.person_number, entry.order_id is not None) == ("0000000001", True)
 
 
@@ -185,7 +185,7 @@ def test_each_person_of_a_shared_address_is_barred_by_number(web: httpx.Client, 
     """Whoever unsubscribed second must stay barred, too, after changing the address."""
     hmac = "a" * 64
     for number in (1, 2):
-        assert web.post(link(Purpose.UNSUBSCRIBE, sent(number, address_hmac=hmac)), data=ONE_CLICK).status_code == 200
+        assert web.post(link(Purpose.UNSUBSCRIBE, sent(number, recipient_key=hmac)), data=ONE_CLICK).status_code == 200
     with database.connect() as connection:
         people = connection.scalars(sa.select(suppressions.c.person_number).order_by(suppressions.c.person_number))
         assert people.all() == ["0000000001", "0000000002"]
@@ -212,7 +212,7 @@ def test_scope_by_the_bank(
     banks.configure(monkeypatch, bank, unsubscribe_scope="institute")
     message = sent()
     web.post(link(Purpose.UNSUBSCRIBE, message), data=ONE_CLICK)
-    assert events() == [(message, "ABME", "EINKLICK", "ALLE")]
+    assert events() == [(message, "UNSUBSCRIBED", "EINKLICK", "INSTITUTE")]
     assert barred(database)[0].order_id is None
 
 
@@ -225,7 +225,7 @@ def test_unsubscribe_works_without_the_banks_file(
     file.unlink() if broken == "gone" else file.write_text("blz: {", encoding="utf-8")
     assert web.get(link(Purpose.UNSUBSCRIBE, message)).status_code == 200
     assert web.post(link(Purpose.UNSUBSCRIBE, message), data=ONE_CLICK).status_code == 200
-    assert [event[1] for event in events()] == ["ABME"]
+    assert [event[1] for event in events()] == ["UNSUBSCRIBED"]
 
 
 def test_unsubscribe_survives_key_rotation(
@@ -289,7 +289,7 @@ def test_anonymous_links_count_for_the_delivery_and_lead_to_the_medium(
         assert (answer.status_code, answer.headers["location"]) == (302, "https://www.sparkasse.example/geburtstag")
     assert web.head(path).status_code == 302
     assert events() == []
-    assert counted(database) == {("KLIC", 1): 2}
+    assert counted(database) == {("CLICKED", 1): 2}
     wrong = [
         Target(4711, 1, "SCOM_GEBURTSTAG"),
         Target(1, 99, "SCOM_GEBURTSTAG"),
@@ -298,7 +298,7 @@ def test_anonymous_links_count_for_the_delivery_and_lead_to_the_medium(
     ]
     for target in wrong:
         assert web.get(f"/a/{make(Purpose.ANONYMOUS, target)}").status_code == 404
-    assert counted(database) == {("KLIC", 1): 2}
+    assert counted(database) == {("CLICKED", 1): 2}
 
 
 @pytest.mark.parametrize("size", [8_000, 60_000, 100_000, 1_000_000])
@@ -397,14 +397,14 @@ def test_the_pixel_needs_no_database(
         settings.cache_clear()
         assert web.get(path).content == PIXEL
     settings.cache_clear()
-    assert [event[1] for event in events()] == ["OEFF"]
+    assert [event[1] for event in events()] == ["OPENED"]
 
 
 def test_what_cannot_be_taken_in_waits_and_is_told(
     bank: Path, sent: Any, events: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tracker = TrackerState()
-    tracker.journal.note("OEFF", sent(), agent=BROWSER)
+    tracker.journal.note("OPENED", sent(), agent=BROWSER)
     with monkeypatch.context() as away:
         away.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
         settings.cache_clear()
@@ -415,7 +415,7 @@ def test_what_cannot_be_taken_in_waits_and_is_told(
     settings.cache_clear()
     background_work.take_in(tracker)
     assert tracker.behind == ""
-    assert [event[1] for event in events()] == ["OEFF"]
+    assert [event[1] for event in events()] == ["OPENED"]
     tracker.close()
 
 
@@ -430,7 +430,7 @@ def test_a_link_followed_before_needs_no_database(
         time.sleep(1)  # the next second: not the same click
         assert web.get(path).status_code == 302
     settings.cache_clear()
-    assert [event[1] for event in events()] == ["KLIC", "KLIC"]
+    assert [event[1] for event in events()] == ["CLICKED", "CLICKED"]
 
 
 @pytest.mark.parametrize("purpose", [Purpose.CLICK, Purpose.UNSUBSCRIBE])
@@ -473,6 +473,6 @@ def test_own_process_keeps_no_address_and_writes_no_access_log(
         finally:
             tracker.kill()
             tracker.wait()
-    assert [event[1] for event in events()] == ["ABME"]
+    assert [event[1] for event in events()] == ["UNSUBSCRIBED"]
     assert path not in log.read_text()
     assert '"POST' not in log.read_text()

@@ -191,8 +191,8 @@ def test_each_person_has_a_device_with_a_name(post: Post, world: DemoWorld) -> N
 def test_customers_are_taken_for_people(device: Device, pause: timedelta) -> None:
     """Also where a busy machine lets them open and click at once."""
     sent_at = datetime.fromisoformat("2026-11-24T10:31:00+01:00")
-    opened = Hit("OEFF", sent_at + OPENS_AFTER, 0, device.mail_program)
-    clicked = Hit("KLIC", opened.at + pause, 1, device.browser)
+    opened = Hit("OPENED", sent_at + OPENS_AFTER, 0, device.mail_program)
+    clicked = Hit("CLICKED", opened.at + pause, 1, device.browser)
     assert mark_bots([opened, clicked], sent_at, load_bot_rules(INCLUDE / FILE)) == ["", ""]
 
 

@@ -214,8 +214,18 @@ class Bank:
             )
 
     def order(self, number: str = ORDER) -> sa.Row[Any]:
-        (order,) = self.rows(tables.orders, tables.orders.c.order_number == number)
+        """The order with what only OSPlus has of it."""
+        (order,) = [order for order in self.orders() if order.order_number == number]
         return order
+
+    def orders(self) -> list[sa.Row[Any]]:
+        """All orders with what only OSPlus has of them."""
+        of_osplus = tables.osplus_orders.c
+        wanted = sa.select(
+            tables.orders, of_osplus.interface, of_osplus.origin, of_osplus.faulty, of_osplus.control_created_at
+        ).join(tables.osplus_orders, of_osplus.order_id == tables.orders.c.id)
+        with self.engine.connect() as connection:
+            return list(connection.execute(wanted.order_by(tables.orders.c.id)))
 
     def lists(self, number: str = ORDER) -> dict[str, bool]:
         """Names of the order's lists → frozen or not."""

@@ -12,23 +12,23 @@ from reku.foundation import clock
 from reku.foundation.addresses import address_hmac
 from reku.store.bounce_series import length_at, retained_addresses, series
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 from reku.store.tables import messages
 from reku_testing import world
 
 ADDRESS = "person1@kunde.example"
 START = datetime(2026, 6, 1, 8, tzinfo=UTC)
-_OUTCOMES: dict[str, tuple[MessageState, tuple[ResponseKind, ...]]] = {
-    "H": (MessageState.SENT, (ResponseKind.HBOU,)),
-    "R": (MessageState.REJECTED, (ResponseKind.HBOU,)),  # refused at RCPT
-    "S": (MessageState.SENT, (ResponseKind.SBOU,)),
-    "U": (MessageState.SENT, (ResponseKind.UBOU,)),
+_OUTCOMES: dict[str, tuple[MessageState, tuple[EventKind, ...]]] = {
+    "H": (MessageState.SENT, (EventKind.BOUNCED_HARD,)),
+    "R": (MessageState.REJECTED, (EventKind.BOUNCED_HARD,)),  # refused at RCPT
+    "S": (MessageState.SENT, (EventKind.BOUNCED_SOFT,)),
+    "U": (MessageState.SENT, (EventKind.BOUNCED_UNKNOWN,)),
     "D": (MessageState.SENT, ()),  # delivered: no bounce within the grace
-    "O": (MessageState.SENT, (ResponseKind.SBOU, ResponseKind.OEFF)),
-    "K": (MessageState.SENT, (ResponseKind.KLIC,)),
+    "O": (MessageState.SENT, (EventKind.BOUNCED_SOFT, EventKind.OPENED)),
+    "K": (MessageState.SENT, (EventKind.CLICKED,)),
     "?": (MessageState.IN_DOUBT, ()),
-    "B": (MessageState.REJECTED, (ResponseKind.SBOU,)),
+    "B": (MessageState.REJECTED, (EventKind.BOUNCED_SOFT,)),
 }
 
 
@@ -108,7 +108,7 @@ def test_a_late_report_counts_where_its_mail_was_sent(database: sa.Engine) -> No
         send(database, order, number, "H")
     assert lengths(database)[0] == 2
     with database.begin() as connection:
-        record(connection, [Event(first, ResponseKind.HBOU, clock.now(), "5.1.1")])
+        record(connection, [Event(first, EventKind.BOUNCED_HARD, clock.now(), "5.1.1")])
     assert lengths(database) == (3, True, 1)
 
 

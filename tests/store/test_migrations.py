@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from reku.runtime.postgres import Postgres
+from reku.store.kinds import DeliverySource
 from reku.store.migrate import drift
 from reku.store.tables import SCHEMA, metadata
+from reku_testing import world
 
 _CATALOGUE = sa.text("""
     SELECT c.relname || '.' || a.attname AS thing, concat_ws(' ', format_type(a.atttypid, a.atttypmod),
@@ -45,3 +48,10 @@ def test_the_migrations_make_exactly_the_tables(database: sa.Engine, postgres: P
     made.dispose()
     assert len(wanted) > 300
     assert _catalogue(database) == wanted
+
+
+def test_only_what_comes_from_no_file_has_none(database: sa.Engine) -> None:
+    order = world.order(database)
+    world.delivery(database, order, source=DeliverySource.SELECTION, file_id=None)
+    with pytest.raises(sa.exc.IntegrityError, match="file_of_a_file"):
+        world.delivery(database, order, 18, file_id=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reku.records import contracts
+from reku.records.delivered_row import row_reader
 from reku.store import tables
 from reku.store.bulk import copy_rows
 from reku.store.states import DeliveryState
@@ -99,10 +100,7 @@ def _values(delivery: int, rows: list[dict[str, str]]) -> Iterator[tuple[Any, ..
             world.BLZ,
             delivery,
             line,
-            row["Referenz"],
-            row["Personennummer"],
-            row["EMail"],
-            datetime(2026, 11, 24, tzinfo=UTC).date(),
+            *row_reader(contracts()["REKU"])(row),
             json.dumps(_without_reference(row)),
         )
 

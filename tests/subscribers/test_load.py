@@ -87,7 +87,7 @@ def test_the_first_delivery_creates_the_list_and_opens_the_messages(bank: sa.Eng
         (rows[1]["Referenz"], False, False, True, "OPEN"),
         (rows[2]["Referenz"], True, False, True, "OPEN"),
     ]
-    assert opened[2].address_hmac == addresses.address_hmac(world.BLZ, "jörg@müßig.example")
+    assert opened[2].recipient_key == addresses.address_hmac(world.BLZ, "jörg@müßig.example")
     assert {(m.institute, m.order_id, m.delivery_id, m.delivery_number) for m in opened} == {
         (world.BLZ, order, delivery, 17)
     }

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from reku.foundation.errors import StageError
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import deliveries
 from reku.views.funnel import FunnelRow, funnel, funnel_by_period
@@ -80,12 +80,12 @@ def test_responses_are_counted_by_people(database: sa.Engine) -> None:
         record(
             connection,
             [
-                Event(one, ResponseKind.OEFF, AT),
-                Event(one, ResponseKind.OEFF, AT.replace(hour=11)),
-                Event(two, ResponseKind.OEFF, AT),
-                Event(one, ResponseKind.KLIC, AT, link_number=1),
-                Event(one, ResponseKind.KLIC, AT, link_number=2),
-                Event(two, ResponseKind.HBOU, AT),
+                Event(one, EventKind.OPENED, AT),
+                Event(one, EventKind.OPENED, AT.replace(hour=11)),
+                Event(two, EventKind.OPENED, AT),
+                Event(one, EventKind.CLICKED, AT, link_number=1),
+                Event(one, EventKind.CLICKED, AT, link_number=2),
+                Event(two, EventKind.BOUNCED_HARD, AT),
             ],
         )
     found = funnel(database)[0].as_dict()
@@ -160,8 +160,11 @@ def test_periods_of_an_order_sum_up_to_it(database: sa.Engine) -> None:
     world.delivery(database, order, 20, state=DeliveryState.PARKED, rows=5, period_start=None)
     _delivery(database, world.order(database, institute=OTHER_BANK), 17, [MessageState.SENT])
     with database.begin() as connection:
-        record(connection, [Event(message, ResponseKind.OEFF, AT) for message in (*first, second[0])])
-        record(connection, [Event(second[0], ResponseKind.BESC, AT), Event(first[0], ResponseKind.UBOU, AT, "5.0.0")])
+        record(connection, [Event(message, EventKind.OPENED, AT) for message in (*first, second[0])])
+        record(
+            connection,
+            [Event(second[0], EventKind.COMPLAINED, AT), Event(first[0], EventKind.BOUNCED_UNKNOWN, AT, "5.0.0")],
+        )
     told = [
         (
             row.period,
@@ -169,7 +172,7 @@ def test_periods_of_an_order_sum_up_to_it(database: sa.Engine) -> None:
             row.not_loaded,
             row.state(MessageState.SENT),
             row.reasons,
-            row.response(ResponseKind.OEFF),
+            row.response(EventKind.OPENED),
         )
         for row in funnel_by_period(database, world.BLZ)
     ]
@@ -214,7 +217,7 @@ def test_one_bank_or_order(database: sa.Engine, institute: str, order: str, foun
 def _row(order: str = "R0000101", *, period: date | None = date(2026, 10, 1), count: int = 900) -> FunnelRow:
     """A period in which everything happened that can."""
     states = dict.fromkeys(MessageState, count)
-    came = dict.fromkeys(ResponseKind, count // 3)
+    came = dict.fromkeys(EventKind, count // 3)
     accepted = len(states) * count
     row = (world.BLZ, order, "Käufer_über_50_$5_$6", "MCAG002", count, accepted + 7, 7, accepted, True, period)
     return FunnelRow(*row, states=states, reasons={"DUBLETTE": count}, responses=came)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from reku.dispatch.doubt import resolve
 from reku.foundation.errors import StageError
 from reku.store.events import Event, record
-from reku.store.kinds import HitVerdict, ResponseKind
+from reku.store.kinds import DeliverySource, EventKind, HitVerdict, UnsubscribedFrom
 from reku.store.states import Decision, DeliveryState, MessageState
 from reku.store.tables import delivery_rows, hits, rejects, releases
 from reku.views.history import Step, history
@@ -28,7 +28,7 @@ DUE = datetime(2026, 11, 22, 9, tzinfo=UTC)
 CLAIMED, BEGUN, ENDED = (DUE + timedelta(seconds=seconds) for seconds in (5, 6, 7))
 REFERENCE = "R0004711-000017-00001"
 FILE = "reku_99950001_R0004711_000017_20261122011500.csv"
-K = ResponseKind
+K = EventKind
 
 
 @pytest.fixture(autouse=True)
@@ -79,43 +79,53 @@ HANDED = [*ACCEPTED, ("claimed by a dispatcher", ""), ("handed over", "SCOM_GEBU
 def test_from_the_file_to_the_files_it_was_reported_in(database: sa.Engine, delivery: int) -> None:
     message = _message(database, delivery, state=MessageState.SENT, answer="250 2.0.0", **_handed())
     with database.begin() as connection:
-        record(connection, [Event(message, K.VERS, ENDED)])
+        record(connection, [Event(message, K.SENT, ENDED)])
     first = export(database, world.BLZ)
     with database.begin() as connection:
         record(
             connection,
             [
-                Event(message, K.ABME, NOW - timedelta(hours=1), "EINKLICK", "LISTE"),
-                Event(message, K.OEFF, NOW - timedelta(hours=3)),
-                Event(message, K.KLIC, NOW - timedelta(hours=2), link_number=1, link_target="https://bank.example/x"),
+                Event(message, K.UNSUBSCRIBED, NOW - timedelta(hours=1), "EINKLICK", UnsubscribedFrom.ORDER),
+                Event(message, K.OPENED, NOW - timedelta(hours=3)),
+                Event(
+                    message, K.CLICKED, NOW - timedelta(hours=2), link_number=1, link_target="https://bank.example/x"
+                ),
             ],
         )
     second = export(database, world.BLZ)
     assert first is not None
     assert second is not None
     with database.begin() as connection:
-        record(connection, [Event(message, K.OEFF, NOW + timedelta(hours=1))])
+        record(connection, [Event(message, K.OPENED, NOW + timedelta(hours=1))])
     assert _life(database) == [
         *HANDED,
         ("taken by the server", "250 2.0.0"),
-        ("VERS", "in response file 000001"),
-        ("OEFF", "in response file 000002"),
-        ("KLIC", "link 1, https://bank.example/x, in response file 000002"),
-        ("ABME", "EINKLICK, LISTE, in response file 000002"),
+        ("sent", "in response file 000001"),
+        ("opened", "in response file 000002"),
+        ("clicked", "link 1, https://bank.example/x, in response file 000002"),
+        ("unsubscribed", "EINKLICK, of the order, in response file 000002"),
         ("response file written", first.file_name),
         ("response file written", second.file_name),
-        ("OEFF", "not reported"),
+        ("opened", "not reported"),
     ]
+
+
+def test_a_row_that_came_by_no_file(database: sa.Engine) -> None:
+    order = world.order(database)
+    _message(database, world.delivery(database, order, source=DeliverySource.SELECTION, file_id=None))
+    (found,) = traces(database, REFERENCE)
+    assert (found.file_name, found.received_at) == ("", world.CREATED)
+    assert history(found)[0].what == "received"
 
 
 def test_a_bounce_is_told_with_its_code_and_series(database: sa.Engine, delivery: int) -> None:
     message = _message(database, delivery, state=MessageState.SENT, answer="250 2.0.0", **_handed())
     with database.begin() as connection:
-        record(connection, [Event(message, K.HBOU, ENDED + timedelta(minutes=5), "5.1.1")])
+        record(connection, [Event(message, K.BOUNCED_HARD, ENDED + timedelta(minutes=5), "5.1.1")])
     file = export(database, world.BLZ)
     assert file is not None
     assert _life(database)[-2:] == [
-        ("HBOU", "5.1.1, hard bounces in a row: 1, in response file 000001"),
+        ("bounced hard", "5.1.1, hard bounces in a row: 1, in response file 000001"),
         ("response file written", file.file_name),
     ]
 
@@ -124,13 +134,16 @@ def test_what_a_machine_did_is_told_with_the_rule_and_beside_what_people_did(
     database: sa.Engine, delivery: int
 ) -> None:
     message = _message(database, delivery, state=MessageState.SENT, answer="250 2.0.0", **_handed())
-    hit = {"institute": world.BLZ, "message_id": message, "kind": K.KLIC, "link_number": 1, "agent": "Scanner/1.0"}
+    hit = {"institute": world.BLZ, "message_id": message, "kind": K.CLICKED, "link_number": 1, "agent": "Scanner/1.0"}
     machine, person = {"verdict": HitVerdict.MACHINE, "rule": "scanner"}, {"verdict": HitVerdict.PERSON}
     with database.begin() as connection:
         connection.execute(sa.insert(hits).values(hit | machine | {"at": ENDED + timedelta(seconds=2)}))
         connection.execute(sa.insert(hits).values(hit | person | {"at": ENDED + timedelta(hours=1)}))
-        record(connection, [Event(message, K.KLIC, ENDED + timedelta(hours=1), link_number=1)])
-    assert _life(database)[-2:] == [("KLIC by a machine", "link 1, rule scanner"), ("KLIC", "link 1, not reported")]
+        record(connection, [Event(message, K.CLICKED, ENDED + timedelta(hours=1), link_number=1)])
+    assert _life(database)[-2:] == [
+        ("clicked by a machine", "link 1, rule scanner"),
+        ("clicked", "link 1, not reported"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +186,7 @@ def test_a_row_in_doubt_that_a_person_has_settled(database: sa.Engine, delivery:
     assert _life(database) == [
         *HANDED,
         ("taken by the server", ""),
-        ("VERS", "not reported"),
+        ("sent", "not reported"),
         ("by hand: resolve as sent", "log of the relay"),
     ]
 
@@ -228,7 +241,7 @@ def test_a_row_that_has_left_by_retention_has_its_life_still(database: sa.Engine
 def test_a_response_file_that_is_not_written_yet(database: sa.Engine, delivery: int, reku_settings: Path) -> None:
     message = _message(database, delivery, state=MessageState.SENT, answer="250 2.0.0", **_handed())
     with database.begin() as connection:
-        record(connection, [Event(message, K.VERS, ENDED)])
+        record(connection, [Event(message, K.SENT, ENDED)])
     (reku_settings / world.BLZ).mkdir()
     (reku_settings / world.BLZ / "ausgang").write_text("in the way", encoding="ascii")
     with pytest.raises(Exception, match="number and rows are kept"):

@@ -25,8 +25,9 @@ from reku.foundation.errors import SetupError
 from reku.process.due_work import due_items
 from reku.process.intake import take_in
 from reku.process.systems import served_banks
+from reku.store.kinds import DeliverySource, OsplusInterface, OsplusOrigin
 from reku.store.states import DeliveryState, FileVerdict
-from reku.store.tables import deliveries, files, orders
+from reku.store.tables import deliveries, files, orders, osplus_orders
 
 BANKS, ORDERS, EARLIER = 350, 20, 10
 """Banks, orders of each, and earlier deliveries of each order."""
@@ -179,6 +180,7 @@ def _fill(engine: sa.Engine, sizes: Sizes) -> None:
     codes = [ALL_OF, *(code for code in occasions() if code != ALL_OF)][: sizes.orders]
     today = clock.today()
     with engine.begin() as connection:
+        connection.execute(sa.delete(osplus_orders))
         connection.execute(sa.delete(orders))
         connection.execute(
             sa.insert(orders),
@@ -186,6 +188,10 @@ def _fill(engine: sa.Engine, sizes: Sizes) -> None:
         )
         wanted = sa.select(orders.c.id, orders.c.institute, orders.c.order_number, orders.c.occasion)
         made = connection.execute(wanted).all()
+        of_osplus = {"interface": OsplusInterface.REKU, "origin": OsplusOrigin.BANK, "control_created_at": clock.now()}
+        connection.execute(
+            sa.insert(osplus_orders), [of_osplus | {"order_id": row.id, "institute": row.institute} for row in made]
+        )
         for age in range(sizes.earlier, -1, -1):
             day = today - timedelta(days=age)
             registered = [row for row in made if age or (row.occasion == ALL_OF and int(row.institute) % 2)]
@@ -202,13 +208,11 @@ def _order(sizes: Sizes, bank: int, one: int, codes: list[str], today: date) -> 
     return {
         "institute": sizes.blz(bank),
         "order_number": _order_number(one),
-        "interface": "REKU",
         "name": f"Auftrag_{one}",
         "occasion": codes[one % len(codes)],
         "rhythm": Rhythm.TAEGLICH,
         "valid_from": today - timedelta(days=400),
         "expected_by": clock_time(6),
-        "control_created_at": clock.now(),
     }
 
 
@@ -236,8 +240,9 @@ def _deliver(connection: sa.Connection, made: Sequence[Any], day: date, number: 
         [
             {
                 "institute": row.institute,
+                "source": DeliverySource.OSPLUS_FILE,
                 "file_id": file,
-                "kind": "REKU",
+                "contract": "REKU",
                 "order_number": row.order_number,
                 "order_id": row.id,
                 "occasion": row.occasion,

@@ -57,7 +57,7 @@ _POLICY = Policy(
 """Every rule that a bank may have."""
 
 _SUPPRESSIONS = sa.text("""
-    INSERT INTO reku.suppressions (institute, kind, address_hmac, person_number, order_id, source, since)
+    INSERT INTO reku.suppressions (institute, kind, recipient_key, person_number, order_id, source, since)
     SELECT :blz, (ARRAY['UNSUBSCRIBED', 'UNSUBSCRIBED', 'UNSUBSCRIBED', 'COMPLAINED', 'BLACKLISTED'])[number % 5 + 1],
         encode(sha256(convert_to('person' || person || '.1@kunde.example', 'UTF8')), 'hex'),
         lpad(CAST(person AS text), 10, '0'), CASE WHEN number % 5 < 2 THEN CAST(:order AS bigint) END, 'LINK', :now
@@ -65,7 +65,7 @@ _SUPPRESSIONS = sa.text("""
 """)
 _EARLIER = sa.text("""
     INSERT INTO reku.messages (institute, order_id, delivery_id, delivery_number, reference, person_number,
-        address_hmac, occasion_date, consent, tracking, due_at, last_day, state, begun_at, ended_at)
+        recipient_key, occasion_date, consent, tracking, due_at, last_day, state, begun_at, ended_at)
     SELECT :blz, :order, :delivery, number, 'E' || number, lpad(CAST(person AS text), 10, '0'),
         encode(sha256(convert_to('person' || person || '.1@kunde.example', 'UTF8')), 'hex'),
         CAST(sent AS date) - number % 7, true, true, sent, CAST(sent AS date) + 2, 'SENT', sent, sent
@@ -82,7 +82,7 @@ _CONTACTS = sa.text("""
 _BARE_JOIN = sa.text("""
     SELECT
         (SELECT count(*) FROM reku.messages m
-            JOIN reku.suppressions s ON s.institute = m.institute AND s.address_hmac = m.address_hmac
+            JOIN reku.suppressions s ON s.institute = m.institute AND s.recipient_key = m.recipient_key
             WHERE m.id = ANY(CAST(:ids AS bigint[]))) AS by_address,
         (SELECT count(*) FROM reku.messages m
             JOIN reku.suppressions s ON s.institute = m.institute AND s.person_number = m.person_number

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from reku.bench.world import World, world
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 from reku.store.tables import claims, delivery_rows, messages, responses
 from reku_testing.forker import PASSING, Dispatcher, Forker
@@ -225,7 +225,7 @@ class _Delivery:
                 sa.select(sa.func.count())
                 .select_from(responses)
                 .join(messages, messages.c.id == responses.c.message_id)
-                .where(messages.c.delivery_id == self.id, responses.c.kind == ResponseKind.VERS)
+                .where(messages.c.delivery_id == self.id, responses.c.kind == EventKind.SENT)
             )
         received = Counter(mail.recipient for mail in self.sink.taken)
         sent = {row.address for row in rows if row.state == MessageState.SENT}

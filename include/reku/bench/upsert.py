@@ -27,8 +27,10 @@ from reku.foundation import clock, settings
 from reku.foundation.bank_folders import Folder, path_below
 from reku.foundation.errors import SetupError
 from reku.records import contracts
+from reku.records.delivered_row import row_reader
 from reku.store.bulk import copy_rows
 from reku.store.engine import engine
+from reku.store.kinds import DeliverySource
 from reku.store.states import DeliveryState, FileVerdict
 from reku.store.tables import deliveries, delivery_rows, files, lists, orders
 from reku.subscribers.fill import fill_list
@@ -185,7 +187,8 @@ class Race:
             connection,
             deliveries,
             institute=BLZ,
-            kind="REKU",
+            source=DeliverySource.OSPLUS_FILE,
+            contract="REKU",
             order_number=ORDER,
             order_id=connection.scalar(sa.select(orders.c.id)),
             occasion=OCCASION,
@@ -211,11 +214,12 @@ class Race:
         )
 
     def _rows(self, number: int, delivery: int) -> Iterator[tuple[Any, ...]]:
-        day = clock.today()
+        read = row_reader(contracts()["REKU"])
         for place in range(self._people):
             fields = person(place, number)
-            texts = fields.pop("Referenz"), fields["Personennummer"], fields["EMail"]
-            yield BLZ, delivery, place + 3, *texts, day, json.dumps(fields, ensure_ascii=False)
+            row = read(fields)
+            del fields["Referenz"]
+            yield BLZ, delivery, place + 3, *row, json.dumps(fields, ensure_ascii=False)
 
 
 def _insert(connection: sa.Connection, table: sa.Table, **values: object) -> int:

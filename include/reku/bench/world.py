@@ -18,6 +18,7 @@ from reku.foundation import clock
 from reku.foundation.bank_folders import Folder, path_below
 from reku.foundation.settings import settings
 from reku.store import tables
+from reku.store.kinds import DeliverySource
 from reku.store.migrate import migrate
 from reku.store.states import DeliveryState, FileVerdict
 from reku_testing.throwaway import ThrowawayPostgres
@@ -66,8 +67,9 @@ _FIELDS = {
 
 _ROWS = sa.text("""
     INSERT INTO reku.delivery_rows
-        (institute, delivery_id, line, reference, person_number, address, occasion_date, fields)
-    SELECT :blz, :delivery, number + 2, reference, lpad(CAST(number AS text), 10, '0'), address, :day,
+        (institute, delivery_id, line, reference, person_number, address, occasion_date, consent, tracking, salutation,
+            fields)
+    SELECT :blz, :delivery, number + 2, reference, lpad(CAST(number AS text), 10, '0'), address, :day, true, true, '2',
         CAST(:fields AS jsonb) || jsonb_build_object('EMail', address,
             'Personennummer', lpad(CAST(number AS text), 10, '0'))
     FROM (
@@ -79,7 +81,7 @@ _ROWS = sa.text("""
 """)
 _MESSAGES = sa.text("""
     INSERT INTO reku.messages (institute, order_id, delivery_id, delivery_number, row_id, reference, person_number,
-        address_hmac, occasion_date, consent, tracking, due_at, last_day)
+        recipient_key, occasion_date, consent, tracking, due_at, last_day)
     SELECT institute, :order, delivery_id, :delivery_number, id, reference, person_number,
         encode(sha256(convert_to(address, 'UTF8')), 'hex'), occasion_date, true, true, :due, :last_day
     FROM reku.delivery_rows WHERE delivery_id = :delivery
@@ -107,13 +109,16 @@ class World:
                 tables.orders,
                 institute=BLZ,
                 order_number=ORDER,
-                interface="REKU",
                 name="Messung",
                 occasion=OCCASION,
                 rhythm="TAEGLICH",
                 valid_from=clock.today(),
                 expected_by=time(6),
-                control_created_at=moment,
+            )
+            connection.execute(
+                sa.insert(tables.osplus_orders).values(
+                    order_id=self._order, institute=BLZ, interface="REKU", origin="BANK", control_created_at=moment
+                )
             )
 
     @contextmanager
@@ -141,7 +146,8 @@ class World:
                 connection,
                 tables.deliveries,
                 institute=BLZ,
-                kind="REKU",
+                source=DeliverySource.OSPLUS_FILE,
+                contract="REKU",
                 order_number=ORDER,
                 order_id=self._order,
                 occasion=OCCASION,

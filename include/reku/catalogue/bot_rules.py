@@ -39,8 +39,8 @@ class BotRule(Model):
     """One rule; it holds when everything it names is true."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")] = Field(description="is kept with each hit it marks")
-    of: tuple[Literal["OEFF", "KLIC"], ...] = Field(
-        ("OEFF", "KLIC"), min_length=1, description="which hits it looks at: opens, clicks, or both"
+    of: tuple[Literal["OPENED", "CLICKED"], ...] = Field(
+        ("OPENED", "CLICKED"), min_length=1, description="which hits it looks at: opens, clicks, or both"
     )
     agent_is: tuple[str, ...] = Field((), description='whole User-Agents, any of which; "" for none sent')
     agent_has: tuple[Annotated[str, Field(min_length=3)], ...] = Field(

@@ -35,15 +35,15 @@ class BounceClass(StrEnum):
 
     @property
     def event(self) -> str:
-        """Ereignis_Art of the response, or "" where there is nothing to report."""
+        """The kind of event that tells of it (`store.kinds.EventKind`), or "" where there is nothing to tell."""
         return _EVENTS[self]
 
 
 _EVENTS = {
-    BounceClass.HARD: "HBOU",
-    BounceClass.SOFT: "SBOU",
-    BounceClass.BLOCK: "SBOU",
-    BounceClass.UNKNOWN: "UBOU",
+    BounceClass.HARD: "BOUNCED_HARD",
+    BounceClass.SOFT: "BOUNCED_SOFT",
+    BounceClass.BLOCK: "BOUNCED_SOFT",
+    BounceClass.UNKNOWN: "BOUNCED_UNKNOWN",
     BounceClass.NONE: "",
 }
 

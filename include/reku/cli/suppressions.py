@@ -172,7 +172,7 @@ def unsubscribe_one(
 ) -> None:
     """Unsubscribe an address for somebody who phoned.
 
-    Or wrote. At once, also within a running dispatch. The core system is told by an ABME of the newest mail to the
+    Or wrote. At once, also within a running dispatch. The core system is told with the newest mail to the
     address.
     """
     from reku.contact.suppressions import unsubscribe

@@ -94,9 +94,9 @@ def _take(found: Found, question: str) -> set[int]:
 
 def _retained(connection: sa.Connection, institute: str, ids: Collection[int]) -> set[int]:
     """Those of the messages whose address has had too many hard bounces in a row."""
-    rows = connection.execute(sa.select(messages.c.id, messages.c.address_hmac).where(_one_of(ids))).all()
-    counted = series(connection, institute, sorted({row.address_hmac for row in rows}))
-    return {row.id for row in rows if counted.get(row.address_hmac, 0) >= RETAINED_AT}
+    rows = connection.execute(sa.select(messages.c.id, messages.c.recipient_key).where(_one_of(ids))).all()
+    counted = series(connection, institute, sorted({row.recipient_key for row in rows}))
+    return {row.id for row in rows if counted.get(row.recipient_key, 0) >= RETAINED_AT}
 
 
 def _in_barred_domain(connection: sa.Connection, institute: str, ids: Collection[int]) -> set[int]:

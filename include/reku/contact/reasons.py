@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cache
 
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 
 
 class Reason(StrEnum):
@@ -35,7 +35,7 @@ class Reason(StrEnum):
     ABGEMELDET = "ABGEMELDET", "unsubscribed; which orders that concerns is set by the bank"
     BESCHWERDELISTE = "BESCHWERDELISTE", "complained once: barred for good"
     BLACKLIST = "BLACKLIST", "the address or its domain was barred by a person"
-    ZURUECKGEHALTEN = "ZURUECKGEHALTEN", "three hard bounces in a row; reported as ZRUE, not as NVER"
+    ZURUECKGEHALTEN = "ZURUECKGEHALTEN", "three hard bounces in a row; reported as RETAINED, not as NOT_SENT"
     ADRESSE_UNGUELTIG = "ADRESSE_UNGUELTIG", "written correctly, but no mail can get there"
     DUBLETTE = "DUBLETTE", "this Anlass_Datum was written to already, or somebody else gets the household's mail"
     SPERRZEIT = "SPERRZEIT", "within the blocking period of an earlier active contact"
@@ -44,13 +44,13 @@ class Reason(StrEnum):
     TERMIN = "TERMIN", "has an appointment with the bank within the next days"
 
     @property
-    def response(self) -> ResponseKind:
+    def event(self) -> EventKind:
         """The kind of event that tells the core system."""
-        return ResponseKind.ZRUE if self is Reason.ZURUECKGEHALTEN else ResponseKind.NVER
+        return EventKind.RETAINED if self is Reason.ZURUECKGEHALTEN else EventKind.NOT_SENT
 
     @property
     def code(self) -> str:
-        """Grund_Code of that event; ZRUE needs none."""
+        """Reason of that event; RETAINED needs none."""
         return "" if self is Reason.ZURUECKGEHALTEN else self.value
 
 

@@ -41,7 +41,7 @@ _CONTESTED = sa.text("""
             AND m.person_number IN (
                 SELECT asked.person_number FROM reku.messages asked WHERE asked.id = ANY(CAST(:ids AS bigint[]))
             )
-            AND coalesce(nullif(r.fields ->> 'Content_Schluessel', ''), c.medium) = ANY(CAST(:active AS text[]))
+            AND coalesce(r.content_key, c.medium) = ANY(CAST(:active AS text[]))
             AND o.occasion = ANY(CAST(:occasions AS text[]))
             AND NOT EXISTS (
                 SELECT FROM reku.stops s

@@ -22,10 +22,10 @@ CONTESTED = "!"
 _PEOPLE = """
     people AS MATERIALIZED (
         SELECT m.id, m.institute, m.order_id, m.delivery_id, m.delivery_number, m.person_number,
-            m.address_hmac, m.occasion_date, m.last_day, m.consent, m.mailable, m.second,
+            m.recipient_key, m.occasion_date, m.last_day, m.consent, m.mailable, m.second,
             o.ended OR coalesce(o.valid_until < :day, false) AS ended,
             coalesce(c.mandatory, false) AS mandatory,
-            coalesce(nullif(r.fields ->> 'Content_Schluessel', ''), c.medium) = ANY(CAST(:active AS text[])) AS active,
+            coalesce(r.content_key, c.medium) = ANY(CAST(:active AS text[])) AS active,
             lower(split_part(r.address, '@', -1)) AS domain,
             r.fields @> ANY(ARRAY(SELECT CAST(f AS jsonb) FROM unnest(CAST(:estate AS text[])) AS f)) AS estate,
             r.fields @> ANY(ARRAY(SELECT CAST(f AS jsonb) FROM unnest(CAST(:refusal AS text[])) AS f)) AS refusal
@@ -42,7 +42,7 @@ _PEOPLE = """
 _BY_ADDRESS = """
     SELECT m.id, CASE s.kind
         WHEN 'UNSUBSCRIBED' THEN 'ABGEMELDET' WHEN 'COMPLAINED' THEN 'BESCHWERDELISTE' ELSE 'BLACKLIST' END AS reason
-    FROM reku.messages m JOIN reku.suppressions s ON s.institute = m.institute AND s.address_hmac = m.address_hmac
+    FROM reku.messages m JOIN reku.suppressions s ON s.institute = m.institute AND s.recipient_key = m.recipient_key
     WHERE m.id = ANY(CAST(:ids AS bigint[]))
         AND (s.order_id IS NULL OR s.order_id = m.order_id OR :every_order AND s.kind = 'UNSUBSCRIBED')
 """
@@ -80,13 +80,13 @@ _OWN = """
 _HAS_BOUNCED = """
     SELECT p.id, '?'
     FROM people p
-    JOIN reku.messages other ON other.institute = p.institute AND other.address_hmac = p.address_hmac
-    JOIN reku.responses r ON r.message_id = other.id AND r.kind = 'HBOU'
+    JOIN reku.messages other ON other.institute = p.institute AND other.recipient_key = p.recipient_key
+    JOIN reku.responses r ON r.message_id = other.id AND r.kind = 'BOUNCED_HARD'
 """
 _WRITTEN_TO = """
     SELECT p.id, 'DUBLETTE'
     FROM people p JOIN reku.messages other ON other.order_id = p.order_id AND other.person_number = p.person_number
-        AND other.address_hmac = p.address_hmac AND other.id <> p.id
+        AND other.recipient_key = p.recipient_key AND other.id <> p.id
         AND (other.occasion_date = p.occasion_date OR other.delivery_number = p.delivery_number)
     WHERE other.state IN {MAY_BE_WITH_THE_PERSON} AND (
         other.occasion_date IN (SELECT occasion_date FROM people)

@@ -20,11 +20,8 @@ from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
 from reku.store.bounce_series import RETAINED_AT, retained_addresses, series
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, SuppressionKind, SuppressionSource, UnsubscribedFrom
 from reku.store.tables import EVERY_INSTITUTE, barred_domains, messages, orders, reactivations, suppressions
-
-BY_HAND = "SUPPORT"
-"""Source of what a person has entered; Grund_Code of its ABME."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def bar(engine: sa.Engine, institute: str | None, entries: Iterable[str], *, act
 def unsubscribe(engine: sa.Engine, institute: str, address: str, *, order: str | None, actor: str, note: str) -> bool:
     """Unsubscribe an address for somebody who asked by phone or letter: from one order, or from everything (None).
 
-    The core system is told by an ABME of the newest mail to the address, if there is one. Returns whether there was.
+    The core system is told with the newest mail to the address, if there is one. Returns whether there was.
     Raises StageError for an invalid address or an unknown order.
     """
     hashed, moment = addresses.keyed(institute, _normal(address)), clock.now()
@@ -69,23 +66,23 @@ def unsubscribe(engine: sa.Engine, institute: str, address: str, *, order: str |
             .values(
                 institute=institute,
                 kind=SuppressionKind.UNSUBSCRIBED,
-                address_hmac=hashed,
+                recipient_key=hashed,
                 order_id=order_id,
-                source=BY_HAND,
+                source=SuppressionSource.SUPPORT,
                 since=moment,
             )
             .on_conflict_do_nothing()
         )
         newest = connection.scalar(
             sa.select(messages.c.id)
-            .where(messages.c.institute == institute, messages.c.address_hmac == hashed)
+            .where(messages.c.institute == institute, messages.c.recipient_key == hashed)
             .where(messages.c.begun_at.is_not(None), sa.true() if order_id is None else messages.c.order_id == order_id)
             .order_by(messages.c.begun_at.desc(), messages.c.id.desc())
             .limit(1)
         )
         if newest is not None:
-            scope = "ALLE" if order_id is None else "LISTE"
-            record(connection, [Event(newest, ResponseKind.ABME, moment, BY_HAND, scope)])
+            scope = UnsubscribedFrom.INSTITUTE if order_id is None else UnsubscribedFrom.ORDER
+            record(connection, [Event(newest, EventKind.UNSUBSCRIBED, moment, SuppressionSource.SUPPORT, scope)])
         subject = f"order {order}" if order else "everything"
         put_on_record(connection, institute, actor=actor, action="unsubscribe", subject=subject, note=note)
     return newest is not None
@@ -134,9 +131,9 @@ def lift(engine: sa.Engine, institute: str, address: str, *, actor: str, note: s
             raise StageError("The whole domain is barred, not this address. `reku suppressions open` lifts a domain.")
         hashed = addresses.keyed(institute, _normal(address))
         connection.execute(
-            sa.delete(suppressions).where(suppressions.c.institute == institute, suppressions.c.address_hmac == hashed)
+            sa.delete(suppressions).where(suppressions.c.institute == institute, suppressions.c.recipient_key == hashed)
         )
-        connection.execute(sa.insert(reactivations).values(institute=institute, address_hmac=hashed, at=clock.now()))
+        connection.execute(sa.insert(reactivations).values(institute=institute, recipient_key=hashed, at=clock.now()))
         lifted = [one for one in found if one.kind != "DOMAIN"]
         subject = ", ".join(sorted({one.kind for one in lifted}))
         put_on_record(connection, institute, actor=actor, action="lift", subject=subject, note=note)
@@ -156,7 +153,7 @@ def lift_everywhere(engine: sa.Engine, address: str, *, actor: str, note: str) -
         connection.execute(
             sa.delete(suppressions).where(
                 suppressions.c.kind == SuppressionKind.BLACKLISTED,
-                suppressions.c.address_hmac.in_([addresses.keyed(bank, normal) for bank in banks]),
+                suppressions.c.recipient_key.in_([addresses.keyed(bank, normal) for bank in banks]),
             )
         )
         put_on_record(connection, None, actor=actor, action="lift", subject="blacklist: 1 address", note=note)
@@ -164,7 +161,7 @@ def lift_everywhere(engine: sa.Engine, address: str, *, actor: str, note: str) -
 
 def _is_barred_everywhere(connection: sa.Connection, address: str) -> bool:
     hashed = addresses.keyed(EVERY_INSTITUTE, _normal(address))
-    found = sa.exists().where(suppressions.c.institute == EVERY_INSTITUTE, suppressions.c.address_hmac == hashed)
+    found = sa.exists().where(suppressions.c.institute == EVERY_INSTITUTE, suppressions.c.recipient_key == hashed)
     return bool(connection.scalar(sa.select(found)))
 
 
@@ -196,9 +193,9 @@ def counts(engine: sa.Engine, institute: str = "") -> list[dict[str, Any]]:
     """
     by = (suppressions.c.institute, suppressions.c.kind, suppressions.c.source)
     people = sa.select(*by, sa.func.count().label("entries")).group_by(*by)
-    hosts = sa.select(barred_domains.c.institute, sa.literal("DOMAIN"), sa.literal(BY_HAND), sa.func.count()).group_by(
-        barred_domains.c.institute
-    )
+    hosts = sa.select(
+        barred_domains.c.institute, sa.literal("DOMAIN"), sa.literal(SuppressionSource.SUPPORT.value), sa.func.count()
+    ).group_by(barred_domains.c.institute)
     both = sa.union_all(people, hosts).subquery()
     wanted = sa.select(both).order_by(both.c.institute, both.c.kind, both.c.source)
     if institute:
@@ -215,7 +212,7 @@ def _retained(connection: sa.Connection, institute: str) -> list[dict[str, Any]]
         for blz in banks
     }
     return [
-        {"institute": blz, "kind": "RETAINED", "source": "BOUNCE", "entries": number}
+        {"institute": blz, "kind": "RETAINED", "source": SuppressionSource.BOUNCE.value, "entries": number}
         for blz, number in numbers.items()
         if number
     ]
@@ -224,7 +221,7 @@ def _retained(connection: sa.Connection, institute: str) -> list[dict[str, Any]]
 def _bars(connection: sa.Connection, institute: str, address: str) -> list[Bar]:
     normal = _normal(address)
     hashed = addresses.keyed(institute, normal)
-    found = _suppressed(connection, institute, suppressions.c.address_hmac == hashed)
+    found = _suppressed(connection, institute, suppressions.c.recipient_key == hashed)
     since = connection.scalar(
         sa.select(sa.func.min(barred_domains.c.since)).where(
             barred_domains.c.institute.in_([institute, EVERY_INSTITUTE]),
@@ -232,9 +229,9 @@ def _bars(connection: sa.Connection, institute: str, address: str) -> list[Bar]:
         )
     )
     if since is not None:
-        found.append(Bar("DOMAIN", None, BY_HAND, since))
+        found.append(Bar("DOMAIN", None, SuppressionSource.SUPPORT, since))
     if series(connection, institute, [hashed]).get(hashed, 0) >= RETAINED_AT:
-        found.append(Bar("RETAINED", None, "BOUNCE", None))
+        found.append(Bar("RETAINED", None, SuppressionSource.BOUNCE, None))
     return found
 
 
@@ -300,10 +297,10 @@ def _bar_addresses(connection: sa.Connection, institute: str, people: Sequence[s
     barred = {
         "institute": institute,
         "kind": SuppressionKind.BLACKLISTED,
-        "source": BY_HAND,
+        "source": SuppressionSource.SUPPORT,
         "since": clock.now(),
     }
-    rows = [barred | {"address_hmac": addresses.keyed(institute, person)} for person in people]
+    rows = [barred | {"recipient_key": addresses.keyed(institute, person)} for person in people]
     return len(connection.scalars(new, rows).all()) if rows else 0
 
 

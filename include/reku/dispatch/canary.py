@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import BOUNCES, EventKind
 from reku.store.states import HAND_OVER_WAS_TRIED
-from reku.store.tables import deliveries, messages, responses
-
-_BOUNCES = (ResponseKind.HBOU, ResponseKind.SBOU, ResponseKind.UBOU)
+from reku.store.tables import dispatches, messages, responses
 
 
 class CanaryFault(StageError):
@@ -36,23 +35,24 @@ def allowance(engine: sa.Engine, plan: SendPlan, delivery: int) -> Allowance:
     canary, moment = plan.campaign.canary, clock.now()
     with engine.begin() as connection:
         row = connection.execute(
-            sa.select(deliveries.c.canary_until, deliveries.c.canary_passed_at)
-            .where(deliveries.c.id == delivery)
+            sa.select(dispatches.c.canary_until, dispatches.c.canary_passed_at)
+            .where(dispatches.c.delivery_id == delivery)
             .with_for_update()
-        ).one()
-        if not canary.first or row.canary_passed_at is not None:
+        ).one_or_none()
+        until = row.canary_until if row else None
+        if not canary.first or (row and row.canary_passed_at is not None):
             return Allowance()
         tried = _count(connection, delivery, messages.c.state.in_(HAND_OVER_WAS_TRIED))
-        if row.canary_until is None and tried < canary.first:
+        if until is None and tried < canary.first:
             return Allowance(quota=canary.first - tried)
-        if row.canary_until is None:
+        if until is None:
             until = moment + canary.pause
-            _set(connection, delivery, canary_until=until)
+            _keep(connection, plan.institute.blz, delivery, canary_until=until)
             return Allowance(wait_until=until)
-        if moment < row.canary_until:
-            return Allowance(wait_until=row.canary_until)
+        if moment < until:
+            return Allowance(wait_until=until)
         _check(connection, plan, delivery, tried)
-        _set(connection, delivery, canary_passed_at=moment)
+        _keep(connection, plan.institute.blz, delivery, canary_passed_at=moment)
     return Allowance()
 
 
@@ -60,15 +60,15 @@ def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
     """Let the others follow whatever became of the first; audited. Raises StageError if there is no such delivery."""
     with engine.begin() as connection:
         institute = load_delivery(connection, delivery).institute
-        _set(connection, delivery, canary_passed_at=clock.now())
+        _keep(connection, institute, delivery, canary_passed_at=clock.now())
         subject = f"deliveries:{delivery}"
         put_on_record(connection, institute, actor=actor, action="go on after canary", subject=subject, note=note)
 
 
 def _check(connection: sa.Connection, plan: SendPlan, delivery: int, tried: int) -> None:
     canary = plan.campaign.canary
-    bounced = _count(connection, delivery, _has(_BOUNCES))
-    complained = _count(connection, delivery, _has((ResponseKind.BESC,)))
+    bounced = _count(connection, delivery, _has(BOUNCES))
+    complained = _count(connection, delivery, _has((EventKind.COMPLAINED,)))
     share = bounced / max(tried, 1)
     if share <= canary.max_bounce_share and complained <= canary.max_complaints:
         return
@@ -85,9 +85,10 @@ def _count(connection: sa.Connection, delivery: int, condition: sa.ColumnElement
     return connection.scalar(counted) or 0
 
 
-def _has(kinds: tuple[ResponseKind, ...]) -> sa.ColumnElement[bool]:
+def _has(kinds: tuple[EventKind, ...]) -> sa.ColumnElement[bool]:
     return sa.exists().where(responses.c.message_id == messages.c.id, responses.c.kind.in_(kinds)).correlate(messages)
 
 
-def _set(connection: sa.Connection, delivery: int, **values: datetime) -> None:
-    connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery).values(**values))
+def _keep(connection: sa.Connection, institute: str, delivery: int, **moments: datetime) -> None:
+    row = insert(dispatches).values(delivery_id=delivery, institute=institute, **moments)
+    connection.execute(row.on_conflict_do_update(index_elements=["delivery_id"], set_=moments))

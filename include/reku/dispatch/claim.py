@@ -18,7 +18,7 @@ from reku.contact.contacts import lock_people, reserve
 from reku.contact.decide import Against, reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
-from reku.dispatch import rate_limits
+from reku.dispatch import rate_limit
 from reku.dispatch.channel import Channel
 from reku.dispatch.journal import Journal
 from reku.dispatch.ledger import Due, withhold
@@ -30,7 +30,10 @@ from reku.store.locks import Lock, lock_until_commit
 
 
 class Claimed(NamedTuple):
-    """One message to be handed over, with the row it is filled from. `message_id`: of an earlier try, or empty."""
+    """One message to be handed over, with the row it is filled from.
+
+    `message_id`: of an earlier try, or empty. `fields`: as delivered, but for the reference.
+    """
 
     id: int
     reference: str
@@ -39,6 +42,7 @@ class Claimed(NamedTuple):
     attempts: int
     address: str
     fields: dict[str, str]
+    content_key: str | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ dispatcher that freezes in its claim must not hold the order's lock for ever: af
 _FENCE = sa.text("SELECT nextval('reku.fences')")
 """From a sequence: a number is never used twice, not after a rollback either, and neither is a journal's name."""
 _CANDIDATES = sa.text("""
-    SELECT m.id, m.person_number, m.address_hmac, r.address
+    SELECT m.id, m.person_number, m.recipient_key, r.address
     FROM reku.messages m LEFT JOIN reku.delivery_rows r ON r.id = m.row_id
     WHERE m.delivery_id = :delivery AND m.state = 'OPEN' AND m.id > :after
         AND m.due_at >= :begin AND m.due_at < :end AND (m.retry_at IS NULL OR m.retry_at <= :moment)
@@ -78,7 +82,7 @@ _TAKE = sa.text("""
     UPDATE reku.messages m SET state = 'CLAIMED', fence = :fence, claimed_at = :moment, retry_at = NULL
     FROM reku.delivery_rows r
     WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.state = 'OPEN' AND r.id = m.row_id
-    RETURNING m.id, m.reference, m.tracking, m.message_id, m.attempts, r.address, r.fields
+    RETURNING m.id, m.reference, m.tracking, m.message_id, m.attempts, r.address, r.fields, r.content_key
 """)
 _BATCH = sa.text("""
     INSERT INTO reku.claims (delivery_id, fence, institute, lease_until)
@@ -109,19 +113,19 @@ def claim(
         connection.execute(_DURABLE, {"silence": max(1000, round(lease.total_seconds() * 1000))})
         fence: int = connection.execute(_FENCE).scalar_one()
         lock_until_commit(connection, Lock.ORDER, plan.order)
-        resting = rate_limits.waiting(connection, blz) if limits is not None else ()
-        most = rate_limits.batch(limits, limit)
+        resting = rate_limit.waiting(connection, blz) if limits is not None else ()
+        most = rate_limit.batch(limits, limit)
         decision = decide(connection, plan, channel, due, moment, limit=most, after=after, resting=resting)
         if decision is None:
             transaction.rollback()
             return None
-        slots = rate_limits.reserve(connection, blz, limits, [row.address for row in decision.free])
+        slots = rate_limit.reserve(connection, blz, limits, [row.address for row in decision.free])
         waits = {row.id: wait for row, wait in zip(decision.free, slots, strict=True) if wait is not None}
         rows = _take(connection, list(waits), fence, moment)
-        media = {row.id: plan.medium_for(row.fields).key for row in rows} if policy.rules.blocking_days else {}
+        media = {row.id: plan.medium_for(row.content_key).key for row in rows} if policy.rules.blocking_days else {}
         reserve(connection, policy, media, clock.berlin(moment).date(), mandatory=plan.campaign.mandatory)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
-        slowed = rate_limits.slowed(connection, blz) if limits is not None else []
+        slowed = rate_limit.slowed(connection, blz) if limits is not None else []
         journal = Journal.create(journals, due.delivery, fence)
         try:
             transaction.commit()
@@ -183,7 +187,7 @@ def _against(
     against = reasons(connection, policy, [row.id for row in people], day, channel.barred_by)
     seen: set[tuple[str, str]] = set()
     for row in people:
-        person = (row.person_number, row.address_hmac)
+        person = (row.person_number, row.recipient_key)
         if row.id not in against and person in seen:
             against[row.id] = (Reason.DUBLETTE,)
         elif row.id not in against:
@@ -203,5 +207,4 @@ def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
 def _take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
     """Take in hand those that are still open: somebody may have ended one since it was looked at."""
     rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment})
-    claimed = (Claimed(*row) for row in rows)
-    return sorted(one._replace(fields=one.fields | {"Referenz": one.reference}) for one in claimed)
+    return sorted((Claimed(*row) for row in rows), key=lambda one: one.id)

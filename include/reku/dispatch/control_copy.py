@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from reku.dispatch.channel import ControlCopyResult, PreparedChannel
 from reku.foundation import clock
-from reku.store.tables import deliveries
+from reku.store.tables import deliveries, dispatches
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +40,23 @@ def send_control_copy(engine: sa.Engine, delivery: int, prepared: PreparedChanne
 def _claim(engine: sa.Engine, delivery: int) -> bool:
     """Whether this dispatch is the one to send the copy."""
     with engine.begin() as connection:
-        claimed = connection.execute(
-            sa.update(deliveries)
-            .where(deliveries.c.id == delivery, deliveries.c.control_copy_at.is_(None))
-            .values(control_copy_at=clock.now())
+        of_delivery = sa.select(deliveries.c.id, deliveries.c.institute, sa.literal(clock.now()))
+        claim = (
+            insert(dispatches)
+            .from_select(
+                ["delivery_id", "institute", "control_copy_at"], of_delivery.where(deliveries.c.id == delivery)
+            )
+            .on_conflict_do_update(
+                index_elements=["delivery_id"],
+                set_={"control_copy_at": clock.now()},
+                where=dispatches.c.control_copy_at.is_(None),
+            )
         )
-        return claimed.rowcount == 1
+        return connection.scalar(claim.returning(dispatches.c.delivery_id)) is not None
 
 
 def _forget(engine: sa.Engine, delivery: int) -> None:
     with engine.begin() as connection:
-        connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery).values(control_copy_at=None))
+        connection.execute(
+            sa.update(dispatches).where(dispatches.c.delivery_id == delivery).values(control_copy_at=None)
+        )

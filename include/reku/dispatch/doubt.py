@@ -21,14 +21,14 @@ from reku.dispatch.plan import SendPlan
 from reku.foundation import clock, tokens
 from reku.foundation.errors import StageError
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 from reku.store.tables import audit, messages, orders
 
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 
 UNRESOLVED_CODE = Reason.UNGEKLAERT.code
-"""Grund_Code of NVER for a message in doubt that was closed as not sent."""
+"""Reason of a message in doubt that was closed as not sent."""
 
 MOST_TRIES = 5
 """A message that fell in doubt so often is not sent again by itself."""
@@ -133,9 +133,9 @@ def resolve(
 ) -> None:
     """Close a message in doubt as sent (the relay's log has it) or as not sent; it is never sent again.
 
-    Writes the event VERS or NVER/UNGEKLAERT and the audit entry in one transaction. A reference is unique within its
-    delivery only: `delivery` (id) chooses among several. Raises StageError when the reference does not name exactly one
-    message in doubt of the institute.
+    Writes the event, SENT or NOT_SENT (UNGEKLAERT), and the audit entry in one transaction. A reference is unique
+    within its delivery only: `delivery` (id) chooses among several. Raises StageError when the reference does not name
+    exactly one message in doubt of the institute.
     """
     with engine.begin() as connection:
         rows = _locked(connection, institute, delivery, messages.c.reference == reference)
@@ -186,7 +186,7 @@ def _close(connection: sa.Connection, institute: str, rows: _Rows, *, sent: bool
     change: dict[str, Any]
     if sent:
         change = {"state": MessageState.SENT, "ended_at": messages.c.begun_at}
-        events = [Event(row.id, ResponseKind.VERS, row.begun_at) for row in rows]
+        events = [Event(row.id, EventKind.SENT, row.begun_at) for row in rows]
     else:
         change = {
             "state": MessageState.WITHHELD,
@@ -194,7 +194,7 @@ def _close(connection: sa.Connection, institute: str, rows: _Rows, *, sent: bool
             "reasons": [UNRESOLVED_CODE],
             "ended_at": moment,
         }
-        events = [Event(row.id, ResponseKind.NVER, moment, UNRESOLVED_CODE) for row in rows]
+        events = [Event(row.id, EventKind.NOT_SENT, moment, UNRESOLVED_CODE) for row in rows]
     connection.execute(sa.update(messages).where(messages.c.id.in_([row.id for row in rows])).values(**change))
     record(connection, events)
     audited = {

@@ -20,12 +20,12 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from reku.contact.decide import Against, reasons
 from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
-from reku.dispatch import rate_limits
+from reku.dispatch import rate_limit
 from reku.dispatch.journal import Ended
 from reku.foundation import clock
 from reku.store.due import due_by
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MessageState, with_states
 from reku.store.tables import claims, delivery_rows, messages
 
@@ -99,7 +99,7 @@ def record_answers(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]
     record(
         connection,
         [
-            Event(one.id, ResponseKind(one.event), one.ended_at, one.reason)
+            Event(one.id, EventKind(one.event), one.ended_at, one.reason)
             for _, one in ended
             if one.event and one.id in recorded
         ],
@@ -219,9 +219,9 @@ def withhold(connection: sa.Connection, against: Against, moment: datetime) -> i
     for row in rows:
         reason = Reason(row.reason)
         if row.state == MessageState.UNDELIVERED:
-            events.append(Event(row.id, ResponseKind.SBOU, moment, NOT_IN_TIME))
+            events.append(Event(row.id, EventKind.BOUNCED_SOFT, moment, NOT_IN_TIME))
         else:
-            events.append(Event(row.id, reason.response, moment, reason.code))
+            events.append(Event(row.id, reason.event, moment, reason.code))
     record(connection, events)
     return len(rows)
 
@@ -239,7 +239,7 @@ def end_put_off(engine: sa.Engine, due: Due, before: datetime) -> int:
             .values(state=MessageState.UNDELIVERED, ended_at=moment)
             .returning(messages.c.id)
         ).all()
-        record(connection, [Event(id_, ResponseKind.SBOU, moment, NOT_IN_TIME) for id_ in late])
+        record(connection, [Event(id_, EventKind.BOUNCED_SOFT, moment, NOT_IN_TIME) for id_ in late])
     return len(late)
 
 
@@ -251,7 +251,7 @@ def count_due(engine: sa.Engine, due: Due) -> int:
 
 def next_try(engine: sa.Engine, due: Due) -> timedelta | None:
     """How long until one of the due messages may be tried (again); None when none is open any more."""
-    domain = rate_limits.next_at(messages.c.institute, delivery_rows.c.address)
+    domain = rate_limit.next_at(messages.c.institute, delivery_rows.c.address)
     wait = sa.func.greatest(
         messages.c.retry_at - sa.literal(clock.now()),
         domain - sa.func.clock_timestamp(),

@@ -8,14 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.dispatch import rate_limits, stop_switches
+from reku.dispatch import rate_limit, stop_switches
 from reku.dispatch.doubt import SettledBy, in_doubt
 from reku.dispatch.plan import CampaignFault, send_plan
 from reku.dispatch.window import send_window
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.store.states import MessageState
-from reku.store.tables import deliveries, delivery_rows, messages
+from reku.store.tables import deliveries, delivery_rows, dispatches, messages
 
 
 def waits_for(engine: sa.Engine, message: int) -> str:
@@ -25,13 +25,14 @@ def waits_for(engine: sa.Engine, message: int) -> str:
             sa.select(
                 messages,
                 deliveries.c.order_number,
-                deliveries.c.canary_until,
-                deliveries.c.canary_passed_at,
-                (rate_limits.next_at(messages.c.institute, delivery_rows.c.address) - sa.func.clock_timestamp()).label(
+                dispatches.c.canary_until,
+                dispatches.c.canary_passed_at,
+                (rate_limit.next_at(messages.c.institute, delivery_rows.c.address) - sa.func.clock_timestamp()).label(
                     "turn"
                 ),
             )
             .join(deliveries, deliveries.c.id == messages.c.delivery_id)
+            .outerjoin(dispatches, dispatches.c.delivery_id == deliveries.c.id)
             .outerjoin(delivery_rows, delivery_rows.c.id == messages.c.row_id)
             .where(messages.c.id == message)
         ).one_or_none()
@@ -69,7 +70,7 @@ def _obstacles(connection: sa.Connection, row: sa.Row[Any]) -> Iterator[str]:
         yield f"the next send window opens at {_shown(opens)}"
     elif row.canary_until is not None and row.canary_passed_at is None:
         yield f"held back by the canary of its delivery, which is judged at {_shown(row.canary_until)}"
-    elif row.turn is not None and row.turn > rate_limits.HORIZON:
+    elif row.turn is not None and row.turn > rate_limit.HORIZON:
         yield f"its domain rests, or the pace of its bank is used up, for {row.turn.total_seconds():.0f} s more"
 
 

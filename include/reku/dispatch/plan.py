@@ -35,9 +35,9 @@ class SendPlan:
     delivery_number: int
     media: Mapping[str, Medium]
 
-    def medium_for(self, fields: Mapping[str, str]) -> Medium:
-        """The medium of one row: an IAM row's Content_Schluessel chooses, otherwise the send block's first."""
-        chosen = fields.get("Content_Schluessel") or next(iter(self.media))
+    def medium_for(self, content_key: str | None) -> Medium:
+        """The medium of one row: the one that was chosen for it, otherwise the send block's first."""
+        chosen = content_key or next(iter(self.media))
         if chosen not in self.media:
             raise CampaignFault(
                 f"Campaign of order {self.order_number}, block 3 (send): rows ask for medium {chosen}, the block has "

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Generic, Self, TypeVar, cast
 
 from reku.contact.reasons import Reason
-from reku.dispatch import rate_limits
+from reku.dispatch import rate_limit
 from reku.dispatch.channel import Content, MessageFault
 from reku.dispatch.claim import Claimed
 from reku.dispatch.journal import Begun, Ended
@@ -20,7 +20,7 @@ from reku.dispatch.plan import SendPlan
 from reku.dispatch.progress import DispatchResult
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 
 ContentT = TypeVar("ContentT", bound=Content)
@@ -51,7 +51,7 @@ class Job(Generic[ContentT]):
     @property
     def domain(self) -> str:
         """The domain of the recipient's address."""
-        return rate_limits.domain(self.message.address)
+        return rate_limit.domain(self.message.address)
 
 
 class DeliveryQueue(Generic[ContentT]):
@@ -166,7 +166,7 @@ class DeliveryQueue(Generic[ContentT]):
         self._was_tried(job)
         self._result.sent += 1
         self._refusals_in_a_row = 0
-        self._end(job, MessageState.SENT, answer, ResponseKind.VERS)
+        self._end(job, MessageState.SENT, answer, EventKind.SENT)
         self._takes_again(job)
 
     def put_off(self, job: Job[ContentT], answer: str, *, slow_down: bool = False) -> None:
@@ -180,9 +180,7 @@ class DeliveryQueue(Generic[ContentT]):
         if slow_down:
             self._slow_down(job)
 
-    def refused(
-        self, job: Job[ContentT], answer: str, event: ResponseKind, status: str, *, about_address: bool
-    ) -> None:
+    def refused(self, job: Job[ContentT], answer: str, event: EventKind, status: str, *, about_address: bool) -> None:
         """It was refused for good; the bank is told so by the event and its status.
 
         `about_address`: for the person's address, and not for what we are or send. Raises StageError when too many in a
@@ -271,24 +269,24 @@ class DeliveryQueue(Generic[ContentT]):
 
     def _slow_down(self, job: Job[ContentT]) -> None:
         blz, domain = self._plan.institute.blz, job.domain
-        self._resting[domain] = time.monotonic() + rate_limits.SLOWED_FOR[0]
-        self._writer.run(lambda connection: rate_limits.slow_down(connection, blz, domain))
+        self._resting[domain] = time.monotonic() + rate_limit.SLOWED_FOR[0]
+        self._writer.run(lambda connection: rate_limit.slow_down(connection, blz, domain))
 
     def _takes_again(self, job: Job[ContentT]) -> None:
         if self._resting and self._resting.pop(job.domain, None) is not None:
             blz, domain = self._plan.institute.blz, job.domain
-            self._writer.run(lambda connection: rate_limits.takes_again(connection, blz, domain))
+            self._writer.run(lambda connection: rate_limit.takes_again(connection, blz, domain))
 
     def _withhold(self, job: Job[ContentT], reason: Reason) -> None:
         self._result.withheld += 1
-        self._end(job, MessageState.WITHHELD, "", reason.response, reason.code)
+        self._end(job, MessageState.WITHHELD, "", reason.event, reason.code)
 
     def _end(
         self,
         job: Job[ContentT],
         state: MessageState,
         answer: str = "",
-        event: ResponseKind | None = None,
+        event: EventKind | None = None,
         reason: str = "",
         retry_at: datetime | None = None,
     ) -> None:

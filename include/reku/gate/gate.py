@@ -26,8 +26,8 @@ from reku.gate.rule_files import rules_for
 from reku.gate.rules import Rule
 from reku.gate.suite import Finding, find_breaches
 from reku.records import FaultCode, Rows
+from reku.records.delivered_row import DeliveredRow, row_reader
 from reku.records.faults import LONGEST_ADVICE
-from reku.records.times import parse_date
 from reku.store.bulk import copy_rows
 from reku.store.delivery import load_delivery
 from reku.store.kinds import Severity
@@ -171,16 +171,7 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], delivered: Rows, findings: 
 
 
 _REJECT_COLUMNS = ("institute", "delivery_id", "line", "reference", "field", "code", "advice")
-_ROW_COLUMNS = (
-    "institute",
-    "delivery_id",
-    "line",
-    "reference",
-    "person_number",
-    "address",
-    "occasion_date",
-    "fields",
-)
+_ROW_COLUMNS = ("institute", "delivery_id", "line", *DeliveredRow._fields, "fields")
 
 
 def _by_line(findings: Sequence[Finding]) -> dict[int, list[Rule]]:
@@ -250,7 +241,7 @@ def _counts(delivery: sa.Row[Any], findings: Sequence[Finding]) -> list[dict[str
 
 
 def _rejects(delivery: sa.Row[Any], delivered: Rows, faults: Mapping[int, Sequence[Rule]]) -> Iterator[tuple[Any, ...]]:
-    at = delivered.columns.index("Referenz")
+    at = delivered.columns.index(delivered.contract.roles["reference"])
     for line, broken in sorted(faults.items()):
         first = broken[0]
         reference = delivered.rows[delivered.lines.index(line)][at][:LONGEST_REFERENCE]
@@ -275,16 +266,9 @@ def _advice(broken: Sequence[Rule]) -> str:
 def _accepted(
     delivery: sa.Row[Any], delivered: Rows, faults: Mapping[int, Sequence[Rule]]
 ) -> Iterator[tuple[Any, ...]]:
+    read_row, reference = row_reader(delivered.contract), delivered.contract.roles["reference"]
     for fields, line in zip(delivered.as_dicts(), delivered.lines, strict=True):
         if line not in faults:
-            reference = fields.pop("Referenz")
-            yield (
-                delivery.institute,
-                delivery.id,
-                line,
-                reference,
-                fields["Personennummer"],
-                fields["EMail"].strip(),
-                parse_date(fields["Anlass_Datum"]),
-                msgspec.json.encode(fields).decode(),
-            )
+            row = read_row(fields)
+            del fields[reference]  # another one in each delivery: a person of whom nothing is new must look the same
+            yield (delivery.institute, delivery.id, line, *row, msgspec.json.encode(fields).decode())

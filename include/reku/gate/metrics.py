@@ -1,4 +1,4 @@
-"""What a delivery looks like as a whole: a few counts and shares, without anybody's data (table `figures`).
+"""What a delivery looks like as a whole: a few counts and shares, without anybody's data (table `metrics`).
 
 They are measured once, with the rows that the gate accepts; `plausibility` holds them against those of earlier
 deliveries, and reports show them.
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reku.store.metric_names import IN_PREVIOUS, ROWS, SALUTATIONS, UNKNOWN_DOMAINS, WITHOUT_CONSENT, salutation
 from reku.store.states import COUNTS_AS_PREVIOUS
-from reku.store.tables import deliveries, delivery_rows, figures, messages
+from reku.store.tables import deliveries, delivery_rows, messages, metrics
 
 # The tables hold fresh rows that the planner knows nothing of. A join might be planned for one row and carried out for
 # a hundred thousand; grouping what both sides have takes the same time in any case.
@@ -50,19 +50,19 @@ _RETURNING = sa.text("""
 
 
 def measure(connection: sa.Connection, delivery_id: int) -> None:
-    """Write the figures of a delivery whose rows were just accepted, in the caller's transaction.
+    """Write the metrics of a delivery whose rows were just accepted, in the caller's transaction.
 
-    `rows`: D records of the file. The others are shares (0 to 1) of the accepted rows: `anrede_1` to `anrede_4`;
-    `without_consent` to mails; `unknown_domains`, that no subscriber of the institute has so far; `in_previous`, whose
-    person stood in the order's previous delivery. A delivery without accepted rows has `rows` only, and the first one
-    of its order, or one whose previous has left by retention, no `in_previous`.
+    `rows`: all rows of the delivery. The others are shares (0 to 1) of the accepted ones: `salutation_1` to
+    `salutation_4`; `without_consent` to mails; `unknown_domains`, that no subscriber of the institute has so far;
+    `in_previous`, whose person stood in the order's previous delivery. A delivery without accepted rows has `rows`
+    only, and the first one of its order, or one whose previous has left by retention, no `in_previous`.
     """
     delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
     values = {ROWS: float(delivery.rows)}
     if delivery.accepted:
         values |= _shares(connection, delivery)
     connection.execute(
-        sa.insert(figures),
+        sa.insert(metrics),
         [
             {"delivery_id": delivery_id, "institute": delivery.institute, "name": name, "value": value}
             for name, value in values.items()
@@ -72,17 +72,13 @@ def measure(connection: sa.Connection, delivery_id: int) -> None:
 
 def _shares(connection: sa.Connection, delivery: sa.Row[*tuple[object, ...]]) -> dict[str, float]:
     of = delivery_rows.c
-    anrede, consent = (
-        of.fields["Anrede"].astext.label("anrede"),
-        of.fields["Einwilligung_EMail"].astext.label("consent"),
-    )
     rows = connection.execute(
-        sa.select(anrede, consent, sa.func.count().label("rows"))
+        sa.select(of.salutation, of.consent, sa.func.count().label("rows"))
         .where(of.delivery_id == delivery.id)
-        .group_by(anrede, consent)
+        .group_by(of.salutation, of.consent)
     ).all()
-    counts = {salutation(value): sum(row.rows for row in rows if row.anrede == value) for value in SALUTATIONS}
-    counts[WITHOUT_CONSENT] = sum(row.rows for row in rows if row.consent != "J")
+    counts = {salutation(value): sum(row.rows for row in rows if row.salutation == value) for value in SALUTATIONS}
+    counts[WITHOUT_CONSENT] = sum(row.rows for row in rows if not row.consent)
     arguments = {"delivery": delivery.id, "institute": delivery.institute}
     counts[UNKNOWN_DOMAINS] = connection.scalar(_DOMAINS, arguments)
     previous = _previous(connection, delivery)

@@ -22,7 +22,7 @@ from reku.privacy.person import FileOfPerson, Person, everything
 from reku.privacy.pseudonym import in_ledger, of_person
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.locks import Lock, session_lock
 from reku.store.states import DELIVERY_IS_ON_ITS_WAY, MessageState
 from reku.store.tables import (
@@ -124,7 +124,7 @@ def _check_files(connection: sa.Connection, person: Person) -> None:
     ids = {row["delivery_id"] for row in person.tables["delivery_rows"]}
     on_their_way = connection.execute(
         sa.select(deliveries.c.id, deliveries.c.state)
-        .join(files, files.c.id == deliveries.c.file_id)
+        .outerjoin(files, files.c.id == deliveries.c.file_id)
         .where(deliveries.c.institute == person.institute, deliveries.c.state.in_(DELIVERY_IS_ON_ITS_WAY))
         .where(files.c.stored_as.in_(paths) | deliveries.c.id.in_(ids))
         .order_by(deliveries.c.id)
@@ -169,7 +169,7 @@ def _erase_rows(connection: sa.Connection, person: Person, number: str) -> tuple
         .where(messages.c.id.in_(open_ones))
         .values(state=MessageState.WITHHELD, reason=STOPPED, reasons=[STOPPED], ended_at=moment, retry_at=None)
     )
-    record(connection, [Event(id_, ResponseKind.NVER, moment, STOPPED) for id_ in open_ones])
+    record(connection, [Event(id_, EventKind.NOT_SENT, moment, STOPPED) for id_ in open_ones])
     connection.execute(sa.delete(hits).where(hits.c.message_id.in_([row.id for row in rows])))
     for table in _GOES:
         connection.execute(

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from reku.foundation import clock
 from reku.foundation.settings import Settings
 from reku.store.bounce_series import RETAINED_AT, series
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, SuppressionKind, SuppressionSource
 from reku.store.states import DELIVERY_HAS_ENDED, MESSAGE_HAS_ENDED, WILL_NEVER_BE_LOADED, MessageState
 from reku.store.tables import (
     appointments,
@@ -23,14 +23,15 @@ from reku.store.tables import (
     control_files,
     deliveries,
     delivery_rows,
+    dispatches,
     feedback_files,
     feedback_rows,
-    figures,
     files,
     hits,
     messages,
-    paces,
+    metrics,
     past_messages,
+    rate_limits,
     reactivations,
     rejects,
     releases,
@@ -147,7 +148,7 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
     counted["contacts"] = _delete(connection, contacts, contacts.c.message_id.in_(own))
     _keep_unsubscribe_links(connection, delivery)
     counted["messages"] = _delete(connection, messages, messages.c.delivery_id == delivery)
-    for table in (delivery_rows, rejects, rule_counts, figures, releases, response_counts):
+    for table in (delivery_rows, rejects, rule_counts, metrics, releases, dispatches, response_counts):
         _delete(connection, table, table.c.delivery_id == delivery)
     _delete(connection, deliveries, deliveries.c.id == delivery)
     return counted
@@ -156,28 +157,28 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
 def _keep_unsubscribe_links(connection: sa.Connection, delivery: int) -> None:
     """Whom the links of mails that went out mean is kept, by the hash of the address: they go on working."""
     of = messages.c
-    gone = sa.select(of.id, of.institute, of.order_id, of.address_hmac).where(
+    gone = sa.select(of.id, of.institute, of.order_id, of.recipient_key).where(
         of.delivery_id == delivery, of.begun_at.is_not(None)
     )
-    connection.execute(sa.insert(past_messages).from_select(["id", "institute", "order_id", "address_hmac"], gone))
+    connection.execute(sa.insert(past_messages).from_select(["id", "institute", "order_id", "recipient_key"], gone))
 
 
 def _bar_retained(connection: sa.Connection, delivery: int) -> None:
     bounced = connection.execute(
-        sa.select(messages.c.institute, messages.c.address_hmac)
+        sa.select(messages.c.institute, messages.c.recipient_key)
         .join(responses, responses.c.message_id == messages.c.id)
-        .where(messages.c.delivery_id == delivery, responses.c.kind == ResponseKind.HBOU)
+        .where(messages.c.delivery_id == delivery, responses.c.kind == EventKind.BOUNCED_HARD)
     ).all()
     if not bounced:
         return
     institute = bounced[0].institute
-    lengths = series(connection, institute, {row.address_hmac for row in bounced})
+    lengths = series(connection, institute, {row.recipient_key for row in bounced})
     rows = [
         {
             "institute": institute,
             "kind": SuppressionKind.BLACKLISTED,
-            "address_hmac": address,
-            "source": "BOUNCE",
+            "recipient_key": address,
+            "source": SuppressionSource.BOUNCE,
             "since": clock.now(),
         }
         for address, length in lengths.items()
@@ -191,7 +192,9 @@ def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Everything that is over by itself: contacts, appointments, people of lists, records of what was done by hand."""
     today, limit = clock.berlin(now).date(), now - timedelta(days=s.keep_messages_days)
     audited = now - timedelta(days=s.keep_audit_days)
-    files_in_use = sa.union(sa.select(deliveries.c.file_id), sa.select(control_files.c.file_id))
+    files_in_use = sa.union(
+        sa.select(deliveries.c.file_id).where(deliveries.c.file_id.is_not(None)), sa.select(control_files.c.file_id)
+    )
     due: dict[str, tuple[sa.Table, Sequence[sa.ColumnElement[bool]]]] = {
         "contacts": (
             contacts,
@@ -217,7 +220,10 @@ def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
         "audit": (audit, (audit.c.at < audited,)),
         "stops": (stops, (stops.c.lifted_at < audited,)),
         # by the database's own clock, as they are written; a domain may name its owner
-        "paces": (paces, (paces.c.next_at < sa.func.clock_timestamp() - timedelta(days=1), paces.c.domain != "")),
+        "rate_limits": (
+            rate_limits,
+            (rate_limits.c.next_at < sa.func.clock_timestamp() - timedelta(days=1), rate_limits.c.domain != ""),
+        ),
     }
     if s.keep_subscribers_days is not None:
         due["subscribers"] = (subscribers, (_forgotten(now - timedelta(days=s.keep_subscribers_days)),))
@@ -228,7 +234,7 @@ def _has_mail_before(reactivation: sa.Table) -> sa.ColumnElement[bool]:
     """Whether the ledger still has a mail that the reactivation forgives."""
     return sa.exists().where(
         messages.c.institute == reactivation.c.institute,
-        messages.c.address_hmac == reactivation.c.address_hmac,
+        messages.c.recipient_key == reactivation.c.recipient_key,
         messages.c.begun_at <= reactivation.c.at,
     )
 

@@ -121,7 +121,7 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
         for table in (subscribers, delivery_rows, messages, contacts, appointments)
     }
     ids = [row["id"] for row in tables["messages"]]
-    hashes = {row["address_hmac"] for row in tables["messages"]}
+    hashes = {row["recipient_key"] for row in tables["messages"]}
     for row in (*tables["delivery_rows"], *tables["subscribers"]):
         with suppress(ValueError):
             hashes.add(addresses.address_hmac(institute, row["address"]))
@@ -137,9 +137,9 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
         ).mappings()
     ]
     by_number = (suppressions.c.person_number == number) & (suppressions.c.person_number != "")
-    tables["suppressions"] = select(suppressions, by_number | suppressions.c.address_hmac.in_(hashes))
-    tables["past_messages"] = select(past_messages, past_messages.c.address_hmac.in_(hashes))
-    tables["reactivations"] = select(reactivations, reactivations.c.address_hmac.in_(hashes))
+    tables["suppressions"] = select(suppressions, by_number | suppressions.c.recipient_key.in_(hashes))
+    tables["past_messages"] = select(past_messages, past_messages.c.recipient_key.in_(hashes))
+    tables["reactivations"] = select(reactivations, reactivations.c.recipient_key.in_(hashes))
     return tables
 
 

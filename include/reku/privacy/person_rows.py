@@ -1,7 +1,7 @@
 """The rows of a person in an exchanged file, found and taken out, whatever its encoding and however broken it is.
 
 Every encoding of the contracts has ASCII in it, so a file is cut into records as Latin-1, in which each byte is one
-character and stays what it is. Where the frame says which column holds the Personennummer (or only the Referenz),
+character and stays what it is. Where the frame says which column holds the person number (or only the reference),
 exactly that cell counts; in a file without such a frame each line counts in which the number stands as a word.
 """
 
@@ -18,8 +18,8 @@ from functools import cached_property
 from reku.foundation import unpacking
 from reku.foundation.unpacking import GZIP, ArchiveTooLarge, BrokenArchive
 from reku.records import contracts
+from reku.records.contract import Role
 
-PERSON, REFERENCE = "Personennummer", "Referenz"
 DELIMITERS = ";|\t"
 """Those that a contract may name."""
 _BOM = "\xef\xbb\xbf"
@@ -54,8 +54,8 @@ class PersonRow:
 
     @property
     def reference(self) -> str:
-        """Its Referenz, or empty."""
-        return self.cells.get(REFERENCE, "")
+        """The row's key at its sender, or empty."""
+        return next((self.cells[name] for name in _called("reference") if name in self.cells), "")
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,9 @@ class _Frame:
     line: int
     delimiter: str
     columns: tuple[str, ...]
-
-    @property
-    def key(self) -> str:
-        return PERSON if PERSON in self.columns else REFERENCE
+    key: str
+    names_people: bool
+    """Whether `key` is a column of person numbers, not of references."""
 
 
 def unpack(data: bytes) -> Text:
@@ -83,7 +82,7 @@ def unpack(data: bytes) -> Text:
 
 
 def find(text: Text, number: str, references: Collection[str] = ()) -> list[PersonRow]:
-    """The person's rows: by Personennummer, or by these Referenzen in a file that has no such column."""
+    """The person's rows: by person number, or by these references in a file that has no such column."""
     people = _spellings([number])
     others = _spellings(references)
     if not any('"' in word or word.encode(_BYTES) in text.data for word in people | others):
@@ -92,7 +91,7 @@ def find(text: Text, number: str, references: Collection[str] = ()) -> list[Pers
     frame = _frame(text)
     if frame is not None:
         try:
-            return list(_by_column(text, frame, people if frame.key == PERSON else others, words))
+            return list(_by_column(text, frame, people if frame.names_people else others, words))
         except csv.Error:  # quotes that are not closed, or a cell without end
             pass
     return [PersonRow(at, at, {"": readable(line)}) for at, line in enumerate(text.lines, 1) if words.search(line)]
@@ -141,14 +140,16 @@ def _by_column(text: Text, frame: _Frame, wanted: set[str], words: re.Pattern[st
 
 def _frame(text: Text) -> _Frame | None:
     """The columns as the K record of the second line, or a plain header line, names them."""
+    people, references = _called("person_number"), _called("reference")
     for line, content in enumerate(text.lines[:2], 1):
         for delimiter in DELIMITERS:
             try:
                 columns = tuple(next(csv.reader([content.removeprefix(_BOM)], delimiter=delimiter), []))
             except csv.Error:
                 continue
-            if {PERSON, REFERENCE} & set(columns) and len(set(columns)) == len(columns):
-                return _Frame(line, delimiter, columns)
+            keys = [name for name in columns if name in people] or [name for name in columns if name in references]
+            if keys and len(set(columns)) == len(columns):
+                return _Frame(line, delimiter, columns, keys[0], keys[0] in people)
     return None
 
 
@@ -159,6 +160,11 @@ def _closing_record(lines: Sequence[str]) -> str:
         return ""
     body = "".join(lines[:-1]).removeprefix(_BOM).encode(_BYTES)
     return closing[1] if hashlib.sha256(body).hexdigest() == closing[3] else ""
+
+
+def _called(role: Role) -> frozenset[str]:
+    """What the contracts call their columns of a role."""
+    return frozenset(contract.roles[role] for contract in contracts().values() if role in contract.roles)
 
 
 def _encodings() -> tuple[str, ...]:

@@ -21,8 +21,9 @@ AT_ONCE = 10_000
 def decline(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
     """Decline a VALIDATED delivery and record all its rows as withheld with FREIGABE_VERWEIGERT; both or nothing.
 
-    The daily feedback reports them as NVER. Returns how many; 0 if it was declined before. Raises StageError if it went
-    through already or was refused, or has not passed the gate yet; ConfigError for a broken occasion or institute file.
+    The daily feedback reports them as not sent. Returns how many; 0 if it was declined before. Raises StageError if it
+    went through already or was refused, or has not passed the gate yet; ConfigError for a broken occasion or institute
+    file.
     """
     moment = clock.now()
     with engine.begin() as connection:

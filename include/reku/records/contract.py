@@ -18,6 +18,22 @@ from reku.records.faults import FaultCode
 
 _TYPE = re.compile(r"(AN|N)\(([1-9][0-9]*)\)|(Z|D|DT|J/N|ENUM)")
 
+Role = Literal[
+    "reference",  # the row's key at its sender, returned in responses and receipts
+    "person_number",
+    "address",  # where the mail goes
+    "occasion_date",
+    "valid_until",
+    "consent",  # to mails
+    "tracking",  # consent to being counted by person
+    "salutation",
+    "content_key",  # the medium that was chosen for the row
+]
+"""What a column is to us, whatever its file calls it: its values stand in a column of `delivery_rows` of that name."""
+
+_DELIVERED: tuple[Role, ...] = ("reference", "person_number", "address", "occasion_date", "consent")
+"""Roles without which no row can become a message."""
+
 Conditions = Mapping[str, tuple[str, ...]]
 """Column name → the values of it under which something holds."""
 
@@ -41,12 +57,14 @@ class Column(Strict):
     """One column of a contract."""
 
     name: str = Field(min_length=1, max_length=60, description="as it stands in the K record")
+    role: Role | None = Field(None, description="what the column is to us, whatever it is called")
     type: str = Field(description="AN(n) text, N(n) exactly n digits, Z whole number, D, DT, J/N or ENUM")
     obligation: Literal["M", "O", "C"] = Field(description="mandatory, optional, conditional")
     meaning: str = Field("", description="one line for people")
     example: str = Field("", description="a valid value")
     default: str = Field("", description="taken when the value is empty or the column is missing")
     values: Mapping[str, str] = Field({}, description="ENUM: allowed value and its meaning")
+    stands_for: Mapping[str, str] = Field({}, description="ENUM: value → our own word for it, in tables and code")
     codes: Mapping[str, str] = Field({}, description="our value → the partner's code, where it differs in the file")
     pattern: str | None = Field(None, description="regular expression for the whole value")
     characters: str | None = Field(None, description="allowed characters, as inside [] of a regular expression")
@@ -83,6 +101,10 @@ class Column(Strict):
             raise ValueError("values belong to type ENUM and to no other")
         if len(set(self.codes.values())) < len(self.codes):
             raise ValueError("codes: two values share one code")
+        if self.stands_for and (
+            set(self.stands_for) != set(self.values) or len(set(self.stands_for.values())) < len(self.values)
+        ):
+            raise ValueError("stands_for: each value needs one word, and each word belongs to one value")
         if self.obligation != "C" and self.mandatory_when:
             raise ValueError("mandatory_when belongs to obligation C")
         return self
@@ -134,6 +156,12 @@ class Contract(Strict):
             )
             if unknown := named - set(names):
                 raise ValueError(f"column {column.name} hangs on {', '.join(sorted(unknown))}, which is no column")
+        roles = [column.role for column in self.columns if column.role]
+        for role in roles:
+            if roles.count(role) > 1:
+                raise ValueError(f"role {role} stands twice")
+        if "address" in roles and (missing := [role for role in _DELIVERED if role not in roles]):
+            raise ValueError(f"a delivery needs columns of the roles {', '.join(missing)} too")
         if unknown := set(self.unique) - set(names):
             raise ValueError(f"unique names {', '.join(sorted(unknown))}, which is no column")
         if self.match(self.file_name_example) is None:
@@ -145,9 +173,21 @@ class Contract(Strict):
         parts = re.fullmatch(self.file_name, file_name, re.ASCII)
         return {part: text for part, text in parts.groupdict().items() if text is not None} if parts else None
 
+    @property
+    def roles(self) -> Mapping[Role, str]:
+        """The name of the column of each role that one has."""
+        return {column.role: column.name for column in self.columns if column.role}
+
     def column(self, name: str) -> Column | None:
         """The column of this name, or None."""
         return next((column for column in self.columns if column.name == name), None)
+
+    def words(self, column: str) -> Mapping[str, str]:
+        """What each value of a column stands for, in our own words. Raises KeyError for a column without such words."""
+        found = self.column(column)
+        if found is None or not found.stands_for:
+            raise KeyError(f"{self.kind} {column}")
+        return found.stands_for
 
     def translate(self, columns: Sequence[str], rows: list[list[str]], *, inbound: bool) -> None:
         """Put our values for the partner's codes (`inbound`) or the reverse, in place; other values stay."""

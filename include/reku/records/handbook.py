@@ -43,6 +43,10 @@ incoming file says that it is.
 Types: `AN(n)` text up to n characters, `N(n)` exactly n digits, `Z` whole number, `D` date, `DT` moment, `J/N` flag,
 `ENUM` one of the listed values. Column m: M mandatory, O optional, C conditional.
 
+A *role* says what a column is to us, whatever a file calls it: what a delivery's row has there stands in the column of
+that name of `delivery_rows`, with a type of its own. Everything behind intake and gate asks for roles alone; all
+delivered fields are kept beside, by their names, and are what templates may name.
+
 ## How a file is checked
 
 | level | what | what follows |
@@ -114,6 +118,8 @@ def _contract(contract: Contract) -> Iterator[str]:
 def _rules(column: Column) -> str:
     """What the contract says about the values, in words."""
     rules = [column.meaning]
+    if column.role:
+        rules.append(f"role `{column.role}`")
     if column.values:
         rules.append(", ".join(f"`{value}` {meaning}" for value, meaning in column.values.items()))
     if column.pattern:

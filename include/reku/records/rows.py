@@ -22,7 +22,7 @@ def row_faults(contract: Contract, file: RecordFile) -> list[Fault]:
     """
     place = {name: index for index, name in enumerate(file.columns)}
     values = {column.name: _values(file, place.get(column.name)) for column in contract.columns}
-    references = values.get("Referenz", [""] * len(file.rows))
+    references = values.get(contract.roles.get("reference", ""), [""] * len(file.rows))
     faults: dict[tuple[int, str], Fault] = {}
     for rule in column_rules(contract):
         for index, holds in enumerate(verdicts(rule.check, file.head, *(values[name] for name in rule.fields))):

@@ -1,9 +1,9 @@
-"""Is a delivery as a whole what was to be expected? Pure functions over its figures; no database, no Airflow.
+"""Is a delivery as a whole what was to be expected? Pure functions over its metrics; no database, no Airflow.
 
-A figure is held against the order's earlier deliveries that went through (median and median absolute deviation: what
+A metric is held against the order's earlier deliveries that went through (median and median absolute deviation: what
 happened once does not move them) and against limits that hold without any history. Counts are compared on a log scale,
 shares on the arcsine scale, where the noise of a sample does not depend on the share (Anscombe 1948). How often normal
-deliveries are asked about is simulated in tests/quality/test_simulation.py; docs/operations.md has the figures.
+deliveries are asked about is simulated in tests/quality/test_simulation.py; docs/operations.md has the metrics.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Words:
 
 @dataclass(frozen=True)
 class PastMetric:
-    """A figure of an earlier delivery, and how many accepted rows that one had."""
+    """A metric of an earlier delivery, and how many accepted rows that one had."""
 
     value: float
     people: int
@@ -66,7 +66,7 @@ class DeliveryLimits:
 
 @dataclass(frozen=True)
 class JudgedMetric:
-    """A figure, the range that passes unasked (ends included; None: nothing to measure by), and where that is from.
+    """A metric, the range that passes unasked (ends included; None: nothing to measure by), and where that is from.
 
     `by_limit`: it is a limit of the configuration that speaks, not the order's history.
     """
@@ -87,9 +87,9 @@ class JudgedMetric:
 def judge_metrics(
     values: Mapping[str, float], people: int, history: Mapping[str, Sequence[PastMetric]], limits: DeliveryLimits
 ) -> list[JudgedMetric]:
-    """Judge the figures of one delivery with `people` accepted rows, in the order in which `values` has them.
+    """Judge the metrics of one delivery with `people` accepted rows, in the order in which `values` has them.
 
-    `history`: figure → its values in earlier deliveries, in any order. An empty delivery is never unusual: nothing is
+    `history`: metric → its values in earlier deliveries, in any order. An empty delivery is never unusual: nothing is
     sent. Empty ones do not count as history of the row count either.
     """
     return [_judge(name, value, people, history.get(name, ()), limits) for name, value in values.items()]
@@ -190,23 +190,23 @@ def _basis(name: str, past: Sequence[PastMetric]) -> Words:
     )
 
 
-def explain(figure: JudgedMetric) -> Words:
+def explain(metric: JudgedMetric) -> Words:
     """The value with its range: `1.240; üblich 90 bis 160 (Median 121 aus 14 Lieferungen)`."""
-    value = show(figure.name, figure.value)
-    if figure.low is None or figure.high is None or figure.basis is None:
+    value = show(metric.name, metric.value)
+    if metric.low is None or metric.high is None or metric.basis is None:
         return value
-    low, high = show(figure.name, figure.low), show(figure.name, figure.high)
-    if figure.by_limit:
+    low, high = show(metric.name, metric.low), show(metric.name, metric.high)
+    if metric.by_limit:
         german, english = f"erlaubt bis {high.german}", f"allowed up to {high.english}"
     else:
         german, english = f"üblich {low.german} bis {high.german}", f"usually {low.english} to {high.english}"
     return Words(
-        f"{value.german}; {german} ({figure.basis.german})", f"{value.english}; {english} ({figure.basis.english})"
+        f"{value.german}; {german} ({metric.basis.german})", f"{value.english}; {english} ({metric.basis.english})"
     )
 
 
 def show(name: str, value: float) -> Words:
-    """A value of a figure as people read it: `1.240`, or `41,2 %`."""
+    """A value of a metric as people read it: `1.240`, or `41,2 %`."""
     english = f"{value:,.0f}" if name == ROWS else f"{value:.1%}"
     german = english.translate(str.maketrans(",.", ".,")).replace("%", " %")
     return Words(german, english)

@@ -21,26 +21,26 @@ from reku.release.anomaly import MOST_HISTORY, DeliveryLimits, JudgedMetric, Pas
 from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
 from reku.store.states import WAITS_FOR_THE_GATE, WAS_RELEASED, Decision, DeliveryState
-from reku.store.tables import deliveries, figures, releases
+from reku.store.tables import deliveries, metrics, releases
 
 
 @dataclass(frozen=True)
 class ReleaseDecision:
     """What is to become of a delivery.
 
-    `decision`: NORMAL or APPROVED, or None when a person has to be asked. `figures`: all of them, judged; none when it
+    `decision`: NORMAL or APPROVED, or None when a person has to be asked. `metrics`: all of them, judged; none when it
     was decided before. `first`: it is the first of its order, which `approve_first` lets a person see.
     """
 
     delivery: int
     decision: Decision | None
-    figures: tuple[JudgedMetric, ...] = ()
+    metrics: tuple[JudgedMetric, ...] = ()
     first: bool = False
 
     @property
     def unusual(self) -> tuple[JudgedMetric, ...]:
-        """The figures outside their range."""
-        return tuple(figure for figure in self.figures if figure.is_unusual)
+        """The metrics outside their range."""
+        return tuple(metric for metric in self.metrics if metric.is_unusual)
 
 
 def decide_release(engine: sa.Engine, delivery_id: int) -> ReleaseDecision:
@@ -57,7 +57,7 @@ def decide_release(engine: sa.Engine, delivery_id: int) -> ReleaseDecision:
         _check_undecided(connection, delivery)
         judged, first = _judged(connection, delivery), _is_awaited_first(connection, delivery)
         _keep_ranges(connection, delivery_id, judged)
-        if first or any(figure.is_unusual for figure in judged):
+        if first or any(metric.is_unusual for metric in judged):
             _put(connection, delivery, asked_at=moment)
             return ReleaseDecision(delivery_id, None, judged, first)
         _put(connection, delivery, decision=Decision.NORMAL, decided_at=moment)
@@ -148,9 +148,9 @@ def _judged(connection: sa.Connection, delivery: sa.Row[Any]) -> tuple[JudgedMet
         map(
             tuple,
             connection.execute(
-                sa.select(figures.c.name, figures.c.value)
-                .where(figures.c.delivery_id == delivery.id)
-                .order_by(figures.c.name)
+                sa.select(metrics.c.name, metrics.c.value)
+                .where(metrics.c.delivery_id == delivery.id)
+                .order_by(metrics.c.name)
             ),
         )
     )
@@ -165,7 +165,7 @@ def _judged(connection: sa.Connection, delivery: sa.Row[Any]) -> tuple[JudgedMet
 
 
 def _history(connection: sa.Connection, delivery: sa.Row[Any]) -> Mapping[str, Sequence[PastMetric]]:
-    """Figures of the order's last earlier deliveries that brought people and went through."""
+    """Metrics of the order's last earlier deliveries that brought people and went through."""
     earlier = (
         sa.select(deliveries.c.id, deliveries.c.accepted)
         .where(deliveries.c.order_id == delivery.order_id, deliveries.c.delivery_number < delivery.delivery_number)
@@ -176,8 +176,8 @@ def _history(connection: sa.Connection, delivery: sa.Row[Any]) -> Mapping[str, S
     )
     found: defaultdict[str, list[PastMetric]] = defaultdict(list)
     for row in connection.execute(
-        sa.select(figures.c.name, figures.c.value, earlier.c.accepted).join(
-            earlier, earlier.c.id == figures.c.delivery_id
+        sa.select(metrics.c.name, metrics.c.value, earlier.c.accepted).join(
+            earlier, earlier.c.id == metrics.c.delivery_id
         )
     ):
         found[row.name].append(PastMetric(row.value, row.accepted))
@@ -199,11 +199,11 @@ def _is_awaited_first(connection: sa.Connection, delivery: sa.Row[Any]) -> bool:
 
 
 def _keep_ranges(connection: sa.Connection, delivery_id: int, judged: Sequence[JudgedMetric]) -> None:
-    for figure in judged:
+    for metric in judged:
         connection.execute(
-            sa.update(figures)
-            .where(figures.c.delivery_id == delivery_id, figures.c.name == figure.name)
-            .values(low=figure.low, high=figure.high, basis=str(figure.basis or ""))
+            sa.update(metrics)
+            .where(metrics.c.delivery_id == delivery_id, metrics.c.name == metric.name)
+            .values(low=metric.low, high=metric.high, basis=str(metric.basis or ""))
         )
 
 

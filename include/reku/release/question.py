@@ -1,10 +1,10 @@
-"""The question that a person is asked about an unusual delivery: Markdown in German and English, figures only."""
+"""The question that a person is asked about an unusual delivery: Markdown in German and English, metrics only."""
 
 from __future__ import annotations
 
 from reku.release.anomaly import JudgedMetric, Words, explain
 from reku.release.decision import ReleaseDecision
-from reku.release.report_text import figure_name
+from reku.release.report_text import metric_name
 
 FIRST = Words(
     "Erste Lieferung des Auftrags: sie soll von einer Person angesehen werden (approve_first).",
@@ -18,17 +18,17 @@ def subject(label: str) -> str:
 
 
 def body(verdict: ReleaseDecision, report: str, until: str) -> str:
-    """What is unusual, all other figures, where the report is, and what each answer does. `until`: Berlin time."""
+    """What is unusual, all other metrics, where the report is, and what each answer does. `until`: Berlin time."""
     return "\n".join(
         (
             "**Auffällig / unusual**",
             "",
             *([f"- {FIRST}"] if verdict.first else []),
-            *(_line(figure) for figure in verdict.unusual),
+            *(_line(metric) for metric in verdict.unusual),
             "",
             "**Unauffällig / as usual**",
             "",
-            *(_line(figure) for figure in verdict.figures if not figure.is_unusual),
+            *(_line(metric) for metric in verdict.metrics if not metric.is_unusual),
             "",
             f"[Bericht / report]({report})",
             "",
@@ -44,10 +44,10 @@ def body(verdict: ReleaseDecision, report: str, until: str) -> str:
 
 def in_short(verdict: ReleaseDecision) -> str:
     """What is unusual, in one English line."""
-    told = [f"{figure_name(figure.name).english}: {explain(figure).english}" for figure in verdict.unusual]
+    told = [f"{metric_name(metric.name).english}: {explain(metric).english}" for metric in verdict.unusual]
     return "; ".join([FIRST.english.rstrip(".")] * verdict.first + told)
 
 
-def _line(figure: JudgedMetric) -> str:
-    name, told = figure_name(figure.name), explain(figure)
+def _line(metric: JudgedMetric) -> str:
+    name, told = metric_name(metric.name), explain(metric)
     return f"- {name.german}: {told.german} / {name.english}: {told.english}"

@@ -103,7 +103,7 @@ def render(facts: Facts) -> str:
             verdict=text.verdict(facts),
             counts=_counts(facts),
             decision=text.DECISIONS[facts.decision] if facts.decision else None,
-            figures=sorted(facts.figures, key=text.figure_place),
+            metrics=sorted(facts.metrics, key=text.metric_place),
             broken=broken,
             plot=row_plot(facts.history, facts.delivery),
             docs=data_docs(facts.rules, facts.rows or 0),
@@ -142,11 +142,11 @@ def _templates() -> Environment:
         "number": number,
         "share": text.share,
         "moment": text.moment,
-        "figure_name": text.figure_name,
+        "metric_name": text.metric_name,
     }
     environment.globals |= {
-        "figure_value": text.figure_value,
-        "figure_range": text.figure_range,
+        "metric_value": text.metric_value,
+        "metric_range": text.metric_range,
         "severities": text.SEVERITIES,
     }
     return environment

@@ -50,8 +50,8 @@ class Reject:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure of the delivery as a whole and the range that passes unasked; None: no bound on that side."""
+class Metric:
+    """A metric of the delivery as a whole and the range that passes unasked; None: no bound on that side."""
 
     name: str
     value: float
@@ -113,7 +113,7 @@ class Facts:
     rules: tuple[RuleCount, ...]
     rejects: tuple[Reject, ...]
     rejects_in_all: int
-    figures: tuple[Figure, ...]
+    metrics: tuple[Metric, ...]
     history: tuple[PastDelivery, ...]
 
 
@@ -128,7 +128,7 @@ def read_facts(engine: sa.Engine, delivery_id: int) -> Facts:
             rules=_rules(connection, delivery_id),
             rejects=_rejects(connection, delivery_id),
             rejects_in_all=_count_rejects(connection, delivery_id),
-            figures=_figures(connection, delivery_id),
+            metrics=_metrics(connection, delivery_id),
             history=_history(connection, found.order_number, found.institute, delivery_id),
         )
 
@@ -141,12 +141,13 @@ def _delivery(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
         sa.func.coalesce(orders.c.name, "").label("order_name"),
         *(of.institute, of.order_number, of.occasion, of.state, of.code, of.advice),
         *(of.rows, of.accepted, of.rejected, of.released_at, of.loaded_at),
-        *(files.c.file_name, files.c.received_at),
+        sa.func.coalesce(files.c.file_name, "").label("file_name"),
+        sa.func.coalesce(files.c.received_at, of.created_at).label("received_at"),
         *(releases.c.asked_at, releases.c.decision, releases.c.decided_at),
     ]
     wanted = (
         sa.select(*columns)
-        .join(files, files.c.id == of.file_id)
+        .outerjoin(files, files.c.id == of.file_id)
         .outerjoin(orders, orders.c.id == of.order_id)
         .outerjoin(releases, releases.c.delivery_id == of.id)
     )
@@ -185,19 +186,19 @@ def _count_rejects(connection: sa.Connection, delivery_id: int) -> int:
     return connection.scalar(sa.select(sa.func.count()).where(of.delivery_id == delivery_id)) or 0
 
 
-def _figures(connection: sa.Connection, delivery_id: int) -> tuple[Figure, ...]:
-    of = tables.figures.c
+def _metrics(connection: sa.Connection, delivery_id: int) -> tuple[Metric, ...]:
+    of = tables.metrics.c
     rows = connection.execute(
         sa.select(of.name, of.value, of.low, of.high, of.basis).where(of.delivery_id == delivery_id)
     )
-    return tuple(Figure(**row._mapping) for row in rows)
+    return tuple(Metric(**row._mapping) for row in rows)
 
 
 def _history(connection: sa.Connection, order: str, institute: str, delivery_id: int) -> tuple[PastDelivery, ...]:
     """The order's deliveries up to this one whose rows are known, oldest first. Later ones are left out, so that a
     report made again shows the same.
     """
-    of, range_ = deliveries.c, tables.figures.c
+    of, range_ = deliveries.c, tables.metrics.c
     rows = connection.execute(
         sa.select(
             of.id.label("delivery"),
@@ -208,7 +209,7 @@ def _history(connection: sa.Connection, order: str, institute: str, delivery_id:
             range_.low,
             range_.high,
         )
-        .outerjoin(tables.figures, (range_.delivery_id == of.id) & (range_.name == ROWS))
+        .outerjoin(tables.metrics, (range_.delivery_id == of.id) & (range_.name == ROWS))
         .where(of.institute == institute, of.order_number == order, of.id <= delivery_id, of.rows.is_not(None))
         .order_by(of.id.desc())
         .limit(MOST_HISTORY)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reku.foundation import clock
 from reku.release.anomaly import Words, show
-from reku.release.report_facts import Facts, Figure
+from reku.release.report_facts import Facts, Metric
 from reku.store import metric_names
 from reku.store.kinds import Severity
 from reku.store.states import Decision, DeliveryState
@@ -21,7 +21,7 @@ class ReportVerdict(NamedTuple):
     english: str
 
 
-FIGURES = {
+METRICS = {
     metric_names.ROWS: Words("Zeilen", "rows"),
     metric_names.WITHOUT_CONSENT: Words("ohne Einwilligung", "without consent"),
     metric_names.UNKNOWN_DOMAINS: Words("unbekannte Maildomains", "unknown mail domains"),
@@ -70,27 +70,27 @@ def moment(value: datetime) -> str:
     return f"{clock.berlin(value):%d.%m.%Y %H:%M}"
 
 
-def figure_name(name: str) -> Words:
-    """The figure's name for people; an unknown one stays as it is."""
-    return FIGURES.get(name, Words(name, ""))
+def metric_name(name: str) -> Words:
+    """The metric's name for people; an unknown one stays as it is."""
+    return METRICS.get(name, Words(name, ""))
 
 
-def figure_place(figure: Figure) -> tuple[int, str]:
-    """Sorts figures as `FIGURES` has them, unknown ones last by name."""
-    names = list(FIGURES)
-    return (names.index(figure.name) if figure.name in names else len(names), figure.name)
+def metric_place(metric: Metric) -> tuple[int, str]:
+    """Sorts metrics as `METRICS` has them, unknown ones last by name."""
+    names = list(METRICS)
+    return (names.index(metric.name) if metric.name in names else len(names), metric.name)
 
 
-def figure_value(figure: Figure, value: float | None) -> str:
-    """A value of this figure, as a person is asked about it; a dash for none."""
+def metric_value(metric: Metric, value: float | None) -> str:
+    """A value of this metric, as a person is asked about it; a dash for none."""
     if value is None:
         return "–"
-    return show(figure.name, value).german
+    return show(metric.name, value).german
 
 
-def figure_range(figure: Figure) -> str:
+def metric_range(metric: Metric) -> str:
     """The range that passes unasked: `80 – 160`, `bis 10.000`, `ab 80`, or a dash."""
-    low, high = (figure_value(figure, bound) for bound in (figure.low, figure.high))
-    if figure.low is None:
-        return "–" if figure.high is None else f"bis {high}"
-    return f"ab {low}" if figure.high is None else f"{low} – {high}"
+    low, high = (metric_value(metric, bound) for bound in (metric.low, metric.high))
+    if metric.low is None:
+        return "–" if metric.high is None else f"bis {high}"
+    return f"ab {low}" if metric.high is None else f"{low} – {high}"

@@ -27,8 +27,8 @@ from reku.store.audit import put_on_record
 from reku.store.bulk import copy_csv
 from reku.store.due import on_day
 from reku.store.feedback_file import no_such_file
-from reku.store.kinds import ResponseKind
-from reku.store.tables import feedback_counters, feedback_files, feedback_rows, messages, orders, responses
+from reku.store.kinds import EventKind
+from reku.store.tables import deliveries, feedback_counters, feedback_files, feedback_rows, messages, orders, responses
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ def _fill_series(connection: sa.Connection, file_id: int) -> None:
     connection.execute(
         sa.update(responses)
         .where(responses.c.message_id == about.c.id)
-        .where(responses.c.kind.in_((ResponseKind.HBOU, ResponseKind.ZRUE)))
+        .where(responses.c.kind.in_((EventKind.BOUNCED_HARD, EventKind.RETAINED)))
         .where(sa.exists().where(feedback_rows.c.response_id == responses.c.id, feedback_rows.c.file_id == file_id))
         .values(bounce_series=sa.func.greatest(1, bounce_series.length_at(about)))
     )
@@ -279,6 +279,7 @@ def _files(
         .join(responses, responses.c.id == feedback_rows.c.response_id)
         .join(messages, messages.c.id == responses.c.message_id)
         .join(orders, orders.c.id == responses.c.order_id)
+        .join(deliveries, deliveries.c.id == messages.c.delivery_id)
         .where(feedback_rows.c.file_id == file.id)
     )
     stamp = Stamp(file.institute, order_number, file.number, file.stamped_at, file.file_name)

@@ -44,7 +44,7 @@ class FeedbackFormat(Protocol):
         """The name that report `number` goes by."""
 
     def records(self, institute: Institute) -> sa.Select[Any]:
-        """What is told of each event, in the report's order: a select over responses, messages and orders, joined."""
+        """What is told of each event, in the report's order: a select over it, its message, order and delivery."""
 
     def delimiter(self) -> str:
         """What stands between two values of a line of `records`."""

@@ -21,8 +21,8 @@ _AT_ONCE = timedelta(0)
 class Hit:
     """One request of a message's pixel or link.
 
-    `kind`: OEFF or KLIC. `at`: with its zone, and with fractions of a second: cut to whole seconds, two clicks of a
-    person come closer than they were. `link`: its number, 0 for opens. `agent`: User-Agent, at most 200 characters,
+    `kind`: OPENED or CLICKED. `at`: with its zone, and with fractions of a second: cut to whole seconds, two clicks of
+    a person come closer than they were. `link`: its number, 0 for opens. `agent`: User-Agent, at most 200 characters,
     "" if none was sent.
     """
 

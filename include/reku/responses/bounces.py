@@ -19,9 +19,9 @@ from sqlalchemy.dialects.postgresql import insert
 from reku.foundation import clock
 from reku.foundation.errors import RekuError
 from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
-from reku.responses.reports import ReportKind, Understood, understand
+from reku.responses.reports import Understood, understand
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind, SuppressionKind
+from reku.store.kinds import EventKind, ReportKind, SuppressionKind, SuppressionSource
 from reku.store.locks import Lock, lock_until_commit
 from reku.store.tables import messages, past_messages, return_mails, suppressions
 
@@ -48,10 +48,10 @@ class BounceReport:
 
 
 _COUNTED = {
-    ResponseKind.HBOU: "hard",
-    ResponseKind.SBOU: "soft",
-    ResponseKind.UBOU: "unknown",
-    ResponseKind.BESC: "complaints",
+    EventKind.BOUNCED_HARD: "hard",
+    EventKind.BOUNCED_SOFT: "soft",
+    EventKind.BOUNCED_UNKNOWN: "unknown",
+    EventKind.COMPLAINED: "complaints",
 }
 
 
@@ -127,7 +127,7 @@ def _messages(connection: sa.Connection, wanted: set[int]) -> dict[int, Any]:
     """The messages of the ledger that mails are about; retention may not remove them now."""
     c = messages.c
     found = connection.execute(
-        sa.select(c.id, c.institute, c.address_hmac, c.person_number)
+        sa.select(c.id, c.institute, c.recipient_key, c.person_number)
         .where(c.id.in_([one for one in wanted if 0 < one < 2**63]))
         .with_for_update(read=True, key_share=True)
     )
@@ -141,7 +141,7 @@ def _past_messages(connection: sa.Connection, wanted: set[int]) -> dict[int, Any
     """
     c = past_messages.c
     found = connection.execute(
-        sa.select(c.id, c.institute, c.address_hmac, sa.literal("").label("person_number")).where(
+        sa.select(c.id, c.institute, c.recipient_key, sa.literal("").label("person_number")).where(
             c.id.in_([one for one in wanted if 0 < one < 2**63])
         )
     )
@@ -167,10 +167,10 @@ def _events(judged: Sequence[_Read]) -> Iterator[tuple[str, Event]]:
     moment = clock.now()
     for one in judged:
         if one.what.kind is ReportKind.COMPLAINT:
-            yield one.key, Event(one.what.message, ResponseKind.BESC, moment)
+            yield one.key, Event(one.what.message, EventKind.COMPLAINED, moment)
         elif one.what.kind is ReportKind.BOUNCE:
             bounce = one.what.bounce
-            yield one.key, Event(one.what.message, ResponseKind(bounce.bounce_class.event), moment, bounce.status)
+            yield one.key, Event(one.what.message, EventKind(bounce.bounce_class.event), moment, bounce.status)
 
 
 def _bar_complaints(connection: sa.Connection, judged: Sequence[_Read], known: Mapping[int, Any]) -> None:
@@ -178,9 +178,9 @@ def _bar_complaints(connection: sa.Connection, judged: Sequence[_Read], known: M
         {
             "institute": known[one.what.message].institute,
             "kind": SuppressionKind.COMPLAINED,
-            "address_hmac": known[one.what.message].address_hmac,
+            "recipient_key": known[one.what.message].recipient_key,
             "person_number": known[one.what.message].person_number,
-            "source": "BESCHWERDE",
+            "source": SuppressionSource.COMPLAINT,
             "since": clock.now(),
         }
         for one in judged

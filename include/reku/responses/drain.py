@@ -51,7 +51,7 @@ _STORE = sa.text("""
         INSERT INTO reku.response_counts (institute, delivery_id, kind, link_number, count)
         SELECT institute, delivery_id, kind, link, count(*) FROM (
             SELECT institute, delivery_id, kind, link FROM of_messages WHERE NOT tracking AND in_time
-            UNION ALL SELECT institute, id, 'KLIC', link FROM of_nobody WHERE in_time
+            UNION ALL SELECT institute, id, 'CLICKED', link FROM of_nobody WHERE in_time
         ) AS nameless
         GROUP BY institute, delivery_id, kind, link ORDER BY delivery_id, kind, link
         ON CONFLICT (delivery_id, kind, link_number) DO UPDATE SET count = response_counts.count + excluded.count

@@ -31,12 +31,12 @@ _Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 
 
 class HitLine(msgspec.Struct, forbid_unknown_fields=True):
-    """An open (OEFF) or click (KLIC) of a message, or a click of nobody (ANON), whose `id` is its delivery's.
+    """An open or click of a message, or a click of nobody (ANON), whose `id` is its delivery's.
 
     `at`: microseconds since 1970.
     """
 
-    kind: Literal["OEFF", "KLIC", "ANON"]
+    kind: Literal["OPENED", "CLICKED", "ANON"]
     id: _Id
     link: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
     at: Annotated[int, msgspec.Meta(ge=0, lt=10**17)]
@@ -61,7 +61,7 @@ class HitJournal:
         self._begun = 0.0
         self._open()
 
-    def note(self, kind: Literal["OEFF", "KLIC", "ANON"], id_: int, link: int = 0, agent: str = "") -> None:
+    def note(self, kind: Literal["OPENED", "CLICKED", "ANON"], id_: int, link: int = 0, agent: str = "") -> None:
         """Write one hit; it is with the kernel when this returns, or counted as lost."""
         at = int(clock.now().timestamp() * 1_000_000)
         line = _encode(HitLine(kind, id_, link, at, agent[:LONGEST_AGENT].replace("\0", "")))

@@ -18,7 +18,7 @@ from reku.responses.bots import Hit, mark_bots
 from reku.responses.drain import drain
 from reku.responses.links import target_of, without_query
 from reku.store.events import Event, record
-from reku.store.kinds import HitVerdict, ResponseKind
+from reku.store.kinds import EventKind, HitVerdict
 from reku.store.locks import Lock, lock_until_commit
 from reku.store.tables import hits, messages
 
@@ -93,8 +93,8 @@ def _judge(connection: sa.Connection, wanted: Sequence[int], limit: datetime) ->
 
 def _event(row: Any) -> Event:
     # Files carry seconds: the same reaction replayed within one is the same event.
-    moment, kind = row.at.replace(microsecond=0), ResponseKind(row.kind)
-    if kind is ResponseKind.OEFF:
+    moment, kind = row.at.replace(microsecond=0), EventKind(row.kind)
+    if kind is EventKind.OPENED:
         return Event(row.message_id, kind, moment)
     return Event(row.message_id, kind, moment, link_number=row.link_number, link_target=_target(row))
 

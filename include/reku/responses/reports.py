@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from email.message import Message
-from enum import StrEnum
 
 from reku.catalogue.bounce_rules import BounceClass, BounceDecision, bounce_rules, classify_bounce
 from reku.catalogue.reply_text import fold
@@ -21,17 +20,9 @@ from reku.foundation.tokens import Purpose, Target, read
 from reku.responses import bounce_texts, delivery_reports
 from reku.responses.bounce_texts import TextForPeople
 from reku.responses.mail_parts import ParsedMail, TooMuch, fields, head_of
+from reku.store.kinds import ReportKind
 
 log = logging.getLogger(__name__)
-
-
-class ReportKind(StrEnum):
-    """What a mail in the return mailbox is."""
-
-    BOUNCE = "BOUNCE"  # a mail of ours came back, see `bounce`
-    COMPLAINT = "COMPLAINT"  # somebody pressed "spam"
-    IGNORED = "IGNORED"  # automatic answer, delay notice, read receipt: nothing to do
-    UNCLEAR = "UNCLEAR"  # a person has to look
 
 
 NO_BOUNCE = BounceDecision(BounceClass.NONE, "")

@@ -100,7 +100,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if meant is not None:
             if scope["method"] == "GET":
                 tracker: TrackerState = scope["state"]["tracker"]
-                _note(tracker, _client(scope), "OEFF", meant, _agent(scope))
+                _note(tracker, _client(scope), "OPENED", meant, _agent(scope))
             await send(_PIXEL_START)
             await send(_PIXEL_BODY)  # the server leaves it out of the answer to HEAD
             return
@@ -117,7 +117,7 @@ def _meant_by_pixel(path: str) -> Target | None:
 
 
 def _note(
-    tracker: TrackerState, client: str, kind: Literal["OEFF", "KLIC", "ANON"], meant: Target, agent: str = ""
+    tracker: TrackerState, client: str, kind: Literal["OPENED", "CLICKED", "ANON"], meant: Target, agent: str = ""
 ) -> None:
     if tracker.client_limit.allow(client):
         tracker.journal.note(kind, meant.id, meant.link, agent)
@@ -160,7 +160,7 @@ async def health(request: Request) -> Response:
 
 async def click(request: Request) -> Response:
     """To the link that the token means; a GET records the click."""
-    return await _follow(request, Purpose.CLICK, "KLIC", _of_message)
+    return await _follow(request, Purpose.CLICK, "CLICKED", _of_message)
 
 
 async def anonymous_click(request: Request) -> Response:
@@ -171,7 +171,7 @@ async def anonymous_click(request: Request) -> Response:
 async def _follow(
     request: Request,
     purpose: Purpose,
-    kind: Literal["KLIC", "ANON"],
+    kind: Literal["CLICKED", "ANON"],
     find: Callable[[TrackerState, Target], LinkedMessage],
 ) -> Response:
     tracker = _tracker(request)
@@ -182,7 +182,7 @@ async def _follow(
         if meant is None or target is None:
             return _invalid(request)
         if request.method == "GET":
-            agent = _agent(request.scope) if kind == "KLIC" else ""
+            agent = _agent(request.scope) if kind == "CLICKED" else ""
             _note(tracker, _client(request.scope), kind, meant, agent)
         return RedirectResponse(target, 302, HEADERS)
 

@@ -15,30 +15,33 @@ from reku.catalogue.institute import UnsubscribeScope
 from reku.foundation import clock
 from reku.responses.pages import bank_of
 from reku.store.events import Event, record
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind, SuppressionSource, UnsubscribedFrom
 from reku.store.tables import messages, past_messages
 
 
 class UnsubscribeWay(StrEnum):
-    """How somebody unsubscribed (Grund_Code of ABME)."""
+    """How somebody unsubscribed by a link of a mail."""
 
-    LINK = "LINK"  # the button of our page
-    ONE_CLICK = "EINKLICK"  # RFC 8058: the mailbox provider's button
+    LINK = SuppressionSource.LINK.value
+    ONE_CLICK = SuppressionSource.ONE_CLICK.value
 
 
-_REPORTED_SCOPE = {UnsubscribeScope.ORDER: "LISTE", UnsubscribeScope.INSTITUTE: "ALLE"}
+_UNSUBSCRIBED_FROM = {
+    UnsubscribeScope.ORDER: UnsubscribedFrom.ORDER,
+    UnsubscribeScope.INSTITUTE: UnsubscribedFrom.INSTITUTE,
+}
 
 _BAR = sa.text("""
-    INSERT INTO reku.suppressions (institute, kind, address_hmac, person_number, order_id, source, since)
-    SELECT DISTINCT ON (m.institute, m.address_hmac, m.person_number, barred_order)
-        m.institute, 'UNSUBSCRIBED', m.address_hmac, m.person_number,
+    INSERT INTO reku.suppressions (institute, kind, recipient_key, person_number, order_id, source, since)
+    SELECT DISTINCT ON (m.institute, m.recipient_key, m.person_number, barred_order)
+        m.institute, 'UNSUBSCRIBED', m.recipient_key, m.person_number,
         CASE WHEN t.of_order THEN m.order_id END AS barred_order, t.source, :since
     FROM json_to_recordset(CAST(:told AS json)) AS t(message bigint, source text, of_order boolean)
     JOIN (
-        SELECT id, institute, order_id, address_hmac, person_number FROM reku.messages
-        UNION ALL SELECT id, institute, order_id, address_hmac, '' FROM reku.past_messages
+        SELECT id, institute, order_id, recipient_key, person_number FROM reku.messages
+        UNION ALL SELECT id, institute, order_id, recipient_key, '' FROM reku.past_messages
     ) AS m ON m.id = t.message
-    ORDER BY m.institute, m.address_hmac, m.person_number, barred_order
+    ORDER BY m.institute, m.recipient_key, m.person_number, barred_order
     ON CONFLICT DO NOTHING
 """)
 """In an order of its own, so that two trackers that bar the same people wait for one another in turn."""
@@ -69,7 +72,7 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, UnsubscribeWay]])
         record(
             connection,
             [
-                Event(id_, ResponseKind.ABME, moment, by, _REPORTED_SCOPE[scopes[whose[id_]]])
+                Event(id_, EventKind.UNSUBSCRIBED, moment, by, _UNSUBSCRIBED_FROM[scopes[whose[id_]]])
                 for id_, by in first.items()
                 if id_ in here
             ],

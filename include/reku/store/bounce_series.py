@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from reku.foundation import clock
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import BOUNCES, HITS, EventKind
 from reku.store.states import MessageState
 from reku.store.tables import messages, reactivations, responses
 
@@ -28,32 +28,29 @@ RETAINED_AT = 3
 GRACE = timedelta(hours=72)
 """A mail without a bounce for so long counts as delivered."""
 
-_SEEN = (ResponseKind.OEFF, ResponseKind.KLIC)
-_BOUNCED = (ResponseKind.HBOU, ResponseKind.SBOU, ResponseKind.UBOU)
-
 
 def series(connection: sa.Connection, institute: str, hmacs: Collection[str]) -> dict[str, int]:
     """Hard bounces in a row, by address HMAC; an address whose series is 0 is left out."""
     counted = _series(_one_of(hmacs), institute, clock.now())
-    return {row.address_hmac: row.length for row in connection.execute(counted)}
+    return {row.recipient_key: row.length for row in connection.execute(counted)}
 
 
 def _one_of(hmacs: Collection[str]) -> sa.ColumnElement[bool]:
     # as one array: a statement takes no more than 65,535 parameters
-    return messages.c.address_hmac == sa.any_(sa.cast(list(hmacs), ARRAY(sa.Text)))
+    return messages.c.recipient_key == sa.any_(sa.cast(list(hmacs), ARRAY(sa.Text)))
 
 
 def retained_addresses(institute: str) -> sa.Select[tuple[str]]:
     """A select of the HMACs of all addresses that the institute may not write to any more."""
     candidates = (
-        sa.select(messages.c.address_hmac)
+        sa.select(messages.c.recipient_key)
         .join(responses, responses.c.message_id == messages.c.id)
-        .where(responses.c.institute == institute, responses.c.kind == ResponseKind.HBOU)
-        .group_by(messages.c.address_hmac)
+        .where(responses.c.institute == institute, responses.c.kind == EventKind.BOUNCED_HARD)
+        .group_by(messages.c.recipient_key)
         .having(sa.func.count(messages.c.delivery_id.distinct()) >= RETAINED_AT)
     )
-    counted = _series(messages.c.address_hmac.in_(candidates), institute, clock.now()).subquery()
-    return sa.select(counted.c.address_hmac).where(counted.c.length >= RETAINED_AT)
+    counted = _series(messages.c.recipient_key.in_(candidates), institute, clock.now()).subquery()
+    return sa.select(counted.c.recipient_key).where(counted.c.length >= RETAINED_AT)
 
 
 def length_at(message: sa.FromClause) -> sa.ScalarSelect[int]:
@@ -80,11 +77,11 @@ def length_at(message: sa.FromClause) -> sa.ScalarSelect[int]:
 
 def _series(which: sa.ColumnElement[bool], institute: str, moment: datetime) -> sa.Select[tuple[str, int]]:
     resets_since = sa.func.sum(sa.cast(_delivered(messages, moment), sa.Integer)).over(
-        partition_by=messages.c.address_hmac, order_by=(messages.c.begun_at.desc(), messages.c.id.desc())
+        partition_by=messages.c.recipient_key, order_by=(messages.c.begun_at.desc(), messages.c.id.desc())
     )
     outcomes = (
         sa.select(
-            messages.c.address_hmac,
+            messages.c.recipient_key,
             messages.c.delivery_id,
             _hard(messages).label("hard"),
             resets_since.label("resets_since"),
@@ -93,9 +90,9 @@ def _series(which: sa.ColumnElement[bool], institute: str, moment: datetime) -> 
         .subquery()
     )
     return (
-        sa.select(outcomes.c.address_hmac, sa.func.count(outcomes.c.delivery_id.distinct()).label("length"))
+        sa.select(outcomes.c.recipient_key, sa.func.count(outcomes.c.delivery_id.distinct()).label("length"))
         .where(outcomes.c.hard, outcomes.c.resets_since == 0)
-        .group_by(outcomes.c.address_hmac)
+        .group_by(outcomes.c.recipient_key)
     )
 
 
@@ -109,30 +106,30 @@ def _moment(message: sa.FromClause) -> sa.ColumnElement[Any]:
 
 
 def _same_address(one: sa.FromClause, other: sa.FromClause) -> sa.ColumnElement[bool]:
-    return (one.c.institute == other.c.institute) & (one.c.address_hmac == other.c.address_hmac)
+    return (one.c.institute == other.c.institute) & (one.c.recipient_key == other.c.recipient_key)
 
 
 def _forgiven(message: sa.FromClause, before: sa.ColumnElement[Any] | None = None) -> sa.Exists:
     """Whether a person has let the address be written to again after this mail (and before that moment)."""
     found = sa.exists().where(
         reactivations.c.institute == message.c.institute,
-        reactivations.c.address_hmac == message.c.address_hmac,
+        reactivations.c.recipient_key == message.c.recipient_key,
         reactivations.c.at >= message.c.begun_at,
     )
     return found.correlate(message) if before is None else found.where(reactivations.c.at < before)
 
 
-def _has(message: sa.FromClause, kinds: Collection[ResponseKind]) -> sa.ColumnElement[bool]:
+def _has(message: sa.FromClause, kinds: Collection[EventKind]) -> sa.ColumnElement[bool]:
     found = sa.exists().where(responses.c.message_id == message.c.id, responses.c.kind.in_(kinds))
     return found.correlate(message)
 
 
 def _delivered(message: sa.FromClause, moment: datetime) -> sa.ColumnElement[bool]:
     silent = sa.and_(
-        message.c.state == MessageState.SENT, message.c.begun_at <= moment - GRACE, ~_has(message, _BOUNCED)
+        message.c.state == MessageState.SENT, message.c.begun_at <= moment - GRACE, ~_has(message, BOUNCES)
     )
-    return sa.or_(_has(message, _SEEN), silent)
+    return sa.or_(_has(message, HITS), silent)
 
 
 def _hard(message: sa.FromClause) -> sa.ColumnElement[bool]:
-    return _has(message, (ResponseKind.HBOU,))
+    return _has(message, (EventKind.BOUNCED_HARD,))

@@ -28,17 +28,74 @@ class HitVerdict(StrEnum):
     MACHINE = "MACHINE"
 
 
-class ResponseKind(StrEnum):
-    """Kinds of events, as the OSPlus response file names them (docs/file-contracts.md, "RESPONSE")."""
+class EventKind(StrEnum):
+    """What happened to a message, or kept it from being sent. A core system's own codes stand in its contract."""
 
-    VERS = "VERS"  # sent
-    ZUGE = "ZUGE"  # delivered
-    OEFF = "OEFF"  # opened
-    KLIC = "KLIC"  # clicked
-    ABME = "ABME"  # unsubscribed
-    BESC = "BESC"  # complained
-    HBOU = "HBOU"  # hard bounce
-    SBOU = "SBOU"  # soft bounce
-    UBOU = "UBOU"  # bounce of unknown class
-    ZRUE = "ZRUE"  # retained: address barred after three hard bounces in a row
-    NVER = "NVER"  # not sent
+    SENT = "SENT"  # the mail server took it
+    DELIVERED = "DELIVERED"  # somebody said that it reached the mailbox
+    OPENED = "OPENED"  # its pixel was fetched, and a person was behind it
+    CLICKED = "CLICKED"  # a person followed one of its links
+    UNSUBSCRIBED = "UNSUBSCRIBED"  # the person wants no more mails, of this order or at all
+    COMPLAINED = "COMPLAINED"  # the person called it spam
+    BOUNCED_HARD = "BOUNCED_HARD"  # came back: the address is no good
+    BOUNCED_SOFT = "BOUNCED_SOFT"  # came back, or was refused, for another reason than its address
+    BOUNCED_UNKNOWN = "BOUNCED_UNKNOWN"  # came back, and nobody can say why
+    RETAINED = "RETAINED"  # not sent: three hard bounces in a row have barred the address
+    NOT_SENT = "NOT_SENT"  # not sent, for the reason that stands with it
+
+
+MANY_OF_A_MESSAGE = (EventKind.DELIVERED, EventKind.OPENED, EventKind.CLICKED)
+"""Kinds that may happen to a message more than once, each time at another moment; of the others it has one at most."""
+
+HITS = (EventKind.OPENED, EventKind.CLICKED)
+"""Kinds that a request to the tracker means."""
+
+BOUNCES = (EventKind.BOUNCED_HARD, EventKind.BOUNCED_SOFT, EventKind.BOUNCED_UNKNOWN)
+"""Kinds of a mail that came back or was refused."""
+
+
+class UnsubscribedFrom(StrEnum):
+    """What a person wants no more mails of."""
+
+    ORDER = "ORDER"
+    INSTITUTE = "INSTITUTE"
+
+
+class SuppressionSource(StrEnum):
+    """How somebody came to be barred. Those of an unsubscribe are its reason too (Grund_Code)."""
+
+    LINK = "LINK"  # the button of our page
+    ONE_CLICK = "EINKLICK"  # the mailbox provider's button (RFC 8058)
+    SUPPORT = "SUPPORT"  # a person has entered it
+    COMPLAINT = "BESCHWERDE"  # the mailbox provider has forwarded a complaint
+    BOUNCE = "BOUNCE"  # three hard bounces in a row, kept when their messages leave by retention
+
+
+class ReportKind(StrEnum):
+    """What a mail in the return mailbox is."""
+
+    BOUNCE = "BOUNCE"  # a mail of ours came back
+    COMPLAINT = "COMPLAINT"  # somebody pressed "spam"
+    IGNORED = "IGNORED"  # automatic answer, delay notice, read receipt: nothing to do
+    UNCLEAR = "UNCLEAR"  # a person has to look
+
+
+class DeliverySource(StrEnum):
+    """What a delivery comes from."""
+
+    OSPLUS_FILE = "osplus_file"  # a numbered file, ReKu or IAM.w
+    SELECTION = "selection"  # a selection of ours from a bank's data: no file came
+
+
+class OsplusInterface(StrEnum):
+    """By which interface of OSPlus an order and its deliveries come: the Dateiart of the deliveries."""
+
+    REKU = "REKU"
+    IAMW = "IAMW"
+
+
+class OsplusOrigin(StrEnum):
+    """Who has set an order up in OSPlus: whom troubles with it are told."""
+
+    BANK = "BANK"  # the institute itself
+    AUTKA = "AUTKA"  # an automatic campaign from the centre

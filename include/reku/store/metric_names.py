@@ -1,4 +1,4 @@
-"""Names of the metrics of a delivery (table `figures`): measured by the gate, judged and shown by the release."""
+"""Names of the metrics of a delivery (table `metrics`): measured by the gate, judged and shown by the release."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ WITHOUT_CONSENT = "without_consent"
 UNKNOWN_DOMAINS = "unknown_domains"
 IN_PREVIOUS = "in_previous"
 SALUTATIONS = ("1", "2", "3", "4")
-"""The values of `Anrede` (contract REKU); a row without one of them belongs to no figure."""
+"""The values of the role `salutation`; a row without one of them belongs to no metric."""
 
 
 def salutation(value: str) -> str:
-    """Name of the figure that holds the share of one Anrede."""
-    return f"anrede_{value}"
+    """Name of the metric that holds the share of one Anrede."""
+    return f"salutation_{value}"

@@ -7,7 +7,7 @@ answers as tables. No other module lists states: it asks one of these, in SQL by
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -132,9 +132,9 @@ HOLDS_ITS_NUMBER = (_D.PARKED, _D.REGISTERED, _D.VALIDATED, _D.RELEASED, _D.LOAD
 """Whether no other delivery may have its number."""
 
 
-def sql_list(states: tuple[StrEnum, ...]) -> str:
-    """States as SQL lists them: `('OPEN', 'CLAIMED')`."""
-    return "({})".format(", ".join(f"'{state}'" for state in states))
+def sql_list(values: Iterable[StrEnum]) -> str:
+    """Values of a vocabulary as SQL lists them: `('OPEN', 'CLAIMED')`."""
+    return "({})".format(", ".join(f"'{value}'" for value in values))
 
 
 def with_states(statement: str) -> sa.TextClause:

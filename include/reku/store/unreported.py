@@ -8,14 +8,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from reku.foundation.settings import settings
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.tables import feedback_counters, feedback_files, feedback_rows, messages, orders, responses
 
-ALWAYS = (ResponseKind.ABME, ResponseKind.BESC, ResponseKind.HBOU, ResponseKind.ZRUE, ResponseKind.NVER)
-"""Kinds reported whatever the order's Response_Umfang says (docs/responses.md, "What is reported")."""
+ALWAYS = (EventKind.UNSUBSCRIBED, EventKind.COMPLAINED, EventKind.BOUNCED_HARD, EventKind.RETAINED, EventKind.NOT_SENT)
+"""Kinds reported whatever the order asks for (docs/responses.md, "What is reported")."""
 
-NOT_BY_DEFAULT = (ResponseKind.ZUGE,)
-"""Kinds left out where the order names no Response_Umfang."""
+NOT_BY_DEFAULT = (EventKind.DELIVERED,)
+"""Kinds left out where the order does not say what it asks for."""
 
 
 def hold_exports(connection: sa.Connection, institute: str) -> None:
@@ -55,10 +55,10 @@ def waiting(which: sa.ColumnElement[bool]) -> sa.Select[int]:
 
 
 def _to_be_reported() -> sa.Select[int]:
-    scope = orders.c.response_scope
+    wanted = orders.c.wanted_events
     in_scope = sa.case(
-        (scope == "", responses.c.kind.not_in(NOT_BY_DEFAULT)),
-        else_=responses.c.kind == sa.any_(sa.func.string_to_array(scope, "+")),
+        (wanted.is_(None), responses.c.kind.not_in(NOT_BY_DEFAULT)),
+        else_=responses.c.kind == sa.any_(wanted),
     )
     # What comes later is not reported, except the kinds in ALWAYS: they keep people from mails.
     late = timedelta(days=settings().late_events_days)

@@ -10,14 +10,14 @@ log = logging.getLogger(__name__)
 
 _SETTLE = sa.text("""
     WITH contradictory AS (
-        SELECT person_number, address_hmac, bool_and(consent) AS consent, bool_and(tracking) AS tracking
+        SELECT person_number, recipient_key, bool_and(consent) AS consent, bool_and(tracking) AS tracking
         FROM reku.messages WHERE delivery_id = :delivery
-        GROUP BY person_number, address_hmac
+        GROUP BY person_number, recipient_key
         HAVING bool_or(consent) <> bool_and(consent) OR bool_or(tracking) <> bool_and(tracking)
     )
     UPDATE reku.messages m SET consent = c.consent, tracking = c.tracking
     FROM contradictory c
-    WHERE m.delivery_id = :delivery AND m.person_number = c.person_number AND m.address_hmac = c.address_hmac
+    WHERE m.delivery_id = :delivery AND m.person_number = c.person_number AND m.recipient_key = c.recipient_key
         AND (m.consent, m.tracking) <> (c.consent, c.tracking)
 """)
 

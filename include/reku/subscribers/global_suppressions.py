@@ -23,8 +23,8 @@ def bar_here_too(connection: sa.Connection, institute: str, normal: Collection[s
     hashed = {addresses.keyed(EVERY_INSTITUTE, address): address for address in normal}
     listed = sa.any_(sa.cast(list(hashed), ARRAY(sa.Text)))
     rows = connection.execute(
-        sa.select(suppressions.c.address_hmac, suppressions.c.kind, suppressions.c.source, suppressions.c.since).where(
-            everywhere, suppressions.c.address_hmac == listed
+        sa.select(suppressions.c.recipient_key, suppressions.c.kind, suppressions.c.source, suppressions.c.since).where(
+            everywhere, suppressions.c.recipient_key == listed
         )
     ).all()
     if not rows:
@@ -33,7 +33,7 @@ def bar_here_too(connection: sa.Connection, institute: str, normal: Collection[s
         {
             "institute": institute,
             "kind": row.kind,
-            "address_hmac": addresses.keyed(institute, hashed[row.address_hmac]),
+            "recipient_key": addresses.keyed(institute, hashed[row.recipient_key]),
             "source": row.source,
             "since": row.since,
         }

@@ -13,7 +13,7 @@ from reku.catalogue.contact import ContactRules
 _MARK = sa.text("""
     WITH places AS (
         SELECT m.id, row_number() OVER (
-            PARTITION BY m.address_hmac, m.occasion_date,
+            PARTITION BY m.recipient_key, m.occasion_date,
                 CASE WHEN NOT :every_address THEN coalesce(nullif(r.fields ->> :household, ''), 'row ' || r.id) END
             ORDER BY
                 m.consent AND m.mailable AND NOT EXISTS (

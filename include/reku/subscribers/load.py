@@ -47,7 +47,7 @@ def load(engine: sa.Engine, delivery_id: int) -> LoadResult:
     """Fill the order's list on with a RELEASED delivery and open its messages; a LOADED one answers at once.
 
     Nobody is removed from the list; see `fill_list` for what changes. Each message gets its own due_at and last_day
-    from the occasion's window around Anlass_Datum and the campaign's play-out time; an own Gueltig_bis ends it earlier.
+    from the occasion's window around Anlass_Datum and the campaign's play-out time; an own last day ends it earlier.
 
     Raises StageError if the delivery is not released, or the order has no list that may be filled; ConfigError for a
     broken occasion or institute file. Nothing has changed then. Raises StageError too if the order has ended since the

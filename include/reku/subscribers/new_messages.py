@@ -30,7 +30,7 @@ _COLUMNS = (
     "row_id",
     "reference",
     "person_number",
-    "address_hmac",
+    "recipient_key",
     "occasion_date",
     "consent",
     "mailable",
@@ -86,9 +86,9 @@ def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[Sequence[s
             of.person_number,
             of.address,
             of.occasion_date,
-            of.fields["Gueltig_bis"].astext.label("valid_until"),
-            of.fields["Einwilligung_EMail"].astext.label("consent"),
-            of.fields["Tracking_Einwilligung"].astext.label("tracking"),
+            of.valid_until,
+            of.consent,
+            of.tracking,
         )
         .where(of.delivery_id == delivery_id)
         .order_by(of.line)
@@ -104,12 +104,12 @@ def _opened(
     rows: Sequence[sa.Row[Any]],
     normal: Mapping[str, str],
     common: tuple[str, int, int, int],
-    window: Callable[[date, str], DueWindow],
+    window: Callable[[date, date | None], DueWindow],
     public: Callable[[str], bool],
 ) -> Iterator[tuple[Any, ...]]:
     for row in rows:
         address = normal[row.address]
-        due = window(row.occasion_date, row.valid_until or "")
+        due = window(row.occasion_date, row.valid_until)
         yield (
             *common,
             row.id,
@@ -117,9 +117,9 @@ def _opened(
             row.person_number,
             addresses.keyed(common[0], address),
             row.occasion_date,
-            row.consent == "J",
+            row.consent,
             public(address.rpartition("@")[2]),
-            row.tracking == "J",
+            row.tracking,
             due.due_at,
             due.last_day,
         )
@@ -130,8 +130,8 @@ def _public() -> Callable[[str], bool]:
     return cache(lambda domain: addresses.is_public(f"somebody@{domain}"))
 
 
-def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, str], DueWindow]:
-    """When a message is due by its Anlass_Datum and its own Gueltig_bis (TT.MM.JJJJ or empty)."""
+def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, date | None], DueWindow]:
+    """When a message is due by its Anlass_Datum and its own last day (None: it has none)."""
     occasion = _occasion(order)
     institute = institutes().get(order.institute)
     campaign = None if institute is None else institute.campaign(order.order_number)
@@ -140,11 +140,10 @@ def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, str], DueWindo
     first, last = occasion.window.first_day, occasion.window.last_day
 
     @cache
-    def window(occasion_date: date, valid_until: str) -> DueWindow:
+    def window(occasion_date: date, valid_until: date | None) -> DueWindow:
         end = last
-        if valid_until.strip():
-            own = datetime.strptime(valid_until, "%d.%m.%Y").date()  # noqa: DTZ007 # a day has no zone
-            end = min(last, (own - occasion_date).days)
+        if valid_until is not None:
+            end = min(last, (valid_until - occasion_date).days)
         return due_window(occasion_date, first, end, play_out, weekdays, now)
 
     return window

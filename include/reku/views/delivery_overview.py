@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.store.delivery import load_delivery
-from reku.store.tables import deliveries, files, lists, messages, rejects, releases
+from reku.store.tables import deliveries, dispatches, files, lists, messages, rejects, releases
 from reku.views.rows import filters, read
 
 
@@ -53,20 +53,24 @@ class RejectedRow:
 
 @dataclass(frozen=True)
 class DeliveryDetails:
-    """One delivery. `list`: name of its subscriber list; `decided_by`: empty where nobody was asked."""
+    """One delivery. `list`: name of its subscriber list; `decided_by`: empty where nobody was asked.
+
+    `file`, `stored_as` and `received_at` are None where it came by no file.
+    """
 
     id: int
     institute: str
-    kind: str
+    source: str
+    contract: str
     order: str
     number: int
     occasion: str
     state: str
     code: str
     advice: str
-    file: str
-    stored_as: str
-    received_at: datetime
+    file: str | None
+    stored_as: str | None
+    received_at: datetime | None
     created_at: datetime
     day: date
     period_start: date | None
@@ -133,7 +137,8 @@ def _details() -> sa.Select[Any]:
         sa.select(
             of.id,
             of.institute,
-            of.kind,
+            of.source,
+            of.contract,
             of.order_number.label("order"),
             of.delivery_number.label("number"),
             of.occasion,
@@ -156,13 +161,14 @@ def _details() -> sa.Select[Any]:
             releases.c.actor.label("decided_by"),
             of.released_at,
             of.loaded_at,
-            of.control_copy_at,
-            of.canary_until,
-            of.canary_passed_at,
+            dispatches.c.control_copy_at,
+            dispatches.c.canary_until,
+            dispatches.c.canary_passed_at,
             of.owner_dag,
             of.owner_run,
         )
-        .join(files, files.c.id == of.file_id)
+        .outerjoin(files, files.c.id == of.file_id)
+        .outerjoin(dispatches, dispatches.c.delivery_id == of.id)
         .outerjoin(lists, lists.c.id == of.list_id)
         .outerjoin(releases, releases.c.delivery_id == of.id)
     )

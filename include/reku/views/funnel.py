@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MAY_STILL_GO_OUT, STANDS_IN_THE_LEDGER, MessageState
 from reku.store.tables import deliveries, messages, orders, responses
 
@@ -45,7 +45,7 @@ class FunnelRow:
         """Messages in any of these states."""
         return sum(self.states.get(state, 0) for state in states)
 
-    def response(self, kind: ResponseKind) -> int:
+    def response(self, kind: EventKind) -> int:
         """Messages with a response of this kind."""
         return self.responses.get(kind, 0)
 
@@ -66,13 +66,13 @@ class FunnelRow:
             "not_in_time": self.state(MessageState.UNDELIVERED),
             "in_doubt": self.state(MessageState.IN_DOUBT),
             "open": self.state(*MAY_STILL_GO_OUT),
-            "opened": self.response(ResponseKind.OEFF),
-            "clicked": self.response(ResponseKind.KLIC),
-            "unsubscribed": self.response(ResponseKind.ABME),
-            "hard": self.response(ResponseKind.HBOU),
-            "soft": self.response(ResponseKind.SBOU),
-            "unknown": self.response(ResponseKind.UBOU),
-            "complained": self.response(ResponseKind.BESC),
+            "opened": self.response(EventKind.OPENED),
+            "clicked": self.response(EventKind.CLICKED),
+            "unsubscribed": self.response(EventKind.UNSUBSCRIBED),
+            "hard": self.response(EventKind.BOUNCED_HARD),
+            "soft": self.response(EventKind.BOUNCED_SOFT),
+            "unknown": self.response(EventKind.BOUNCED_UNKNOWN),
+            "complained": self.response(EventKind.COMPLAINED),
             "adds_up": self.adds_up,
         }
 

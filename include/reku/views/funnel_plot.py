@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reku.foundation.errors import StageError
 from reku.foundation.plots import Kind, house_style, labelled, number, quiet, saved
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 from reku.store.states import MAY_STILL_GO_OUT, MessageState
 from reku.views.funnel import FunnelRow
 from reku.views.funnel_table import period_name
@@ -37,10 +37,10 @@ _STACK: tuple[tuple[str, str, _Count], ...] = (
     ("nicht geladen / not loaded", "#e5e7eb", lambda row: row.not_loaded),
 )
 _LINES: tuple[tuple[str, str, str, _Count], ...] = (
-    ("geöffnet / opened", "#f59e0b", "o", lambda row: row.response(ResponseKind.OEFF)),
-    ("geklickt / clicked", "#16a34a", "s", lambda row: row.response(ResponseKind.KLIC)),
-    ("abgemeldet / unsubscribed", "#be185d", "^", lambda row: row.response(ResponseKind.ABME)),
-    ("unzustellbar / hard bounces", "#7c3aed", "D", lambda row: row.response(ResponseKind.HBOU)),
+    ("geöffnet / opened", "#f59e0b", "o", lambda row: row.response(EventKind.OPENED)),
+    ("geklickt / clicked", "#16a34a", "s", lambda row: row.response(EventKind.CLICKED)),
+    ("abgemeldet / unsubscribed", "#be185d", "^", lambda row: row.response(EventKind.UNSUBSCRIBED)),
+    ("unzustellbar / hard bounces", "#7c3aed", "D", lambda row: row.response(EventKind.BOUNCED_HARD)),
 )
 
 

@@ -86,13 +86,13 @@ def _reported(events: list[dict[str, Any]]) -> Iterator[Step]:
         number = event["response_file"]
         parts = (
             event["reason"],
-            event["scope"],
+            f"of the {event['scope'].lower()}" if event["scope"] else "",
             f"link {event['link_number']}" if event["link_number"] else "",
             event["link_target"],
             f"hard bounces in a row: {event['bounce_series']}" if event["bounce_series"] else "",
             f"in response file {number:06d}" if number else "not reported",
         )
-        yield Step(event["at"], event["kind"], ", ".join(filter(None, parts)))
+        yield Step(event["at"], _told(event["kind"]), ", ".join(filter(None, parts)))
         if number:
             written = event["written_at"]
             what = "response file written" if written else "response file fixed, not written yet"
@@ -100,7 +100,12 @@ def _reported(events: list[dict[str, Any]]) -> Iterator[Step]:
     yield from files.values()
 
 
+def _told(kind: str) -> str:
+    """A kind of event as people say it: `bounced hard`."""
+    return kind.lower().replace("_", " ")
+
+
 def _by_machines(hits: list[dict[str, Any]]) -> Iterator[Step]:
     for hit in hits:
         link = f"link {hit['link_number']}, " if hit["link_number"] else ""
-        yield Step(hit["at"], f"{hit['kind']} by a machine", f"{link}rule {hit['rule']}")
+        yield Step(hit["at"], f"{_told(hit['kind'])} by a machine", f"{link}rule {hit['rule']}")

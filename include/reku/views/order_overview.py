@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 import sqlalchemy as sa
 
 from reku.foundation import clock
-from reku.store.tables import lists, orders, subscribers
+from reku.store.tables import lists, orders, osplus_orders, subscribers
 from reku.views.rows import filters, read
 
 
@@ -21,8 +21,8 @@ class OrderLine:
     name: str
     occasion: str
     rhythm: str
-    interface: str
-    origin: str
+    interface: str | None
+    origin: str | None
     valid_from: date
     valid_until: date | None
     expected_by: time
@@ -46,8 +46,10 @@ class SubscriberList:
 
 def order_lines(engine: sa.Engine, institute: str = "", occasion: str = "") -> list[OrderLine]:
     """The orders that have a processed control file; of all, or of an institute, an occasion."""
-    of = orders.c
-    state = sa.case((of.ended | (of.valid_until < clock.today()), "ended"), (of.faulty, "faulty"), else_="active")
+    of, by_osplus = orders.c, osplus_orders.c
+    state = sa.case(
+        (of.ended | (of.valid_until < clock.today()), "ended"), (by_osplus.faulty, "faulty"), else_="active"
+    )
     wanted = (
         sa.select(
             of.institute,
@@ -55,13 +57,14 @@ def order_lines(engine: sa.Engine, institute: str = "", occasion: str = "") -> l
             of.name,
             of.occasion,
             of.rhythm,
-            of.interface,
-            of.origin,
+            by_osplus.interface,
+            by_osplus.origin,
             of.valid_from,
             of.valid_until,
             of.expected_by,
             state.label("state"),
         )
+        .outerjoin(osplus_orders, by_osplus.order_id == of.id)
         .where(*filters((of.institute, institute), (of.occasion, occasion)))
         .order_by(of.institute, of.order_number)
     )

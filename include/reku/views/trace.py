@@ -128,8 +128,8 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
             deliveries.c.loaded_at,
             releases.c.decision,
             releases.c.decided_at,
-            files.c.file_name,
-            files.c.received_at,
+            sa.func.coalesce(files.c.file_name, "").label("file_name"),
+            sa.func.coalesce(files.c.received_at, deliveries.c.created_at).label("received_at"),
             sa.literal(reference).label("reference"),
             messages.c.id.label("message"),
             messages.c.due_at,
@@ -147,7 +147,7 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
             messages.c.ended_at,
         )
         .join(deliveries, deliveries.c.id == judged.c.delivery_id)
-        .join(files, files.c.id == deliveries.c.file_id)
+        .outerjoin(files, files.c.id == deliveries.c.file_id)
         .outerjoin(releases, releases.c.delivery_id == deliveries.c.id)
         .outerjoin(
             messages,

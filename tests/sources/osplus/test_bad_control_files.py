@@ -316,5 +316,5 @@ def test_one_number_for_two_interfaces_is_refused(inbox: Bank) -> None:
     inbox.scan()
     advice = "Die Nummer gehört zu einem Auftrag der Schnittstelle REKU. Eine andere Nummer verwenden."
     assert outcome(inbox, name, data) == _row("", "WIDERSPRUCH", advice)
-    assert [row.interface for row in inbox.rows(tables.orders)] == ["REKU"]
+    assert [row.interface for row in inbox.orders()] == ["REKU"]
     assert ORDER not in {row.order_number for row in inbox.rows(tables.orders)}

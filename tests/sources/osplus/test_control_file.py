@@ -479,4 +479,12 @@ def test_the_example_of_the_contract_is_taken(bank: Bank, config_dir: Path) -> N
     bank.scan()
     assert name == "vreku_99950001_R0004711_20261105213000.csv"
     assert bank.verdict(name)[0] == "OK"
-    assert bank.order().response_scope == "VERS+OEFF+KLIC+ABME+HBOU+SBOU+ZRUE"
+    assert bank.order().wanted_events == [
+        "SENT",
+        "OPENED",
+        "CLICKED",
+        "UNSUBSCRIBED",
+        "BOUNCED_HARD",
+        "BOUNCED_SOFT",
+        "RETAINED",
+    ]

@@ -154,7 +154,7 @@ def test_an_iam_delivery_is_registered(bank: Bank) -> None:
     bank.delivery(3, order=APPROACH, kind="IAMW")
     bank.scan()
     (delivery,) = bank.rows(tables.deliveries)
-    assert (delivery.kind, delivery.state, delivery.occasion) == ("IAMW", "REGISTERED", "MCAC120")
+    assert (delivery.contract, delivery.state, delivery.occasion) == ("IAMW", "REGISTERED", "MCAC120")
 
 
 @pytest.mark.parametrize("parked", [False, True])

@@ -10,11 +10,15 @@ import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
+from reku.gate.gate import validate
+from reku.release.decision import approve, decide_release
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import retry as retrying
 from reku.sources.osplus.retry import retry
 from reku.store import tables
 from reku.store.locks import Lock, session_lock
+from reku.store.states import Decision, DeliveryState
+from reku.subscribers.load import load
 from reku_testing.steps import allow_any_step
 from tests.sources.conftest import NOW, Bank, original
 
@@ -34,6 +38,27 @@ def refused(bank: Bank) -> Bank:
     bank.scan()
     assert bank.deliveries() == [(17, "REFUSED", "AUFTRAG_BEENDET")]
     return bank
+
+
+def test_one_that_was_released_before_its_order_ended_goes_the_whole_way_again(inbox: Bank) -> None:
+    """What gate and release found out about it then is not in the way, and a person is asked anew."""
+    inbox.control()
+    inbox.delivery()
+    inbox.scan()
+    (delivery,) = inbox.rows(tables.deliveries)
+    validate(inbox.engine, delivery.id)
+    assert approve(inbox.engine, delivery.id, actor="anna", note="seen") is Decision.APPROVED
+    inbox.control(Ereignis="ENDE")
+    inbox.scan()
+    with pytest.raises(StageError, match="has ended"):
+        load(inbox.engine, delivery.id)
+    inbox.control()
+    inbox.scan()
+    assert retry(inbox.engine, delivery.id, "anna").state is DeliveryState.REGISTERED
+    assert inbox.rows(tables.releases) == []
+    assert validate(inbox.engine, delivery.id).accepted == delivery.rows
+    assert decide_release(inbox.engine, delivery.id).decision is Decision.NORMAL
+    assert load(inbox.engine, delivery.id).messages == delivery.rows
 
 
 def test_what_was_put_right_is_registered_for_today(refused: Bank, clock_at: Callable[..., None]) -> None:

@@ -80,7 +80,7 @@ def _picture(bank: Bank) -> dict[str, Any]:
         "files": sorted((row.file_name, row.verdict, row.code, row.stored_as) for row in bank.rows(tables.files)),
         "unsettled": [row.id for row in bank.rows(tables.files) if row.moving_from is not None],
         "deliveries": sorted(bank.deliveries()),
-        "orders": [(row.order_number, row.name, row.faulty) for row in bank.rows(tables.orders)],
+        "orders": [(row.order_number, row.name, row.faulty) for row in bank.orders()],
         "lists": [(row.name, row.frozen_at) for row in bank.rows(tables.lists)],
         "control files": [(row.order_number, row.processed) for row in bank.rows(tables.control_files)],
         "places": sorted(str(path.relative_to(bank.root)) for path in bank.root.rglob("*") if path.is_file()),

@@ -10,6 +10,7 @@ from reku.channels.email.control_copy import send_control_copy
 from reku.channels.email.media.compile import CompiledMedium, compile_medium
 from reku.channels.email.media.fill import MailFault, fill
 from reku.channels.email.media.links import SharedLinks, links_for
+from reku.channels.email.media.placeholders import ADDRESS, REFERENCE
 from reku.channels.email.queued_mails import QueuedMail, QueuedMails
 from reku.channels.email.smtp.handover import hand_over
 from reku.channels.email.smtp.transport import Relay
@@ -70,19 +71,19 @@ class PreparedEmail:
 
     def fill(self, message: Claimed) -> QueuedMail:
         """The mail of one claimed message. Raises MessageFault."""
-        medium = self.plan.medium_for(message.fields)
+        medium = self.plan.medium_for(message.content_key)
         links = links_for(message.id, self._shared_links[medium.key], tracking=message.tracking)
         try:
             mail = fill(
                 self.media[medium.key],
-                message.fields,
+                message.fields | {REFERENCE: message.reference},
                 links,
                 order_number=self.plan.order_number,
                 delivery_number=self.plan.delivery_number,
                 message_id=message.message_id,
             )
         except MailFault as fault:
-            raise MessageFault(str(fault), unreachable=fault.field == "EMail") from None
+            raise MessageFault(str(fault), unreachable=fault.field == ADDRESS) from None
         return QueuedMail(mail, medium.key)
 
     @property

@@ -56,7 +56,7 @@ def send_control_copy(plan: SendPlan, media: Mapping[str, CompiledMedium], resul
 
 def _copy(plan: SendPlan, medium: CompiledMedium) -> Mail:
     address = plan.institute.control_address or ""
-    person = sample_person(plan.institute) | {"EMail": address, "Anlass_Code": plan.occasion}
+    person = sample_person(plan.institute, address, plan.occasion)
     name = f"kontrolle-{plan.delivery}-{medium.medium.key.lower()}"
     links = Links(
         return_path=f"b+{name}",

@@ -11,7 +11,7 @@ from reku.channels.email.smtp.answers import Answer, Outcome
 from reku.channels.email.smtp.wire import SmtpMail
 from reku.contact.reasons import Reason
 from reku.dispatch.queue import DeliveryQueue, Job
-from reku.store.kinds import ResponseKind
+from reku.store.kinds import EventKind
 
 _SLOW_DOWN = 421
 """RFC 5321 section 4.2.3: the service is not available. To one recipient it means that his server wants less."""
@@ -63,7 +63,7 @@ class QueuedMails:
             self.queue.withheld(job, Reason.ADRESSE_UNGUELTIG)
         else:
             bounce = classify_bounce(answer.enhanced, f"{answer.code} {answer.text}")
-            event, about_address = ResponseKind(bounce.bounce_class.event), bounce.bounce_class is BounceClass.HARD
+            event, about_address = EventKind(bounce.bounce_class.event), bounce.bounce_class is BounceClass.HARD
             self.queue.refused(job, answer.short, event, bounce.status, about_address=about_address)
 
     def lost(self, mail: SmtpMail) -> None:

@@ -40,7 +40,7 @@ class Key:
         """Conditions for all deliveries of the same order."""
         return (
             deliveries.c.institute == self.institute,
-            deliveries.c.kind == self.kind,
+            deliveries.c.contract == self.kind,
             deliveries.c.order_number == self.order_number,
         )
 

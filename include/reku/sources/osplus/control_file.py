@@ -14,7 +14,7 @@ from reku.catalogue.loader import occasions
 from reku.foundation import clock
 from reku.foundation.errors import suggest
 from reku.foundation.settings import settings
-from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, parse_date, read, row_faults
+from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, contracts, parse_date, read, row_faults
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import Arrived, FileDecision
 from reku.sources.inbox.folders import InboxFolders
@@ -23,8 +23,7 @@ from reku.sources.osplus import delivery_files as parked
 from reku.sources.osplus import order_changes
 from reku.sources.osplus.order_changes import Announcement
 from reku.store.states import FileVerdict
-from reku.store.tables import control_files
-from reku.store.tables import orders as orders_table
+from reku.store.tables import control_files, orders, osplus_orders
 
 _INTERFACE = {"VREKU": "REKU", "VIAM": "IAMW"}
 """Dateiart of a control file → that of its order's deliveries."""
@@ -130,11 +129,17 @@ def _announcements(file: RecordFile) -> Iterator[Announcement]:
             valid_until=parse_date(row["Gueltig_bis"]) if row["Gueltig_bis"] else None,
             list_name=row["Listen_Name"] or default_list,
             medium=row["Werbemittel"],
-            response_scope=row["Response_Umfang"],
+            wanted_events=_wanted_events(row["Response_Umfang"]),
             expected_by=time.fromisoformat(row["Erwartet_bis"]),
             origin=row["Herkunft"] if says_origin else "",
             created_at=file.head.created_at,
         )
+
+
+def _wanted_events(scope: str) -> list[str] | None:
+    """The kinds of events that `Response_Umfang` asks for; None if it is empty."""
+    words = contracts()["RESPONSE"].words("Ereignis_Art")
+    return [words[code] for code in scope.split("+")] if scope else None
 
 
 def _occasion_faults(news: Announcement) -> Iterator[Fault]:
@@ -220,8 +225,9 @@ def _note(connection: sa.Connection, institute: str, control: ControlFile, file_
 
 def _mark_faulty(connection: sa.Connection, institute: str, order_number: str) -> None:
     connection.execute(
-        sa.update(orders_table)
-        .where(orders_table.c.institute == institute, orders_table.c.order_number == order_number)
+        sa.update(osplus_orders)
+        .where(osplus_orders.c.order_id == orders.c.id)
+        .where(orders.c.institute == institute, orders.c.order_number == order_number)
         .values(faulty=True)
     )
     parked.advise_again(connection, institute, order_number)

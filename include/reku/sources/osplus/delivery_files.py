@@ -27,6 +27,7 @@ from reku.sources.inbox.folders import InboxFolders
 from reku.sources.inbox.receipts import Line, Status
 from reku.sources.osplus import admission
 from reku.sources.osplus.admission import CONTROL_FILE, AdmissionDecision, Key
+from reku.store.kinds import DeliverySource
 from reku.store.states import HOLDS_ITS_NUMBER, DeliveryState, FileVerdict
 from reku.store.tables import deliveries, files
 
@@ -74,7 +75,8 @@ def take(
         .values(
             institute=institute.blz,
             file_id=file_id,
-            kind=key.kind,
+            source=DeliverySource.OSPLUS_FILE,
+            contract=key.kind,
             order_number=key.order_number,
             delivery_number=key.number,
             created_at=created_at,
@@ -138,7 +140,7 @@ def unpark(connection: sa.Connection, institute: Institute, folders: InboxFolder
     for delivery_id in waiting_ids:
         with connection.begin():
             delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
-            key = Key(institute.blz, delivery.kind, order_number, delivery.delivery_number)
+            key = Key(institute.blz, delivery.contract, order_number, delivery.delivery_number)
             judgement = admission.decide_admission(connection, key, delivery.created_at)
             if judgement.state == DeliveryState.PARKED:
                 continue

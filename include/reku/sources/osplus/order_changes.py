@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from reku.catalogue.institute import Institute
 from reku.records import Fault, FaultCode, FileRefused
 from reku.sources.osplus import list_names
-from reku.store.tables import orders
+from reku.store.kinds import OsplusOrigin
+from reku.store.tables import orders, osplus_orders
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Announcement:
     valid_until: date | None
     list_name: str
     medium: str
-    response_scope: str
+    wanted_events: list[str] | None
     expected_by: time
     origin: str
     created_at: datetime
@@ -53,7 +54,13 @@ def find(connection: sa.Connection, institute: str, order_number: str) -> sa.Row
 
 
 def _row(institute: str, order_number: str) -> sa.Select[Any]:
-    return sa.select(orders).where(orders.c.institute == institute, orders.c.order_number == order_number)
+    """The order with what only OSPlus has of it."""
+    own = [column for column in osplus_orders.c if column.name not in ("order_id", "institute")]
+    return (
+        sa.select(orders, *own)
+        .join(osplus_orders, osplus_orders.c.order_id == orders.c.id)
+        .where(orders.c.institute == institute, orders.c.order_number == order_number)
+    )
 
 
 def carry_out(connection: sa.Connection, institute: Institute, news: Announcement) -> Carried:
@@ -62,7 +69,9 @@ def carry_out(connection: sa.Connection, institute: Institute, news: Announcemen
     Raises FileRefused (ANLASS_ABWEICHEND, AUFTRAG_UNBEKANNT, WIDERSPRUCH, LISTENLIMIT); the caller rolls back.
     """
     # Locked first, so that no delivery is being loaded into a list while the list is frozen.
-    order = connection.execute(_row(institute.blz, news.order_number).with_for_update(key_share=True)).first()
+    order = connection.execute(
+        _row(institute.blz, news.order_number).with_for_update(key_share=True, of=orders)
+    ).first()
     if order is not None and order.interface != news.interface:
         advice = (
             f"Die Nummer gehört zu einem Auftrag der Schnittstelle {order.interface}. Eine andere Nummer verwenden."
@@ -79,15 +88,14 @@ def carry_out(connection: sa.Connection, institute: Institute, news: Announcemen
     return _change(connection, institute, order, news)
 
 
-def _content(news: Announcement, origin: str) -> dict[str, Any]:
+def _content(news: Announcement) -> dict[str, Any]:
     return {
         "name": news.name,
         "rhythm": news.rhythm,
-        "origin": news.origin or origin,
         "valid_from": news.valid_from,
         "valid_until": news.valid_until,
         "medium": news.medium,
-        "response_scope": news.response_scope,
+        "wanted_events": news.wanted_events,
         "expected_by": news.expected_by,
     }
 
@@ -98,27 +106,31 @@ def _create(connection: sa.Connection, institute: Institute, news: Announcement)
         .values(
             institute=institute.blz,
             order_number=news.order_number,
-            interface=news.interface,
             occasion=news.occasion,
-            control_created_at=news.created_at,
-            **_content(news, "BANK"),
+            **_content(news),
         )
         .returning(orders.c.id)
     ).scalar_one()
+    connection.execute(
+        sa.insert(osplus_orders).values(
+            order_id=new,
+            institute=institute.blz,
+            interface=news.interface,
+            origin=news.origin or OsplusOrigin.BANK,
+            control_created_at=news.created_at,
+        )
+    )
     list_names.use(connection, institute, new, news.order_number, news.name, news.list_name)
     return Carried(duplicate=False)
 
 
 def _change(connection: sa.Connection, institute: Institute, order: sa.Row[Any], news: Announcement) -> Carried:
-    content = _content(news, order.origin)
-    same = all(getattr(order, field) == value for field, value in content.items())
+    content, origin = _content(news), news.origin or order.origin
+    same = origin == order.origin and all(getattr(order, field) == value for field, value in content.items())
     duplicate = same and not order.ended and not order.faulty
     list_name = list_names.use(connection, institute, order.id, order.order_number, news.name, news.list_name)
-    connection.execute(
-        sa.update(orders)
-        .where(orders.c.id == order.id)
-        .values(ended=False, faulty=False, control_created_at=news.created_at, **content)
-    )
+    connection.execute(sa.update(orders).where(orders.c.id == order.id).values(ended=False, **content))
+    _note_good(connection, order, news, origin=origin)
     if list_names.is_made_from(list_name, news.list_name, order.order_number, news.name):
         return Carried(duplicate)
     advice = f"Die Liste dieses Auftragsnamens heißt {list_name} und behält ihren Namen."
@@ -129,9 +141,15 @@ def _end(connection: sa.Connection, order: sa.Row[Any] | None, news: Announcemen
     if order is None:
         advice = "Der Auftrag ist hier nicht bekannt und kann nicht beendet werden. Auftragsnummer prüfen."
         raise FileRefused([Fault(FaultCode.AUFTRAG_UNBEKANNT, news.line, advice=advice)])
-    connection.execute(
-        sa.update(orders)
-        .where(orders.c.id == order.id)
-        .values(ended=True, faulty=False, control_created_at=news.created_at)
-    )
+    connection.execute(sa.update(orders).where(orders.c.id == order.id).values(ended=True))
+    _note_good(connection, order, news)
     return Carried(duplicate=order.ended and not order.faulty)
+
+
+def _note_good(connection: sa.Connection, order: sa.Row[Any], news: Announcement, **more: str) -> None:
+    """Its newest control file was good."""
+    connection.execute(
+        sa.update(osplus_orders)
+        .where(osplus_orders.c.order_id == order.id)
+        .values(faulty=False, control_created_at=news.created_at, **more)
+    )

@@ -19,7 +19,7 @@ from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
 from reku.store.locks import Lock, session_lock
 from reku.store.states import HOLDS_ITS_NUMBER, DeliveryState
-from reku.store.tables import deliveries, delivery_rows, files, rejects
+from reku.store.tables import deliveries, delivery_rows, files, metrics, rejects, releases, rule_counts
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
     ).one()
     if delivery.state != DeliveryState.REFUSED:
         raise StageError(f"Delivery {delivery_id} is {delivery.state}, not REFUSED: there is nothing to read again.")
-    key = Key(institute, delivery.kind, delivery.order_number, delivery.delivery_number)
+    key = Key(institute, delivery.contract, delivery.order_number, delivery.delivery_number)
     holder = connection.execute(
         sa.select(deliveries.c.id).where(
             *key.same_order(),
@@ -79,8 +79,8 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
         )
     read, judgement = registering.read_and_judge(connection, contracts()[key.kind], key, file.file_name, data)
     created_at = read.head.created_at if read else delivery.created_at
-    # What the gate wrote about the refused file goes, since the gate will read it anew.
-    for table in (rejects, delivery_rows):
+    # What gate and release found out about it goes: both will see it anew, and a person may be asked again.
+    for table in (rejects, rule_counts, delivery_rows, metrics, releases):
         connection.execute(sa.delete(table).where(table.c.delivery_id == delivery_id))
     filing.record_again(connection, folders, file.id, judgement.ruling())
     connection.execute(

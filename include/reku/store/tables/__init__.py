@@ -8,7 +8,7 @@ from __future__ import annotations
 from reku.store.tables.barred import barred_domains, reactivations, suppressions
 from reku.store.tables.base import EVERY_INSTITUTE, SCHEMA, metadata
 from reku.store.tables.by_hand import audit, stops
-from reku.store.tables.delivered import deliveries, delivery_rows, figures, rejects, releases, rule_counts
+from reku.store.tables.delivered import deliveries, delivery_rows, metrics, rejects, releases, rule_counts
 from reku.store.tables.feedback import (
     feedback_counters,
     feedback_files,
@@ -19,8 +19,8 @@ from reku.store.tables.feedback import (
     responses,
     return_mails,
 )
-from reku.store.tables.hand_over import claims, fences, paces
-from reku.store.tables.intake import control_files, files, lists, orders
+from reku.store.tables.hand_over import claims, dispatches, fences, rate_limits
+from reku.store.tables.intake import control_files, files, lists, orders, osplus_orders
 from reku.store.tables.ledger import appointments, contacts, messages, past_messages, subscribers
 
 __all__ = [
@@ -34,20 +34,22 @@ __all__ = [
     "control_files",
     "deliveries",
     "delivery_rows",
+    "dispatches",
     "feedback_counters",
     "feedback_files",
     "feedback_rows",
     "fences",
-    "figures",
     "files",
     "hit_journals",
     "hits",
     "lists",
     "messages",
     "metadata",
+    "metrics",
     "orders",
-    "paces",
+    "osplus_orders",
     "past_messages",
+    "rate_limits",
     "reactivations",
     "rejects",
     "releases",

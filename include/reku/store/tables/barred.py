@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from reku.store.kinds import SuppressionKind
+from reku.store.kinds import SuppressionKind, SuppressionSource
 from reku.store.tables.base import closed, identity, institute, metadata, moment
 from reku.store.tables.intake import orders
 
@@ -14,23 +14,24 @@ suppressions = sa.Table(
     identity(),
     institute(),
     sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    sa.Column("recipient_key", sa.CHAR(64), nullable=False, comment="as in messages"),
     sa.Column("person_number", sa.Text, nullable=False, server_default=""),
     sa.Column("order_id", sa.ForeignKey(orders.c.id), comment="null: all orders of the institute"),
-    sa.Column("source", sa.Text, nullable=False, comment="LINK, EINKLICK, SUPPORT, BESCHWERDE …"),
+    sa.Column("source", sa.Text, nullable=False),
     moment("since", nullable=False),
     closed("kind", SuppressionKind),
+    closed("source", SuppressionSource),
     sa.Index(
         "uq_suppressions",
         "institute",
         "kind",
-        "address_hmac",
+        "recipient_key",
         "person_number",
         "order_id",
         unique=True,
         postgresql_nulls_not_distinct=True,
     ),
-    sa.Index("ix_suppressions_address", "institute", "address_hmac"),
+    sa.Index("ix_suppressions_recipient", "institute", "recipient_key"),
     sa.Index("ix_suppressions_person", "institute", "person_number"),
     comment="Addresses barred by their HMAC; a later consent flag never lifts one",
 )
@@ -49,8 +50,8 @@ reactivations = sa.Table(
     metadata,
     identity(),
     institute(),
-    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    sa.Column("recipient_key", sa.CHAR(64), nullable=False),
     moment("at", nullable=False),
-    sa.Index("ix_reactivations_address", "institute", "address_hmac"),
+    sa.Index("ix_reactivations_recipient", "institute", "recipient_key"),
     comment="Addresses that a person has let be written to again: their bounce series begins anew",
 )

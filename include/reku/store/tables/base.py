@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -23,9 +24,9 @@ metadata = sa.MetaData(
 )
 
 
-def closed(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
+def closed(column: str, values: Iterable[StrEnum]) -> sa.CheckConstraint:
     """A column of a closed vocabulary: nothing but its values can be written."""
-    return sa.CheckConstraint(f"{column} IN {sql_list(tuple(values))}", name=column)
+    return sa.CheckConstraint(f"{column} IN {sql_list(values)}", name=column)
 
 
 def identity() -> sa.Column[int]:

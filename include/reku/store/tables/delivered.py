@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from reku.store.kinds import DeliverySource, Severity
 from reku.store.states import HOLDS_ITS_NUMBER, Decision, DeliveryState, sql_list
 from reku.store.tables.base import closed, identity, institute, metadata, moment
 from reku.store.tables.intake import files, lists, orders
@@ -14,8 +15,9 @@ deliveries = sa.Table(
     metadata,
     identity(),
     institute(),
-    sa.Column("file_id", sa.ForeignKey(files.c.id), nullable=False),
-    sa.Column("kind", sa.Text, nullable=False, comment="REKU or IAMW"),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("file_id", sa.ForeignKey(files.c.id), comment="null: it comes from no file"),
+    sa.Column("contract", sa.Text, nullable=False, comment="kind of the contract that says what its rows hold"),
     sa.Column("order_number", sa.Text, nullable=False),
     sa.Column("order_id", sa.ForeignKey(orders.c.id), comment="null while parked without an order"),
     sa.Column(
@@ -40,14 +42,13 @@ deliveries = sa.Table(
     sa.Column("owner_dag", sa.Text, comment="the run that has it in hand"),
     sa.Column("owner_run", sa.Text),
     sa.Column("alarmed_run", sa.Text, comment="the run whose report was red because it is parked: one alarm each"),
-    moment("control_copy_at"),
-    moment("canary_until"),
-    moment("canary_passed_at"),
     closed("state", DeliveryState),
+    closed("source", DeliverySource),
+    sa.CheckConstraint(f"file_id IS NOT NULL OR source <> '{DeliverySource.OSPLUS_FILE}'", name="file_of_a_file"),
     sa.Index(
         "uq_deliveries_number",
         "institute",
-        "kind",
+        "contract",
         "order_number",
         "delivery_number",
         unique=True,
@@ -56,7 +57,7 @@ deliveries = sa.Table(
     sa.Index("ix_deliveries_order_id", "order_id"),
     sa.Index("ix_deliveries_occasion_state", "occasion", "state"),
     sa.Index("ix_deliveries_parked", "institute", postgresql_where=sa.text("state = 'PARKED'")),
-    comment="Numbered files of people; a refused one leaves its number free for a corrected one",
+    comment="Numbered deliveries of people; a refused one leaves its number free for a corrected one",
 )
 
 rejects = sa.Table(
@@ -85,7 +86,12 @@ delivery_rows = sa.Table(
     sa.Column("person_number", sa.Text, nullable=False),
     sa.Column("address", sa.Text, nullable=False, comment="as delivered; used for sending"),
     sa.Column("occasion_date", sa.Date, nullable=False),
-    sa.Column("fields", JSONB, nullable=False, comment="delivered fields but Referenz by German name, strings"),
+    sa.Column("valid_until", sa.Date, comment="its own last day; null: the occasion's"),
+    sa.Column("consent", sa.Boolean, nullable=False),
+    sa.Column("tracking", sa.Boolean, nullable=False),
+    sa.Column("salutation", sa.Text, comment="1 Herr, 2 Frau, 3 without, 4 firm; null: not said"),
+    sa.Column("content_key", sa.Text, comment="key of the medium that was chosen for it; null: the campaign's"),
+    sa.Column("fields", JSONB, nullable=False, comment="all delivered fields but the reference, by name, as delivered"),
     sa.UniqueConstraint("delivery_id", "reference"),
     sa.UniqueConstraint("delivery_id", "line"),
     comment="Accepted rows as delivered: what a mail is filled from",
@@ -101,15 +107,16 @@ rule_counts = sa.Table(
     sa.Column("field", sa.Text, nullable=False),
     sa.Column("check", sa.Text, nullable=False, comment="kind of check"),
     sa.Column("severity", sa.Text, nullable=False),
-    sa.Column("code", sa.Text, nullable=False, comment="Fehler_Code of 9.15"),
+    sa.Column("code", sa.Text, nullable=False, comment="fault code of the receipt"),
     sa.Column("advice", sa.Text, nullable=False),
     sa.Column("looked_at", sa.Integer, nullable=False, comment="rows whose field was filled, or had to be"),
     sa.Column("broken", sa.Integer, nullable=False, comment="rows that broke it"),
+    closed("severity", Severity),
     comment="What each rule of the gate found in a delivery, in numbers; the report is made from it",
 )
 
-figures = sa.Table(
-    "figures",
+metrics = sa.Table(
+    "metrics",
     metadata,
     sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),

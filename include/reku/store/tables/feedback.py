@@ -4,31 +4,55 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from reku.store.kinds import HitVerdict, ResponseKind
+from reku.store.kinds import HITS, MANY_OF_A_MESSAGE, EventKind, HitVerdict, ReportKind, UnsubscribedFrom
 from reku.store.tables.base import EVERY_INSTITUTE, closed, identity, institute, metadata, moment
 from reku.store.tables.delivered import deliveries
 from reku.store.tables.intake import orders
 from reku.store.tables.ledger import messages
+
+_MANY = ", ".join(f"'{kind}'::text" for kind in MANY_OF_A_MESSAGE)
+# To the last blank as PostgreSQL itself words it, since Alembic compares the words.
+_MOMENT_OF_MANY = f"""(
+CASE
+    WHEN kind = ANY (ARRAY[{_MANY}]) THEN at
+    ELSE NULL::timestamp with time zone
+END)"""
 
 responses = sa.Table(
     "responses",
     metadata,
     identity(),
     institute(),
-    sa.Column("event_id", sa.Text, nullable=False, unique=True, comment="Ereignis_ID, deterministic"),
     sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
     # no foreign key: it is copied from the message, whose own is checked, and each check costs dispatch its share
     sa.Column("order_id", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     moment("at", nullable=False),
-    sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code"),
-    sa.Column("scope", sa.Text, nullable=False, server_default="", comment="Abmelde_Umfang"),
+    sa.Column(
+        "reason",
+        sa.Text,
+        nullable=False,
+        server_default="",
+        comment="why, as a code: of a bounce, an unsubscribe, a message not sent",
+    ),
+    sa.Column("scope", sa.Text, comment="of an unsubscribe: from what"),
     sa.Column("link_number", sa.Integer),
     sa.Column("link_target", sa.Text, nullable=False, server_default="", comment="scheme, host, path; no query"),
     sa.Column("bounce_series", sa.Integer),
     moment("recorded_at", nullable=False),
-    closed("kind", ResponseKind),
-    sa.Index("ix_responses_message_kind", "message_id", "kind"),
+    closed("kind", EventKind),
+    closed("scope", UnsubscribedFrom),
+    # What makes an event the same event: of most kinds a message has one, whenever it is noticed. What is told again is
+    # not written again.
+    sa.Index(
+        "uq_responses_event",
+        "message_id",
+        "kind",
+        sa.text(_MOMENT_OF_MANY),
+        "link_number",
+        unique=True,
+        postgresql_nulls_not_distinct=True,
+    ),
     sa.Index("ix_responses_institute_kind", "institute", "kind"),
     comment="Everything that came back or was not sent, each event once",
 )
@@ -52,13 +76,13 @@ hits = sa.Table(
     identity(),
     institute(),
     sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
-    sa.Column("kind", sa.Text, nullable=False, comment="OEFF or KLIC"),
+    sa.Column("kind", sa.Text, nullable=False, comment="OPENED or CLICKED"),
     sa.Column("link_number", sa.Integer, comment="of a click"),
     moment("at", nullable=False),
     sa.Column("agent", sa.Text, nullable=False, server_default="", comment="User-Agent, its first 200 characters"),
     sa.Column("verdict", sa.Text, comment="null until judged"),
     sa.Column("rule", sa.Text, nullable=False, server_default="", comment="what marks it as a machine's"),
-    sa.CheckConstraint("kind IN ('OEFF', 'KLIC')", name="kind"),
+    closed("kind", HITS),
     closed("verdict", HitVerdict),
     sa.Index("ix_hits_message_id", "message_id", "at"),
     sa.Index("ix_hits_unjudged", "at", postgresql_where=sa.text("verdict IS NULL")),
@@ -87,11 +111,12 @@ return_mails = sa.Table(
     institute(),
     sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
     sa.Column("mail", sa.Text, nullable=False, comment="finds it again in the return mailbox; names nobody"),
-    sa.Column("meaning", sa.Text, nullable=False, comment="BOUNCE, COMPLAINT, IGNORED or UNCLEAR"),
+    sa.Column("meaning", sa.Text, nullable=False),
     sa.Column("event", sa.Text, nullable=False, server_default="", comment="kind of the event it is the evidence of"),
     sa.Column("status", sa.Text, nullable=False, server_default="", comment="enhanced status"),
     sa.Column("why", sa.Text, nullable=False, server_default="", comment="the rule that decided, in words"),
     moment("taken_at", nullable=False),
+    closed("meaning", ReportKind),
     sa.UniqueConstraint("message_id", "mail"),
     sa.Index("ix_return_mails_taken_at", "taken_at"),
     comment="Mails of the return mailbox about a message: the evidence of its bounces and complaints",

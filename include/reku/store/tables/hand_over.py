@@ -1,11 +1,22 @@
-"""What dispatchers share: claimed batches and the pace of sending."""
+"""What dispatchers share: claimed batches, limits of rates, and how far a delivery's control copy and canary are."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 
-from reku.store.tables.base import SCHEMA, institute, metadata
+from reku.store.tables.base import SCHEMA, institute, metadata, moment
 from reku.store.tables.delivered import deliveries
+
+dispatches = sa.Table(
+    "dispatches",
+    metadata,
+    sa.Column("delivery_id", sa.ForeignKey(deliveries.c.id), primary_key=True),
+    institute(),
+    moment("control_copy_at"),
+    moment("canary_until"),
+    moment("canary_passed_at"),
+    comment="What dispatch keeps of a delivery, from its first mail on: the control copy and the canary",
+)
 
 fences = sa.Sequence("fences", metadata=metadata, schema=SCHEMA)
 """Numbers of claimed batches."""
@@ -20,8 +31,8 @@ claims = sa.Table(
     comment="Batches in the hands of a dispatcher; each has a journal on the machine that claimed it",
 )
 
-paces = sa.Table(
-    "paces",
+rate_limits = sa.Table(
+    "rate_limits",
     metadata,
     sa.Column("institute", sa.CHAR(8), primary_key=True),
     sa.Column("domain", sa.Text, primary_key=True, comment="of recipients; empty: the institute's own pace"),

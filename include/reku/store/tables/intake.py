@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from reku.store.states import FileVerdict
+from reku.store.kinds import EventKind, OsplusInterface, OsplusOrigin
+from reku.store.states import FileVerdict, sql_list
 from reku.store.tables.base import closed, identity, institute, metadata, moment
 
 files = sa.Table(
@@ -14,15 +15,15 @@ files = sa.Table(
     identity(),
     institute(),
     sa.Column("file_name", sa.Text, nullable=False),
-    sa.Column("kind", sa.Text, nullable=False, server_default="", comment="Dateiart, empty if unknown"),
+    sa.Column("kind", sa.Text, nullable=False, server_default="", comment="kind of its contract, empty if unknown"),
     sa.Column("sha256", sa.CHAR(64), nullable=False, comment="over the bytes as they arrived"),
     moment("received_at", nullable=False),
     sa.Column("verdict", sa.Text, nullable=False),
-    sa.Column("code", sa.Text, nullable=False, server_default="", comment="Fehler_Code of 9.15"),
+    sa.Column("code", sa.Text, nullable=False, server_default="", comment="fault code of the receipt"),
     sa.Column("advice", sa.Text, nullable=False, server_default=""),
     sa.Column("stored_as", sa.Text, nullable=False, comment="path below the files URL"),
     sa.Column("moving_from", sa.Text, comment="where the original lies until moved to stored_as; null once settled"),
-    sa.Column("receipt", JSONB, comment="rows of its receipt (9.15), fixed before the receipt is written"),
+    sa.Column("receipt", JSONB, comment="rows of its receipt, fixed before the receipt is written"),
     moment("receipt_at"),
     closed("verdict", FileVerdict),
     sa.Index("ix_files_institute_received_at", "institute", "received_at"),
@@ -51,36 +52,35 @@ orders = sa.Table(
     identity(),
     institute(),
     sa.Column("order_number", sa.Text, nullable=False),
-    sa.Column("interface", sa.Text, nullable=False, comment="REKU or IAMW: the Dateiart of its deliveries"),
-    sa.Column("name", sa.Text, nullable=False, comment="Auftrags_Bezeichnung or Ansprache_Bezeichnung"),
+    sa.Column("name", sa.Text, nullable=False),
     sa.Column("occasion", sa.Text, nullable=False),
     sa.Column("rhythm", sa.Text, nullable=False),
-    sa.Column("origin", sa.Text, nullable=False, server_default="BANK"),
     sa.Column("valid_from", sa.Date, nullable=False),
     sa.Column("valid_until", sa.Date),
     sa.Column("ended", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column(
-        "faulty",
-        sa.Boolean,
-        nullable=False,
-        server_default=sa.false(),
-        comment="newest control file was faulty",
-    ),
     sa.Column("medium", sa.Text, nullable=False, server_default="", comment="as announced; the campaign decides"),
-    sa.Column(
-        "response_scope",
-        sa.Text,
-        nullable=False,
-        server_default="",
-        comment="codes joined by +; empty = default",
-    ),
-    sa.Column("expected_by", sa.Time, nullable=False, comment="Berlin wall clock"),
-    moment("control_created_at", nullable=False),
+    sa.Column("wanted_events", sa.ARRAY(sa.Text), comment="kinds of events to be reported; null: not said"),
+    sa.Column("expected_by", sa.Time, nullable=False, comment="when its deliveries are there, Berlin wall clock"),
     sa.UniqueConstraint("institute", "order_number"),
-    sa.CheckConstraint("origin IN ('BANK', 'AUTKA')", name="origin"),
-    sa.CheckConstraint("interface IN ('REKU', 'IAMW')", name="interface"),
+    sa.CheckConstraint(f"wanted_events <@ ARRAY[{sql_list(EventKind)[1:-1]}]", name="wanted_events"),
     sa.Index("ix_orders_occasion", "occasion"),
-    comment="Orders with at least one processed control file",
+    comment="Orders that the core system has announced",
+)
+
+osplus_orders = sa.Table(
+    "osplus_orders",
+    metadata,
+    sa.Column("order_id", sa.ForeignKey(orders.c.id), primary_key=True),
+    institute(),
+    sa.Column("interface", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False),
+    sa.Column(
+        "faulty", sa.Boolean, nullable=False, server_default=sa.false(), comment="its newest control file was faulty"
+    ),
+    moment("control_created_at", nullable=False),
+    closed("interface", OsplusInterface),
+    closed("origin", OsplusOrigin),
+    comment="What only OSPlus has of an order: with at least one processed control file",
 )
 
 lists = sa.Table(

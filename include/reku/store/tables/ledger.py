@@ -41,11 +41,12 @@ messages = sa.Table(
     sa.Column("row_id", sa.BigInteger, comment="of a row that leaves by retention"),
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("person_number", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False, server_default="email", comment="by its name in process/systems"),
     sa.Column(
-        "address_hmac",
+        "recipient_key",
         sa.CHAR(64),
         nullable=False,
-        comment="of the normalised address; the ledger holds no address",
+        comment="keyed hash of where it goes: for e-mail of the normalised address; the ledger holds no address",
     ),
     sa.Column("occasion_date", sa.Date, nullable=False),
     sa.Column("consent", sa.Boolean, nullable=False),
@@ -61,7 +62,9 @@ messages = sa.Table(
         server_default=sa.false(),
         comment="somebody else of the delivery gets the mail for this address",
     ),
-    sa.Column("reason", sa.Text, nullable=False, server_default="", comment="Grund_Code, for WITHHELD"),
+    sa.Column(
+        "reason", sa.Text, nullable=False, server_default="", comment="of a withheld one: the first of its reasons"
+    ),
     sa.Column(
         "reasons",
         sa.ARRAY(sa.Text),
@@ -88,14 +91,15 @@ messages = sa.Table(
     # A delivery is one order and one number, so this is the ledger's key; every index less makes dispatch faster.
     sa.UniqueConstraint("delivery_id", "reference"),
     sa.Index("ix_messages_open", "delivery_id", "id", postgresql_where=sa.text("state = 'OPEN'")),
-    sa.Index("ix_messages_address", "institute", "address_hmac"),
+    sa.Index("ix_messages_recipient", "institute", "recipient_key"),
     sa.Index("ix_messages_open_person", "institute", "person_number", postgresql_where=sa.text("state = 'OPEN'")),
     # Nobody gets two mails, and the database itself keeps it: whatever a dispatcher does, a second hand-over fails.
     sa.Index(
         "uq_messages_one_per_occasion_date",
         "order_id",
         "person_number",
-        "address_hmac",
+        "recipient_key",
+        "channel",
         "occasion_date",
         unique=True,
         postgresql_where=sa.text(f"state IN {sql_list(MAY_BE_WITH_THE_PERSON)}"),
@@ -105,7 +109,8 @@ messages = sa.Table(
         "order_id",
         "delivery_number",
         "person_number",
-        "address_hmac",
+        "recipient_key",
+        "channel",
         unique=True,
         postgresql_where=sa.text(f"state IN {sql_list(MAY_BE_WITH_THE_PERSON)}"),
     ),
@@ -118,7 +123,7 @@ past_messages = sa.Table(
     sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False, comment="the message's id"),
     institute(),
     sa.Column("order_id", sa.ForeignKey(orders.c.id), nullable=False),
-    sa.Column("address_hmac", sa.CHAR(64), nullable=False),
+    sa.Column("recipient_key", sa.CHAR(64), nullable=False),
     comment="Whom the unsubscribe link of a mail means whose message has left by retention: links never expire",
 )
 

@@ -20,6 +20,7 @@ from reku.catalogue.institute import Institute
 from reku.channels.email.media import headers
 from reku.channels.email.media.compile import CompiledMedium
 from reku.channels.email.media.links import Links
+from reku.channels.email.media.placeholders import ADDRESS, REFERENCE
 from reku.foundation import clock
 from reku.foundation.addresses import is_valid
 from reku.foundation.errors import StageError
@@ -126,19 +127,19 @@ def _refuse_control_characters(person: Mapping[str, str]) -> None:
 
 
 def _reference(person: Mapping[str, str]) -> str:
-    return headers.UNSAFE.sub("?", person.get("Referenz") or "a row without Referenz")
+    return headers.UNSAFE.sub("?", person.get(REFERENCE) or "a row without Referenz")
 
 
 def _deliverable(person: Mapping[str, str]) -> str:
     """The address as delivered, its domain as A-label, as SMTP wants it."""
-    address = (person.get("EMail") or "").strip()
+    address = (person.get(ADDRESS) or "").strip()
     try:
         plain = _PLAIN_ADDRESS.fullmatch(address)
         if plain and _is_left_alone(plain[1]) and len(address) <= 254:
             return f"{plain[1]}@{_ascii_domain(plain[2])}"
         valid = _validated(address)
     except EmailNotValidError:
-        raise MailFault("EMail", _reference(person), "is not a mail address") from None
+        raise MailFault(ADDRESS, _reference(person), "is not a mail address") from None
     return f"{valid.local_part}@{valid.ascii_domain}"
 
 

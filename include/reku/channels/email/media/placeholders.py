@@ -13,7 +13,10 @@ from markupsafe import Markup, escape
 
 from reku.catalogue.institute import Institute
 
-MANDATORY = ("Referenz", "Personennummer", "Anlass_Datum", "Anrede", "EMail")
+REFERENCE, ADDRESS = "Referenz", "EMail"
+"""The fields that name the row to its sender, and the mailbox."""
+
+MANDATORY = (REFERENCE, "Personennummer", "Anlass_Datum", "Anrede", ADDRESS)
 """Delivered fields that the gate lets nobody through without."""
 
 OPTIONAL = (

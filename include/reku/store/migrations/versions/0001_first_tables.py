@@ -74,11 +74,13 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
         sa.Column("file_name", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), server_default="", nullable=False, comment="Dateiart, empty if unknown"),
+        sa.Column(
+            "kind", sa.Text(), server_default="", nullable=False, comment="kind of its contract, empty if unknown"
+        ),
         sa.Column("sha256", sa.CHAR(length=64), nullable=False, comment="over the bytes as they arrived"),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), server_default="", nullable=False, comment="Fehler_Code of 9.15"),
+        sa.Column("code", sa.Text(), server_default="", nullable=False, comment="fault code of the receipt"),
         sa.Column("advice", sa.Text(), server_default="", nullable=False),
         sa.Column("stored_as", sa.Text(), nullable=False, comment="path below the files URL"),
         sa.Column(
@@ -88,7 +90,7 @@ def upgrade() -> None:
             comment="where the original lies until moved to stored_as; null once settled",
         ),
         sa.Column(
-            "receipt", JSONB(), nullable=True, comment="rows of its receipt (9.15), fixed before the receipt is written"
+            "receipt", JSONB(), nullable=True, comment="rows of its receipt, fixed before the receipt is written"
         ),
         sa.Column("receipt_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
@@ -132,44 +134,39 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
         sa.Column("order_number", sa.Text(), nullable=False),
-        sa.Column("interface", sa.Text(), nullable=False, comment="REKU or IAMW: the Dateiart of its deliveries"),
-        sa.Column("name", sa.Text(), nullable=False, comment="Auftrags_Bezeichnung or Ansprache_Bezeichnung"),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("occasion", sa.Text(), nullable=False),
         sa.Column("rhythm", sa.Text(), nullable=False),
-        sa.Column("origin", sa.Text(), server_default="BANK", nullable=False),
         sa.Column("valid_from", sa.Date(), nullable=False),
         sa.Column("valid_until", sa.Date(), nullable=True),
         sa.Column("ended", sa.Boolean(), server_default=sa.text("false"), nullable=False),
-        sa.Column(
-            "faulty",
-            sa.Boolean(),
-            server_default=sa.text("false"),
-            nullable=False,
-            comment="newest control file was faulty",
-        ),
         sa.Column("medium", sa.Text(), server_default="", nullable=False, comment="as announced; the campaign decides"),
         sa.Column(
-            "response_scope", sa.Text(), server_default="", nullable=False, comment="codes joined by +; empty = default"
+            "wanted_events",
+            sa.ARRAY(sa.Text()),
+            nullable=True,
+            comment="kinds of events to be reported; null: not said",
         ),
-        sa.Column("expected_by", sa.Time(), nullable=False, comment="Berlin wall clock"),
-        sa.Column("control_created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("interface IN ('REKU', 'IAMW')", name=op.f("ck_orders_interface")),
-        sa.CheckConstraint("origin IN ('BANK', 'AUTKA')", name=op.f("ck_orders_origin")),
+        sa.Column("expected_by", sa.Time(), nullable=False, comment="when its deliveries are there, Berlin wall clock"),
+        sa.CheckConstraint(
+            "wanted_events <@ ARRAY['SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'UNSUBSCRIBED', 'COMPLAINED', 'BOUNCED_HARD', 'BOUNCED_SOFT', 'BOUNCED_UNKNOWN', 'RETAINED', 'NOT_SENT']",
+            name=op.f("ck_orders_wanted_events"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
         sa.UniqueConstraint("institute", "order_number", name=op.f("uq_orders_institute_order_number")),
         schema="reku",
-        comment="Orders with at least one processed control file",
+        comment="Orders that the core system has announced",
     )
     op.create_index("ix_orders_occasion", "orders", ["occasion"], unique=False, schema="reku")
     op.create_table(
-        "paces",
+        "rate_limits",
         sa.Column("institute", sa.CHAR(length=8), nullable=False),
         sa.Column("domain", sa.Text(), nullable=False, comment="of recipients; empty: the institute's own pace"),
         sa.Column(
             "next_at", sa.DateTime(timezone=True), nullable=False, comment="next free slot, by the database's clock"
         ),
         sa.Column("slowed", sa.Integer(), server_default="0", nullable=False, comment="421 answers in a row"),
-        sa.PrimaryKeyConstraint("institute", "domain", name=op.f("pk_paces")),
+        sa.PrimaryKeyConstraint("institute", "domain", name=op.f("pk_rate_limits")),
         schema="reku",
         comment="When the next mail of an institute, or to a recipient domain, may go out; shared by all dispatchers",
     )
@@ -177,14 +174,14 @@ def upgrade() -> None:
         "reactivations",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
-        sa.Column("address_hmac", sa.CHAR(length=64), nullable=False),
+        sa.Column("recipient_key", sa.CHAR(length=64), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reactivations")),
         schema="reku",
         comment="Addresses that a person has let be written to again: their bounce series begins anew",
     )
     op.create_index(
-        "ix_reactivations_address", "reactivations", ["institute", "address_hmac"], unique=False, schema="reku"
+        "ix_reactivations_recipient", "reactivations", ["institute", "recipient_key"], unique=False, schema="reku"
     )
     op.create_table(
         "stops",
@@ -287,11 +284,32 @@ def upgrade() -> None:
         comment="Subscriber lists; reserved by the control file, created by the first delivery, at most 150 per institute",
     )
     op.create_table(
+        "osplus_orders",
+        sa.Column("order_id", sa.BigInteger(), nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("interface", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column(
+            "faulty",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+            comment="its newest control file was faulty",
+        ),
+        sa.Column("control_created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("interface IN ('REKU', 'IAMW')", name=op.f("ck_osplus_orders_interface")),
+        sa.CheckConstraint("origin IN ('BANK', 'AUTKA')", name=op.f("ck_osplus_orders_origin")),
+        sa.ForeignKeyConstraint(["order_id"], ["reku.orders.id"], name=op.f("fk_osplus_orders_order_id")),
+        sa.PrimaryKeyConstraint("order_id", name=op.f("pk_osplus_orders")),
+        schema="reku",
+        comment="What only OSPlus has of an order: with at least one processed control file",
+    )
+    op.create_table(
         "past_messages",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False, comment="the message's id"),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
         sa.Column("order_id", sa.BigInteger(), nullable=False),
-        sa.Column("address_hmac", sa.CHAR(length=64), nullable=False),
+        sa.Column("recipient_key", sa.CHAR(length=64), nullable=False),
         sa.ForeignKeyConstraint(["order_id"], ["reku.orders.id"], name=op.f("fk_past_messages_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_past_messages")),
         schema="reku",
@@ -302,27 +320,30 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("address_hmac", sa.CHAR(length=64), nullable=False),
+        sa.Column("recipient_key", sa.CHAR(length=64), nullable=False, comment="as in messages"),
         sa.Column("person_number", sa.Text(), server_default="", nullable=False),
         sa.Column("order_id", sa.BigInteger(), nullable=True, comment="null: all orders of the institute"),
-        sa.Column("source", sa.Text(), nullable=False, comment="LINK, EINKLICK, SUPPORT, BESCHWERDE …"),
+        sa.Column("source", sa.Text(), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("kind IN ('UNSUBSCRIBED', 'COMPLAINED', 'BLACKLISTED')", name=op.f("ck_suppressions_kind")),
+        sa.CheckConstraint(
+            "source IN ('LINK', 'EINKLICK', 'SUPPORT', 'BESCHWERDE', 'BOUNCE')", name=op.f("ck_suppressions_source")
+        ),
         sa.ForeignKeyConstraint(["order_id"], ["reku.orders.id"], name=op.f("fk_suppressions_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppressions")),
         schema="reku",
         comment="Addresses barred by their HMAC; a later consent flag never lifts one",
     )
     op.create_index(
-        "ix_suppressions_address", "suppressions", ["institute", "address_hmac"], unique=False, schema="reku"
+        "ix_suppressions_person", "suppressions", ["institute", "person_number"], unique=False, schema="reku"
     )
     op.create_index(
-        "ix_suppressions_person", "suppressions", ["institute", "person_number"], unique=False, schema="reku"
+        "ix_suppressions_recipient", "suppressions", ["institute", "recipient_key"], unique=False, schema="reku"
     )
     op.create_index(
         "uq_suppressions",
         "suppressions",
-        ["institute", "kind", "address_hmac", "person_number", "order_id"],
+        ["institute", "kind", "recipient_key", "person_number", "order_id"],
         unique=True,
         schema="reku",
         postgresql_nulls_not_distinct=True,
@@ -331,8 +352,9 @@ def upgrade() -> None:
         "deliveries",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
-        sa.Column("file_id", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="REKU or IAMW"),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("file_id", sa.BigInteger(), nullable=True, comment="null: it comes from no file"),
+        sa.Column("contract", sa.Text(), nullable=False, comment="kind of the contract that says what its rows hold"),
         sa.Column("order_number", sa.Text(), nullable=False),
         sa.Column("order_id", sa.BigInteger(), nullable=True, comment="null while parked without an order"),
         sa.Column(
@@ -369,9 +391,8 @@ def upgrade() -> None:
             nullable=True,
             comment="the run whose report was red because it is parked: one alarm each",
         ),
-        sa.Column("control_copy_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("canary_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("canary_passed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("file_id IS NOT NULL OR source <> 'osplus_file'", name=op.f("ck_deliveries_file_of_a_file")),
+        sa.CheckConstraint("source IN ('osplus_file', 'selection')", name=op.f("ck_deliveries_source")),
         sa.CheckConstraint(
             "state IN ('PARKED', 'REGISTERED', 'VALIDATED', 'RELEASED', 'LOADED', 'DECLINED', 'REFUSED')",
             name=op.f("ck_deliveries_state"),
@@ -381,7 +402,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["order_id"], ["reku.orders.id"], name=op.f("fk_deliveries_order_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
         schema="reku",
-        comment="Numbered files of people; a refused one leaves its number free for a corrected one",
+        comment="Numbered deliveries of people; a refused one leaves its number free for a corrected one",
     )
     op.create_index("ix_deliveries_occasion_state", "deliveries", ["occasion", "state"], unique=False, schema="reku")
     op.create_index("ix_deliveries_order_id", "deliveries", ["order_id"], unique=False, schema="reku")
@@ -396,7 +417,7 @@ def upgrade() -> None:
     op.create_index(
         "uq_deliveries_number",
         "deliveries",
-        ["institute", "kind", "order_number", "delivery_number"],
+        ["institute", "contract", "order_number", "delivery_number"],
         unique=True,
         schema="reku",
         postgresql_where=sa.text("state IN ('PARKED', 'REGISTERED', 'VALIDATED', 'RELEASED', 'LOADED', 'DECLINED')"),
@@ -422,7 +443,19 @@ def upgrade() -> None:
         sa.Column("person_number", sa.Text(), nullable=False),
         sa.Column("address", sa.Text(), nullable=False, comment="as delivered; used for sending"),
         sa.Column("occasion_date", sa.Date(), nullable=False),
-        sa.Column("fields", JSONB(), nullable=False, comment="delivered fields but Referenz by German name, strings"),
+        sa.Column("valid_until", sa.Date(), nullable=True, comment="its own last day; null: the occasion's"),
+        sa.Column("consent", sa.Boolean(), nullable=False),
+        sa.Column("tracking", sa.Boolean(), nullable=False),
+        sa.Column("salutation", sa.Text(), nullable=True, comment="1 Herr, 2 Frau, 3 without, 4 firm; null: not said"),
+        sa.Column(
+            "content_key",
+            sa.Text(),
+            nullable=True,
+            comment="key of the medium that was chosen for it; null: the campaign's",
+        ),
+        sa.Column(
+            "fields", JSONB(), nullable=False, comment="all delivered fields but the reference, by name, as delivered"
+        ),
         sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_delivery_rows_delivery_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_rows")),
         sa.UniqueConstraint("delivery_id", "line", name=op.f("uq_delivery_rows_delivery_id_line")),
@@ -431,23 +464,16 @@ def upgrade() -> None:
         comment="Accepted rows as delivered: what a mail is filled from",
     )
     op.create_table(
-        "figures",
+        "dispatches",
         sa.Column("delivery_id", sa.BigInteger(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
-        sa.Column("value", sa.Float(), nullable=False, comment="a count, or a share from 0 to 1"),
-        sa.Column(
-            "low",
-            sa.Float(),
-            nullable=True,
-            comment="range that passes unasked, ends included; null: no limit or not judged",
-        ),
-        sa.Column("high", sa.Float(), nullable=True),
-        sa.Column("basis", sa.Text(), server_default="", nullable=False, comment="what the range comes from"),
-        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_figures_delivery_id")),
-        sa.PrimaryKeyConstraint("delivery_id", "name", name=op.f("pk_figures")),
+        sa.Column("control_copy_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("canary_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("canary_passed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_dispatches_delivery_id")),
+        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_dispatches")),
         schema="reku",
-        comment="What a delivery looks like as a whole, and what was to be expected; earlier ones are the history",
+        comment="What dispatch keeps of a delivery, from its first mail on: the control copy and the canary",
     )
     op.create_table(
         "messages",
@@ -460,10 +486,13 @@ def upgrade() -> None:
         sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("person_number", sa.Text(), nullable=False),
         sa.Column(
-            "address_hmac",
+            "channel", sa.Text(), server_default="email", nullable=False, comment="by its name in process/systems"
+        ),
+        sa.Column(
+            "recipient_key",
             sa.CHAR(length=64),
             nullable=False,
-            comment="of the normalised address; the ledger holds no address",
+            comment="keyed hash of where it goes: for e-mail of the normalised address; the ledger holds no address",
         ),
         sa.Column("occasion_date", sa.Date(), nullable=False),
         sa.Column("consent", sa.Boolean(), nullable=False),
@@ -481,7 +510,13 @@ def upgrade() -> None:
             nullable=False,
             comment="somebody else of the delivery gets the mail for this address",
         ),
-        sa.Column("reason", sa.Text(), server_default="", nullable=False, comment="Grund_Code, for WITHHELD"),
+        sa.Column(
+            "reason",
+            sa.Text(),
+            server_default="",
+            nullable=False,
+            comment="of a withheld one: the first of its reasons",
+        ),
         sa.Column(
             "reasons",
             sa.ARRAY(sa.Text()),
@@ -511,7 +546,6 @@ def upgrade() -> None:
         schema="reku",
         comment="The ledger: one mail to one person for one delivery",
     )
-    op.create_index("ix_messages_address", "messages", ["institute", "address_hmac"], unique=False, schema="reku")
     op.create_index(
         "ix_messages_open",
         "messages",
@@ -528,10 +562,11 @@ def upgrade() -> None:
         schema="reku",
         postgresql_where=sa.text("state = 'OPEN'"),
     )
+    op.create_index("ix_messages_recipient", "messages", ["institute", "recipient_key"], unique=False, schema="reku")
     op.create_index(
         "uq_messages_one_per_delivery",
         "messages",
-        ["order_id", "delivery_number", "person_number", "address_hmac"],
+        ["order_id", "delivery_number", "person_number", "recipient_key", "channel"],
         unique=True,
         schema="reku",
         postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
@@ -539,10 +574,29 @@ def upgrade() -> None:
     op.create_index(
         "uq_messages_one_per_occasion_date",
         "messages",
-        ["order_id", "person_number", "address_hmac", "occasion_date"],
+        ["order_id", "person_number", "recipient_key", "channel", "occasion_date"],
         unique=True,
         schema="reku",
         postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
+    )
+    op.create_table(
+        "metrics",
+        sa.Column("delivery_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("value", sa.Float(), nullable=False, comment="a count, or a share from 0 to 1"),
+        sa.Column(
+            "low",
+            sa.Float(),
+            nullable=True,
+            comment="range that passes unasked, ends included; null: no limit or not judged",
+        ),
+        sa.Column("high", sa.Float(), nullable=True),
+        sa.Column("basis", sa.Text(), server_default="", nullable=False, comment="what the range comes from"),
+        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_metrics_delivery_id")),
+        sa.PrimaryKeyConstraint("delivery_id", "name", name=op.f("pk_metrics")),
+        schema="reku",
+        comment="What a delivery looks like as a whole, and what was to be expected; earlier ones are the history",
     )
     op.create_table(
         "rejects",
@@ -604,10 +658,11 @@ def upgrade() -> None:
         sa.Column("field", sa.Text(), nullable=False),
         sa.Column("check", sa.Text(), nullable=False, comment="kind of check"),
         sa.Column("severity", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False, comment="Fehler_Code of 9.15"),
+        sa.Column("code", sa.Text(), nullable=False, comment="fault code of the receipt"),
         sa.Column("advice", sa.Text(), nullable=False),
         sa.Column("looked_at", sa.Integer(), nullable=False, comment="rows whose field was filled, or had to be"),
         sa.Column("broken", sa.Integer(), nullable=False, comment="rows that broke it"),
+        sa.CheckConstraint("severity IN ('refuse', 'reject', 'warn')", name=op.f("ck_rule_counts_severity")),
         sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_rule_counts_delivery_id")),
         sa.PrimaryKeyConstraint("delivery_id", "number", name=op.f("pk_rule_counts")),
         schema="reku",
@@ -646,7 +701,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
         sa.Column("message_id", sa.BigInteger(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="OEFF or KLIC"),
+        sa.Column("kind", sa.Text(), nullable=False, comment="OPENED or CLICKED"),
         sa.Column("link_number", sa.Integer(), nullable=True, comment="of a click"),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column(
@@ -654,7 +709,7 @@ def upgrade() -> None:
         ),
         sa.Column("verdict", sa.Text(), nullable=True, comment="null until judged"),
         sa.Column("rule", sa.Text(), server_default="", nullable=False, comment="what marks it as a machine's"),
-        sa.CheckConstraint("kind IN ('OEFF', 'KLIC')", name=op.f("ck_hits_kind")),
+        sa.CheckConstraint("kind IN ('OPENED', 'CLICKED')", name=op.f("ck_hits_kind")),
         sa.CheckConstraint("verdict IN ('PERSON', 'MACHINE')", name=op.f("ck_hits_verdict")),
         sa.ForeignKeyConstraint(["message_id"], ["reku.messages.id"], name=op.f("fk_hits_message_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hits")),
@@ -669,42 +724,64 @@ def upgrade() -> None:
         "responses",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
-        sa.Column("event_id", sa.Text(), nullable=False, comment="Ereignis_ID, deterministic"),
         sa.Column("message_id", sa.BigInteger(), nullable=False),
         sa.Column("order_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("reason", sa.Text(), server_default="", nullable=False, comment="Grund_Code"),
-        sa.Column("scope", sa.Text(), server_default="", nullable=False, comment="Abmelde_Umfang"),
+        sa.Column(
+            "reason",
+            sa.Text(),
+            server_default="",
+            nullable=False,
+            comment="why, as a code: of a bounce, an unsubscribe, a message not sent",
+        ),
+        sa.Column("scope", sa.Text(), nullable=True, comment="of an unsubscribe: from what"),
         sa.Column("link_number", sa.Integer(), nullable=True),
         sa.Column("link_target", sa.Text(), server_default="", nullable=False, comment="scheme, host, path; no query"),
         sa.Column("bounce_series", sa.Integer(), nullable=True),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
-            "kind IN ('VERS', 'ZUGE', 'OEFF', 'KLIC', 'ABME', 'BESC', 'HBOU', 'SBOU', 'UBOU', 'ZRUE', 'NVER')",
+            "kind IN ('SENT', 'DELIVERED', 'OPENED', 'CLICKED', 'UNSUBSCRIBED', 'COMPLAINED', 'BOUNCED_HARD', 'BOUNCED_SOFT', 'BOUNCED_UNKNOWN', 'RETAINED', 'NOT_SENT')",
             name=op.f("ck_responses_kind"),
         ),
+        sa.CheckConstraint("scope IN ('ORDER', 'INSTITUTE')", name=op.f("ck_responses_scope")),
         sa.ForeignKeyConstraint(["message_id"], ["reku.messages.id"], name=op.f("fk_responses_message_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_responses")),
-        sa.UniqueConstraint("event_id", name=op.f("uq_responses_event_id")),
         schema="reku",
         comment="Everything that came back or was not sent, each event once",
     )
     op.create_index("ix_responses_institute_kind", "responses", ["institute", "kind"], unique=False, schema="reku")
-    op.create_index("ix_responses_message_kind", "responses", ["message_id", "kind"], unique=False, schema="reku")
+    op.create_index(
+        "uq_responses_event",
+        "responses",
+        [
+            "message_id",
+            "kind",
+            sa.literal_column(
+                "(\nCASE\n    WHEN kind = ANY (ARRAY['DELIVERED'::text, 'OPENED'::text, 'CLICKED'::text]) THEN at\n    ELSE NULL::timestamp with time zone\nEND)"
+            ),
+            "link_number",
+        ],
+        unique=True,
+        schema="reku",
+        postgresql_nulls_not_distinct=True,
+    )
     op.create_table(
         "return_mails",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
         sa.Column("message_id", sa.BigInteger(), nullable=False),
         sa.Column("mail", sa.Text(), nullable=False, comment="finds it again in the return mailbox; names nobody"),
-        sa.Column("meaning", sa.Text(), nullable=False, comment="BOUNCE, COMPLAINT, IGNORED or UNCLEAR"),
+        sa.Column("meaning", sa.Text(), nullable=False),
         sa.Column(
             "event", sa.Text(), server_default="", nullable=False, comment="kind of the event it is the evidence of"
         ),
         sa.Column("status", sa.Text(), server_default="", nullable=False, comment="enhanced status"),
         sa.Column("why", sa.Text(), server_default="", nullable=False, comment="the rule that decided, in words"),
         sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "meaning IN ('BOUNCE', 'COMPLAINT', 'IGNORED', 'UNCLEAR')", name=op.f("ck_return_mails_meaning")
+        ),
         sa.ForeignKeyConstraint(["message_id"], ["reku.messages.id"], name=op.f("fk_return_mails_message_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_return_mails")),
         sa.UniqueConstraint("message_id", "mail", name=op.f("uq_return_mails_message_id_mail")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,7 @@ from reku.reporting import export as exporting
 from reku.reporting.feedback_format import Stamp
 from reku.reporting.formats.osplus import KIND, OsplusResponses
 from reku.store.bulk import copy_csv
+from reku.store.kinds import UnsubscribedFrom
 from reku.store.states import MessageState
 from reku.store.tables import feedback_files, feedback_rows, messages, orders, responses
 from reku_testing import banks, world
@@ -86,6 +88,10 @@ def test_any_row(
     assert ours == theirs or (batch < len(rows) and isinstance(ours, list) and isinstance(theirs, list))
 
 
+MANY = (K.DELIVERED, K.OPENED, K.CLICKED)
+CODES = dict(
+    zip(K, ["VERS", "ZUGE", "OEFF", "KLIC", "ABME", "BESC", "HBOU", "SBOU", "UBOU", "ZRUE", "NVER"], strict=True)
+)
 MOMENTS = st.datetimes(AD_2000, AD_2090, timezones=st.just(UTC)) | (
     st.sampled_from([datetime(2026, 10, 25, 0, tzinfo=UTC), datetime(2026, 3, 29, 0, 30, tzinfo=UTC)]).flatmap(
         lambda start: st.timedeltas(timedelta(0), timedelta(hours=2)).map(lambda late: start + late)
@@ -98,14 +104,29 @@ EVENTS = st.lists(
             "kind": st.sampled_from(K),
             "at": MOMENTS,
             "reason": TEXTS,
-            "scope": st.sampled_from(["", "LISTE"]),
+            "scope": st.none() | st.sampled_from(UnsubscribedFrom),
             "link_number": st.none() | st.integers(0, 2**31 - 1),
             "link_target": TEXTS | st.just("ä" * 201),
             "bounce_series": st.none() | st.integers(1, 9),
         }
     ),
     max_size=6,
+    unique_by=lambda event: (event["kind"], event["link_number"], event["at"] if event["kind"] in MANY else None),
 )
+
+
+def test_the_contract_has_a_code_for_every_kind_of_event() -> None:
+    assert contracts()[KIND].words("Ereignis_Art") == {code: kind for kind, code in CODES.items()}
+    assert set(contracts()[KIND].words("Abmelde_Umfang").values()) == set(UnsubscribedFrom)
+
+
+def event_id(event: dict[str, Any], message: dict[str, Any]) -> str:
+    """docs/file-contracts.md, "Response files", in the words of the contract: an id must stay what it was for ever."""
+    at = event["at"].astimezone(UTC).isoformat() if event["kind"] in MANY else ""
+    link = "" if event["link_number"] is None else str(event["link_number"])
+    number = f"{message['delivery_number']:06d}"
+    parts = ("REKU", world.BLZ, world.ORDER, number, message["reference"], CODES[event["kind"]], at, link)
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:32]
 
 
 def by_hand(bank: Any, stamp: Stamp, events: list[dict[str, Any]], message: dict[str, Any]) -> bytes:
@@ -113,8 +134,8 @@ def by_hand(bank: Any, stamp: Stamp, events: list[dict[str, Any]], message: dict
     layout = contracts()[KIND]
     rows = [
         [
-            event["event_id"],
-            bank.response.codes.get(event["kind"], event["kind"]),
+            event_id(event, message),
+            bank.response.codes.get(CODES[event["kind"]], CODES[event["kind"]]),
             format_moment(event["at"]),
             message["reference"],
             message["person_number"],
@@ -122,13 +143,13 @@ def by_hand(bank: Any, stamp: Stamp, events: list[dict[str, Any]], message: dict
             f"{message['delivery_number']:06d}",
             "MCAG002",
             event["reason"],
-            event["scope"],
+            {None: "", "ORDER": "LISTE", "INSTITUTE": "ALLE"}[event["scope"]],
             "" if event["link_number"] is None else str(event["link_number"]),
             event["link_target"][:200],
             "" if event["bounce_series"] is None else str(event["bounce_series"]),
             message["medium"],
         ]
-        for event in sorted(events, key=lambda event: (event["at"].replace(microsecond=0), event["event_id"]))
+        for event in sorted(events, key=lambda event: (event["at"].replace(microsecond=0), event_id(event, message)))
     ]
     head = Head(KIND, "1", stamp.institute, "", f"{stamp.number:06d}", stamp.stamped_at, "EMMA", "FI", "T")
     return write(layout, head, [column.name for column in layout.columns], rows, encoding=bank.response.encoding)
@@ -175,8 +196,7 @@ def _put(connection: sa.Connection, events: list[dict[str, Any]], number: int, m
         institute=world.BLZ, number=1, file_name="x", stamped_at=BEGUN, rows=len(events)
     )
     file_id = connection.execute(new.returning(feedback_files.c.id)).scalar_one()
-    for place, event in enumerate(events):
-        event["event_id"] = f"{(place * 7919) % 1000:016x}"
+    for event in events:
         known = {"institute": world.BLZ, "message_id": message.id, "order_id": message.order_id, "recorded_at": NOW}
         made = connection.execute(sa.insert(responses).values(**event, **known).returning(responses.c.id)).scalar_one()
         connection.execute(sa.insert(feedback_rows).values(response_id=made, file_id=file_id, institute=world.BLZ))

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 
 from reku.catalogue import institutes
 from reku.catalogue.institute import Institute, RateLimits
-from reku.dispatch import queue, rate_limits
+from reku.dispatch import queue, rate_limit
 from reku.foundation import clock
-from reku.store.tables import paces
+from reku.store.tables import rate_limits
 from reku_testing.dispatching import (
     BANK,
     DAY,
@@ -42,20 +42,20 @@ def _limited(**limits: object) -> Institute:
 
 def _reserve(engine: sa.Engine, institute: Institute, addresses: Sequence[str]) -> list[float]:
     with engine.begin() as connection:
-        return rate_limits.reserve(connection, institute.blz, institute.limits, addresses)
+        return rate_limit.reserve(connection, institute.blz, institute.limits, addresses)
 
 
 def _slots(engine: sa.Engine) -> dict[str, float]:
     """Seconds until the next slot, by domain."""
     with engine.connect() as connection:
-        wait = sa.func.extract("epoch", paces.c.next_at - sa.func.clock_timestamp())
-        return {domain: float(seconds) for domain, seconds in connection.execute(sa.select(paces.c.domain, wait))}
+        wait = sa.func.extract("epoch", rate_limits.c.next_at - sa.func.clock_timestamp())
+        return {domain: float(seconds) for domain, seconds in connection.execute(sa.select(rate_limits.c.domain, wait))}
 
 
 def _forget(engine: sa.Engine) -> None:
     """Let all the time pass that anybody has to wait for."""
     with engine.begin() as connection:
-        connection.execute(sa.update(paces).values(next_at=sa.func.clock_timestamp()))
+        connection.execute(sa.update(rate_limits).values(next_at=sa.func.clock_timestamp()))
 
 
 def test_each_mail_gets_the_next_slot_of_institute_and_domain(database: sa.Engine) -> None:
@@ -72,7 +72,7 @@ def test_a_slot_that_has_passed_is_not_kept(database: sa.Engine) -> None:
     institute = _limited(per_second=1)
     _reserve(database, institute, ["a@kunde.example"] * 3)
     with database.begin() as connection:
-        connection.execute(sa.update(paces).values(next_at=sa.func.clock_timestamp() - timedelta(hours=1)))
+        connection.execute(sa.update(rate_limits).values(next_at=sa.func.clock_timestamp() - timedelta(hours=1)))
     assert _reserve(database, institute, ["a@kunde.example"] * 3) == pytest.approx([0, 1, 2], abs=0.5)
 
 
@@ -89,18 +89,18 @@ def test_no_limits_no_slots(database: sa.Engine) -> None:
 
 def test_a_domain_rests_longer_each_time_until_it_takes_a_mail(database: sa.Engine) -> None:
     with database.begin() as connection:
-        rests = [rate_limits.slow_down(connection, BANK, "slow.example") for _ in range(7)]
+        rests = [rate_limit.slow_down(connection, BANK, "slow.example") for _ in range(7)]
         assert rests == pytest.approx([30, 60, 120, 300, 600, 600, 600], abs=1)
-        assert rate_limits.waiting(connection, BANK) == ["slow.example"]
-        assert rate_limits.waiting(connection, "99990002") == []
-        rate_limits.takes_again(connection, BANK, "slow.example")
-        assert rate_limits.slow_down(connection, BANK, "slow.example") == pytest.approx(30, abs=1)
+        assert rate_limit.waiting(connection, BANK) == ["slow.example"]
+        assert rate_limit.waiting(connection, "99990002") == []
+        rate_limit.takes_again(connection, BANK, "slow.example")
+        assert rate_limit.slow_down(connection, BANK, "slow.example") == pytest.approx(30, abs=1)
 
 
 def test_a_claim_at_a_slow_pace_is_a_short_one() -> None:
-    assert rate_limits.batch(RateLimits(), 200) == 200
-    assert rate_limits.batch(RateLimits(per_second=10), 200) == 20
-    assert rate_limits.batch(RateLimits(per_second=0.1), 200) == 1
+    assert rate_limit.batch(RateLimits(), 200) == 200
+    assert rate_limit.batch(RateLimits(per_second=10), 200) == 20
+    assert rate_limit.batch(RateLimits(per_second=0.1), 200) == 1
 
 
 def _held_to(sink: Sink, rate: float, domain: str = "") -> None:
@@ -149,7 +149,7 @@ def test_421_slows_its_domain_only(
 ) -> None:
     configure(tmp_path, monkeypatch, bank=[NO_CONTROL_COPY])
     monkeypatch.setattr(queue, "RETRY_AFTER", (0.0,))
-    monkeypatch.setattr(rate_limits, "SLOWED_FOR", (3600, 7200))
+    monkeypatch.setattr(rate_limit, "SLOWED_FOR", (3600, 7200))
     tried: list[str] = []
 
     def too_fast(point: str, recipient: str) -> str | None:
@@ -174,5 +174,7 @@ def test_421_slows_its_domain_only(
     assert dispatch(database, delivery, day=DAY).sent == 40
     assert states(database) == {"SENT": 80}
     with database.connect() as connection:
-        assert connection.scalars(sa.select(paces.c.slowed).where(paces.c.domain == "slow.example")).all() == [0]
+        assert connection.scalars(
+            sa.select(rate_limits.c.slowed).where(rate_limits.c.domain == "slow.example")
+        ).all() == [0]
     account(database, sink)

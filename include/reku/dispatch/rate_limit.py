@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from reku.catalogue.institute import RateLimits
 from reku.foundation.addresses import normalise
-from reku.store.tables import paces
+from reku.store.tables import rate_limits
 
 HORIZON = timedelta(seconds=5)
 """Messages whose slot is further away than this are not claimed yet."""
@@ -50,15 +50,15 @@ def domain_of(address: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
 def next_at(institute: sa.ColumnElement[str], address: sa.ColumnElement[str]) -> sa.ColumnElement[Any]:
     """The latest of the next slots of an institute and of the domain of an address, as a subquery; null for none."""
     return (
-        sa.select(sa.func.max(paces.c.next_at))
-        .where(paces.c.institute == institute, paces.c.domain.in_(("", domain_of(address))))
-        .correlate_except(paces)
+        sa.select(sa.func.max(rate_limits.c.next_at))
+        .where(rate_limits.c.institute == institute, rate_limits.c.domain.in_(("", domain_of(address))))
+        .correlate_except(rate_limits)
         .scalar_subquery()
     )
 
 
 _WAITING = sa.text("""
-    SELECT domain FROM reku.paces
+    SELECT domain FROM reku.rate_limits
     WHERE institute = :institute AND domain <> '' AND next_at > clock_timestamp() + CAST(:horizon AS interval)
 """)
 
@@ -70,17 +70,19 @@ def waiting(connection: sa.Connection, institute: str) -> Sequence[str]:
 
 def slowed(connection: sa.Connection, institute: str) -> Sequence[str]:
     """Domains that were slowed down and have taken nothing since."""
-    return connection.scalars(sa.select(paces.c.domain).where(paces.c.institute == institute, paces.c.slowed > 0)).all()
+    return connection.scalars(
+        sa.select(rate_limits.c.domain).where(rate_limits.c.institute == institute, rate_limits.c.slowed > 0)
+    ).all()
 
 
 _FREE = sa.text("""
-    INSERT INTO reku.paces AS p (institute, domain, next_at)
+    INSERT INTO reku.rate_limits AS p (institute, domain, next_at)
     SELECT :institute, name, clock_timestamp() FROM unnest(CAST(:names AS text[])) AS name
     ON CONFLICT (institute, domain) DO UPDATE SET next_at = greatest(p.next_at, clock_timestamp())
     RETURNING domain, extract(epoch FROM next_at - clock_timestamp())
 """)
 _OCCUPY = sa.text("""
-    UPDATE reku.paces p SET next_at = clock_timestamp() + make_interval(secs => given.free)
+    UPDATE reku.rate_limits p SET next_at = clock_timestamp() + make_interval(secs => given.free)
     FROM unnest(CAST(:names AS text[]), CAST(:free AS float8[])) AS given(name, free)
     WHERE p.institute = :institute AND p.domain = given.name
 """)
@@ -121,7 +123,7 @@ def reserve(
 
 
 _SLOW = sa.text("""
-    INSERT INTO reku.paces AS p (institute, domain, next_at, slowed)
+    INSERT INTO reku.rate_limits AS p (institute, domain, next_at, slowed)
     VALUES (:institute, :domain, clock_timestamp() + make_interval(secs => (CAST(:rests AS float8[]))[1]), 1)
     ON CONFLICT (institute, domain) DO UPDATE SET
         slowed = least(p.slowed + 1, cardinality(CAST(:rests AS float8[]))),
@@ -141,5 +143,7 @@ def slow_down(connection: sa.Connection, institute: str, domain: str) -> float:
 def takes_again(connection: sa.Connection, institute: str, domain: str) -> None:
     """Note that a slowed domain takes messages again."""
     connection.execute(
-        sa.update(paces).where(paces.c.institute == institute, paces.c.domain == domain).values(slowed=0)
+        sa.update(rate_limits)
+        .where(rate_limits.c.institute == institute, rate_limits.c.domain == domain)
+        .values(slowed=0)
     )
