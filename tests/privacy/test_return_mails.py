@@ -126,7 +126,7 @@ def _bounced(chain: Chain) -> None:
     chain.whole_day(1, [person(1)])
     maildir = settings().bounce_maildir
     assert maildir is not None
-    (maildir / "new").mkdir(parents=True)
+    (maildir / "new").mkdir(parents=True, exist_ok=True)
     (maildir / "new" / "17.host").write_bytes(report(sent(chain, ONE)))
     collect_all(chain.engine)
     chain.report()

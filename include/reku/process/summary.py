@@ -149,7 +149,7 @@ def _is_asked(connection: sa.Connection, delivery: int) -> bool:
 def _is_corrected(connection: sa.Connection, refused: sa.Row[Any]) -> bool:
     other = deliveries.alias("other")
     same = (
-        other.c[name] == getattr(refused, name) for name in ("institute", "kind", "order_number", "delivery_number")
+        other.c[name] == getattr(refused, name) for name in ("institute", "contract", "order_number", "delivery_number")
     )
     return bool(connection.scalar(sa.select(sa.exists().where(*same, other.c.state.in_(HOLDS_ITS_NUMBER)))))
 

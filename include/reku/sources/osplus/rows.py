@@ -24,7 +24,7 @@ def read_rows(engine: sa.Engine, delivery_id: int) -> RecordFile:
         delivery = connection.execute(
             sa.select(
                 deliveries.c.id,
-                deliveries.c.kind.label("contract"),
+                deliveries.c.contract,
                 files.c.institute,
                 files.c.file_name,
                 files.c.sha256,
