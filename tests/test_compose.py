@@ -73,7 +73,9 @@ def test_every_reku_variable_is_a_setting_and_its_default_is_valid() -> None:
     given = {name: value for name, value in variables("worker").items() if name.startswith("REKU_")}
     assert set(given) <= known
     assert {"REKU_DATABASE_URL", "REKU_FILES_URL", "REKU_SECRET_KEY", "REKU_TOKEN_KEYS"} <= set(given)
-    filled = {name: INTERPOLATION.sub(lambda m: (m[3] or "") if m[2] == ":-" else "x", v) for name, v in given.items()}
+    filled = {
+        name: INTERPOLATION.sub(lambda m: (m[3] or "") if m[2] == ":-" else "x" * 48, v) for name, v in given.items()
+    }
     Settings(**{name.removeprefix("REKU_").lower(): value for name, value in filled.items()})
 
 

@@ -232,7 +232,9 @@ _FOLDERS = ("", "include", "include/reku", "docs")
 
 def _missing_paths(text: str) -> Iterator[str]:
     """Files and modules that inline code names and that do not exist; a bare `x.py` may lie anywhere of ours."""
-    ours = {path.name for folder in ("include", "dags", "plugins") for path in (PROJECT / folder).rglob("*.py")}
+    ours = {
+        path.name for folder in ("include", "dags", "plugins", "tests") for path in (PROJECT / folder).rglob("*.py")
+    }
     for word in (word.strip(",:;()") for code in _INLINE.findall(_BLOCK.sub("", text)) for word in code.split()):
         if _MODULE.fullmatch(word):
             places = [PROJECT / "include" / name.replace(".", "/") for name in (word, word.rpartition(".")[0])]

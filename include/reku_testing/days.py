@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.process.answers import WaitUntil
-from reku.process.ownership import Owner
+from reku.process.ownership import OwningRun
 from reku.process.run_day import DayResult, Pause, Person, Wait, nobody, run_day
 from reku.process.stages import STAGES
 from reku_testing.bank_files import OCCASION
@@ -39,7 +39,7 @@ def work(
     stages: Sequence[str] = STAGES,
 ) -> DayResult:
     """One run of a day's work, today's if none is named; every earlier run has ended."""
-    owner = Owner("tests", f"run {next(_runs)}")
+    owner = OwningRun("tests", f"run {next(_runs)}")
     return run_day(
         engine,
         occasion,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reku.foundation.errors import SetupError
+from reku.foundation.settings import settings
 from reku_testing import leftovers
 from reku_testing.touched import touched
 
@@ -151,6 +152,12 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if left := watch.left():
         pytest.fail("tests left something behind:\n" + "\n".join(left), pytrace=False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    """The next test reads its settings anew: this one may have changed the environment."""
+    settings.cache_clear()
 
 
 def _folder(config: pytest.Config) -> Path:

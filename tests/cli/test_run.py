@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 import typer
 
-from reku.process.ownership import OUTSIDE_AIRFLOW, Owner, is_alive_outside_airflow, run_outside_airflow
+from reku.process.ownership import OUTSIDE_AIRFLOW, OwningRun, is_alive_outside_airflow, run_outside_airflow
 from reku.store.tables import deliveries
 from reku_testing import smtp
 from reku_testing.bank_files import BANK, OCCASION, OTHER, deliver, order, people, put
@@ -101,7 +101,7 @@ def test_another_one_beside_it_keeps_what_it_has_in_hand_until_it_ends(
 
 
 def test_nobody_lives_who_was_never_there(database: sa.Engine) -> None:
-    assert not is_alive_outside_airflow(database, Owner(OUTSIDE_AIRFLOW, "4711"))
+    assert not is_alive_outside_airflow(database, OwningRun(OUTSIDE_AIRFLOW, "4711"))
 
 
 def test_ctrl_c_ends_the_waiting(clock_at: Move, relay: smtp.Sink, reku: Reku, monkeypatch: pytest.MonkeyPatch) -> None:

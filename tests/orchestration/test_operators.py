@@ -12,14 +12,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
-from reku.orchestration.operators import Task, outcomes
-from reku.process.answers import Answer, AskPerson, Done, Ending, Outcome, Skip, WaitFor, WaitUntil
+from reku.orchestration.operators import StageOperator, outcomes
+from reku.process.answers import Answer, AskPerson, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
 from reku.process.due_work import Item
 
 NOON = datetime.fromisoformat("2026-11-24T11:00:00+00:00")
 
 
-class Answering(Task):
+class Answering(StageOperator):
     """Answers one after the other."""
 
     def __init__(self, *, answers: Iterator[Answer | Exception], **kwargs: Any) -> None:
@@ -108,10 +108,10 @@ def test_the_states_of_tasks_are_outcomes_of_stages() -> None:
         "report": "running",
     }
     assert outcomes(items, states) == [
-        Outcome("await_delivery", Ending.SKIPPED, 0),
-        Outcome("validate", Ending.SKIPPED, 0),
-        Outcome("validate", Ending.FAILED, 1),
+        StageOutcome("await_delivery", Ending.SKIPPED, 0),
+        StageOutcome("validate", Ending.SKIPPED, 0),
+        StageOutcome("validate", Ending.FAILED, 1),
     ]
     assert outcomes([], {"due_work": "failed", "delivery.validate": "upstream_failed"}) == [
-        Outcome("due_work", Ending.FAILED)
+        StageOutcome("due_work", Ending.FAILED)
     ]

@@ -16,7 +16,7 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.process.answers import Done, Ending, WaitFor, WaitUntil
-from reku.process.ownership import Owner
+from reku.process.ownership import OwningRun
 from reku.process.run_day import Wait, give_up, run_day
 from reku.process.stages import STAGES, stage
 from reku.release.report import find_report
@@ -44,7 +44,7 @@ def test_from_control_file_to_response_file(database: sa.Engine, relay: smtp.Sin
     assert [one.stage for one in day.outcomes] == ["await_control_file", "due_work", *CHAIN, "report"]
     assert sorted(relay.recipients) == [f"person{n}@kunde.example" for n in (1, 2, 3)]
     assert reported() == {("VERS", ""): 3, ("NVER", "KEINE_EINWILLIGUNG"): 1}
-    # done once more it sends nothing and reports nothing twice
+    # done once more it sends nothing and reports nothing twice (docs/domain.md, rules 10 and 26)
     assert work().is_green
     assert len(relay.recipients) == 3
     assert sum(reported().values()) == 4
@@ -94,7 +94,7 @@ def test_each_waits_for_its_own_time_and_holds_up_no_other(
         take_in_all(database)
         return True
 
-    day = run_day(database, OCCASION, TODAY, owner=Owner("tests", "one"), is_alive=lambda _: False, pause=pause)
+    day = run_day(database, OCCASION, TODAY, owner=OwningRun("tests", "one"), is_alive=lambda _: False, pause=pause)
     assert day.is_green
     assert seen[:2] == [[WaitUntil, WaitFor], [WaitUntil, WaitUntil]]
     assert len(relay.recipients) == 3
@@ -105,7 +105,7 @@ def test_what_is_left_waiting_is_told(database: sa.Engine, relay: smtp.Sink, clo
     order()
     deliver(1, people(2))
     take_in_all(database)
-    day = run_day(database, OCCASION, TODAY, owner=Owner("tests", "one"), is_alive=lambda _: False, pause=give_up)
+    day = run_day(database, OCCASION, TODAY, owner=OwningRun("tests", "one"), is_alive=lambda _: False, pause=give_up)
     (left,) = day.waiting
     assert (left.stage, left.item) == ("dispatch", 0)
     assert "waiting until 24.11.2026 09:00 Berlin time: play-out time" in left.why
@@ -156,7 +156,7 @@ def test_a_control_file_that_comes_in_time_lets_the_day_begin(
         take_in_all(database)
         return True
 
-    day = run_day(database, OCCASION, TODAY, owner=Owner("tests", "one"), is_alive=lambda _: False, pause=pause)
+    day = run_day(database, OCCASION, TODAY, owner=OwningRun("tests", "one"), is_alive=lambda _: False, pause=pause)
     assert day.is_green
     assert len(relay.recipients) == 2
 
@@ -329,7 +329,7 @@ def test_another_run_that_lives_keeps_its_deliveries(
     order()
     deliver(1, people(2))
     take_in_all(database)
-    first, second = Owner("reku_mcag002", "first"), Owner("reku_mcag002", "second")
+    first, second = OwningRun("reku_mcag002", "first"), OwningRun("reku_mcag002", "second")
     left = run_day(database, OCCASION, TODAY, owner=first, is_alive=lambda _: True, stages=STAGES[:2])
     assert left.ending("release", 0) is Ending.DONE
     with caplog.at_level(logging.INFO):
@@ -347,7 +347,7 @@ def test_a_delivery_falls_free_when_its_run_has_ended(database: sa.Engine, relay
     order()
     deliver(1, people(2))
     take_in_all(database)
-    for run in (Owner("reku_mcag002", "first"), Owner("reku_mcag002", "second")):
+    for run in (OwningRun("reku_mcag002", "first"), OwningRun("reku_mcag002", "second")):
         run_day(database, OCCASION, TODAY, owner=run, is_alive=lambda _: False, stages=STAGES[:2])
     with database.connect() as connection:
         assert connection.scalar(sa.select(deliveries.c.owner_run)) == "second"

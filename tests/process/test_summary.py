@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.dispatch import stop_switches
-from reku.process.answers import Ending, Outcome
+from reku.process.answers import Ending, StageOutcome
 from reku.process.days import handed_over_by
 from reku.process.due_work import Item
 from reku.process.summary import sum_up
@@ -29,7 +29,7 @@ def noon(clock_at: Callable[[datetime], None]) -> None:
     clock_at(NOON)
 
 
-def _problems(engine: sa.Engine, items: list[Item], outcomes: Sequence[Outcome] = ()) -> list[str]:
+def _problems(engine: sa.Engine, items: list[Item], outcomes: Sequence[StageOutcome] = ()) -> list[str]:
     return sum_up(engine, "MCAG002", DAY, "this_run", items, outcomes).problems
 
 
@@ -70,7 +70,7 @@ def test_what_another_run_loads_and_hands_over_is_its_to_answer_for(
     order = world.order(database)
     delivery = _loaded(database, order, owner_dag="reku_mcag002", owner_run="other_run", period_start=DAY, **values)
     items = [Item(order, delivery if listed else None, "Bank")]
-    outcomes = [Outcome("await_delivery", Ending.SKIPPED, 0)] if skipped else []
+    outcomes = [StageOutcome("await_delivery", Ending.SKIPPED, 0)] if skipped else []
     assert bool(_problems(database, items, outcomes)) is red
 
 

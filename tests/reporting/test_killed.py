@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess as Process
 from pathlib import Path
 
@@ -24,6 +25,14 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([killed.__name__])  # one start of Python for all of them
 
 pytestmark = pytest.mark.processes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_server_stays() -> Iterator[None]:
+    """Both would live as long as this process: the server that forks, and what keeps track of its shared memory."""
+    yield
+    forkserver._forkserver._stop()  # type: ignore[attr-defined] # there is no public way
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined] # nor here
 
 
 @pytest.fixture(autouse=True)

@@ -19,8 +19,8 @@ from reku.cli.output import Json, print_json, show
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from reku.process.answers import Outcome
-    from reku.process.ownership import Owner
+    from reku.process.answers import StageOutcome
+    from reku.process.ownership import OwningRun
     from reku.process.run_day import DayResult, Pause, Wait
 
 
@@ -105,7 +105,7 @@ def _take_in(engine: sa.Engine, institute: str) -> list[str]:
     return faults
 
 
-def _is_alive(engine: sa.Engine, owner: Owner, *, take_over: bool) -> bool:
+def _is_alive(engine: sa.Engine, owner: OwningRun, *, take_over: bool) -> bool:
     from reku.process.ownership import OUTSIDE_AIRFLOW, is_alive_outside_airflow
 
     if owner.dag == OUTSIDE_AIRFLOW:
@@ -149,7 +149,7 @@ def _ending_cleanly() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _last(result: DayResult) -> list[Outcome]:
+def _last(result: DayResult) -> list[StageOutcome]:
     """How far each item has come, and every stage of the day that did not do its work."""
     from reku.process.answers import Ending
 
@@ -158,6 +158,6 @@ def _last(result: DayResult) -> list[Outcome]:
     return [*by_item.values(), *of_day]
 
 
-def _row(result: DayResult, outcome: Outcome) -> dict[str, Any]:
+def _row(result: DayResult, outcome: StageOutcome) -> dict[str, Any]:
     of = "" if outcome.item is None else result.items[outcome.item].label
     return {"of": of, "stage": outcome.stage, "ending": outcome.ending, "why": outcome.why}

@@ -20,7 +20,7 @@ from reku.foundation import clock
 from reku.foundation.errors import PassingError, RekuError
 from reku.orchestration.reports import ReportLink, logged_address
 from reku.orchestration.triggers import PollTrigger, UntilTrigger
-from reku.process.answers import Answer, Counts, Done, Ending, Outcome, Skip, WaitFor, WaitUntil
+from reku.process.answers import Answer, Counts, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
 from reku.process.stages import stage
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from reku.process.due_work import Item
-    from reku.process.ownership import Owner
+    from reku.process.ownership import OwningRun
 
 SHORT_WAIT = timedelta(seconds=15)
 """A wait up to this long is slept through. Where a task goes on within seconds of its deferral, Airflow may take the
@@ -57,18 +57,18 @@ def day_of(context: Context) -> date:
     return days.day_of(context["params"].get("day"), run.logical_date, run.run_after)
 
 
-def owner_of(context: Context) -> Owner:
+def owner_of(context: Context) -> OwningRun:
     """The task's run, which may have deliveries in hand."""
-    from reku.process.ownership import Owner
+    from reku.process.ownership import OwningRun
 
-    return Owner(context["ti"].dag_id, context["ti"].run_id)
+    return OwningRun(context["ti"].dag_id, context["ti"].run_id)
 
 
 def take_up(engine: sa.Engine, delivery: int, context: Context) -> Skip | None:
     """Take a delivery into the hands of the task's run, or say which other run, alive by Airflow's word, has it."""
     from reku.process import ownership
 
-    def is_alive(owner: Owner) -> bool:
+    def is_alive(owner: OwningRun) -> bool:
         if owner.dag == ownership.OUTSIDE_AIRFLOW:
             return ownership.is_alive_outside_airflow(engine, owner)
         return bool(context["ti"].get_dr_count(dag_id=owner.dag, run_ids=[owner.run], states=["queued", "running"]))
@@ -76,7 +76,7 @@ def take_up(engine: sa.Engine, delivery: int, context: Context) -> Skip | None:
     return ownership.take_up(engine, delivery, owner_of(context), is_alive)
 
 
-class Task(BaseOperator):
+class StageOperator(BaseOperator):
     """Base of the tasks whose stage may have to wait."""
 
     @abstractmethod
@@ -121,7 +121,7 @@ class Task(BaseOperator):
         raise TypeError(f"{type(self).__name__} cannot follow {answer!r}")
 
 
-class AwaitControlFile(Task):
+class AwaitControlFile(StageOperator):
     """Passes as soon as any order of the occasion has a processed control file; skips when nobody ordered it."""
 
     def __init__(self, *, occasion: str, **kwargs: Any) -> None:
@@ -152,7 +152,7 @@ class DueWork(BaseOperator):
         return [item.as_xcom() for item in items]
 
 
-class AwaitDelivery(Task):
+class AwaitDelivery(StageOperator):
     """Hands on the delivery of its item, taken into the run's hands; waits for one that is not there yet."""
 
     template_fields = ("item",)
@@ -171,7 +171,7 @@ class AwaitDelivery(Task):
         return answer
 
 
-class StageTask(Task):
+class StageTask(StageOperator):
     """One stage of one delivery; `delivery` is what `await_delivery` handed on."""
 
     template_fields = ("delivery",)
@@ -225,7 +225,7 @@ class Report(BaseOperator):
             return report(engine(), self.occasion, day, owner, items, outcomes(items, states)).counts
 
 
-def outcomes(items: list[Item], states: Mapping[str, str]) -> list[Outcome]:
+def outcomes(items: list[Item], states: Mapping[str, str]) -> list[StageOutcome]:
     """The stages that failed or were skipped, from the state of each task (`<task id>_<index>` of a mapped one).
 
     A task whose predecessor failed is left out: that one is named.
@@ -237,5 +237,5 @@ def outcomes(items: list[Item], states: Mapping[str, str]) -> list[Outcome]:
         name, _, index = task.rpartition("_")
         mapped = "." in task and index.isdigit() and int(index) < len(items)
         stage_name = name.partition(".")[2] if mapped else task
-        found.append(Outcome(stage_name, Ending(state), int(index) if mapped else None))
+        found.append(StageOutcome(stage_name, Ending(state), int(index) if mapped else None))
     return found

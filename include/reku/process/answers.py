@@ -83,7 +83,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StageOutcome:
     """A stage of a run and its ending. `item`: its place in the run's list of work, None for a stage of the day."""
 
     stage: str

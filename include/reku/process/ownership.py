@@ -19,18 +19,18 @@ OUTSIDE_AIRFLOW = "reku run"
 
 
 @dataclass(frozen=True)
-class Owner:
+class OwningRun:
     """A run that has deliveries in hand: its DAG (or what else drives the stages) and its name in that."""
 
     dag: str
     run: str
 
 
-IsAlive: TypeAlias = Callable[[Owner], bool]
+IsAlive: TypeAlias = Callable[[OwningRun], bool]
 """Whether a run is still at work. Asked of whoever drives it."""
 
 
-def take_up(engine: sa.Engine, delivery: int, owner: Owner, is_alive: IsAlive) -> Skip | None:
+def take_up(engine: sa.Engine, delivery: int, owner: OwningRun, is_alive: IsAlive) -> Skip | None:
     """Take a delivery into the hands of a run. Returns None, or the reason to leave it to another one that lives.
 
     Ownership is by run, not by try: a cleared or retried task of the owning run goes on. It falls free when the
@@ -42,7 +42,7 @@ def take_up(engine: sa.Engine, delivery: int, owner: Owner, is_alive: IsAlive) -
             .where(deliveries.c.id == delivery)
             .with_for_update()
         ).one()
-        present = Owner(row.owner_dag, row.owner_run) if row.owner_run else None
+        present = OwningRun(row.owner_dag, row.owner_run) if row.owner_run else None
         if present and present != owner and is_alive(present):
             return Skip(f"Delivery {delivery} is in the hands of run {present.run}; nothing to do here.")
         connection.execute(
@@ -52,14 +52,14 @@ def take_up(engine: sa.Engine, delivery: int, owner: Owner, is_alive: IsAlive) -
 
 
 @contextmanager
-def run_outside_airflow(engine: sa.Engine) -> Iterator[Owner]:
+def run_outside_airflow(engine: sa.Engine) -> Iterator[OwningRun]:
     """A run of the stages by a process of its own: alive until the process ends, however it ends."""
     number = secrets.randbelow(2**31)
     with session_lock(engine, Lock.RUN, number):
-        yield Owner(OUTSIDE_AIRFLOW, str(number))
+        yield OwningRun(OUTSIDE_AIRFLOW, str(number))
 
 
-def is_alive_outside_airflow(engine: sa.Engine, owner: Owner) -> bool:
+def is_alive_outside_airflow(engine: sa.Engine, owner: OwningRun) -> bool:
     """Whether the process of such a run is still at work."""
     with engine.connect() as connection:
         return is_held(connection, Lock.RUN, int(owner.run))

@@ -18,12 +18,12 @@ import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.foundation.errors import RekuError, StageError
-from reku.process.answers import Answer, AskPerson, Counts, Done, Ending, Outcome, Skip, WaitFor, WaitUntil
+from reku.process.answers import Answer, AskPerson, Counts, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
 from reku.process.conditions import CONDITIONS
 from reku.process.days import check_has_come
 from reku.process.due_work import Item, due_items
 from reku.process.errors import told_database_errors
-from reku.process.ownership import IsAlive, Owner, take_up
+from reku.process.ownership import IsAlive, OwningRun, take_up
 from reku.process.stages import STAGES, stage
 from reku.process.stages.await_control_file import await_control_file
 from reku.process.stages.await_delivery import await_delivery
@@ -57,7 +57,7 @@ class DayResult:
     """What a day's work came to: its items, and how each stage ended. Stages that were not reached are left out."""
 
     items: list[Item] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[StageOutcome] = field(default_factory=list)
 
     @property
     def is_green(self) -> bool:
@@ -65,7 +65,7 @@ class DayResult:
         return self.ending("report") is Ending.DONE
 
     @property
-    def waiting(self) -> list[Outcome]:
+    def waiting(self) -> list[StageOutcome]:
         """Stages that had to wait when the driver gave up."""
         return [outcome for outcome in self.outcomes if outcome.ending is Ending.WAITING]
 
@@ -89,7 +89,7 @@ def run_day(
     occasion: str,
     day: date,
     *,
-    owner: Owner,
+    owner: OwningRun,
     is_alive: IsAlive,
     pause: Pause = give_up,
     person: Person = nobody,
@@ -116,7 +116,7 @@ def run_day(
 class _Driver:
     """One day's work. Each item is a generator that yields whenever it has to wait, so that others go on meanwhile."""
 
-    def __init__(self, engine: sa.Engine, day: date, owner: Owner, is_alive: IsAlive, person: Person) -> None:
+    def __init__(self, engine: sa.Engine, day: date, owner: OwningRun, is_alive: IsAlive, person: Person) -> None:
         self.engine, self.day, self.owner, self.is_alive, self.person = engine, day, owner, is_alive, person
         self.result = DayResult()
 
@@ -223,4 +223,4 @@ class _Driver:
 
     def _record(self, name: str, item: int | None, ending: Ending, why: str = "") -> None:
         log.info("%s%s: %s %s", name, "" if item is None else f" of item {item}", ending, why)
-        self.result.outcomes.append(Outcome(name, ending, item, why))
+        self.result.outcomes.append(StageOutcome(name, ending, item, why))

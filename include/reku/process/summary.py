@@ -17,7 +17,7 @@ from reku.dispatch.lock import StillRunning, delivery_lock
 from reku.dispatch.recovery import StillLeased
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
-from reku.process.answers import Counts, Ending, Outcome
+from reku.process.answers import Counts, Ending, StageOutcome
 from reku.process.banks import Banks
 from reku.process.days import handed_over_by
 from reku.process.due_work import Item
@@ -43,7 +43,7 @@ class Summary:
 
 
 def sum_up(
-    engine: sa.Engine, occasion: str, day: date, run: str, items: Sequence[Item], outcomes: Sequence[Outcome]
+    engine: sa.Engine, occasion: str, day: date, run: str, items: Sequence[Item], outcomes: Sequence[StageOutcome]
 ) -> Summary:
     """Sum up one run: `items` is the work that it listed, `outcomes` the stages that did not do theirs."""
     summary = Summary()
@@ -68,7 +68,7 @@ def sum_up(
     return summary
 
 
-def _failures(summary: Summary, items: Sequence[Item], outcomes: Sequence[Outcome]) -> None:
+def _failures(summary: Summary, items: Sequence[Item], outcomes: Sequence[StageOutcome]) -> None:
     """Name every stage that failed, with its bank where it is of an item."""
     for outcome in outcomes:
         if outcome.ending is Ending.FAILED:
@@ -76,7 +76,7 @@ def _failures(summary: Summary, items: Sequence[Item], outcomes: Sequence[Outcom
             summary.problems.append(f"{whose}task {outcome.stage} failed")
 
 
-def _left_to_others(items: Sequence[Item], outcomes: Sequence[Outcome]) -> set[int | str]:
+def _left_to_others(items: Sequence[Item], outcomes: Sequence[StageOutcome]) -> set[int | str]:
     """Deliveries (or `order <id>` of expected ones) that this run left to another one which had them in hand."""
     return {
         items[outcome.item].delivery or f"order {items[outcome.item].order}"

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
-from reku.gate.gate import validate
 from reku.release.decision import approve, decide_release
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import retry as retrying
@@ -19,6 +18,7 @@ from reku.store import tables
 from reku.store.locks import Lock, session_lock
 from reku.store.states import Decision, DeliveryState
 from reku.subscribers.load import load
+from reku_testing.by_blz import validate
 from reku_testing.steps import allow_any_step
 from tests.sources.conftest import NOW, Bank, original
 

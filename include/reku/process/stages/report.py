@@ -9,16 +9,21 @@ from datetime import date
 import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
-from reku.process.answers import Done, Outcome
+from reku.process.answers import Done, StageOutcome
 from reku.process.due_work import Item
-from reku.process.ownership import Owner
+from reku.process.ownership import OwningRun
 from reku.process.summary import sum_up
 
 log = logging.getLogger(__name__)
 
 
 def report(
-    engine: sa.Engine, occasion: str, day: date, owner: Owner, items: Sequence[Item], outcomes: Sequence[Outcome]
+    engine: sa.Engine,
+    occasion: str,
+    day: date,
+    owner: OwningRun,
+    items: Sequence[Item],
+    outcomes: Sequence[StageOutcome],
 ) -> Done:
     """Log what was done. Raises StageError with everything that keeps the run from being green."""
     summary = sum_up(engine, occasion, day, owner.run, items, outcomes)
