@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from reku.catalogue.phrases import Phrases
@@ -50,7 +50,15 @@ def test_noise_is_taken_out_in_its_order() -> None:
     assert phrases.without_noise("user rejected full") == "user full"
 
 
+@pytest.mark.parametrize(
+    ("text", "words"), [("❶ unknown", "unknown"), ("user❷ unknown", "unknown"), ("٣ unknown", "unknown"), ("一", "一")]
+)
+def test_numbers_of_any_script_are_no_words(text: str, words: str) -> None:
+    assert read_reply(text).words == words
+
+
 @given(st.text(max_size=300))
+@example("❶")
 def test_any_text_is_taken_apart(text: str) -> None:
     words = read_reply(text).words
     assert "@" not in words

@@ -111,4 +111,9 @@ def _words(token: str) -> str:
     if "." in text:
         text = _HOST.sub(" ", text)
     words = _WORD.findall(fold(_CAMEL.sub(" ", text)).replace("_", " "))
-    return " ".join(SENTENCE_END if word in "!?;." else word for word in words)
+    return " ".join(SENTENCE_END if word in "!?;." else word for word in words if not _has_number(word))
+
+
+def _has_number(word: str) -> bool:
+    r"""Whether a number stands in it that is no decimal digit, such as ❶: `\d` does not know them."""
+    return not word.isascii() and not word.replace("'", "").isalpha()
