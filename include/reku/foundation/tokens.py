@@ -42,6 +42,7 @@ class Purpose(StrEnum):
     ANONYMOUS = "a"  # a click of somebody who has not consented to tracking
     UNSUBSCRIBE = "u"
     BOUNCE = "b"  # a return path, and nothing else: who knows it can report a bounce
+    WHOLE_MAIL = "w"  # proves a mail, see `mail_proof`; names its digest instead of a medium
     MESSAGE_ID = "m"  # is seen by everybody whom a mail is passed on to, in answers and logs: good for nothing
 
 

@@ -21,12 +21,11 @@ from reku.channels.email.media import headers
 from reku.channels.email.media.compile import CompiledMedium
 from reku.channels.email.media.links import Links
 from reku.channels.email.media.placeholders import ADDRESS, REFERENCE
-from reku.foundation import clock
+from reku.foundation import clock, mail_proof
 from reku.foundation.addresses import is_valid
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 
-_BOUNDARY = "=_reku"  # quoted-printable never writes `=_`, so no part can contain it
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:[A-Za-z0-9]+[.-])*[A-Za-z0-9]+)")
 """An address in ASCII without quotes, and without `--` in its domain: neither needs a look at Unicode."""
@@ -84,7 +83,9 @@ def fill(
     text, html = compiled.bodies(values)
     sender = _sender(*_sender_of(person, institute))
     message_id = message_id or f"<{links.message_id}@{sender.domain}>"
-    mail = (
+    body = _body(text, html)
+    proof = f"{mail_proof.FIELD}: {links.proof(body)}\r\n" if links.proof else ""
+    head = (
         f"{sender.fields}\r\n"
         f"{headers.mailbox('To', _shown_name(person), recipient)}\r\n"
         f"{headers.text('Subject', values['Betreff'])}\r\n"
@@ -93,29 +94,36 @@ def fill(
         f"List-Unsubscribe: <{links.unsubscribe_url}>\r\n"
         "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
         f"Feedback-ID: {delivery_number:06d}:{order_number}:{institute.blz}:reku\r\n"
+        f"{proof}"
         "Auto-Submitted: auto-generated\r\n"
         "MIME-Version: 1.0\r\n"
-        f'Content-Type: multipart/alternative; boundary="{_BOUNDARY}"\r\n'
+        f'Content-Type: multipart/alternative; boundary="{mail_proof.BOUNDARY}"\r\n'
         "\r\n"
-        f"--{_BOUNDARY}\r\n"
-        'Content-Type: text/plain; charset="utf-8"\r\n'
-        "Content-Transfer-Encoding: quoted-printable\r\n"
-        "\r\n"
-        f"{text}\r\n"
-        f"--{_BOUNDARY}\r\n"
-        'Content-Type: text/html; charset="utf-8"\r\n'
-        "Content-Transfer-Encoding: quoted-printable\r\n"
-        "\r\n"
-        f"{html}\r\n"
-        f"--{_BOUNDARY}--\r\n"
     )
     return Mail(
         message_id,
         f"{links.return_path}@{settings().bounce_domain}",
         recipient,
-        mail.encode(),
+        head.encode() + body,
         not (recipient.isascii() and sender.fields.isascii()),
     )
+
+
+def _body(text: str, html: str) -> bytes:
+    """The two parts, both quoted-printable already."""
+    return (
+        f"--{mail_proof.BOUNDARY}\r\n"
+        'Content-Type: text/plain; charset="utf-8"\r\n'
+        "Content-Transfer-Encoding: quoted-printable\r\n"
+        "\r\n"
+        f"{text}\r\n"
+        f"--{mail_proof.BOUNDARY}\r\n"
+        'Content-Type: text/html; charset="utf-8"\r\n'
+        "Content-Transfer-Encoding: quoted-printable\r\n"
+        "\r\n"
+        f"{html}\r\n"
+        f"--{mail_proof.BOUNDARY}--\r\n"
+    ).encode()
 
 
 def _refuse_control_characters(person: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from reku.foundation.mail_proof import proof
 from reku.foundation.settings import settings
 from reku.foundation.tokens import Purpose, Target, make
 
@@ -18,7 +19,8 @@ class Links(NamedTuple):
 
     `return_path` and `message_id`: what stands before their `@`. They are tokens of different purposes, since everybody
     sees a Message-ID, and who knows the return path can report a bounce. `open_pixel_url`: None without tracking
-    consent. `click_url(link number, target)`: what stands in the mail for a link.
+    consent. `click_url(link number, target)`: what stands in the mail for a link. `proof(body)`: what proves the
+    whole mail; None for one that nobody may complain about by.
     """
 
     return_path: str
@@ -26,6 +28,7 @@ class Links(NamedTuple):
     unsubscribe_url: str
     open_pixel_url: str | None
     click_url: Callable[[int, str], str]
+    proof: Callable[[bytes], str] | None = None
 
 
 class SharedLinks:
@@ -60,6 +63,7 @@ def links_for(message_id: int, shared_links: SharedLinks, *, tracking: bool) -> 
         unsubscribe_url=f"{base}/u/{make(_UNSUBSCRIBE, message)}",
         open_pixel_url=f"{base}/o/{make(_OPEN, message)}.gif" if tracking else None,
         click_url=click_url if tracking else shared_links.click_url,
+        proof=lambda body: proof(message_id, body),
     )
 
 
