@@ -127,13 +127,25 @@ def test_unsubscribing_needs_a_known_order(reku: Reku, message: int) -> None:
     assert (said.exit_code, "has no order R0000001" in said.output) == (1, True)
 
 
-def test_a_complaint_is_for_good(reku: Reku, database: sa.Engine, message: int) -> None:
+@pytest.mark.parametrize("by_person", [False, True])
+def test_a_complaint_that_was_wrong_is_lifted_with_its_reason(
+    reku: Reku, database: sa.Engine, message: int, by_person: bool
+) -> None:
     reku("suppressions", "bar", world.BLZ, *NOTE, typed=ADDRESS)
+    person = world.reku_fields()["Personennummer"]
     with database.begin() as connection:
-        connection.execute(sa.update(suppressions).values(kind=SuppressionKind.COMPLAINED))
-    said = reku("suppressions", "lift", world.BLZ, *NOTE, typed=ADDRESS)
-    assert (said.exit_code, "for good" in said.output) == (1, True)
+        complained = {"kind": SuppressionKind.COMPLAINED, "source": "BESCHWERDE", "person_number": person}
+        connection.execute(sa.update(suppressions).values(complained))
     assert _against(database, message) == (Reason.BESCHWERDELISTE,)
+    who = ("--person", person) if by_person else ()
+    assert "COMPLAINED" in reku("suppressions", "show", world.BLZ, *who, typed=ADDRESS).output
+    assert reku("suppressions", "lift", world.BLZ, *who, typed=ADDRESS).exit_code == 2  # without a reason
+    said = reku("suppressions", "lift", world.BLZ, *who, "--note", "forged, see ticket 17", "--json", typed=ADDRESS)
+    assert [one["kind"] for one in json.loads(said.output)] == ["COMPLAINED"]
+    assert _against(database, message) == ()
+    with database.connect() as connection:
+        kept = connection.execute(sa.select(audit.c.action, audit.c.subject, audit.c.note).order_by(audit.c.id)).all()
+    assert kept[-1] == ("lift", "COMPLAINED of a person" if by_person else "COMPLAINED", "forged, see ticket 17")
 
 
 def test_only_a_person_lets_a_retained_address_be_written_to_again(

@@ -26,7 +26,9 @@ from reku.responses.bounces import BounceReport
 from reku.responses.reports import Understood
 from reku.store.kinds import ReportKind, SuppressionKind
 from reku.store.tables import messages, past_messages, responses, return_mails, suppressions
+from reku.views.return_mail_overview import return_mail_counts
 from reku_testing import world
+from tests.responses.reports import our_mail, report
 
 Drop = Callable[..., Path]
 
@@ -64,6 +66,8 @@ def drop(maildir: Path) -> Drop:
         kind = "feedback-report" if spam else "delivery-status"
         mail = maildir / "new" / f"1700000000.{next(numbers):05}.host"
         written = REPORT.format(token=token, kind=kind, fields=fields).encode() if data is None else data
+        if spam:
+            written = report(message, spam=True)
         mail.write_bytes(written)
         return mail
 
@@ -135,7 +139,7 @@ def test_a_complaint_about_a_message_that_has_left_bars_all_the_same(
         ("COMPLAINED", world.BLZ, address_hmac(world.BLZ, "person1@kunde.example"), "", None, "BESCHWERDE")
     ]
     assert events() == [(here, "COMPLAINED", "", None)]
-    assert [row[0] for row in evidence(database)] == [here]
+    assert sorted(row[0] or 0 for row in evidence(database)) == [0, 0, 0, here]
     assert (len(names(maildir / SEEN / "cur")), len(names(maildir / UNCLEAR / "new"))) == (3, 1)
 
 
@@ -261,8 +265,7 @@ def test_each_mail_about_a_message_is_kept_as_evidence(
     message = sent()
     bounced, again, late = drop(message), drop(message), drop(message, "2.0.0")
     answer = drop(data=f"To: b+{make(Purpose.BOUNCE, Target(message))}@bounce.example\n\nDanke!".encode())  # no From
-    drop(data=b"about nobody")
-    drop(4711)
+    nobodys, of_another = drop(data=b"about nobody"), drop(4711)
     collect(database, maildir)
     hard = next(rule.why for rule in bounce_rules().rules if rule.bounce_class == "HARD" and rule.silent)
     assert evidence(database) == [
@@ -270,10 +273,12 @@ def test_each_mail_about_a_message_is_kept_as_evidence(
         (message, again.name, "BOUNCE", "BOUNCED_HARD", "5.1.1", hard),
         (message, late.name, "IGNORED", "", "", "Success."),
         (message, answer.name, "UNCLEAR", "", "", "neither a report nor an automatic answer"),
+        (None, nobodys.name, "UNCLEAR", "", "", "neither a report nor an automatic answer"),
+        (None, of_another.name, "UNCLEAR", "", "", "the token is ours, but the ledger has no such message (any more)"),
     ]
     mailbox = MaildirMailbox(maildir)
     kept = mailbox.read({name for _, name, *_ in evidence(database)})
-    assert set(kept) == {bounced.name, again.name, late.name, answer.name}
+    assert set(kept) == {mail.name for mail in (bounced, again, late, answer, nobodys, of_another)}
     assert mailbox.count() == {"new": 0, "gesehen": 3, "ungeklaert": 3}
 
 
@@ -343,10 +348,63 @@ def test_who_received_one_mail_can_harm_nobody_but_himself(
                 forged = REPORT.format(token="x", kind=kind, fields=fields).replace("b+x@bounce.example", to)
                 drop(data=f"Message-ID: <{number}@x>\n{forged}".encode())
     collect(database, maildir)
-    assert sorted(events()) == [(attacker, "BOUNCED_HARD", "5.1.1", None), (attacker, "COMPLAINED", "", None)]
+    assert sorted(events()) == [(attacker, "BOUNCED_HARD", "5.1.1", None)]
     with database.connect() as connection:
-        barred = connection.scalars(sa.select(suppressions.c.recipient_key)).all()
-    assert barred == [address_hmac(world.BLZ, "person1@kunde.example")]
+        assert connection.scalars(sa.select(suppressions.c.recipient_key)).all() == []
+
+
+@pytest.mark.parametrize("known", ["Message-ID", "return path", "unsubscribe link", "text", "mail without its proof"])
+def test_who_has_seen_a_mail_but_does_not_hold_it_bars_nobody(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any, events: Any, known: str
+) -> None:
+    """A relay's log, an answer, an archive, a mail that was passed on: each gives away a part. A person decides."""
+    victim = sent(1)
+    whole = our_mail(victim)
+    return_path, message_id, link = (
+        next(line for line in whole.splitlines() if line.startswith(name))
+        for name in ("Return-Path", "Message-ID", "List-Unsubscribe")
+    )
+    has = {
+        "Message-ID": f"{message_id}\n\nx",
+        "return path": f"{return_path}\n\nx",
+        "unsubscribe link": f"{link}\n\nx",
+        "text": f"{message_id}\n\n{whole.partition(chr(10) * 2)[2]}",
+        "mail without its proof": our_mail(victim, whole=False),
+    }[known]
+    token = message_id.partition("<")[2].partition("@")[0]
+    for to in ("fbl@bank.example", f"b+{token}@bounce.example"):
+        forged = REPORT.format(token="x", kind="feedback-report", fields="Feedback-Type: abuse")
+        forged = forged.replace("b+x@bounce.example", to).replace(
+            "--b--", f"--b\nContent-Type: message/rfc822\n\n{has}"
+        )
+        drop(data=forged.encode())
+    assert collect(database, maildir) == BounceReport(mails=2, unclear=2)
+    assert events() == []
+    with database.connect() as connection:
+        assert connection.scalars(sa.select(suppressions.c.id)).all() == []
+    assert {(row[0], row[2], row[5]) for row in evidence(database)} == {
+        (victim, "UNCLEAR", "a complaint that nobody vouches for")
+    }
+
+
+def test_what_nobody_is_known_for_is_counted_all_the_same(
+    database: sa.Engine, maildir: Path, drop: Drop, sent: Any
+) -> None:
+    """By its reason, and once: also after a crash, and when a person puts it back."""
+    for data in (b"rubbish", b"X-Autoreply: yes\n\nbin weg", report(4711)):
+        mail = drop(data=data)
+    for _ in range(2):
+        collect(database, maildir)
+        (filed,) = (path for path in maildir.rglob(f"{mail.name}*"))
+        filed.rename(mail)
+    collect(database, maildir)
+    counted = [(one.institute, one.meaning, one.why, one.mails) for one in return_mail_counts(database)]
+    assert counted == [
+        ("", "IGNORED", "A machine answers for a person (RFC 3834).", 1),
+        ("", "UNCLEAR", "neither a report nor an automatic answer", 1),
+        ("", "UNCLEAR", "the token is ours, but the ledger has no such message (any more)", 1),
+    ]
+    assert return_mail_counts(database, world.BLZ) == []
 
 
 RUBBISH = (

@@ -43,7 +43,7 @@ def test_each_kind(database: sa.Engine, server: Server, opened: Open, sent: Any,
     assert found == BounceReport(mails=4, hard=1, complaints=1, ignored=1, unclear=1)
     assert sorted(events()) == [(hard, "BOUNCED_HARD", "5.1.1", None), (spam, "COMPLAINED", "", None)]
     assert folders(server, "kinds") == (0, 3, 1)
-    assert [len(found) for found in names.values()] == [1, 1, 1]  # each is found by the name that the table keeps
+    assert [len(found) for found in names.values()] == [1, 1, 1, 1]  # each is found by the name that the table keeps
 
 
 def evidence(database: sa.Engine) -> list[str]:
@@ -154,3 +154,17 @@ def _crashing(patched: pytest.MonkeyPatch, opened: Open, server: Server) -> Iter
     patched.setattr(ImapMailbox, "file", crash)
     with opened(server, "crash") as mailbox:
         yield mailbox
+
+
+def test_a_mail_that_a_person_has_decided_about_is_filed(
+    database: sa.Engine, server: Server, opened: Open, sent: Any
+) -> None:
+    server.deliver("decided", b"From: a@b.example\r\n\r\none\r\n", b"From: a@b.example\r\n\r\ntwo\r\n")
+    with opened(server, "decided") as mailbox:
+        collect(database, mailbox)
+        assert folders(server, "decided") == (0, 0, 2)
+        one, _ = evidence(database)
+        mailbox.refile([one], SEEN)
+        mailbox.refile([one], SEEN)
+        assert folders(server, "decided") == (0, 1, 1)
+        assert len(mailbox.read([one])) == 1

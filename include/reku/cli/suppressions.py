@@ -94,7 +94,7 @@ Person = Annotated[
     typer.Option(
         "--person",
         metavar="NUMBER",
-        help="Instead of an address: a person who unsubscribed, whatever the address was then.",
+        help="Instead of an address: a person who unsubscribed or complained, whatever the address was then.",
         show_default=False,
     ),
 ]
@@ -187,8 +187,9 @@ def unsubscribe_one(
 def lift_one(institute: Bank, note: Note, person: Person = "", as_json: Json = False) -> None:
     """Let an address be written to again.
 
-    Ends unsubscribes, blacklist entries and the bounce series, for somebody who asked for it or after a check;
-    `everywhere` ends what barred it at every bank. A complaint is for good.
+    Ends unsubscribes, complaints, blacklist entries and the bounce series: for somebody who asked for it, after a
+    check, or if a complaint was wrong. The note says why and stays on record. `everywhere` ends what barred it at every
+    bank.
     """
     from reku.contact.suppressions import lift, lift_everywhere, lift_person
 

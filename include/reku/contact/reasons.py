@@ -33,7 +33,7 @@ class Reason(StrEnum):
     WERBEVERWEIGERER = "WERBEVERWEIGERER", "refuses advertising; which flags say so is set by the bank"
     KEINE_EINWILLIGUNG = "KEINE_EINWILLIGUNG", "no consent to advertising by mail in this delivery"
     ABGEMELDET = "ABGEMELDET", "unsubscribed; which orders that concerns is set by the bank"
-    BESCHWERDELISTE = "BESCHWERDELISTE", "complained once: barred for good"
+    BESCHWERDELISTE = "BESCHWERDELISTE", "complained: barred until a person lifts it"
     BLACKLIST = "BLACKLIST", "the address or its domain was barred by a person"
     ZURUECKGEHALTEN = "ZURUECKGEHALTEN", "three hard bounces in a row; reported as RETAINED, not as NOT_SENT"
     ADRESSE_UNGUELTIG = "ADRESSE_UNGUELTIG", "written correctly, but no mail can get there"

@@ -1,7 +1,7 @@
 """What people do by hand about addresses that may not be written to: bar, unsubscribe, import, look up, lift; audited.
 
-Addresses are kept as HMAC only. A complaint is for good: it can be neither seen in lists nor lifted
-(docs/domain.md, "Complaints").
+Addresses are kept as HMAC only. Whatever bars somebody can be lifted by a person who says why; it stays on record
+(docs/contact.md, "Unsubscribes, complaints, blacklist").
 """
 
 from __future__ import annotations
@@ -89,40 +89,35 @@ def unsubscribe(engine: sa.Engine, institute: str, address: str, *, order: str |
 
 
 def lift_person(engine: sa.Engine, institute: str, person: str, *, actor: str, note: str) -> list[Bar]:
-    """Let somebody be written to again who unsubscribed, whatever the address was then. Returns what ended.
+    """Let somebody be written to again who unsubscribed or complained, whatever the address was then.
 
-    Raises StageError if the person (number) has not unsubscribed.
+    Returns what ended. Raises StageError if the person (number) has done neither.
     """
     with engine.begin() as connection:
-        found = _suppressed(connection, institute, _unsubscribed_person(person))
+        found = _suppressed(connection, institute, _barred_person(person))
         if not found:
-            raise StageError(f"Nobody with this person number has unsubscribed at institute {institute}.")
-        connection.execute(
-            sa.delete(suppressions).where(suppressions.c.institute == institute, _unsubscribed_person(person))
-        )
-        put_on_record(connection, institute, actor=actor, action="lift", subject="unsubscribes of a person", note=note)
+            raise StageError(f"Nobody with this person number has unsubscribed or complained at {institute}.")
+        connection.execute(sa.delete(suppressions).where(suppressions.c.institute == institute, _barred_person(person)))
+        subject = ", ".join(sorted({one.kind for one in found})) + " of a person"
+        put_on_record(connection, institute, actor=actor, action="lift", subject=subject, note=note)
     return found
 
 
 def bars_of_person(engine: sa.Engine, institute: str, person: str) -> list[Bar]:
-    """The unsubscribes of a person (number), whatever the address was then."""
+    """The unsubscribes and complaints of a person (number), whatever the address was then."""
     with engine.connect() as connection:
-        return _suppressed(connection, institute, _unsubscribed_person(person))
+        return _suppressed(connection, institute, _barred_person(person))
 
 
 def lift(engine: sa.Engine, institute: str, address: str, *, actor: str, note: str) -> list[Bar]:
-    """Let an address be written to again: unsubscribes, blacklist entries and the bounce series end. Returns them.
+    """Let an address be written to again: all that bars it ends, the bounce series and complaints too. Returns them.
 
-    Only for somebody who asked for it, or an address that was checked. Raises StageError for an invalid address, where
-    nothing bars it, where a complaint does (for good), or where only its domain does.
+    Only for somebody who asked for it, an address that was checked, or a complaint that was wrong; `note` says which.
+    Raises StageError for an invalid address, where nothing bars it, or where only its domain does.
     """
     with engine.begin() as connection:
         found = _bars(connection, institute, address)
         kinds = {one.kind for one in found}
-        if SuppressionKind.COMPLAINED in kinds:
-            raise StageError(
-                "Somebody complained about mail to this address: it is barred for good. Nothing is lifted."
-            )
         if not found:
             raise StageError(f"Nothing bars this address at institute {institute}; nothing is lifted.")
         if _is_barred_everywhere(connection, address):
@@ -247,9 +242,10 @@ def _suppressed(connection: sa.Connection, institute: str, whom: sa.ColumnElemen
     ]
 
 
-def _unsubscribed_person(person: str) -> sa.ColumnElement[bool]:
-    kind = suppressions.c.kind == SuppressionKind.UNSUBSCRIBED
-    return (suppressions.c.person_number == person) & (suppressions.c.person_number != "") & kind
+def _barred_person(person: str) -> sa.ColumnElement[bool]:
+    """What bars a person rather than an address; see `contact.decide`."""
+    kinds = suppressions.c.kind.in_([SuppressionKind.UNSUBSCRIBED, SuppressionKind.COMPLAINED])
+    return (suppressions.c.person_number == person) & (suppressions.c.person_number != "") & kinds
 
 
 def _sorted_out(entries: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -89,6 +89,23 @@ class Settings(BaseSettings):
         description="how long a claim of a silent dispatcher holds; must exceed the longest SMTP time-out, 120 s",
     )
     bounce_domain: str = Field("bounce.example", description="domain of the VERP return paths")
+    feedback_loops: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="addresses that feedback loops report complaints from, joined by commas, such as "
+        "`staff@hotmail.com`; `@domain` for a domain that does nothing else. Theirs bar by themselves if they are "
+        "authenticated, all others are for a person",
+    )
+    authserv_id: str = Field(
+        "",
+        description="name of your own receiving server in the `Authentication-Results` that it writes (RFC 8601); "
+        "empty: only DKIM signatures are looked at",
+    )
+    bounce_received_hops: int = Field(
+        1,
+        ge=1,
+        le=10,
+        description="how many `Received` fields your own servers write into a mail of the return mailbox",
+    )
     bounce_maildir: Path | None = Field(None, description="Maildir into which the return mailbox is delivered")
     bounce_imap_host: str = Field(
         "", description="IMAP server of a return mailbox, beside or instead of the Maildir; empty for none"
@@ -174,6 +191,22 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
+
+    @field_validator("feedback_loops", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        return (
+            tuple(one.strip().casefold() for one in value.split(",") if one.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("feedback_loops")
+    @classmethod
+    def _with_at(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [one for one in value if "@" not in one]:
+            raise ValueError(f"{wrong[0]!r} is no address; write staff@provider.example, or @provider.example for all")
+        return value
 
     @field_validator("secret_key")
     @classmethod

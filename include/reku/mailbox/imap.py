@@ -10,6 +10,7 @@ import hashlib
 import imaplib
 import re
 import ssl
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -90,16 +91,7 @@ class ImapMailbox:
         """See Mailbox. What was dealt with is marked as read."""
         self._select(self._folder)
         for folder, keys in letters.items():
-            if not keys:
-                continue
-            uids, target = ",".join(keys), _quoted(self._boxes[folder])
-            if folder == SEEN:
-                self._uid("STORE", uids, "+FLAGS.SILENT", r"(\Seen)")
-            if "MOVE" in self._abilities:
-                self._uid("MOVE", uids, target)
-            else:
-                self._uid("COPY", uids, target)
-                self._expunge(keys)
+            self._move(keys, folder)
 
     def count(self) -> dict[str, int]:
         """See Mailbox."""
@@ -111,13 +103,20 @@ class ImapMailbox:
         """See Mailbox."""
         return {fetched.name: fetched.data for _, fetched in self._named(names)}
 
+    def refile(self, names: Collection[str], folder: str) -> None:
+        """See Mailbox."""
+        for source, uids in self._uids_of(names).items():
+            if source != self._boxes[folder]:
+                self._select(source)
+                self._move(uids, folder)
+
     def remove(self, names: Collection[str]) -> int:
         """See Mailbox."""
-        mails = [(folder, fetched.uid) for folder, fetched in self._named(names)]
-        for folder in {folder for folder, _ in mails}:
+        mails = self._uids_of(names)
+        for folder, uids in mails.items():
             self._select(folder)
-            self._expunge([uid for at, uid in mails if at == folder])
-        return len(mails)
+            self._expunge(uids)
+        return sum(map(len, mails.values()))
 
     def remove_old(self, days: int) -> int:
         """See Mailbox. A server's dates have no time, so a mail stays up to a day longer."""
@@ -129,6 +128,26 @@ class ImapMailbox:
             self._expunge(uids)
             removed += len(uids)
         return removed
+
+    def _move(self, keys: Sequence[str], folder: str) -> None:
+        """Out of the selected folder."""
+        if not keys:
+            return
+        uids, target = ",".join(keys), _quoted(self._boxes[folder])
+        if folder == SEEN:
+            self._uid("STORE", uids, "+FLAGS.SILENT", r"(\Seen)")
+        if "MOVE" in self._abilities:
+            self._uid("MOVE", uids, target)
+        else:
+            self._uid("COPY", uids, target)
+            self._expunge(keys)
+
+    def _uids_of(self, names: Collection[str]) -> dict[str, list[str]]:
+        """Where mails with these names lie, by folder."""
+        mails: dict[str, list[str]] = defaultdict(list)
+        for folder, fetched in self._named(names):
+            mails[folder].append(fetched.uid)
+        return mails
 
     def _named(self, names: Collection[str]) -> Iterator[tuple[str, _Fetched]]:
         """Where mails with these names lie. Servers search by day only, the check sum tells."""

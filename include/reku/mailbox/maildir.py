@@ -57,6 +57,12 @@ class MaildirMailbox:
                     beginnings[_plain(path)] = _beginning(path)
         return beginnings
 
+    def refile(self, names: Collection[str], folder: str) -> None:
+        """See Mailbox."""
+        with self._plain_errors():
+            found = [str(path) for path in self._named(names)]
+        self.file({folder: found})
+
     def remove(self, names: Collection[str]) -> int:
         """See Mailbox."""
         with self._plain_errors():

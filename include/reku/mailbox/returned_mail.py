@@ -44,6 +44,9 @@ class Mailbox(Protocol):
     def read(self, names: Collection[str]) -> dict[str, bytes]:
         """The beginnings of the mails with these names, wherever they lie; without those that are gone."""
 
+    def refile(self, names: Collection[str], folder: str) -> None:
+        """Move the mails with these names, wherever they lie, into a folder."""
+
     def remove(self, names: Collection[str]) -> int:
         """Remove the mails with these names, wherever they lie. Returns how many."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -103,13 +103,13 @@ def _take_in(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report
     with engine.begin() as connection:
         lock_until_commit(connection, Lock.BOUNCES)
         known = _messages(connection, {one.what.message for one in batch})
-        complained = {one.what.message for one in batch if one.what.kind is ReportKind.COMPLAINT}
+        complained = {one.what.message for one in batch if one.what.is_proven}
         past = _past_messages(connection, complained - known.keys())
-        judged = [_in_this_ledger(one, known, past) for one in batch]
+        judged = [_in_this_ledger(one, known, past) for one in map(_as_far_as_proven, batch)]
         events = {key: event for key, event in _events(judged) if event.message in known}
         _bar_complaints(connection, judged, known | past)
         new = record(connection, events.values())
-        _keep_evidence(connection, judged, known, events)
+        _keep_evidence(connection, judged, known | past, known, events)
     filed: dict[str, list[str]] = defaultdict(list)
     for one in judged:
         filed[UNCLEAR if one.what.kind is ReportKind.UNCLEAR else SEEN].append(one.key)
@@ -148,6 +148,13 @@ def _past_messages(connection: sa.Connection, wanted: set[int]) -> dict[int, Any
     return {row.id: row for row in found}
 
 
+def _as_far_as_proven(one: _Read) -> _Read:
+    """Whoever complains without a proof might bar somebody else: a person decides (`responses.unclear_mails`)."""
+    if one.what.kind is not ReportKind.COMPLAINT or one.what.is_proven:
+        return one
+    return replace(one, what=replace(one.what, kind=ReportKind.UNCLEAR))
+
+
 def _in_this_ledger(one: _Read, known: Mapping[int, Any], past: Mapping[int, Any]) -> _Read:
     """A valid token of a ledger that is not this one is nothing to go by, nor that of a message that has left it.
 
@@ -159,7 +166,7 @@ def _in_this_ledger(one: _Read, known: Mapping[int, Any], past: Mapping[int, Any
     if one.what.message in known or (aimless and not one.what.message):
         return one
     kind = one.what.kind if aimless else ReportKind.UNCLEAR
-    return _Read(one.key, one.name, Understood(kind, why=_NO_MESSAGE_OF_OURS))
+    return replace(one, what=Understood(kind, why=_NO_MESSAGE_OF_OURS))
 
 
 def _events(judged: Sequence[_Read]) -> Iterator[tuple[str, Event]]:
@@ -174,24 +181,32 @@ def _events(judged: Sequence[_Read]) -> Iterator[tuple[str, Event]]:
 
 
 def _bar_complaints(connection: sa.Connection, judged: Sequence[_Read], known: Mapping[int, Any]) -> None:
+    bar_complained(connection, [known[one.what.message] for one in judged if one.what.kind is ReportKind.COMPLAINT])
+
+
+def bar_complained(connection: sa.Connection, about: Sequence[Any]) -> None:
+    """Bar the people of these messages: rows with institute, recipient_key and person_number."""
     rows = [
         {
-            "institute": known[one.what.message].institute,
+            "institute": message.institute,
             "kind": SuppressionKind.COMPLAINED,
-            "recipient_key": known[one.what.message].recipient_key,
-            "person_number": known[one.what.message].person_number,
+            "recipient_key": message.recipient_key,
+            "person_number": message.person_number,
             "source": SuppressionSource.COMPLAINT,
             "since": clock.now(),
         }
-        for one in judged
-        if one.what.kind is ReportKind.COMPLAINT
+        for message in about
     ]
     if rows:
         connection.execute(insert(suppressions).values(rows).on_conflict_do_nothing())
 
 
 def _keep_evidence(
-    connection: sa.Connection, judged: Sequence[_Read], known: Mapping[int, Any], events: Mapping[str, Event]
+    connection: sa.Connection,
+    judged: Sequence[_Read],
+    about: Mapping[int, Any],
+    known: Mapping[int, Any],
+    events: Mapping[str, Event],
 ) -> None:
     """One entry for each mail and message; a mail that a person has put back is judged anew, by the rules of now.
 
@@ -200,8 +215,8 @@ def _keep_evidence(
     """
     rows = {
         (one.what.message, one.name): {
-            "institute": known[one.what.message].institute,
-            "message_id": one.what.message,
+            "institute": about[one.what.message].institute if one.what.message in about else None,
+            "message_id": one.what.message if one.what.message in known else None,
             "mail": one.name,
             "meaning": one.what.kind,
             "event": events[one.key].kind if one.key in events else "",
@@ -210,15 +225,16 @@ def _keep_evidence(
             "taken_at": clock.now(),
         }
         for one in judged
-        if one.what.message in known
     }
-    if rows:
-        adding = insert(return_mails).values(list(rows.values()))
-        told = adding.excluded
-        connection.execute(
-            adding.on_conflict_do_update(
-                index_elements=["message_id", "mail"],
-                set_={name: told[name] for name in ("meaning", "event", "status", "why")},
-                where=(return_mails.c.event == "") | (told.event != ""),
-            )
+    c = return_mails.c
+    names = {name for _, name in rows}
+    connection.execute(sa.delete(return_mails).where(c.mail.in_(names), c.message_id.is_(None)))
+    adding = insert(return_mails).values(list(rows.values()))
+    told = adding.excluded
+    connection.execute(
+        adding.on_conflict_do_update(
+            index_elements=["message_id", "mail"],
+            set_={name: told[name] for name in ("meaning", "event", "status", "why")},
+            where=(c.event == "") | (told.event != ""),
         )
+    )

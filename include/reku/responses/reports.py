@@ -17,9 +17,11 @@ from reku.catalogue.bounce_rules import BounceClass, BounceDecision, bounce_rule
 from reku.catalogue.reply_text import fold
 from reku.foundation.errors import RekuError
 from reku.foundation.tokens import Purpose, Target, read
-from reku.responses import bounce_texts, delivery_reports
+from reku.responses import bounce_texts, complaints, delivery_reports
 from reku.responses.bounce_texts import TextForPeople
+from reku.responses.complaints import Complaint
 from reku.responses.mail_parts import ParsedMail, TooMuch, fields, head_of
+from reku.responses.vouching import Txt
 from reku.store.kinds import ReportKind
 
 log = logging.getLogger(__name__)
@@ -32,28 +34,30 @@ NO_BOUNCE = BounceDecision(BounceClass.NONE, "")
 class Understood:
     """One mail of the return mailbox: what it is and which message of the ledger it is about.
 
-    `message` is 0 where no valid token says it. `why`: what decided, for people who look the mail up; one of few.
+    `message` is 0 where no valid token says it. `is_proven`: for a complaint, whether it may bar without a person's
+    decision. `why`: what decided, for people who look the mail up; one of few.
     """
 
     kind: ReportKind
     message: int = 0
     bounce: BounceDecision = NO_BOUNCE
     why: str = field(default="", compare=False)
+    is_proven: bool = False
 
 
 _VERP = re.compile(r"(?<![A-Za-z0-9._+-])b\+([A-Za-z0-9._-]+)@", re.IGNORECASE)
-_UNSUBSCRIBE = re.compile(r"/u/([A-Za-z0-9._-]+)")
 _ENVELOPE_FIELDS = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "To", "Cc", "Resent-To")
 _ADDRESS = re.compile(r"[^\s<>,;:\"]{1,64}@[\w.\-]{1,255}")
 
 
-def understand(data: bytes) -> Understood:
+def understand(data: bytes, txt: Txt | None = None) -> Understood:
     """What the mail means. Whatever bytes come: one that no parser can read is UNCLEAR.
 
-    Raises SetupError without token keys, ConfigError for broken rules: then no mail can be judged.
+    `txt`: looks up TXT records for DKIM, in the DNS if it is not given. Raises SetupError without token keys,
+    ConfigError for broken rules: then no mail can be judged.
     """
     try:
-        return _understand(ParsedMail(data))
+        return _understand(ParsedMail(data), data, txt)
     except RekuError:
         raise
     except TooMuch as error:
@@ -63,12 +67,12 @@ def understand(data: bytes) -> Understood:
         return _unclear(_whom(head_of(data)), "it cannot be parsed")
 
 
-def _understand(mail: ParsedMail) -> Understood:
+def _understand(mail: ParsedMail, data: bytes, txt: Txt | None) -> Understood:
     about = _whom(mail.head)
     if mail.first("message/disposition-notification"):
         return _ignored(about, "A read receipt (RFC 8098) says nothing about delivery.")
-    if complaint := mail.first("message/feedback-report"):
-        return _complaint(mail, complaint.text, about)
+    if complaint := complaints.complaint_in(mail):
+        return _complaint(mail, data, complaint, about, txt)
     groups = delivery_reports.groups_of(mail)
     text = TextForPeople(mail)
     if groups is not None:
@@ -131,20 +135,18 @@ def _bounce(about: Target | None, bounce: BounceDecision) -> Understood:
     return Understood(ReportKind.BOUNCE, about.id, bounce, bounce.why)
 
 
-def _complaint(mail: ParsedMail, told: str, about: Target | None) -> Understood:
-    """A report by RFC 5965; `not-spam` (RFC 6430) takes a complaint back and is nothing to us."""
-    kind = re.search(r"^Feedback-Type:\s*(\S+)", told, re.IGNORECASE | re.MULTILINE)
-    if kind and kind.group(1).casefold() == "not-spam":
-        return _ignored(about, "Feedback-Type not-spam (RFC 6430).")
-    # A feedback loop writes to one address for all: then our own tokens in the attached mail say whom it is about.
-    ours = _attached_head(mail)
-    about = about or _token_in([told, ours])
-    if about is None:
-        tokens = _UNSUBSCRIBE.findall(ours)
-        about = next((target for token in tokens if (target := read(Purpose.UNSUBSCRIBE, token))), None)
-    if about is None:
+def _complaint(mail: ParsedMail, data: bytes, complaint: Complaint, to: Target | None, txt: Txt | None) -> Understood:
+    """`not-spam` (RFC 6430) takes a complaint back and is nothing to us; what is no complaint is for a person."""
+    if complaint.type == "not-spam":
+        return _ignored(to, "Feedback-Type not-spam (RFC 6430).")
+    if not complaint.is_one:
+        return _unclear(to, "a feedback report that is no complaint, such as auth-failure (RFC 6591) or virus")
+    if message := complaints.proven(mail, data, complaint, txt):
+        return Understood(ReportKind.COMPLAINT, message, is_proven=True, why="A complaint that is proven.")
+    message = complaints.about(mail, complaint) or (to.id if to else 0)
+    if not message:
         return _unclear(None, "a complaint, but no valid token says whose")
-    return Understood(ReportKind.COMPLAINT, about.id, why="A feedback report (RFC 5965).")
+    return Understood(ReportKind.COMPLAINT, message, why="a complaint that nobody vouches for")
 
 
 def _token_in(texts: Iterable[str]) -> Target | None:
@@ -154,12 +156,6 @@ def _token_in(texts: Iterable[str]) -> Target | None:
             if target := read(Purpose.BOUNCE, token):
                 return target
     return None
-
-
-def _attached_head(mail: ParsedMail) -> str:
-    """The head of our own mail as it is attached to a complaint."""
-    ours = mail.attached
-    return "" if ours is None else "\n".join(f"{name}: {value}" for name, value in ours.items())
 
 
 def _is_automatic(mail: ParsedMail) -> bool:

@@ -108,8 +108,8 @@ return_mails = sa.Table(
     "return_mails",
     metadata,
     identity(),
-    institute(),
-    sa.Column("message_id", sa.ForeignKey(messages.c.id), nullable=False),
+    sa.Column("institute", sa.CHAR(8), comment="BLZ, leading zeros kept; nobody's where no token told the message"),
+    sa.Column("message_id", sa.ForeignKey(messages.c.id), comment="whom it is about, as far as a valid token told it"),
     sa.Column("mail", sa.Text, nullable=False, comment="finds it again in the return mailbox; names nobody"),
     sa.Column("meaning", sa.Text, nullable=False),
     sa.Column("event", sa.Text, nullable=False, server_default="", comment="kind of the event it is the evidence of"),
@@ -118,8 +118,9 @@ return_mails = sa.Table(
     moment("taken_at", nullable=False),
     closed("meaning", ReportKind),
     sa.UniqueConstraint("message_id", "mail"),
+    sa.Index("ix_return_mails_mail", "mail"),
     sa.Index("ix_return_mails_taken_at", "taken_at"),
-    comment="Mails of the return mailbox about a message: the evidence of its bounces and complaints",
+    comment="Mails of the return mailbox: the evidence of bounces and complaints, and what was ignored or is unclear",
 )
 
 feedback_counters = sa.Table(

@@ -769,8 +769,18 @@ def upgrade() -> None:
     op.create_table(
         "return_mails",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
-        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
-        sa.Column("message_id", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "institute",
+            sa.CHAR(length=8),
+            nullable=True,
+            comment="BLZ, leading zeros kept; nobody's where no token told the message",
+        ),
+        sa.Column(
+            "message_id",
+            sa.BigInteger(),
+            nullable=True,
+            comment="whom it is about, as far as a valid token told it",
+        ),
         sa.Column("mail", sa.Text(), nullable=False, comment="finds it again in the return mailbox; names nobody"),
         sa.Column("meaning", sa.Text(), nullable=False),
         sa.Column(
@@ -786,6 +796,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_return_mails")),
         sa.UniqueConstraint("message_id", "mail", name=op.f("uq_return_mails_message_id_mail")),
         schema="reku",
-        comment="Mails of the return mailbox about a message: the evidence of its bounces and complaints",
+        comment="Mails of the return mailbox: the evidence of bounces and complaints, and what was ignored or is unclear",
     )
+    op.create_index("ix_return_mails_mail", "return_mails", ["mail"], unique=False, schema="reku")
     op.create_index("ix_return_mails_taken_at", "return_mails", ["taken_at"], unique=False, schema="reku")
