@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reku.foundation.errors import SetupError
+from reku.foundation.networks import is_within
 from reku.foundation.settings import Settings, settings
 
 
@@ -124,3 +125,36 @@ def test_reports_lie_in_the_home_unless_another_folder_is_named(
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     assert Settings().reports() == Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "told"),
+    [
+        ("*", "'\\*' is no address or network; name each one"),
+        ("192.0.2.7,*", "'\\*' is no address or network"),
+        ("proxy.example", "'proxy.example' is no address or network"),
+        ("192.0.2.7/24", "'192.0.2.7/24' is no address or network"),
+        ("0.0.0.0/0", "'0.0.0.0/0' is half the internet"),
+        ("::/0", "'::/0' is half the internet"),
+        ("0.0.0.0/1", "'0.0.0.0/1' is half the internet"),
+    ],
+)
+def test_who_is_no_proxy(monkeypatch: pytest.MonkeyPatch, proxies: str, told: str) -> None:
+    monkeypatch.setenv("REKU_TRACKER_PROXIES", proxies)
+    with pytest.raises(SetupError, match=f"REKU_TRACKER_PROXIES: .*{told}"):
+        settings()
+
+
+@pytest.mark.parametrize(
+    ("proxies", "address", "within"),
+    [
+        ("", "192.0.2.7", False),
+        ("192.0.2.7", "192.0.2.7", True),
+        ("192.0.2.7, 2001:db8::/32", "2001:db8::1", True),
+        ("10.0.0.0/8", "192.0.2.7", False),
+        ("10.0.0.0/8", "rubbish", False),
+    ],
+)
+def test_proxies(monkeypatch: pytest.MonkeyPatch, proxies: str, address: str, within: bool) -> None:
+    monkeypatch.setenv("REKU_TRACKER_PROXIES", proxies)
+    assert is_within(address, settings().proxies()) is within

@@ -33,7 +33,8 @@ def test_so_many_at_once_and_then_by_the_second(monkeypatch: pytest.MonkeyPatch)
     ("one", "other", "same"),
     [
         ("2001:db8::1", "2001:db8::ffff:1", True),
-        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("2001:db8:0:1::1", "2001:db8:0:ff:ffff::1", True),
+        ("2001:db8:0:1::1", "2001:db8:0:100::1", False),
         ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
         ("192.0.2.1", "192.0.2.2", False),
         ("", "", True),
@@ -47,7 +48,7 @@ def test_what_is_one_client(one: str, other: str, same: bool) -> None:
 
 
 def test_memory_is_bounded_and_holds_no_address() -> None:
-    bucket = ClientLimit(rate=1, burst=5, clients=100)
+    bucket = ClientLimit(rate=1, burst=5, remembered=100)
     for number in range(1000):
         bucket.allow(f"192.0.2.{number}")
     assert len(bucket._buckets) == 100

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 import os
 import re
 import signal
@@ -12,10 +11,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,25 @@ def test_again_and_again_takes_in_only_what_is_new(folder: Path, sent: Any, data
         assert len(stored(database)) == number
 
 
+def test_so_many_hits_of_a_message_and_of_its_hour(
+    folder: Path, sent: Any, database: sa.Engine, clock_at: Callable[[datetime], None]
+) -> None:
+    message, other, begun = sent(1), sent(2), clock.now()
+    journal = HitJournal(folder)
+    kept = []
+    for hour in range(8):
+        clock_at(begun + timedelta(hours=hour))
+        for part in range(2):  # what was taken in before counts
+            for _ in range(35):
+                journal.note("OPENED", message)
+            journal.note("CLICKED", other, 1)
+            done = drain(database, folder)
+            assert done["stored"] + done["too_many"] == 36, part
+        kept.append(len(stored(database)))
+    of_hour, in_all = draining.HITS_OF_AN_HOUR, draining.HITS_OF_A_MESSAGE
+    assert kept == [min(of_hour * hour, in_all) + 2 * hour for hour in range(1, 9)]
+
+
 def test_a_living_journal_stays_and_a_dead_one_leaves_with_its_row(
     folder: Path, sent: Any, database: sa.Engine
 ) -> None:
@@ -115,10 +134,10 @@ def test_many_drains_at_once_take_in_each_hit_once(
     folder: Path, sent: Any, database: sa.Engine, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     monkeypatch.setattr(draining, "BATCH", batch)
-    message = sent()
+    messages = sent(1), sent(2)
     journals = [HitJournal(folder) for _ in range(3)]
     for number in range(60):
-        journals[number % 3].note("OPENED", message)
+        journals[number % 3].note("OPENED", messages[number % 2])
     journals[0].close()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: drain(database, folder), range(8)))
@@ -337,20 +356,23 @@ def tracker(folder: Path, log: Path) -> Iterator[tuple[subprocess.Popen[bytes], 
 
 
 class Load(threading.Thread):
-    """One client that asks for the pixel of one message as fast as it can, and counts the answers."""
+    """One client that asks for the pixels of its messages as fast as it can, as often as counts, and counts answers."""
 
-    def __init__(self, port: str, message: int, most: float = math.inf) -> None:
+    def __init__(self, port: str, messages: Sequence[int]) -> None:
         super().__init__()
-        self.answered, self._most = 0, most
+        self.answered, self._most = 0, len(messages) * draining.HITS_OF_AN_HOUR
         self._port = int(port)
+        self._requests = cycle([self._request(message) for message in messages])
+
+    def _request(self, message: int) -> bytes:
         path = f"/o/{make(Purpose.OPEN, Target(message))}.gif"
-        self._request = f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: load\r\n\r\n".encode()
+        return f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: load\r\n\r\n".encode()
 
     def run(self) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=30) as line:
             answers = line.makefile("rb")
             while self.answered < self._most:
-                line.sendall(self._request)
+                line.sendall(next(self._requests))
                 size, head = 0, answers.readline()
                 if not head.startswith(b"HTTP/1.1 200"):
                     return
@@ -363,7 +385,8 @@ class Load(threading.Thread):
 
 
 def test_as_many_rows_as_answers_under_load(address: str, sent: Any, database: sa.Engine, folder: Path) -> None:
-    loads = [Load(address.rpartition(":")[2], sent(number), most=200) for number in range(1, 5)]
+    messages = [sent(number) for number in range(1, 17)]
+    loads = [Load(address.rpartition(":")[2], messages[first : first + 4]) for first in range(0, 16, 4)]
     for load in loads:
         load.start()
     while any(load.is_alive() for load in loads):
@@ -378,9 +401,9 @@ def test_what_was_answered_is_there_once_through_kill_9(
     folder: Path, sent: Any, database: sa.Engine, tmp_path: Path
 ) -> None:
     """Two trackers under load, both killed while they note, take in and judge; then a third one begins."""
-    message, loads = sent(), []
+    messages, loads = [sent(number) for number in range(1, 201)], []
     with tracker(folder, tmp_path / "1.log") as (first, port), tracker(folder, tmp_path / "2.log") as (second, other):
-        loads = [Load(one, message) for one in (port, other) for _ in range(4)]
+        loads = [Load((port, other)[number % 2], messages[number::8]) for number in range(8)]
         for load in loads:
             load.start()
         deadline = time.monotonic() + 60

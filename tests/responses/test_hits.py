@@ -15,6 +15,7 @@ from reku.responses import hits as judging
 from reku.responses.bots import Hit
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
+from reku.store.locks import Lock, lock_until_commit
 from reku.store.tables import hits, responses
 from tests.responses.conftest import BROWSER
 
@@ -122,3 +123,63 @@ def test_a_click_counts_although_its_bank_has_left(
         file.unlink()
     take_in(database)
     assert [(row.kind, row.link_target) for row in reported(database)] == [("CLICKED", "")]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "links", "told"),
+    [
+        ((0, 1, 2, 59), (1, 1, 1, 1), [(0, 1)]),
+        ((0, 60, 61), (1, 1, 1), [(0, 1), (60, 1)]),
+        ((0, 1, 2), (1, 2, 2), [(0, 1), (1, 2)]),
+        ((59, 60), (1, 1), [(59, 1), (60, 1)]),
+    ],
+)
+def test_one_click_of_a_link_and_hour(
+    journal: HitJournal,
+    sent: Any,
+    database: sa.Engine,
+    clock_at: Callable[[datetime], None],
+    minutes: tuple[int, ...],
+    links: tuple[int, ...],
+    told: list[tuple[int, int]],
+) -> None:
+    begun, message = clock.now(), sent()
+    for minute, link in zip(minutes, links, strict=True):
+        clock_at(begun + timedelta(minutes=minute))
+        journal.note("CLICKED", message, link, BROWSER)
+        journal.note("OPENED", message, agent=BROWSER)
+        take_in(database)
+    clicks = [row for row in reported(database) if row.kind == "CLICKED"]
+    assert [(round((row.at - begun) / timedelta(minutes=1)), row.link_number) for row in clicks] == told
+    assert len(reported(database)) - len(clicks) == len(minutes)
+
+
+def test_targets_are_looked_up_once_for_many_clicks(
+    journal: HitJournal, sent: Any, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(judging, "target_of", lambda *what: asked.append(what) or "https://bank.example/")
+    for message in [sent(number) for number in range(1, 6)]:
+        for link in (1, 2):
+            journal.note("CLICKED", message, link, BROWSER)
+    take_in(database)
+    assert [what[2] for what in sorted(asked)] == [1, 2]
+    assert len(reported(database)) == 10
+
+
+def test_a_caller_goes_on_after_its_time_and_the_next_one_does_the_rest(
+    journal: HitJournal, sent: Any, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "HITS", 3)
+    messages = [sent(number) for number in range(1, 4)]
+    for message in messages * 2:
+        journal.note("OPENED", message, agent="person")
+    assert [take_in(database, seconds=0) for _ in range(3)] == [2, 0, 0], "pieces of at least three hits, oldest first"
+
+
+def test_a_caller_does_not_wait_for_who_judges_already(journal: HitJournal, sent: Any, database: sa.Engine) -> None:
+    journal.note("OPENED", sent(), agent="person")
+    with database.begin() as connection:
+        lock_until_commit(connection, Lock.HITS)
+        assert take_in(database, seconds=0) == 1
+    assert take_in(database, seconds=0) == 0

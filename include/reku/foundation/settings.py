@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from reku.foundation.errors import SetupError
+from reku.foundation.networks import Network, networks
 
 INCLUDE = Path(__file__).resolve().parents[2]
 
@@ -150,6 +151,14 @@ class Settings(BaseSettings):
         description="addresses or networks of reverse proxies before the tracker, joined by commas: only theirs is "
         "X-Forwarded-For believed; without it all clients behind a proxy share one limit",
     )
+    tracker_connections: int = Field(
+        1000,
+        ge=10,
+        description="connections to the tracker at once; beyond, the one that is idle for longest makes room",
+    )
+    tracker_client_connections: int = Field(
+        100, ge=1, description="so many of them from one client address; a proxy's are not counted"
+    )
     tracker_rate: float = Field(
         50.0,
         gt=0,
@@ -224,6 +233,12 @@ class Settings(BaseSettings):
             raise ValueError("the last key is the one that signs: @ID stands behind old ones only")
         return value
 
+    @field_validator("tracker_proxies")
+    @classmethod
+    def _named_proxies(cls, value: str) -> str:
+        networks(value)
+        return value
+
     @field_validator(
         "journal_dir",
         "tracker_dir",
@@ -249,6 +264,10 @@ class Settings(BaseSettings):
     def reports(self) -> Path:
         """The folder of the delivery reports; it need not exist yet."""
         return self.reports_dir or self.home / "reports"
+
+    def proxies(self) -> tuple[Network, ...]:
+        """The reverse proxies before the tracker."""
+        return networks(self.tracker_proxies)
 
     def keys_for_tokens(self) -> tuple[TokenKey, ...]:
         """The token keys in clear, newest last."""

@@ -8,6 +8,8 @@ nobody holds is complete, and is removed afterwards.
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -23,6 +25,8 @@ from reku.store.tables import hit_journals
 
 log = logging.getLogger(__name__)
 
+HITS_OF_A_MESSAGE, HITS_OF_AN_HOUR = 300, 50
+"""Hits of one message that are kept at most, in all and of one hour: a person makes a handful, a program any number."""
 BATCH = 1_000_000
 """Bytes that are taken in by one transaction: some ten thousand hits."""
 
@@ -42,10 +46,22 @@ _STORE = sa.text("""
         SELECT t.*, d.institute,
             t.at <= coalesce(d.loaded_at, d.created_at) + make_interval(days => :days) AS in_time
         FROM told t JOIN reku.deliveries d ON d.id = t.id WHERE t.kind = 'ANON'
+    ), numbered AS (
+        SELECT *, row_number() OVER (PARTITION BY id ORDER BY at) AS place,
+            row_number() OVER (PARTITION BY id, date_trunc('hour', at) ORDER BY at) AS place_in_hour
+        FROM of_messages WHERE tracking AND in_time
+    ), before AS (
+        SELECT n.id, n.hour, count(h.id) AS of_message,
+            count(h.id) FILTER (WHERE date_trunc('hour', h.at) = n.hour) AS of_hour
+        FROM (SELECT DISTINCT id, date_trunc('hour', at) AS hour FROM numbered) AS n
+        LEFT JOIN reku.hits h ON h.message_id = n.id
+        GROUP BY n.id, n.hour
     ), stored AS (
         INSERT INTO reku.hits (institute, message_id, kind, link_number, at, agent)
-        SELECT institute, id, kind, nullif(link, 0), at, agent FROM of_messages WHERE tracking AND in_time
-        ORDER BY at
+        SELECT n.institute, n.id, n.kind, nullif(n.link, 0), n.at, n.agent
+        FROM numbered n JOIN before b ON b.id = n.id AND b.hour = date_trunc('hour', n.at)
+        WHERE b.of_message + n.place <= :of_message AND b.of_hour + n.place_in_hour <= :of_hour
+        ORDER BY n.at
         RETURNING 1
     ), counted AS (
         INSERT INTO reku.response_counts (institute, delivery_id, kind, link_number, count)
@@ -58,6 +74,7 @@ _STORE = sa.text("""
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM stored) AS stored,
+        (SELECT count(*) FROM numbered) - (SELECT count(*) FROM stored) AS too_many,
         (SELECT count(*) FROM of_messages WHERE in_time AND NOT tracking)
             + (SELECT count(*) FROM of_nobody WHERE in_time) AS counted,
         (SELECT count(*) FROM of_messages WHERE NOT in_time)
@@ -69,19 +86,19 @@ _STORE = sa.text("""
 the person come wholly before or wholly after."""
 
 
-def drain(engine: sa.Engine, folder: Path) -> Counter[str]:
-    """Take in every journal of the folder as far as it goes.
+def drain(engine: sa.Engine, folder: Path, end: float = math.inf) -> Counter[str]:
+    """Take in every journal of the folder as far as it goes, or until `end`, by the monotonic clock.
 
-    Returns how many hits were `stored`, `counted` (nobody named), `late` (past their time), `unknown` (of a message
-    that this database has not) and `unreadable` (lines spoilt by a loss of power). Raises StageError if a journal
-    cannot be read, after all others.
+    Returns how many hits were `stored`, `counted` (nobody named), `late` (past their time), `too_many` of one message,
+    `unknown` (of a message that this database has not) and `unreadable` (lines spoilt by a loss of power). Of each
+    journal one batch is taken in whatever the time. Raises StageError if a journal cannot be read, after all others.
     """
     done = Counter[str]()
     fault: StageError | None = None
     for file in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             with reading(file) as journal:
-                done += _drain_one(engine, file, journal)
+                done += _drain_one(engine, file, journal, end)
         except FileNotFoundError:
             continue  # somebody else has just finished it
         except OSError as error:
@@ -89,18 +106,20 @@ def drain(engine: sa.Engine, folder: Path) -> Counter[str]:
                 f"The journal {file} of opens and clicks cannot be taken in: {error.strerror}. Let this account read "
                 "and write it; nothing of it is lost."
             )
-    for name in ("unknown", "unreadable"):
+    for name in ("too_many", "unknown", "unreadable"):
         if done[name]:
-            log.warning("%d opens and clicks were dropped: %s.", done[name], name)
+            log.warning("%d opens and clicks were dropped: %s.", done[name], name.replace("_", " "))
     if fault is not None:
         raise fault
     return done
 
 
-def _drain_one(engine: sa.Engine, file: Path, journal: LogReader) -> Counter[str]:
+def _drain_one(engine: sa.Engine, file: Path, journal: LogReader, end: float) -> Counter[str]:
     done = Counter[str]()
     while (batch := _next_batch(engine, file, journal)) is not None:
         done += batch
+        if time.monotonic() >= end:
+            return done
     if journal.is_complete:
         journal.remove()
         # Only now: while there is a file, its row says what of it was taken in.
@@ -122,9 +141,14 @@ def _next_batch(engine: sa.Engine, file: Path, journal: LogReader) -> Counter[st
         if not whole:
             return None
         lines, unreadable = _readable(whole)
-        counted = connection.execute(_STORE, {"lines": lines.decode(), "days": settings().late_events_days}).one()
+        limits = {
+            "days": settings().late_events_days,
+            "of_message": HITS_OF_A_MESSAGE,
+            "of_hour": HITS_OF_AN_HOUR,
+        }
+        counted = connection.execute(_STORE, {"lines": lines.decode()} | limits).one()
         connection.execute(sa.update(hit_journals).where(own).values(drained=position + len(whole)))
-    names = ("stored", "counted", "late", "unknown")
+    names = ("stored", "counted", "late", "too_many", "unknown")
     return Counter({name: getattr(counted, name) for name in names} | {"unreadable": unreadable})
 
 

@@ -8,8 +8,10 @@
 | `/u/<token>` | the unsubscribe page; changes nothing | unsubscribes: our button, or one-click (RFC 8058) |
 | `/health` | which instance this is, and what is wrong with it | – |
 
-HEAD is answered like GET and records nothing. Opens and clicks are in the journal before they are answered,
-unsubscribes in the database. No IP address is kept, no access log is written, no cookie is set.
+HEAD is answered like GET and records nothing, and so is what a browser fetches ahead. Links that people and their
+programs have bent are understood. `/health` tells details to this machine only. Opens and clicks are in the journal
+before they are answered, unsubscribes in the database. No IP address is kept, no access log is written, no cookie is
+set.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -32,9 +35,11 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from reku.foundation.errors import ConfigError, SetupError
+from reku.foundation.networks import is_loopback
 from reku.foundation.tokens import Purpose, Target, read
 from reku.responses import pages
 from reku.responses.background_work import in_background
+from reku.responses.bent_links import read_link
 from reku.responses.links import LinkedMessage, UnknownTarget
 from reku.responses.tracker_state import TrackerState
 from reku.responses.unsubscribe import UnsubscribeWay
@@ -57,6 +62,12 @@ MAX_BODY = 65_536
 
 RETRY_AFTER = 120
 """Seconds after which a client may try again when the database is away, or when it has asked too often."""
+
+_AHEAD = {b"sec-purpose": b"prefetch", b"purpose": b"prefetch", b"x-moz": b"prefetch", b"x-purpose": b"preview"}
+"""Headers, and a word in them, of what a browser fetches before anybody wants it (Fetch standard, `Sec-Purpose`; the
+others are older names of it).
+"""
+_FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 
 _PIXEL_START = {
     "type": "http.response.start",
@@ -99,8 +110,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         meant = _meant_by_pixel(scope["path"])
         if meant is not None:
             if scope["method"] == "GET":
-                tracker: TrackerState = scope["state"]["tracker"]
-                _note(tracker, _client(scope), "OPENED", meant, _agent(scope))
+                _note(scope, "OPENED", meant)
             await send(_PIXEL_START)
             await send(_PIXEL_BODY)  # the server leaves it out of the answer to HEAD
             return
@@ -116,11 +126,17 @@ def _meant_by_pixel(path: str) -> Target | None:
         return None
 
 
-def _note(
-    tracker: TrackerState, client: str, kind: Literal["OPENED", "CLICKED", "ANON"], meant: Target, agent: str = ""
-) -> None:
-    if tracker.client_limit.allow(client):
-        tracker.journal.note(kind, meant.id, meant.link, agent)
+def _note(scope: Scope, kind: Literal["OPENED", "CLICKED", "ANON"], meant: Target) -> None:
+    """Record a hit, unless nobody looks at what was asked for, or too much comes."""
+    agent = ""
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            agent = value.decode("latin-1")
+        elif name in _AHEAD and _AHEAD[name] in value.lower():
+            return
+    tracker: TrackerState = scope["state"]["tracker"]
+    if tracker.client_limit.allow(_client(scope)) and (kind == "ANON" or tracker.message_limit.count(meant.id)):
+        tracker.journal.note(kind, meant.id, meant.link, "" if kind == "ANON" else agent)
     else:
         tracker.limited += 1
 
@@ -130,17 +146,17 @@ def _client(scope: Scope) -> str:
     return scope["client"][0] if scope["client"] else ""
 
 
-def _agent(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"user-agent":
-            return str(value.decode("latin-1"))
-    return ""
+def _is_of_this_machine(scope: Scope) -> bool:
+    """Whether somebody on this machine asks, and no proxy on it for somebody else."""
+    return is_loopback(_client(scope)) and not any(name in _FORWARDED for name, _ in scope["headers"])
 
 
 async def health(request: Request) -> Response:
-    """Which instance this is; 503 with the cause where a setting is missing or hits are lost."""
+    """Whether all is well; 503 where a setting is missing or hits are lost. Which instance this is and what is wrong is
+    told to this machine only: it names folders.
+    """
     tracker = _tracker(request)
-    about = {
+    about: dict[str, str | int] = {
         "service": "reku-tracker",
         "instance": os.environ.get("REKU_INSTANCE", ""),
         "lost": tracker.journal.lost,
@@ -154,8 +170,9 @@ async def health(request: Request) -> Response:
     except SetupError as error:
         problem = str(error)
     if problem:
-        return JSONResponse(about | {"problem": problem}, 503, HEADERS)
-    return JSONResponse(about, headers=HEADERS)
+        about["problem"] = problem
+    told = about if _is_of_this_machine(request.scope) else {"service": about["service"]}
+    return JSONResponse(told, 503 if problem else 200, HEADERS)
 
 
 async def click(request: Request) -> Response:
@@ -177,13 +194,12 @@ async def _follow(
     tracker = _tracker(request)
 
     async def work() -> Response:
-        meant = read(purpose, request.path_params["token"])
+        meant = read_link(purpose, request.path_params["token"])
         target = None if meant is None else await run_in_threadpool(_target, find, tracker, meant)
         if meant is None or target is None:
             return _invalid(request)
         if request.method == "GET":
-            agent = _agent(request.scope) if kind == "CLICKED" else ""
-            _note(tracker, _client(request.scope), kind, meant, agent)
+            _note(request.scope, kind, meant)
         return RedirectResponse(target, 302, HEADERS)
 
     return await _answered(work, pages.UNAVAILABLE)
@@ -209,7 +225,7 @@ async def ask(request: Request) -> Response:
     """The unsubscribe page with its button. Changes nothing: scanners follow every link of a mail."""
 
     async def work() -> Response:
-        meant = read(Purpose.UNSUBSCRIBE, request.path_params["token"])
+        meant = read_link(Purpose.UNSUBSCRIBE, request.path_params["token"])
         try:
             message = None if meant is None else await run_in_threadpool(_tracker(request).message, meant.id)
         except UnknownTarget:
@@ -229,7 +245,7 @@ async def unsubscribe(request: Request, token: str) -> Response:
     by = UnsubscribeWay.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else UnsubscribeWay.LINK
 
     async def work() -> Response:
-        meant = read(Purpose.UNSUBSCRIBE, token)
+        meant = read_link(Purpose.UNSUBSCRIBE, token)
         if meant is None:
             return _invalid(request)
         institute = await asyncio.wrap_future(_tracker(request).unsubscribes.ask(meant.id, by))
@@ -308,12 +324,25 @@ async def _lifespan(_app: Starlette) -> AsyncIterator[_Lifespan]:
         yield {"tracker": tracker}
 
 
+class _Anything(Convertor[str]):
+    """The rest of a path, with slashes and ends of lines: links come back bent."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("anything", _Anything())
 _pages = Starlette(
     routes=[
         Route("/health", health),
-        Route("/c/{token}", click),
-        Route("/a/{token}", anonymous_click),
-        Route("/u/{token}", ask, methods=["GET", "POST"]),  # POST is answered before; here it is for 405
+        Route("/c/{token:anything}", click),
+        Route("/a/{token:anything}", anonymous_click),
+        Route("/u/{token:anything}", ask, methods=["GET", "POST"]),  # POST is answered before; here it is for 405
     ],
     exception_handlers={HTTPException: _refused, Exception: _broken},
     lifespan=_lifespan,

@@ -6,17 +6,20 @@ from functools import lru_cache
 
 from reku.foundation.settings import settings
 from reku.responses import links, pages
-from reku.responses.client_limit import ClientLimit
+from reku.responses.client_limit import ClientLimit, Limit
 from reku.responses.hit_journal import HitJournal
 from reku.responses.links import LinkedMessage
 from reku.responses.unsubscribe_queue import UnsubscribeQueue
 from reku.store.engine import engine
 
+MESSAGE_RATE, MESSAGE_BURST = 0.05, 50
+"""Opens and clicks of one message that are recorded: so many a second, so many at once. A person makes a handful."""
 _MESSAGES, _DELIVERIES, _BANKS, _TARGETS = 50_000, 5_000, 1_000, 10_000
 
 
 class TrackerState:
-    """`limited`: hits not recorded and wrong links turned away because of too many from one client. `behind`: why
+    """`limited`: hits not recorded and wrong links turned away because of too many from one client or of
+    one message. `behind`: why
     nothing is taken in at present; empty if all is well. What is noted meanwhile waits in the journal.
     """
 
@@ -26,6 +29,7 @@ class TrackerState:
         self.behind = ""
         self.journal = HitJournal(own.hit_journals())
         self.client_limit = ClientLimit(own.tracker_rate, own.tracker_burst)
+        self.message_limit = Limit(MESSAGE_RATE, MESSAGE_BURST)
         self.unsubscribes = UnsubscribeQueue()
         # What does not change; an unknown id raises and is not remembered.
         self.message = lru_cache(_MESSAGES)(_message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,7 +28,7 @@ class Lock(IntEnum):
     PEOPLE = 4705
     """Deciding whom of a bank (BLZ) to contact, where blocking periods count across its occasions."""
     HITS = 4706
-    """Judging settled opens and clicks: whoever asks after another has all of the other's verdicts."""
+    """Judging settled opens and clicks: whoever comes after another builds on the other's verdicts."""
     BOUNCES = 4707
     """Recording mails of the return mailbox: two collectors would wait for each other's events in turn."""
     RUN = 4708
@@ -37,6 +38,14 @@ class Lock(IntEnum):
 def lock_until_commit(connection: sa.Connection, lock: Lock, of: int = 0) -> None:
     """Wait for the lock and hold it until the connection's transaction ends."""
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(int(lock), of)))
+
+
+def is_locked_until_commit(connection: sa.Connection, lock: Lock, wait_seconds: float, of: int = 0) -> bool:
+    """Like `lock_until_commit`, but False if another one holds it for longer than we wait.
+
+    Then the transaction is good for nothing more.
+    """
+    return _is_had_in_time(connection, sa.func.pg_advisory_xact_lock(int(lock), of), wait_seconds)
 
 
 @contextmanager
@@ -63,11 +72,17 @@ def _acquire(connection: sa.Connection, lock: Lock, of: int, wait_seconds: float
     if wait_seconds <= 0:
         with connection.begin():
             return bool(connection.scalar(sa.select(sa.func.pg_try_advisory_lock(int(lock), of))))
+    with connection.begin():
+        return _is_had_in_time(connection, sa.func.pg_advisory_lock(int(lock), of), wait_seconds)
+
+
+def _is_had_in_time(connection: sa.Connection, lock: sa.Function[Any], wait_seconds: float) -> bool:
+    """Wait in turn, and no longer than that."""
+    limit = sa.func.set_config
     try:
-        with connection.begin():
-            limit = f"{int(wait_seconds * 1000)}ms"
-            connection.execute(sa.select(sa.func.set_config("lock_timeout", limit, True)))
-            connection.execute(sa.select(sa.func.pg_advisory_lock(int(lock), of)))
+        connection.execute(sa.select(limit("lock_timeout", f"{max(1, int(wait_seconds * 1000))}ms", True)))
+        connection.execute(sa.select(lock))
+        connection.execute(sa.select(limit("lock_timeout", "0", True)))  # what is locked later is waited for
     except sa.exc.OperationalError as error:
         if getattr(error.orig, "sqlstate", None) == "55P03":  # lock_not_available
             return False

@@ -53,6 +53,16 @@ responses = sa.Table(
         unique=True,
         postgresql_nulls_not_distinct=True,
     ),
+    # Of one link of a message one click an hour is told: nobody can fill a bank's file by clicking.
+    sa.Index(
+        "uq_responses_click_of_hour",
+        "message_id",
+        "link_number",
+        sa.text("date_trunc('hour'::text, (at AT TIME ZONE 'UTC'::text))"),
+        unique=True,
+        postgresql_where=sa.text("kind = 'CLICKED'::text"),
+        postgresql_nulls_not_distinct=True,
+    ),
     sa.Index("ix_responses_institute_kind", "institute", "kind"),
     comment="Everything that came back or was not sent, each event once",
 )

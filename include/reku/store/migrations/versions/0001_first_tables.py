@@ -752,6 +752,19 @@ def upgrade() -> None:
     )
     op.create_index("ix_responses_institute_kind", "responses", ["institute", "kind"], unique=False, schema="reku")
     op.create_index(
+        "uq_responses_click_of_hour",
+        "responses",
+        [
+            "message_id",
+            "link_number",
+            sa.literal_column("date_trunc('hour'::text, (at AT TIME ZONE 'UTC'::text))"),
+        ],
+        unique=True,
+        schema="reku",
+        postgresql_where=sa.text("kind = 'CLICKED'::text"),
+        postgresql_nulls_not_distinct=True,
+    )
+    op.create_index(
         "uq_responses_event",
         "responses",
         [
