@@ -35,6 +35,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 OLDER_KEY = "an older key of tests as long as one has to be"
 NEWER_KEY = "a newer key of tests as long as one has to be"
+VAULT_KEY = "a" * 43 + "="
 
 
 def _forget_settings() -> None:
@@ -64,6 +65,8 @@ def reku_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[P
     monkeypatch.setenv("REKU_FILES_URL", str(files))
     monkeypatch.setenv("REKU_SECRET_KEY", "a key of tests, as long as one has to be")
     monkeypatch.setenv("REKU_TOKEN_KEYS", f"{OLDER_KEY},{NEWER_KEY}")
+    monkeypatch.setenv("REKU_PSEUDONYM_KEYS", "a key of pseudonyms as long as one has to be")
+    monkeypatch.setenv("REKU_VAULT_KEYS", VAULT_KEY)
     monkeypatch.setenv("REKU_SMTP_TLS", "false")
     monkeypatch.setenv("REKU_FILE_SETTLE_SECONDS", "0")
     monkeypatch.setenv("REKU_JOURNAL_DIR", str(tmp_path / "journal"))

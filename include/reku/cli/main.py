@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from reku.cli import (
+    agree21,
     bench,
     bounces,
     check,
@@ -55,5 +56,6 @@ app.add_typer(bounces.app, name="bounces")
 app.command("why")(why.why)
 app.command("funnel")(funnel.funnel)
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(agree21.app, name="agree21")
 app.command("preview")(preview.preview)
 app.command("bench")(bench.bench)

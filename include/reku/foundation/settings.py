@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,7 @@ INCLUDE = Path(__file__).resolve().parents[2]
 SHORTEST_KEY = 32
 """Characters: what can be guessed from one link would sign all others."""
 
+_SEALING_KEY_BYTES = 32
 _BOUND = re.compile(r"(.*)@([1-9]\d{0,18})", re.DOTALL)
 
 
@@ -39,6 +42,18 @@ def _check_length(key: str) -> None:
         raise ValueError(
             f"a key of {len(key)} characters can be guessed; take at least {SHORTEST_KEY} random ones, such as "
             "`openssl rand -base64 48` prints"
+        )
+
+
+def _check_sealing_key(key: str) -> None:
+    """A key of Fernet's: 32 random bytes in URL-safe base 64."""
+    try:
+        raw = base64.b64decode(key, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != _SEALING_KEY_BYTES:
+        raise ValueError(
+            "a key that seals is 32 random bytes in URL-safe base 64, as `openssl rand -base64 32 | tr +/ -_` prints"
         )
 
 
@@ -70,6 +85,16 @@ class Settings(BaseSettings):
         (),
         description="keys of link tokens, each of at least 32 random characters, newest last, joined by commas; old "
         "ones keep unsubscribe links alive, those of messages below `@ID` where one is noted behind a key",
+    )
+    pseudonym_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="keys of the pseudonyms of imported people, each of at least 32 random characters, newest last, "
+        "joined by commas; the place of a key is the version of its pseudonyms: never take one out",
+    )
+    vault_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="keys that wrap the data keys of sealed numbers and addresses, each of 32 random bytes in URL-safe "
+        "base 64, newest last, joined by commas; older ones until `reku agree21 rotate-key` says that they may go",
     )
     tracker_url: str = Field("http://127.0.0.1:8091", description="public address of the tracker as it stands in mails")
     smtp_host: str = Field("127.0.0.1", description="relay that takes our mails")
@@ -196,7 +221,7 @@ class Settings(BaseSettings):
     ui_port: int = Field(8080, ge=1, le=65535, description="port of Airflow's pages in the embedded set-up")
     tracker_port: int = Field(8091, ge=1, le=65535, description="port of the tracker in the embedded set-up")
 
-    @field_validator("token_keys", mode="before")
+    @field_validator("token_keys", "pseudonym_keys", "vault_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(key for key in value.split(",") if key) if isinstance(value, str) else value
@@ -237,6 +262,20 @@ class Settings(BaseSettings):
     @classmethod
     def _named_proxies(cls, value: str) -> str:
         networks(value)
+        return value
+
+    @field_validator("pseudonym_keys")
+    @classmethod
+    def _long_enough_too(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in value:
+            _check_length(key.get_secret_value())
+        return value
+
+    @field_validator("vault_keys")
+    @classmethod
+    def _sealing_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in value:
+            _check_sealing_key(key.get_secret_value())
         return value
 
     @field_validator(

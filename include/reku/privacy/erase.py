@@ -34,6 +34,7 @@ from reku.store.tables import (
     files,
     hits,
     messages,
+    person_numbers,
     return_mails,
     subscribers,
 )
@@ -44,7 +45,7 @@ STOPPED = "GESTOPPT"
 """Grund_Code of a message that a person has stopped."""
 WAIT_SECONDS = 60.0
 
-_GOES = (subscribers, delivery_rows, contacts, appointments)
+_GOES = (subscribers, delivery_rows, contacts, appointments, person_numbers)
 _UNCHANGED = "Nothing is erased."
 
 

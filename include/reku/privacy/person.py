@@ -30,6 +30,7 @@ from reku.store.tables import (
     hits,
     messages,
     past_messages,
+    person_numbers,
     reactivations,
     rejects,
     responses,
@@ -110,15 +111,19 @@ def everything(connection: sa.Connection, institute: str, number: str) -> Person
 
 
 def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[str, list[dict[str, Any]]]:
-    """The person's rows by table: by the number itself, and by the keyed hashes of all addresses known of it."""
+    """The person's rows by table: by the number itself, and by the keyed hashes of all addresses known of it.
+
+    Sealed columns are left out.
+    """
 
     def select(table: sa.Table, condition: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
-        selected = connection.execute(sa.select(table).where(table.c.institute == institute, condition))
+        open_columns = [column for column in table.columns if not isinstance(column.type, sa.LargeBinary)]
+        selected = connection.execute(sa.select(*open_columns).where(table.c.institute == institute, condition))
         return [dict(row) for row in selected.mappings()]
 
     tables = {
         table.name: select(table, table.c.person_number == number)
-        for table in (subscribers, delivery_rows, messages, contacts, appointments)
+        for table in (subscribers, delivery_rows, messages, contacts, appointments, person_numbers)
     }
     ids = [row["id"] for row in tables["messages"]]
     hashes = {row["recipient_key"] for row in tables["messages"]}

@@ -24,10 +24,16 @@ def _key() -> str:
     return secrets.token_urlsafe(_KEY_BYTES)
 
 
+def _sealing_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
 SECRETS: dict[str, Callable[[], str]] = {
     "REKU_SECRET_KEY": _key,
     "REKU_TOKEN_KEYS": _key,
-    "AIRFLOW__CORE__FERNET_KEY": lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+    "REKU_PSEUDONYM_KEYS": _key,
+    "REKU_VAULT_KEYS": _sealing_key,
+    "AIRFLOW__CORE__FERNET_KEY": _sealing_key,
     "AIRFLOW__API__SECRET_KEY": _key,
     # Airflow warns in every process about a key under 64 bytes.
     "AIRFLOW__API_AUTH__JWT_SECRET": lambda: secrets.token_urlsafe(72),

@@ -87,6 +87,13 @@ class DeliverySource(StrEnum):
     SELECTION = "selection"  # a selection of ours from a bank's data: no file came
 
 
+class SealedKind(StrEnum):
+    """What is sealed of imported people; each kind has data keys of its own, since it lives as long as it does."""
+
+    NUMBER = "NUMBER"  # clear person numbers, as long as the person is there
+    ADDRESS = "ADDRESS"  # names, streets, mail addresses: a day, or until the mail has ended
+
+
 class OsplusInterface(StrEnum):
     """By which interface of OSPlus an order and its deliveries come: the Dateiart of the deliveries."""
 

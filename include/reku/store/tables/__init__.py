@@ -22,6 +22,7 @@ from reku.store.tables.feedback import (
 from reku.store.tables.hand_over import claims, dispatches, fences, rate_limits
 from reku.store.tables.intake import control_files, files, lists, orders, osplus_orders
 from reku.store.tables.ledger import appointments, contacts, messages, past_messages, subscribers
+from reku.store.tables.vault import data_keys, person_numbers, pseudonym_keys
 
 __all__ = [
     "EVERY_INSTITUTE",
@@ -32,6 +33,7 @@ __all__ = [
     "claims",
     "contacts",
     "control_files",
+    "data_keys",
     "deliveries",
     "delivery_rows",
     "dispatches",
@@ -49,6 +51,8 @@ __all__ = [
     "orders",
     "osplus_orders",
     "past_messages",
+    "person_numbers",
+    "pseudonym_keys",
     "rate_limits",
     "reactivations",
     "rejects",

@@ -813,3 +813,51 @@ def upgrade() -> None:
     )
     op.create_index("ix_return_mails_mail", "return_mails", ["mail"], unique=False, schema="reku")
     op.create_index("ix_return_mails_taken_at", "return_mails", ["taken_at"], unique=False, schema="reku")
+    op.create_table(
+        "data_keys",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False, comment="Berlin date on which it began to seal"),
+        sa.Column(
+            "wrapped",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="the key, wrapped with one of REKU_VAULT_KEYS; null: destroyed",
+        ),
+        sa.Column("wrapped_by", sa.Text(), nullable=False, comment="fingerprint of the vault key that wraps it"),
+        sa.Column("destroyed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("kind IN ('NUMBER', 'ADDRESS')", name=op.f("ck_data_keys_kind")),
+        sa.CheckConstraint("(wrapped IS NULL) = (destroyed_at IS NOT NULL)", name=op.f("ck_data_keys_destroyed")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_data_keys")),
+        schema="reku",
+        comment="Keys that seal a bank's numbers and addresses, one a day; destroyed with the last row that they seal",
+    )
+    op.create_index(
+        "uq_data_keys_day",
+        "data_keys",
+        ["institute", "kind", "day"],
+        unique=True,
+        schema="reku",
+        postgresql_where=sa.text("destroyed_at IS NULL"),
+    )
+    op.create_table(
+        "person_numbers",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("person_number", sa.Text(), nullable=False, comment="the pseudonym"),
+        sa.Column("data_key_id", sa.BigInteger(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False, comment="the clear number"),
+        sa.PrimaryKeyConstraint("institute", "person_number", name=op.f("pk_person_numbers")),
+        schema="reku",
+        comment="Clear person numbers, sealed: opened only while a file for the bank is written",
+    )
+    op.create_index("ix_person_numbers_data_key_id", "person_numbers", ["data_key_id"], unique=False, schema="reku")
+    op.create_table(
+        "pseudonym_keys",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("version", sa.Integer(), nullable=False, comment="place of the key in REKU_PSEUDONYM_KEYS, from 1"),
+        sa.Column("check_value", sa.Text(), nullable=False, comment="tells the right key from another one"),
+        sa.PrimaryKeyConstraint("institute", "version", name=op.f("pk_pseudonym_keys")),
+        schema="reku",
+        comment="With which keys a bank's pseudonyms were made; the highest version makes new ones",
+    )
