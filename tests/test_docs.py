@@ -129,7 +129,9 @@ def test_commands_in_our_own_messages_exist() -> None:
 
 
 def test_a_wrong_command_is_found() -> None:
-    text = "`reku nothing` `reku messages in-doubt` `.venv/bin/reku orders --inst X`\n```sh\nreku files --json # x\n```"
+    text = (
+        "`reku nothing` `reku messages in-doubt` `.venv/bin/reku orders --inst X`\n```sh\nreku orders --json # x\n```"
+    )
     assert [_unknown_command(words) for words in _typed(text)] == ["nothing", None, "--inst", None]
 
 

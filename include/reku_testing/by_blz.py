@@ -12,8 +12,8 @@ from reku.process.systems import bank_named, served_banks, system_of
 from reku.reporting import export as exporting
 from reku.reporting.export import FeedbackFile
 from reku.sources.osplus import scan
+from reku.sources.osplus.intake_report import IntakeReport
 from reku.sources.osplus.rows import read_rows
-from reku.sources.osplus.scan import IntakeReport
 from reku.sources.source import TakenIn
 
 

@@ -19,7 +19,7 @@ def test_the_page_is_the_one_made_from_the_commands() -> None:
 
 def test_all_commands_are_found() -> None:
     assert set(COMMANDS) >= {
-        *("reku up", "reku demo", "reku check", "reku occasions", "reku orders", "reku lists", "reku files"),
+        *("reku up", "reku demo", "reku check", "reku occasions", "reku orders", "reku lists", "reku files list"),
         *("reku deliveries list", "reku deliveries show", "reku deliveries retry"),
         *("reku deliveries watch", "reku deliveries go-on"),
         *("reku stop order", "reku stop institute", "reku stop everything", "reku stop list", "reku stop lift"),

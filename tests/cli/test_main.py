@@ -21,7 +21,7 @@ ASKING = [
     ("deliveries", "retry", "1"),
     ("deliveries", "watch"),
     ("deliveries", "go-on", "1", "--note", "looked at"),
-    ("files",),
+    ("files", "list"),
     ("messages", "list"),
     ("messages", "in-doubt"),
     ("messages", "resolve", "99950001", "X", "--sent", "--note", "log"),
@@ -136,7 +136,7 @@ def test_wrong_usage_is_two(reku: Reku, arguments: tuple[str, ...]) -> None:
     ("command", "option", "value", "said"),
     [
         (("deliveries", "list"), "--state", "LOADET", "Did you mean LOADED?"),
-        (("files",), "--verdict", "UNKNOW", "Did you mean UNKNOWN?"),
+        (("files", "list"), "--verdict", "UNKNOW", "Did you mean UNKNOWN?"),
         (("messages", "list"), "--state", "GONE", "OPEN, CLAIMED, SENT"),
     ],
 )

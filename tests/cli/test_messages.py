@@ -376,7 +376,7 @@ def test_no_command_shows_anybodys_data(reku: Reku, database: sa.Engine, ledger:
     for command in (
         ("orders",),
         ("lists",),
-        ("files",),
+        ("files", "list"),
         ("deliveries", "list"),
         ("deliveries", "show", ledger),
         ("messages", "list"),

@@ -1,4 +1,4 @@
-"""`reku orders`, `reku lists`, `reku files`, `reku occasions`."""
+"""`reku orders`, `reku lists`, `reku files list`, `reku occasions`."""
 
 from __future__ import annotations
 
@@ -82,18 +82,19 @@ def test_names_of_unknown_files_cannot_write_to_the_terminal(reku: Reku, databas
     nasty = "a\x1b[2Jb\nc\r\u202egnp.csv\x9b31m [bold]"
     world.file(database, file_name=nasty, kind="", verdict=FileVerdict.UNKNOWN)
     world.file(database)
-    done = reku("files", "--verdict", "unknown")
+    done = reku("files", "list", "--verdict", "unknown")
     assert done.exit_code == 0
     assert "a\\x1b[2Jb\\nc\\r\\u202egnp.csv\\x9b31m [bold]" in done.stdout
     assert not {"\x1b", "\r", "\u202e", "\x9b"} & set(done.stdout)
-    (found,) = _asked(reku, "files", "--verdict", "UNKNOWN")
+    (found,) = _asked(reku, "files", "list", "--verdict", "UNKNOWN")
     assert found["file_name"] == nasty
-    assert len(_asked(reku, "files")) == 2
-    assert _asked(reku, "files", "--institute", OTHER) == []
+    assert len(_asked(reku, "files", "list")) == 2
+    assert _asked(reku, "files", "list", "--institute", OTHER) == []
 
 
 @pytest.mark.parametrize(
-    "command", [("orders",), ("lists",), ("files",), ("deliveries", "list"), ("messages", "list"), ("feedback", "list")]
+    "command",
+    [("orders",), ("lists",), ("files", "list"), ("deliveries", "list"), ("messages", "list"), ("feedback", "list")],
 )
 def test_nothing_there_is_said_and_is_an_empty_list(reku: Reku, database: sa.Engine, command: tuple[str, ...]) -> None:
     assert reku(*command).stdout.startswith("No ")
@@ -113,5 +114,5 @@ def test_occasions(reku: Reku, reku_settings: object) -> None:
 
 def test_moments_are_berlin_for_people_and_utc_for_programs(reku: Reku, database: sa.Engine) -> None:
     world.file(database, received_at=datetime(2026, 7, 1, 22, 30, tzinfo=UTC))
-    assert "2026-07-02 00:30:00" in reku("files").stdout
-    assert _asked(reku, "files")[0]["received_at"] == "2026-07-01T22:30:00+00:00"
+    assert "2026-07-02 00:30:00" in reku("files", "list").stdout
+    assert _asked(reku, "files", "list")[0]["received_at"] == "2026-07-01T22:30:00+00:00"

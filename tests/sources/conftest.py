@@ -18,7 +18,7 @@ from reku.foundation.settings import INCLUDE, settings
 from reku.records import Head, contracts, read, write
 from reku.sources.inbox import filing
 from reku.sources.inbox.folders import InboxFolders
-from reku.sources.osplus.scan import IntakeReport
+from reku.sources.osplus.intake_report import IntakeReport
 from reku.store import tables
 from reku_testing import banks
 from reku_testing.by_blz import take_in

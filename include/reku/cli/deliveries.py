@@ -143,6 +143,24 @@ def decline_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
         typer.echo(f"Delivery {delivery} is declined, {what}. Clear its `release` task if it still waits.")
 
 
+@app.command("refuse")
+def refuse_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
+    """Refuse a delivery that can neither go on nor be declined.
+
+    It holds up the later ones of its order as long as it is not loaded. For one that the gate cannot judge, or that
+    nobody needs any more: nobody of it is written to, its sender gets a receipt, and its number is free for a corrected
+    file. `retry` reads it again, should it be needed after all.
+    """
+    from reku.process.refuse import refuse
+    from reku.store.states import DeliveryState
+
+    refuse(database(), delivery, actor=actor(), note=note)
+    if as_json:
+        print_json({"delivery": delivery, "state": DeliveryState.REFUSED})
+    else:
+        typer.echo(f"Delivery {delivery} is refused. The later ones of its order go on with their next run.")
+
+
 @app.command("go-on")
 def go_on_delivery(
     delivery: Id,

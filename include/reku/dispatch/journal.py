@@ -20,6 +20,7 @@ import msgspec
 
 from reku.foundation.append_log import AppendLog, reading
 from reku.foundation.errors import SetupError
+from reku.foundation.one_by_one import one_by_one
 
 _encode = msgspec.json.Encoder().encode  # moments become ISO 8601
 _BEGUN = "begun"
@@ -164,10 +165,14 @@ def read(folder: Path, delivery: int, fence: int) -> JournalContent:
 
 def remove_settled(folder: Path, delivery: int) -> None:
     """Remove the journals of a delivery that nobody holds; only when each of its batches has been put right."""
-    for file in folder.glob(f"{delivery}-*"):  # drafts as well
+
+    def remove(file: Path) -> None:
         with suppress(FileNotFoundError), reading(file) as journal:
             if journal.is_complete:
                 journal.remove()
+
+    # drafts as well; one that cannot be removed does no harm, and housekeeping names it
+    one_by_one(folder.glob(f"{delivery}-*"), remove, named=str)
 
 
 def _file(folder: Path, delivery: int, fence: int) -> Path:

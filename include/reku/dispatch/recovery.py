@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from reku.dispatch import journal, ledger
 from reku.dispatch.journal import Ended, JournalContent, Owner
 from reku.foundation.errors import PassingError
+from reku.foundation.one_by_one import one_by_one
 from reku.store.states import MessageState
 from reku.store.tables import claims, messages
 
@@ -54,7 +56,9 @@ def recover(engine: sa.Engine, delivery: int, journals: Path) -> RecoveryResult:
     result = RecoveryResult()
     is_alive = False
     leases: list[timedelta] = []
-    for batch in left:
+
+    def put_right(batch: sa.Row[Any, Any]) -> None:
+        nonlocal result, is_alive
         content = journal.read(journals, delivery, batch.fence)
         if content.owner is Owner.ALIVE:
             is_alive = True
@@ -63,6 +67,10 @@ def recover(engine: sa.Engine, delivery: int, journals: Path) -> RecoveryResult:
         else:
             answered, in_doubt = _put_right(engine, delivery, batch.fence, content)
             result = RecoveryResult(result.batches + 1, result.answered + answered, result.in_doubt + in_doubt)
+
+    done = one_by_one(left, put_right, named=lambda batch: f"batch {batch.fence} of delivery {delivery}")
+    if done.failures:
+        raise done.failures[0].error  # the others are put right; nothing more is claimed before this one is
     if is_alive:
         raise StillLeased(
             f"Delivery {delivery} is still being dispatched: a process on this machine still has a batch of it. "

@@ -150,6 +150,10 @@ class Settings(BaseSettings):
     file_settle_seconds: float = Field(
         60.0, description="a file without .ok marker is taken when unchanged for so long"
     )
+    intake_seconds: float = Field(
+        240.0, gt=0, description="how long one look into a bank's inbox may take; the rest waits for the next look"
+    )
+    intake_files: int = Field(2000, ge=1, description="so many files of a bank are taken in by one look")
     response_window_seconds: float | None = Field(None, description="overrides every occasion's response window (demo)")
     late_events_days: int = Field(
         90,

@@ -29,7 +29,7 @@ for a minute. One index of `take_in` is one bank; a slow or broken one holds up 
 
 | red task | meaning | what to do |
 | --- | --- | --- |
-| `take_in` | files of that bank lie in `fehler/` because no contract knows their name, or could not be read or moved; or its place cannot be used | `reku files` lists them with the reason; the next run is green again unless there are new ones |
+| `take_in` | files of that bank lie in `fehler/` because no contract knows their name, or were set aside after three tries, or could not be read or moved; or its place cannot be used | `reku files list` lists them with the reason; the next run is green again unless there are new ones |
 | `unclaimed` | a folder belongs to no bank, an order's occasion has no file any more, or a parked delivery does not tell its occasion: no other run would name it | what the message says |
 | `bounces` | the return mailbox cannot be read | what the message says |
 """

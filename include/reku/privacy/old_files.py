@@ -6,18 +6,18 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from reku.foundation.append_log import reading
-from reku.foundation.bank_folders import BankFolders, Folder, LinkRefused, StoredFile, banks_present, receipt_name
-from reku.foundation.errors import RekuError
+from reku.foundation.bank_folders import BankFolders, Folder, StoredFile, banks_present, receipt_name
+from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import Settings
-from reku.mailbox import mailboxes
+from reku.mailbox import Mailbox, mailboxes
 from reku.store.locks import Lock, session_lock
 from reku.store.states import DELIVERY_IS_ON_ITS_WAY, FileVerdict
 from reku.store.tables import claims, deliveries, feedback_files, files, return_mails
@@ -33,33 +33,31 @@ def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Originals in `archiv/` and `fehler/` that are judged and whose delivery goes nowhere any more."""
     limit = now - timedelta(days=s.keep_files_days)
     done, problems = Counter[str](), list[str]()
-    for institute in banks_present():
+
+    def of_bank(institute: str) -> None:
         # The lock keeps intake from moving what is looked at.
         with session_lock(engine, Lock.FILES, int(institute), wait_seconds=WAIT_SECONDS) as connection:
             if connection is None:
                 problems.append(f"institute {institute}: a scan was at work, its originals were left")
-                continue
+                return
             with connection.begin():
                 known = _originals(connection, institute, limit)
-            with _links_told(problems):
-                folders = BankFolders(institute)
-                for kept in folders.files(Folder.ARCHIVE, Folder.FAULTY):
-                    over = known.get(kept.path)
-                    if over or (over is None and _is_left_over(folders, kept, s.keep_files_days)):
-                        _remove(folders, kept, "originals", done, problems)
-                for kept in folders.files(Folder.AT_WORK, Folder.PARKED):
-                    if kept.is_draft and _is_left_over(folders, kept, s.keep_files_days):
-                        _remove(folders, kept, "drafts", done, problems)
-    return done, problems
+            folders = BankFolders(institute)
+            for kept in folders.files(Folder.ARCHIVE, Folder.FAULTY):
+                over = known.get(kept.path)
+                if over or (over is None and _is_left_over(folders, kept, s.keep_files_days)):
+                    _remove(folders, kept, "originals", done, problems)
+            for kept in folders.files(Folder.AT_WORK, Folder.PARKED):
+                if kept.is_draft and _is_left_over(folders, kept, s.keep_files_days):
+                    _remove(folders, kept, "drafts", done, problems)
+
+    return done, problems + _of_each_bank(of_bank)
 
 
-@contextmanager
-def _links_told(problems: list[str]) -> Iterator[None]:
-    """One bank's link in the place of a folder must not keep the others' files."""
-    try:
-        yield
-    except LinkRefused as error:
-        problems.append(str(error))
+def _of_each_bank(handle: Callable[[str], None]) -> list[str]:
+    """Handle the files of each bank; one bank's trouble must not keep the others'. Returns what went wrong."""
+    done = one_by_one(banks_present(), handle, named=lambda institute: f"institute {institute}")
+    return [f"{failure.name}: {failure.why}" for failure in done.failures]
 
 
 def _originals(connection: sa.Connection, institute: str, limit: datetime) -> dict[str, bool]:
@@ -79,16 +77,17 @@ def outbox(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Receipts and response files in `ausgang/`, and what a crash left of one that was being written."""
     limit = now - timedelta(days=s.keep_outbox_days)
     done, problems = Counter[str](), list[str]()
-    for institute in banks_present():
+
+    def of_bank(institute: str) -> None:
         with engine.connect() as connection:
             known = _in_outbox(connection, institute, limit)
-        with _links_told(problems):
-            folders = BankFolders(institute)
-            for kept in folders.files(Folder.OUTBOX):
-                over = known.get(kept.name)
-                if over or (over is None and _is_left_over(folders, kept, s.keep_outbox_days)):
-                    _remove(folders, kept, "drafts" if kept.is_draft else "outbox_files", done, problems)
-    return done, problems
+        folders = BankFolders(institute)
+        for kept in folders.files(Folder.OUTBOX):
+            over = known.get(kept.name)
+            if over or (over is None and _is_left_over(folders, kept, s.keep_outbox_days)):
+                _remove(folders, kept, "drafts" if kept.is_draft else "outbox_files", done, problems)
+
+    return done, problems + _of_each_bank(of_bank)
 
 
 def _in_outbox(connection: sa.Connection, institute: str, limit: datetime) -> dict[str, bool]:
@@ -132,13 +131,15 @@ def _remove(folders: BankFolders, kept: StoredFile, name: str, done: Counter[str
 
 def bounce_mails(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Mails of the return mailboxes that were taken in, unclear ones too, and the entries that lead to them."""
-    done, problems = Counter[str](), list[str]()
-    for opened in mailboxes():
-        try:
-            with opened as mailbox:
-                done["bounce_mails"] += mailbox.remove_old(s.keep_bounce_mails_days)
-        except RekuError as error:  # one mailbox must not keep the other's mails
-            problems.append(str(error))
+    done = Counter[str]()
+
+    def of_mailbox(opened: AbstractContextManager[Mailbox]) -> None:
+        with opened as mailbox:
+            done["bounce_mails"] += mailbox.remove_old(s.keep_bounce_mails_days)
+
+    problems = [
+        failure.why for failure in one_by_one(mailboxes(), of_mailbox, named=lambda _: "a return mailbox").failures
+    ]
     if not problems:
         limit = now - timedelta(days=s.keep_bounce_mails_days)
         with engine.begin() as connection:
@@ -156,34 +157,33 @@ def journals(engine: sa.Engine, _now: datetime, s: Settings) -> Done:
     """Journals on this machine whose batch is closed and which nobody holds."""
     with engine.connect() as connection:
         held = {tuple(row) for row in connection.execute(sa.select(claims.c.delivery_id, claims.c.fence))}
-    done, problems = Counter[str](), list[str]()
-    for file in _old([s.journals()], s.keep_logs_days):
+    done = Counter[str]()
+
+    def remove(file: Path) -> None:
         name = _JOURNAL.fullmatch(file.name)
         if name is None or (int(name[1]), int(name[2])) in held:
-            continue
-        try:
-            with reading(file) as journal:
-                if journal.is_complete:
-                    journal.remove()
-                    done["journals"] += 1
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            problems.append(f"{file}: {error.strerror}")
-    return done, problems
+            return
+        with suppress(FileNotFoundError), reading(file) as journal:
+            if journal.is_complete:
+                journal.remove()
+                done["journals"] += 1
+
+    return done, _each_file(_old([s.journals()], s.keep_logs_days), remove)
 
 
 def _remove_old(name: str, folders: list[Path], days: int) -> Done:
-    done, problems = Counter[str](), list[str]()
-    for file in _old(folders, days):
-        try:
+    done = Counter[str]()
+
+    def remove(file: Path) -> None:
+        with suppress(FileNotFoundError):
             file.unlink()
             done[name] += 1
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            problems.append(f"{file}: {error.strerror}")
-    return done, problems
+
+    return done, _each_file(_old(folders, days), remove)
+
+
+def _each_file(files_of_machine: Iterable[Path], handle: Callable[[Path], None]) -> list[str]:
+    return [f"{failure.name}: {failure.why}" for failure in one_by_one(files_of_machine, handle, named=str).failures]
 
 
 def _old(folders: list[Path], days: int) -> Iterator[Path]:

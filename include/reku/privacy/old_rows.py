@@ -26,6 +26,7 @@ from reku.store.tables import (
     dispatches,
     feedback_files,
     feedback_rows,
+    file_tries,
     files,
     hits,
     messages,
@@ -210,6 +211,7 @@ def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
             files,
             (files.c.received_at < limit, files.c.moving_from.is_(None), files.c.id.not_in(files_in_use)),
         ),
+        "file_tries": (file_tries, (file_tries.c.last_at < limit,)),
         "response_files": (
             feedback_files,
             (

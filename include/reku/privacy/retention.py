@@ -12,9 +12,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from reku.foundation.errors import RekuError, StageError
+from reku.foundation.errors import StageError
+from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import Settings, settings
 from reku.privacy import old_files, old_rows
 
@@ -47,22 +47,22 @@ def apply(engine: sa.Engine, now: datetime) -> dict[str, int]:
     """
     removed: Counter[str] = Counter()
     problems: list[str] = []
-    for step in STEPS:
-        try:
-            counted, failed = step(engine, now, settings())
-        except (OSError, RekuError) as error:
-            counted, failed = Counter(), [str(error)]
-        except DBAPIError as error:  # without its text, which may quote values of people
-            counted, failed = Counter(), [f"{step.__name__}: the database refused ({type(error.orig).__name__})"]
-        removed += counted
-        problems += failed
+
+    def take(step: Step) -> None:
+        counted, failed = step(engine, now, settings())
+        removed.update(+counted)
+        problems.extend(failed)
+
+    done = one_by_one(STEPS, take, named=lambda step: step.__name__)
+    problems += [f"{failure.name}: {failure.why}" for failure in done.failures]
     for name, count in sorted(removed.items()):
         log.info("housekeeping: %d %s removed", count, name.replace("_", " "))
     for problem in problems:
         log.warning("housekeeping: %s", problem)
     if problems:
+        named = "; ".join(problem.rstrip(".") for problem in problems[:10])
         raise StageError(
-            f"{len(problems)} things could not be removed though their time is over: {'; '.join(problems[:10])}"
+            f"{len(problems)} things could not be removed though their time is over: {named}"
             f"{' …' if len(problems) > 10 else ''}. Mend it, then clear the task; all else is removed."
         )
     return dict(removed)

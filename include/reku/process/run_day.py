@@ -17,7 +17,8 @@ from typing import TypeAlias
 import sqlalchemy as sa
 
 from reku.foundation import clock
-from reku.foundation.errors import RekuError, StageError
+from reku.foundation.errors import StageError
+from reku.foundation.one_by_one import told
 from reku.process.answers import Answer, AskPerson, Counts, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
 from reku.process.conditions import CONDITIONS
 from reku.process.days import check_has_come
@@ -193,12 +194,12 @@ class _Driver:
                         log.info("%s: %s", name, answer)
                         while not self._is_over(answer):
                             yield answer
-        except RekuError as error:
-            self._record(name, item, Ending.FAILED, str(error))
-            return None
         except GeneratorExit:
             self._record(name, item, Ending.WAITING, str(answer))
             raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends its item, and the others go on
+            self._record(name, item, Ending.FAILED, told(error))
+            return None
 
     def _is_over(self, wait: Wait) -> bool:
         """Whether a wait has ended. Raises StageError when it was in vain."""
@@ -216,8 +217,8 @@ class _Driver:
         try:
             with told_database_errors():
                 work()
-        except RekuError as error:
-            self._record(name, None, Ending.FAILED, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the day is summed up and says so
+            self._record(name, None, Ending.FAILED, told(error))
         else:
             self._record(name, None, Ending.DONE)
 

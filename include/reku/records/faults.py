@@ -69,6 +69,7 @@ class FaultCode(StrEnum):
     AUFTRAG_BEENDET = "AUFTRAG_BEENDET", "the order has ended"
     NUMMER_VERGEBEN = "NUMMER_VERGEBEN", "another file has this number already"
     DATEINAME = "DATEINAME", "no contract knows a file of this name"
+    VERARBEITUNG = "VERARBEITUNG", "a file that could not be handled here in three tries; a person looks at it"
     # Warnings: the file is taken all the same
     SPALTE_UNBEKANNT = "SPALTE_UNBEKANNT", "a column that the contract does not have; it is left out"
     NUMMERNLUECKE = "NUMMERNLUECKE", "a delivery number was left out"

@@ -47,7 +47,8 @@ def write(
     """The bytes of a V/K/D/N file with CRLF line ends, quoted only where needed, closed by count and SHA-256.
 
     `rows` hold the values in the order of `columns`; `encoding` is the one agreed with the institute, by default the
-    contract's first. Characters that it lacks are replaced by close ones in columns marked `transliterate`.
+    contract's first. Characters that it lacks are replaced by close ones in columns marked `transliterate`, in a file
+    that goes out by `?` where there is none.
 
     Raises FileRefused, naming line and field, for whatever `read` would refuse: a wrong head, missing columns, rows of
     another width, control characters, over-long lines, and characters the encoding lacks in all other columns.
@@ -228,7 +229,7 @@ def _encodable(
         values = ["D"]
         for column, name, value in zip(known, columns, record[1:], strict=True):
             try:
-                values.append(_fitted(column, value, encoding))
+                values.append(_fitted(contract, column, value, encoding))
             except UnicodeEncodeError:
                 advice = f"Der Wert enthält ein Zeichen, das {encoding} nicht kennt."
                 faults.append(Fault(FaultCode.ZEICHENSATZ, line, name, advice))
@@ -238,8 +239,14 @@ def _encodable(
     return fitted
 
 
-def _fitted(column: Column | None, value: str, encoding: str) -> str:
+def _fitted(contract: Contract, column: Column | None, value: str, encoding: str) -> str:
     if column is not None and column.transliterate:
-        return transliterate(value, encoding)
+        try:
+            return transliterate(value, encoding)
+        except UnicodeEncodeError:
+            if contract.direction != "out":
+                raise
+            # One value must not keep a bank's response files back: the gate has let it in, so it is told all the same.
+            return value.encode(encoding, "replace").decode(encoding)
     value.encode(encoding)
     return value

@@ -22,6 +22,7 @@ class FileVerdict(StrEnum):
     DUPLICATE = "DUPLICATE"  # same content as one known already, or an older control file
     REFUSED = "REFUSED"  # refused as a whole, the original is kept in fehler/
     UNKNOWN = "UNKNOWN"  # no contract knows the name
+    SET_ASIDE = "SET_ASIDE"  # tried three times in vain; a person has it tried again, or drops it
 
 
 class DeliveryState(StrEnum):
@@ -65,11 +66,12 @@ AFTER_FILE_VERDICT: Mapping[FileVerdict, frozenset[FileVerdict]] = {
     _F.PARKED: frozenset({_F.REGISTERED, _F.REFUSED}),  # set free, or its order had ended by then
     _F.REGISTERED: frozenset({_F.REFUSED}),  # by the gate
     _F.REFUSED: frozenset({_F.REGISTERED, _F.PARKED}),  # read again
+    _F.SET_ASIDE: frozenset({_F.REFUSED}),  # dropped by a person
 }
 AFTER_DELIVERY_STATE: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     _D.PARKED: frozenset({_D.REGISTERED, _D.REFUSED}),  # set free, or its order had ended by then
     _D.REGISTERED: frozenset({_D.VALIDATED, _D.REFUSED}),  # through the gate, or not
-    _D.VALIDATED: frozenset({_D.RELEASED, _D.DECLINED}),
+    _D.VALIDATED: frozenset({_D.RELEASED, _D.DECLINED, _D.REFUSED}),  # refused: by a person, as those before
     _D.RELEASED: frozenset({_D.LOADED, _D.REFUSED}),  # refused: its order has ended meanwhile
     _D.REFUSED: frozenset({_D.REGISTERED, _D.PARKED}),  # read again
 }

@@ -20,7 +20,7 @@ from reku.foundation.settings import settings
 from reku.sources.inbox import filing
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import delivery_files
-from reku.sources.osplus.scan import IntakeReport
+from reku.sources.osplus.intake_report import IntakeReport
 from reku.store import tables
 from reku.store.locks import Lock, session_lock
 from reku_testing.by_blz import take_in

@@ -27,6 +27,7 @@ _HOME = {
     FileVerdict.PARKED: Folder.PARKED,
     FileVerdict.REFUSED: Folder.FAULTY,
     FileVerdict.UNKNOWN: Folder.FAULTY,
+    FileVerdict.SET_ASIDE: Folder.FAULTY,
 }
 
 

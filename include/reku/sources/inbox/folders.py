@@ -7,6 +7,7 @@ every name of the contracts (letters, digits, `_.-`).
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from urllib.parse import quote, unquote
 
 from reku.foundation.bank_folders import MARKER, BankFolders, Folder
 from reku.foundation.errors import StageError
+from reku.foundation.one_by_one import Failure, one_by_one
 
 _LONGEST_NAME = 200  # file systems allow 255 bytes; a suffix against collisions must still fit
 
@@ -30,11 +32,17 @@ class InboxFile:
 
 @dataclass(frozen=True)
 class Inbox:
-    """What lies in `eingang/`: complete files, how many are still being written, how many entries are no files."""
+    """What lies in `eingang/`: complete files, how many are still being written, how many entries are no files.
+
+    `left`: how many names were not looked at, since there are more than are taken in at once. `failures`: those that
+    could not be looked at.
+    """
 
     complete: tuple[InboxFile, ...]
     waiting: int
     no_files: int
+    left: int = 0
+    failures: tuple[Failure[str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,12 @@ class ClaimedFiles:
 
 def shown_name(claimed: str) -> str:
     """The name under which a claimed file arrived, for the `files` table; what cannot be stored is escaped."""
-    arrived = unquote(claimed, errors="surrogateescape")
-    return arrived.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
+    return storable(unquote(claimed, errors="surrogateescape"))
+
+
+def storable(name: str) -> str:
+    """A name or path as the database can hold it: what is no text, and NUL, are escaped."""
+    return name.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def claimed_name(name: str) -> str:
@@ -63,29 +75,28 @@ def claimed_name(name: str) -> str:
 class InboxFolders(BankFolders):
     """Claims what has arrived for one institute, and moves originals to their places, never over another file."""
 
-    def arrived(self, settle_seconds: float) -> Inbox:
-        """The files of `eingang/`.
+    def arrived(self, settle_seconds: float, most: int = sys.maxsize) -> Inbox:
+        """The files of `eingang/`, in the order of their names; no further than to `most` complete ones.
 
         A file is complete when `<name>.ok` lies beside it, or when it has not changed for `settle_seconds`. That is
         measured by the real clock, not by the injectable one, since times of files are real.
         """
         entries = [entry for entry in self.entries(Folder.INBOX) if not entry.is_draft]
         markers = {entry.name for entry in entries if entry.is_marker}
+        no_files = sum(not entry.is_file for entry in entries)
+        names = sorted(entry.name for entry in entries if entry.is_file and not entry.is_marker)
         present = time.time()
-        complete, waiting, no_files = [], 0, 0
-        for entry in entries:
-            if entry.is_marker:
-                continue
-            if not entry.is_file:
-                no_files += 1
-                continue
-            file = self._seen(entry.name)
-            marked = entry.name + MARKER in markers
+        complete: list[InboxFile] = []
+
+        def look(name: str) -> None:
+            file = self._seen(name)
+            marked = name + MARKER in markers
             if file and (marked or present - file.modified >= settle_seconds):
                 complete.append(replace(file, marked=marked))
-            else:
-                waiting += 1
-        return Inbox(tuple(sorted(complete, key=lambda file: file.name)), waiting, no_files)
+
+        done = one_by_one(names, look, named=lambda _: "a file in eingang/", is_enough=lambda: len(complete) >= most)
+        waiting = len(names) - len(done.left) - len(done.failures) - len(complete)
+        return Inbox(tuple(complete), waiting, no_files, len(done.left), tuple(done.failures))
 
     def claim(self, file: InboxFile) -> bool:
         """Move a complete file from `eingang/` to `in_arbeit/`. False if it changed, vanished, or must wait its turn.

@@ -20,7 +20,7 @@ from reku.store.tables.feedback import (
     return_mails,
 )
 from reku.store.tables.hand_over import claims, dispatches, fences, rate_limits
-from reku.store.tables.intake import control_files, files, lists, orders, osplus_orders
+from reku.store.tables.intake import control_files, file_tries, files, lists, orders, osplus_orders
 from reku.store.tables.ledger import appointments, contacts, messages, past_messages, subscribers
 from reku.store.tables.vault import data_keys, person_numbers, pseudonym_keys
 
@@ -41,6 +41,7 @@ __all__ = [
     "feedback_files",
     "feedback_rows",
     "fences",
+    "file_tries",
     "files",
     "hit_journals",
     "hits",

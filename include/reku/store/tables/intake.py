@@ -28,7 +28,19 @@ files = sa.Table(
     closed("verdict", FileVerdict),
     sa.Index("ix_files_institute_received_at", "institute", "received_at"),
     sa.Index("ix_files_unsettled", "institute", postgresql_where=sa.text("moving_from IS NOT NULL")),
+    sa.Index("ix_files_set_aside", "institute", postgresql_where=sa.text("verdict = 'SET_ASIDE'")),
     comment="Every file that ever arrived, once each time it arrived",
+)
+
+file_tries = sa.Table(
+    "file_tries",
+    metadata,
+    institute(),
+    sa.Column("path", sa.Text, nullable=False, comment="where it lies below the files URL"),
+    sa.Column("tries", sa.Integer, nullable=False, comment="noted before each, so that a killed one counts"),
+    moment("last_at", nullable=False),
+    sa.PrimaryKeyConstraint("institute", "path"),
+    comment="Files that were begun and have come to no end: after three tries they are set aside",
 )
 
 control_files = sa.Table(

@@ -70,6 +70,16 @@ def upgrade() -> None:
         "ix_feedback_rows_file_id", "feedback_rows", ["file_id"], unique=False, schema="reku", postgresql_using="brin"
     )
     op.create_table(
+        "file_tries",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("path", sa.Text(), nullable=False, comment="where it lies below the files URL"),
+        sa.Column("tries", sa.Integer(), nullable=False, comment="noted before each, so that a killed one counts"),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("institute", "path", name=op.f("pk_file_tries")),
+        schema="reku",
+        comment="Files that were begun and have come to no end: after three tries they are set aside",
+    )
+    op.create_table(
         "files",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
@@ -94,7 +104,7 @@ def upgrade() -> None:
         ),
         sa.Column("receipt_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "verdict IN ('PROCESSED', 'REGISTERED', 'PARKED', 'DUPLICATE', 'REFUSED', 'UNKNOWN')",
+            "verdict IN ('PROCESSED', 'REGISTERED', 'PARKED', 'DUPLICATE', 'REFUSED', 'UNKNOWN', 'SET_ASIDE')",
             name=op.f("ck_files_verdict"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_files")),
@@ -103,6 +113,14 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_files_institute_received_at", "files", ["institute", "received_at"], unique=False, schema="reku"
+    )
+    op.create_index(
+        "ix_files_set_aside",
+        "files",
+        ["institute"],
+        unique=False,
+        schema="reku",
+        postgresql_where=sa.text("verdict = 'SET_ASIDE'"),
     )
     op.create_index(
         "ix_files_unsettled",

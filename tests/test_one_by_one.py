@@ -1,0 +1,376 @@
+"""One bad thing from outside holds up no other: into every loop over such things one is put that raises.
+
+`LOOPS` names each loop that goes by the guard (`reku.foundation.one_by_one`); a loop that is missing here fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import errno
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from reku.dispatch import journal, recovery
+from reku.foundation.errors import ConfigError, PassingError, SetupError, StageError
+from reku.foundation.one_by_one import Budget, Failure, one_by_one
+from reku.foundation.settings import settings
+from reku.privacy import old_files, retention
+from reku.sources.inbox import filing
+from reku.sources.inbox.folders import InboxFolders
+from reku.sources.osplus import control_file, delivery_files
+from reku.store.tables import claims, files
+from reku_testing import world
+from reku_testing.by_blz import take_in
+from tests.conftest import PROJECT
+from tests.sources.conftest import BLZ, Bank, bank, config_dir
+
+__all__ = ["bank", "config_dir"]  # fixtures
+
+SECRET = "Jördis Beispiel-Müßig"
+"""What an unexpected error may quote, and nobody may be told."""
+
+
+class Poison(NamedTuple):
+    """Makes functions raise for things that a test calls bad."""
+
+    patch: pytest.MonkeyPatch
+
+    def into(self, owner: Any, name: str, is_bad: Callable[..., bool]) -> None:
+        """From now on `owner.name` raises where `is_bad` says yes to its arguments."""
+        real = getattr(owner, name)
+
+        def poisoned(*args: Any, **kwargs: Any) -> Any:
+            if is_bad(*args):
+                raise OverflowError(SECRET)
+            return real(*args, **kwargs)
+
+        self.patch.setattr(owner, name, poisoned)
+
+
+Case = Callable[[Bank, Poison, Path], list[str]]
+"""Puts a bad thing among good ones, sees that the good ones are done, and returns what is told of the bad one."""
+LOOPS: dict[str, list[Case]] = {}
+
+
+def loop(place: str) -> Callable[[Case], Case]:
+    def keep(case: Case) -> Case:
+        LOOPS.setdefault(place, []).append(case)
+        return case
+
+    return keep
+
+
+@loop("sources/inbox/folders.py arrived")
+def _a_file_that_cannot_be_looked_at(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bank.put("gut.txt", b"1")
+    bank.put("schlecht.txt", b"2")
+    poison.into(InboxFolders, "size", lambda _, path: path.endswith("eingang/schlecht.txt"))
+    report = take_in(bank.engine, BLZ)
+    assert [row.file_name for row in bank.rows(files)] == ["gut.txt"]
+    return report.failures
+
+
+@loop("sources/osplus/scan.py _claim")
+def _a_file_that_cannot_be_claimed(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bank.put("gut.txt", b"1")
+    bank.put("schlecht.txt", b"2")
+    poison.into(InboxFolders, "claim", lambda _, file: file.name == "schlecht.txt")
+    report = take_in(bank.engine, BLZ)
+    assert [row.file_name for row in bank.rows(files)] == ["gut.txt"]
+    return report.failures
+
+
+@loop("sources/osplus/scan.py _handle_each")
+def _a_control_file_that_cannot_be_read(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bad = bank.control(Auftrags_Nr="R0000001")
+    bank.control()
+    bank.delivery()
+    poison.into(control_file, "read_control_file", lambda *args: args[3].name == bad)
+    report = take_in(bank.engine, BLZ)
+    assert bank.deliveries() == [(17, "REGISTERED", "")]
+    return report.failures
+
+
+@loop("sources/osplus/scan.py _handle_each")
+def _a_control_file_that_cannot_be_carried_out(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bad = bank.control(Auftrags_Nr="R0000001")
+    bank.control()
+    bank.delivery()
+    poison.into(control_file, "carry_out", lambda *args: args[3].arrived.name == bad)
+    report = take_in(bank.engine, BLZ)
+    assert bank.deliveries() == [(17, "REGISTERED", "")]
+    return report.failures
+
+
+@loop("sources/osplus/scan.py _handle_each")
+def _a_delivery_that_cannot_be_taken(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bank.control()
+    bad = bank.delivery(1)
+    bank.delivery(2)
+    poison.into(delivery_files, "take", lambda *args: args[-1].name == bad)
+    report = take_in(bank.engine, BLZ)
+    assert bank.deliveries() == [(2, "REGISTERED", "")]
+    return report.failures
+
+
+@loop("sources/osplus/scan.py _unpark")
+def _a_parked_delivery_that_cannot_be_set_free(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    for order in ("R0000001", "R0000002"):
+        bank.delivery(1, order=order)
+        bank.control(Auftrags_Nr=order)
+    poison.into(delivery_files, "unpark", lambda *args: args[3] == "R0000001")
+    bank.engine.dispose()
+    with_control = take_in(bank.engine, BLZ)
+    assert with_control.failures == []  # control files came first: nothing was ever parked
+    bank.delivery(2, order="R0000003")
+    bank.delivery(2, order="R0000004")
+    take_in(bank.engine, BLZ)
+    for order in ("R0000003", "R0000004"):
+        bank.control(Auftrags_Nr=order)
+    poison.into(delivery_files, "unpark", lambda *args: args[3] == "R0000003")
+    report = take_in(bank.engine, BLZ)
+    assert len(report.freed) == 1
+    return report.failures
+
+
+@loop("sources/osplus/scan.py _finish_earlier")
+def _a_move_that_cannot_be_finished(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    for name in ("gut.txt", "schlecht.txt"):
+        bank.put(name, b"1")
+    bank.scan()
+    with bank.engine.begin() as connection:
+        connection.execute(sa.update(files).values(moving_from=files.c.stored_as))
+        (bad,) = connection.scalars(sa.select(files.c.id).where(files.c.file_name == "schlecht.txt"))
+    poison.into(filing, "finalise", lambda *args: args[2] == bad)
+    report = take_in(bank.engine, BLZ)
+    assert [row.id for row in bank.rows(files) if row.moving_from] == [bad]
+    return report.failures
+
+
+@loop("sources/osplus/scan.py _after_failures")
+def _a_file_that_cannot_even_be_set_aside(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bank.control()
+    for number in (1, 2):
+        bank.delivery(number)
+    poison.into(delivery_files, "take", lambda *_: True)
+    for _ in range(2):
+        take_in(bank.engine, BLZ)
+    from reku.sources.inbox import set_aside
+
+    poison.into(set_aside, "set_aside", lambda *args: "_000001_" in args[2])
+    report = take_in(bank.engine, BLZ)
+    assert [row.verdict for row in bank.rows(files)] == ["PROCESSED", "SET_ASIDE"]
+    return report.failures
+
+
+@loop("privacy/retention.py apply")
+def _a_step_of_housekeeping(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    done: list[str] = []
+
+    def good(*_: object) -> Any:
+        done.append("good")
+        return {}, []
+
+    def bad(*_: object) -> Any:
+        raise OverflowError(SECRET)
+
+    poison.patch.setattr(retention, "STEPS", (bad, good))
+    with pytest.raises(StageError) as told:
+        retention.apply(bank.engine, datetime(2026, 11, 24, tzinfo=UTC))
+    assert done == ["good"]
+    return [str(told.value)]
+
+
+@loop("privacy/old_files.py _of_each_bank")
+def _a_bank_of_housekeeping(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bank.scan()
+    seen: list[str] = []
+    poison.patch.setattr(old_files, "banks_present", lambda: ("99950009", BLZ))
+    poison.into(old_files, "_originals", lambda *args: args[1] == "99950009")
+    poison.into(old_files, "BankFolders", lambda institute: bool(seen.append(institute)))
+    _, problems = old_files.originals(bank.engine, datetime(2026, 11, 24, tzinfo=UTC), settings())
+    assert seen == [BLZ]
+    return problems
+
+
+@loop("privacy/old_files.py bounce_mails")
+def _a_mailbox_of_housekeeping(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    from contextlib import nullcontext
+
+    from reku.mailbox.maildir import MaildirMailbox
+
+    boxes = [MaildirMailbox(tmp / name) for name in ("schlecht", "gut")]
+    cleared: list[str] = []
+    poison.patch.setattr(old_files, "mailboxes", lambda: [nullcontext(box) for box in boxes])
+    poison.into(MaildirMailbox, "remove_old", lambda box, _: bool(cleared.append(box.place)) or "schlecht" in box.place)
+    _, problems = old_files.bounce_mails(bank.engine, datetime(2026, 11, 24, tzinfo=UTC), settings())
+    assert len(cleared) == 2
+    return problems
+
+
+@loop("privacy/old_files.py _each_file")
+def _a_log_of_housekeeping(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    logs = [tmp / "1.log", tmp / "2.log"]
+    for log in logs:
+        log.write_text("x")
+    poison.patch.setattr(old_files, "_old", lambda *_: logs)
+    poison.into(Path, "unlink", lambda path, *_: path.name == "1.log")
+    _, problems = old_files.logs(bank.engine, datetime(2026, 11, 24, tzinfo=UTC), settings())
+    assert [log.exists() for log in logs] == [True, False]
+    return problems
+
+
+@loop("dispatch/recovery.py recover")
+def _a_batch_of_a_dead_dispatcher(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    order = world.order(bank.engine)
+    delivery = world.delivery(bank.engine, order)
+    with bank.engine.begin() as connection:
+        for fence in (1, 2):
+            ended = datetime(2026, 11, 1, tzinfo=UTC)
+            connection.execute(
+                sa.insert(claims).values(delivery_id=delivery, fence=fence, institute=BLZ, lease_until=ended)
+            )
+    poison.into(journal, "read", lambda *args: args[2] == 1)
+    with pytest.raises(OverflowError):
+        recovery.recover(bank.engine, delivery, tmp)
+    with bank.engine.connect() as connection:
+        assert connection.scalars(sa.select(claims.c.fence)).all() == [1]
+    return ["its dispatch fails by it"]
+
+
+@loop("dispatch/journal.py remove_settled")
+def _a_journal_that_cannot_be_removed(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    for fence in (1, 2):
+        (tmp / f"5-{fence}.journal").write_bytes(b"")
+    poison.into(journal, "reading", lambda file: file.name == "5-1.journal")
+    journal.remove_settled(tmp, 5)
+    assert [file.name for file in tmp.glob("5-*")] == ["5-1.journal"]
+    return ["housekeeping names it"]
+
+
+CASES = [
+    pytest.param(place, case, id=f"{place}:{case.__name__.strip('_')}") for place in LOOPS for case in LOOPS[place]
+]
+
+
+@pytest.mark.parametrize(("place", "case"), CASES)
+def test_one_bad_thing_holds_up_no_other(
+    place: str,
+    case: Case,
+    bank: Bank,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = case(bank, Poison(monkeypatch), tmp_path)
+    assert told, f"{place}: nobody is told"
+    assert SECRET not in " ".join(told) + caplog.text
+
+
+def test_every_loop_that_goes_by_the_guard_has_its_case() -> None:
+    assert set(_guarded_loops()) == set(LOOPS)
+
+
+def _guarded_loops() -> Iterator[str]:
+    """Module and function of each call of `one_by_one`."""
+    package = PROJECT / "include" / "reku"
+    for file in sorted(package.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef) and any(
+                isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "one_by_one"
+                for node in ast.walk(function)
+            ):
+                yield f"{file.relative_to(package)} {function.name}"
+
+
+# --------------------------------------------------------------------------------------------------------- the guard
+
+
+def _numbered(error: Exception) -> Callable[[int], None]:
+    def handle(number: int) -> None:
+        if number == 2:
+            raise error
+
+    return handle
+
+
+def _noted(seen: list[int]) -> Callable[[int], None]:
+    def handle(number: int) -> None:
+        seen.append(number)
+        _numbered(ValueError(SECRET))(number)
+
+    return handle
+
+
+def test_what_fails_is_named_and_the_others_are_handled() -> None:
+    seen: list[int] = []
+    done = one_by_one([1, 2, 3], _noted(seen), named=lambda n: f"no. {n}")
+    assert seen == [1, 2, 3]
+    (failure,) = done.failures
+    assert (failure.thing, failure.name) == (2, "no. 2")
+    assert failure.why.startswith("ValueError at ")
+    assert SECRET not in failure.why
+
+
+def test_what_stops_is_raised() -> None:
+    with pytest.raises(ValueError, match="gone"):
+        one_by_one([1, 2, 3], _numbered(ValueError("gone")), named=str, stops=lambda _: True)
+
+
+def test_what_the_budget_does_not_reach_is_handed_back() -> None:
+    handled: list[int] = []
+    assert one_by_one([1, 2], handled.append, named=str, is_enough=Budget(0).is_used_up).left == [1, 2]
+    assert one_by_one([1, 2], handled.append, named=str, is_enough=Budget(60).is_used_up).left == []
+    assert handled == [1, 2]
+
+
+class _Orig(Exception):
+    def __init__(self, sqlstate: str | None) -> None:
+        super().__init__()
+        self.sqlstate = sqlstate
+
+
+def _of_database(kind: type[exc.DBAPIError], state: str | None) -> exc.DBAPIError:
+    return kind("SELECT", {}, _Orig(state) if state else psycopg.OperationalError("no answer"))
+
+
+@pytest.mark.parametrize(
+    ("error", "own"),
+    [
+        (ValueError(), True),
+        (OverflowError(), True),
+        (MemoryError(), True),
+        (RecursionError(), True),
+        (UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"), True),
+        (PermissionError(errno.EACCES, "Permission denied"), True),
+        (IsADirectoryError(errno.EISDIR, "Is a directory"), True),
+        (OSError(errno.ENAMETOOLONG, "File name too long"), True),
+        (StageError("the original is missing"), True),
+        (_of_database(exc.DataError, "22008"), True),
+        (_of_database(exc.IntegrityError, "23505"), True),
+        (ConfigError("broken", file="a.yaml"), False),
+        (SetupError("no key"), False),
+        (PassingError("away"), False),
+        (ConnectionResetError(errno.ECONNRESET, "reset"), False),
+        (TimeoutError(), False),
+        (OSError("the server has dropped the connection"), False),
+        (OSError(errno.ENOSPC, "No space left"), False),
+        (OSError(errno.EIO, "Input/output error"), False),
+        (_of_database(exc.OperationalError, None), False),
+        (_of_database(exc.OperationalError, "57P01"), False),
+        (_of_database(exc.OperationalError, "40P01"), False),
+        (_of_database(exc.OperationalError, "53300"), False),
+        (exc.TimeoutError(), False),
+    ],
+    ids=lambda value: getattr(getattr(value, "orig", None), "sqlstate", None) or type(value).__name__,
+)
+def test_only_what_is_a_things_own_fault_counts_against_it(error: Exception, own: bool) -> None:
+    assert Failure("thing", "name", error).is_its_own is own
