@@ -6,7 +6,7 @@ ENV PYTHONUNBUFFERED=1 \
     GX_ANALYTICS_ENABLED=false
 
 RUN useradd --create-home --uid 10001 reku \
-    && install -d -o reku -g reku /opt/airflow /opt/airflow/config /opt/airflow/logs /data /var/lib/reku/journal /var/lib/reku/tracker
+    && install -d -m 700 -o reku -g reku /opt/airflow /opt/airflow/config /opt/airflow/logs /data /var/lib/reku/journal /var/lib/reku/tracker
 
 WORKDIR /opt/reku
 COPY requirements.txt ./
@@ -23,4 +23,6 @@ RUN pip install --no-cache-dir --no-deps -e . && python -m compileall -q include
     && printf 'import reku.runtime.preload\n\n__all__ = []\n' > /opt/airflow/config/airflow_local_settings.py
 
 USER reku
+# What any of the processes writes is for this account alone.
+ENTRYPOINT ["/bin/sh", "-c", "umask 077; exec \"$@\"", "--"]
 CMD ["airflow", "version"]

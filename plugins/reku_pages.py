@@ -14,6 +14,26 @@ async def pages(scope: Any, receive: Any, send: Any) -> None:
     await app(scope, receive, send)
 
 
+class CheckedHost:
+    """Only requests for names of this server are answered: a page of somewhere else whose name has been made to lead
+    here (DNS rebinding) asks for its own.
+    """
+
+    def __init__(self, app: Any) -> None:
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+        from reku.foundation.settings import settings
+
+        hosts = [host.strip() for host in settings().ui_hosts.split(",") if host.strip()]
+        self._app = TrustedHostMiddleware(app, hosts, www_redirect=False) if hosts else app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+
+
 class RekuPages(AirflowPlugin):
     name = "reku_pages"
+    fastapi_root_middlewares: ClassVar = [
+        {"name": "reku checks Host", "middleware": CheckedHost, "args": [], "kwargs": {}}
+    ]
     fastapi_apps: ClassVar = [{"name": "reku", "app": pages, "url_prefix": MOUNTED_AT}]

@@ -75,7 +75,7 @@ def test_every_reku_variable_is_a_setting_and_its_default_is_valid() -> None:
     assert {"REKU_DATABASE_URL", "REKU_FILES_URL", "REKU_SECRET_KEY", "REKU_TOKEN_KEYS"} <= set(given)
     filled = {
         name: INTERPOLATION.sub(lambda m: (m[3] or "") if m[2] == ":-" else "x" * 48, v) for name, v in given.items()
-    }
+    } | {"REKU_TRACKER_PROXIES": "192.0.2.7"}
     Settings(**{name.removeprefix("REKU_").lower(): value for name, value in filled.items()})
 
 

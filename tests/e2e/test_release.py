@@ -20,6 +20,7 @@ import pytest
 from reku.demo.airflow_api import AirflowApi
 from reku.foundation.settings import INCLUDE, settings
 from reku.orchestration.approval import APPROVE, DECLINE
+from reku.runtime.airflow import ADMINISTRATOR
 from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
 from reku.simulator.customers import is_control_copy
@@ -89,7 +90,9 @@ def test_answers_given_while_the_scheduler_is_dead_are_taken_up(
     process = subprocess.Popen([REKU, "up", "--sink"], stdout=log.open("wb"), stderr=subprocess.STDOUT)
     _until(lambda: "everything is up" in log.read_text(), process, log)
     address = f"http://127.0.0.1:{settings().ui_port}"
-    airflow = AirflowApi(address)
+    token = home.secret_environment()["REKU_UI_TOKEN"]
+    assert f"{address}/reku/login?token={token}" in log.read_text()
+    airflow = AirflowApi(address, token)
     _until(lambda: all(map(airflow.known, ("reku_intake", "reku_feedback", DAG))), process, log)
     airflow.trigger("reku_intake", "first")
     _until(lambda: airflow.state("reku_intake", "first") in ENDED, process, log)
@@ -105,12 +108,16 @@ def test_answers_given_while_the_scheduler_is_dead_are_taken_up(
         os.kill(scheduler.pid, signal.SIGKILL)
     assert schedulers
     with httpx.Client(base_url=address, trust_env=False) as http:
-        token = http.get("/auth/token").raise_for_status().json()["access_token"]
+        assert http.get("/auth/token").status_code == 403, "no local account is the administrator without the token"
+        assert http.get("/api/v2/connections").status_code == 401
+        assert http.get("/api/v2/version", headers={"Host": "evil.example"}).status_code == 400
+        account = {"username": ADMINISTRATOR, "password": token}
+        session = http.post("/auth/token", json=account).raise_for_status().json()["access_token"]
         for index, answer in enumerate((APPROVE, DECLINE)):
             http.patch(
                 f"/api/v2/dags/{DAG}/dagRuns/first/taskInstances/delivery.release/{index}/hitlDetails",
                 json={"chosen_options": [answer], "params_input": {}},
-                headers={"Authorization": f"Bearer {token}"},
+                headers={"Authorization": f"Bearer {session}"},
             ).raise_for_status()
 
     _until(lambda: airflow.state(DAG, "first") in ENDED, process, log)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import sqlalchemy as sa
 
 from reku.foundation.settings import settings
 from reku.release.report import find_report, write_report
+from reku.runtime.airflow import ADMINISTRATOR
 from reku.store.states import DeliveryState
 from reku_testing import world
 
@@ -69,6 +72,121 @@ def test_nobody_else_sees_it(airflow_server: Any, token_of: Token, written: int)
         assert answer.headers["cache-control"] == "no-store"
     # whether there is a report is told to nobody either
     assert get(airflow_server, "/reku/reports/4711").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("permitted", "query", "status"),
+    [
+        ("reku_mcag002", "", 200),
+        ("reku_mcag002", "?dag_id=reku_mcal610", 200),
+        ("reku_mcal610", "", 403),
+        ("reku_mcal610", "?dag_id=reku_mcal610", 403),
+        ("reku_mcal610", "?dag_id=~", 403),
+        ("", "?dag_id=", 403),
+    ],
+)
+def test_only_the_rights_for_the_delivery_s_own_dag_count(
+    airflow_server: Any,
+    token_of: Token,
+    written: int,
+    monkeypatch: pytest.MonkeyPatch,
+    permitted: str,
+    query: str,
+    status: int,
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    def may(**asked: Any) -> bool:
+        return bool(asked["details"].id == permitted and asked["method"] == "GET")
+
+    monkeypatch.setattr(get_auth_manager(), "is_authorized_dag", may)
+    answer = get(airflow_server, f"/reku/reports/{written}{query}", token_of("viewer"))
+    assert answer.status_code == status
+    assert ("Geburtstag_rund_2026" in answer.text) == (status == 200)
+    assert get(airflow_server, f"/reku/reports/4711{query}", token_of("viewer")).status_code == 403
+
+
+def test_without_the_database_nothing_is_shown(
+    airflow_server: Any, token_of: Token, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    settings.cache_clear()
+    answer = get(airflow_server, f"/reku/reports/{written}", token_of("viewer"))
+    assert (answer.status_code, "database does not answer" in answer.text) == (503, True)
+
+
+TOKEN = "a token of tests, as long as one has to be"
+
+
+@pytest.mark.parametrize(
+    ("configured", "given", "status"),
+    [
+        ("", "", 404),
+        ("", TOKEN, 404),
+        (TOKEN, TOKEN, 303),
+        (TOKEN, "", 403),
+        (TOKEN, TOKEN[:-1], 403),
+        (TOKEN, "é", 403),
+    ],
+)
+def test_the_token_that_was_printed_logs_in(
+    airflow_server: Any,
+    reku_settings: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    configured: str,
+    given: str,
+    status: int,
+) -> None:
+    from airflow.configuration import conf
+
+    passwords = tmp_path / "passwords.json"
+    passwords.write_text(json.dumps({ADMINISTRATOR: configured}))
+    monkeypatch.setenv("REKU_UI_TOKEN", configured)
+    settings.cache_clear()
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS", f"{ADMINISTRATOR}:admin")
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE", str(passwords))
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "False")
+    assert not conf.getboolean("core", "simple_auth_manager_all_admins")
+    answer = get(airflow_server, f"/reku/login?token={given}")
+    assert answer.status_code == status
+    assert (answer.headers.get("location"), TOKEN in answer.text) == ("/" if status == 303 else None, False)
+    cookie = answer.cookies.get("_token")
+    assert (cookie is not None) == (status == 303)
+    if cookie:
+        assert "HttpOnly" in answer.headers["set-cookie"]
+        assert get(airflow_server, "/api/v2/connections", cookie).status_code == 200
+    assert get(airflow_server, "/api/v2/connections").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("hosts", "asked", "status"),
+    [
+        ("", "evil.example", 200),
+        ("127.0.0.1,localhost", "127.0.0.1:8080", 200),
+        ("127.0.0.1, localhost", "localhost:8080", 200),
+        ("127.0.0.1,localhost", "evil.example", 400),
+        ("127.0.0.1,localhost", "127.0.0.1.evil.example", 400),
+        ("127.0.0.1,localhost", "", 400),
+    ],
+)
+def test_only_this_server_s_own_names_are_answered(
+    reku_settings: Path, monkeypatch: pytest.MonkeyPatch, hosts: str, asked: str, status: int
+) -> None:
+    from starlette.applications import Starlette
+    from starlette.responses import PlainTextResponse
+    from starlette.routing import Route
+    from starlette.testclient import TestClient
+
+    from tests.conftest import PROJECT
+
+    monkeypatch.setenv("REKU_UI_HOSTS", hosts)
+    settings.cache_clear()
+    plugin = runpy.run_path(str(PROJECT / "plugins/reku_pages.py"))
+    (middleware,) = plugin["RekuPages"].fastapi_root_middlewares
+    page = Starlette(routes=[Route("/", lambda _: PlainTextResponse("here"))])
+    client = TestClient(middleware["middleware"](page, *middleware["args"], **middleware["kwargs"]))
+    assert client.get("/", headers={"Host": asked}).status_code == status
 
 
 @pytest.mark.parametrize("path", ["4711", "0", "-1", "x", "1.5", str(2**63), "1/index.html", "", "%20", "٣x"])

@@ -91,7 +91,7 @@ def test_a_server_of_the_operator_s_own_needs_both_urls(here: Home, monkeypatch:
 
 
 def test_airflow_loads_the_heavy_imports_before_it_forks(here: Home) -> None:
-    airflow.write_config(here)
+    airflow.write_config(here, "a token")
     written = (here.airflow / "config" / "airflow_local_settings.py").read_text()
     names: dict[str, object] = {}
     exec(compile(written, "airflow_local_settings.py", "exec"), names)  # noqa: S102 - as Airflow does

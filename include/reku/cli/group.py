@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from reku.foundation.errors import RekuError
+from reku.foundation.private_files import keep_private
 
 FAULT, INTERRUPTED = 1, 130
 
@@ -19,6 +20,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exits with 1 after telling a fault, with 130 after Ctrl-C."""
+        keep_private()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")  # a terminal that has no umlauts is no reason to fail

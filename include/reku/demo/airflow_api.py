@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from reku.foundation.errors import RekuError
+from reku.runtime.airflow import ADMINISTRATOR
 
 ENDED = ("success", "failed")
 
@@ -18,7 +19,8 @@ class AirflowApi:
     PATIENCE = 120.0
     """Seconds to wait for a server that does not answer: the supervisor starts it again within that time."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, password: str) -> None:
+        self._login = {"username": ADMINISTRATOR, "password": password}
         self._http = httpx.Client(base_url=address, timeout=30, trust_env=False)
 
     def known(self, dag: str) -> bool:
@@ -56,7 +58,7 @@ class AirflowApi:
         while True:
             try:
                 if "Authorization" not in self._http.headers:
-                    token = self._http.get("/auth/token").raise_for_status().json()["access_token"]
+                    token = self._http.post("/auth/token", json=self._login).raise_for_status().json()["access_token"]
                     self._http.headers["Authorization"] = f"Bearer {token}"
                 answer = self._http.request(method, path, json=body)
                 if answer.status_code == 401:

@@ -17,7 +17,7 @@ from reku.demo.outcome import show_outcome
 from reku.demo.story import Story
 from reku.foundation import clock
 from reku.foundation.settings import settings
-from reku.runtime import up
+from reku.runtime import airflow, up
 from reku.runtime.home import Home, home
 from reku.runtime.ports import LOOPBACK
 from reku.runtime.supervisor import Plan, Service, Supervisor, stop_signals
@@ -97,7 +97,8 @@ def _raise_failure(supervisor: Supervisor) -> None:
 
 def _play(places: DemoPlaces, console: Console, *, once: bool, watch: Callable[[], None]) -> int:
     address = f"http://{LOOPBACK}:{settings().ui_port}"
-    console.print(f"[bold]Airflow[/bold] is up: {address} (no login on this machine)")
+    login = airflow.login_address(settings().ui_port, settings().ui_token.get_secret_value())
+    console.print(f"[bold]Airflow[/bold] is up: {login}", soft_wrap=True)
     kept = state.load(places.state)
     assert kept is not None  # noqa: S101 - _prepare has written it before any service was started
     story = Story(places, build(SEED, kept.first_day), kept, address, console, watch)
@@ -106,7 +107,7 @@ def _play(places: DemoPlaces, console: Console, *, once: bool, watch: Callable[[
     kept.finished = True
     kept.keep(places.state)
     if not once:
-        console.print(f"Everything stays up until Ctrl-C. Look around: {address}")
+        console.print(f"Everything stays up until Ctrl-C. Look around: {login}", soft_wrap=True)
         while True:
             story.rest()
     return 0 if good else 1

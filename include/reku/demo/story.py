@@ -46,7 +46,7 @@ class Story:
     ) -> None:
         self.world, self.state = world, state
         self._places, self._console, self._watch = places, console, watch
-        self._airflow = AirflowApi(address)
+        self._airflow = AirflowApi(address, settings().ui_token.get_secret_value())
         self._customers = Customers(
             world,
             sink_truth=places.sink_truth,

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from reku.foundation.private_files import private_folder
+
 DRAFT = ".draft"
 
 
@@ -31,9 +33,12 @@ class AppendLog:
 
     @classmethod
     def create(cls, file: Path) -> AppendLog:
-        """Begin the file, and its folder if need be; one that lies there already is replaced. Raises OSError."""
+        """Begin the file, and its folder if need be; one that lies there already is replaced.
+
+        Raises OSError, SetupError if the folder is a link.
+        """
         draft = file.with_suffix(DRAFT)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(file.parent)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             # Held before it has its name: without a holder it would be taken for a dead process'.

@@ -15,11 +15,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
 from reku.foundation.errors import SetupError
+from reku.foundation.private_files import open_to_group, private_folder
+from reku.foundation.settings import settings
 from reku.foundation.storage import DRAFT, is_link, move, replace_file, store
 
 MARKER = ".ok"
@@ -123,11 +126,25 @@ class BankFolders:
         try:
             for folder in Folder:
                 self._files.makedirs(self._full(f"{self.path(folder)}/"), exist_ok=True)
+                self._protect(folder)
         except PermissionError as error:
             raise SetupError(
                 f"No permission to create the folders of institute {self.institute} below REKU_FILES_URL. "
                 "Give this account write permission there, or name another place."
             ) from error
+
+    def _protect(self, folder: Folder) -> None:
+        """On this machine: nobody else looks into it, but for the group that fetches and delivers."""
+        if not isinstance(self._files, LocalFileSystem):
+            return
+        group, root = settings().files_group, Path(self._root)
+        place = private_folder(Path(self._full(f"{self.path(folder)}/")))
+        private_folder(place.parent)
+        if group:
+            open_to_group(root, group, fetches=False)
+            open_to_group(place.parent, group, fetches=False)
+            if folder in (Folder.INBOX, Folder.OUTBOX):
+                open_to_group(place, group, fetches=True)
 
     def entries(self, folder: Folder) -> list[Entry]:
         """What lies directly in a folder, in no order. Raises LinkRefused, FileNotFoundError."""

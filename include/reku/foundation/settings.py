@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from reku.foundation.encryption import sent_in_clear
 from reku.foundation.errors import SetupError
 from reku.foundation.networks import Network, networks
 
@@ -67,6 +68,11 @@ class Settings(BaseSettings):
     )
     database_url: str = Field("", description="SQLAlchemy URL of our database, postgresql+psycopg://…")
     files_url: str = Field("", description="folder of all institutes' in- and outboxes: a path or an fsspec URL")
+    files_group: str = Field(
+        "",
+        description="group of this machine that may fetch from `ausgang` and deliver into `eingang` of a local "
+        "`REKU_FILES_URL`; empty: only the account that runs this",
+    )
     sftp_key: Path | None = Field(
         None, description="private key for a `REKU_FILES_URL` by SFTP; empty: the account's own keys, or the password"
     )
@@ -75,7 +81,10 @@ class Settings(BaseSettings):
         None, description="file with the keys of its server; empty: `~/.ssh/known_hosts` of the account"
     )
     environment: str = Field(
-        "T", pattern="^[PT]$", description="P production or T test; files of the other kind are refused"
+        "T",
+        pattern="^[PT]$",
+        description="P production or T test; files of the other kind are refused, and P demands TLS wherever another "
+        "machine is talked to",
     )
     secret_key: SecretStr = Field(
         SecretStr(""),
@@ -222,6 +231,16 @@ class Settings(BaseSettings):
         description="how long people stay on a list who are neither updated nor written to; empty: for good",
     )
     keep_audit_days: int = Field(1461, ge=1, description="how long is kept what people did by hand: 4 years")
+    ui_token: SecretStr = Field(
+        SecretStr(""),
+        description="what `reku up` and the demo ask for at Airflow's pages; made at the first start and printed with "
+        "their address; at least 32 characters",
+    )
+    ui_hosts: str = Field(
+        "",
+        description="names, joined by commas, by which Airflow's pages may be asked for (Host); empty: any. `reku up` "
+        "and the demo set this machine's own",
+    )
     ui_port: int = Field(8080, ge=1, le=65535, description="port of Airflow's pages in the embedded set-up")
     tracker_port: int = Field(8091, ge=1, le=65535, description="port of the tracker in the embedded set-up")
 
@@ -246,7 +265,14 @@ class Settings(BaseSettings):
             raise ValueError(f"{wrong[0]!r} is no address; write staff@provider.example, or @provider.example for all")
         return value
 
-    @field_validator("secret_key")
+    @model_validator(mode="after")
+    def _nothing_in_clear(self) -> Settings:
+        faults = list(sent_in_clear(self)) if self.environment == "P" else []
+        if faults:
+            raise ValueError(f"REKU_ENVIRONMENT=P demands TLS. {'; '.join(faults)}")
+        return self
+
+    @field_validator("secret_key", "ui_token")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         _check_length(value.get_secret_value())
@@ -323,8 +349,14 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(f"REKU_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(_told(fault["loc"], fault["msg"]) for fault in error.errors())
         raise SetupError(f"Wrong setting in the environment: {faults}.") from None
+
+
+def _told(place: tuple[int | str, ...], fault: str) -> str:
+    if not place:  # of several at once, which it names itself
+        return fault.removeprefix("Value error, ")
+    return f"REKU_{str(place[0]).upper()}: {fault}"
 
 
 def configured(name: str) -> Path:

@@ -14,6 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from reku.foundation.errors import SetupError
+from reku.foundation.private_files import PRIVATE_FOLDER, is_fetched_from, let_group_read
 from reku.foundation.settings import required
 
 # fsspec logs each path it opens at DEBUG, and names of unknown files may hold anything.
@@ -79,10 +80,12 @@ def is_link(files: AbstractFileSystem, path: str) -> bool:
 
 
 def _replace_on_disk(draft: Path, path: Path, blocks: Iterable[bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     try:
         with draft.open("wb") as file:
             file.writelines(blocks)
+            if is_fetched_from(path.parent):
+                let_group_read(draft)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reku.foundation.errors import SetupError
+from reku.foundation.private_files import private_folder
 from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, ReturnedMail
 
 _PARTS = ("tmp", "new", "cur")
@@ -77,8 +78,8 @@ class MaildirMailbox:
 
     def _prepare(self) -> None:
         for folder in (self._folder, self._box(SEEN), self._box(UNCLEAR)):
-            for name in _PARTS:
-                (folder / name).mkdir(parents=True, exist_ok=True)
+            for place in (folder, *(folder / name for name in _PARTS)):
+                private_folder(place)
         for name in (SEEN, UNCLEAR):
             (self._box(name) / "maildirfolder").touch()  # mail programs show the two as folders
 

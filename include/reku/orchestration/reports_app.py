@@ -1,4 +1,6 @@
-"""The pages that Airflow's server has of ours: delivery reports, for whoever is logged in and may look at tasks."""
+"""The pages that Airflow's server has of ours: delivery reports, for whoever may look at tasks of the delivery's own
+DAG; and the way in that `reku up` and the demo print.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,20 @@ from html import escape
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.core_api.security import DagAccessEntity, requires_access_dag
+from airflow.api_fastapi.core_api.security import DagAccessEntity, GetUserDep, requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from reku.foundation.errors import SetupError
+from reku.orchestration import login
+from reku.orchestration.names import dag_id
 from reku.orchestration.reports import address
 from reku.release.report import find_report
+from reku.store.engine import engine
+from reku.views.delivery_overview import occasion_of
 
 _LARGEST_ID = 2**63 - 1
 
@@ -27,14 +35,25 @@ HEADERS = {
 }
 
 app = FastAPI(openapi_url=None)
+app.include_router(login.router)
+
+_Delivery = Annotated[int, Path(ge=1, le=_LARGEST_ID)]
+_NO_DAG = "~"
+"""Where there is no delivery: only who may see all DAGs is told so."""
 
 
-@app.get(
-    "/reports/{delivery}",
-    dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE))],
-    response_class=HTMLResponse,
-)
-def report(delivery: Annotated[int, Path(ge=1, le=_LARGEST_ID)]) -> Response:
+def _may_see(delivery: _Delivery, request: Request, user: GetUserDep) -> None:
+    """Whether this person may look at tasks of the DAG that the delivery belongs to, whatever the request names."""
+    try:
+        occasion = occasion_of(engine(), delivery)
+    except (SetupError, DBAPIError):
+        raise HTTPException(503, "reku deliveries list") from None
+    of_dag = dag_id(occasion) if occasion else _NO_DAG
+    requires_access_dag("GET", DagAccessEntity.TASK_INSTANCE, param_dag_id=of_dag)(request, user)
+
+
+@app.get("/reports/{delivery}", dependencies=[Depends(_may_see)], response_class=HTMLResponse)
+def report(delivery: _Delivery) -> Response:
     """The report of a delivery; 404 if there is none (any more)."""
     file = find_report(delivery)
     try:
@@ -56,6 +75,11 @@ async def _refused(request: Request, error: StarletteHTTPException) -> Response:
             said = f'<a href="{escape(login)}">Bitte anmelden</a> / <span lang="en">please log in</span>'
         case 403:
             said = 'Dafür fehlt die Berechtigung. / <span lang="en">You may not see this.</span>'
+        case 503:
+            said = (
+                "Die Datenbank antwortet nicht. Bitte später noch einmal versuchen. / "
+                '<span lang="en">The database does not answer. Please try again later.</span>'
+            )
         case _:
             said = (
                 "Diesen Bericht gibt es nicht oder nicht mehr. Er lässt sich neu erzeugen. / "

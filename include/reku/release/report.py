@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from reku.foundation import clock
 from reku.foundation.errors import RekuError, SetupError
 from reku.foundation.plots import number
+from reku.foundation.private_files import private_folder
 from reku.foundation.settings import settings
 from reku.release import report_text as text
 from reku.release.report_docs import data_docs
@@ -42,7 +43,8 @@ def write_report(engine: sa.Engine, delivery_id: int) -> Path:
     page = render(facts)
     file = settings().reports() / facts.institute / str(facts.delivery) / PAGE
     with _plain_errors(file.parent):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (settings().reports(), file.parent.parent, file.parent):
+            private_folder(folder)
         draft = file.with_name(f"{secrets.token_hex(4)}.tmp")
         draft.write_text(page, encoding="utf-8")
         made = clock.now().timestamp()

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from reku.foundation.networks import Network, is_within
+from reku.foundation.private_files import keep_private
 from reku.foundation.settings import settings
 from reku.responses.client_limit import client_of
 from reku.responses.open_connections import OpenConnections, room_for
@@ -140,6 +141,7 @@ def serve(app: str, host: str, port: int) -> int:
 
 def main(arguments: list[str]) -> int:
     """Serve the tracker until a signal. Returns the exit code."""
+    keep_private()
     host, port = arguments or ("127.0.0.1", str(settings().tracker_port))
     return serve("reku.responses.tracker:app", host, int(port))
 

@@ -5,16 +5,31 @@ Airflow itself is never imported here: it costs seconds, and `reku up` is to ans
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from reku.foundation.settings import INCLUDE
+from reku.foundation.encryption import airflow_sent_in_clear
+from reku.foundation.errors import SetupError
+from reku.foundation.private_files import private_folder
+from reku.foundation.settings import INCLUDE, SHORTEST_KEY
 from reku.runtime.home import Home
 from reku.runtime.ports import LOOPBACK
 
 PARALLELISM = 6
 """Tasks at once: two cores, and most tasks wait for the database or the relay."""
+
+ADMINISTRATOR = "admin"
+"""The one account of the embedded set-up; its password is `REKU_UI_TOKEN`."""
+
+_SHORTEST = {
+    "AIRFLOW__API_AUTH__JWT_SECRET": 64,  # bytes of HMAC-SHA512 (RFC 7518 section 3.2)
+    "AIRFLOW__API__SECRET_KEY": SHORTEST_KEY,
+    "AIRFLOW__CORE__FERNET_KEY": SHORTEST_KEY,
+}
 
 _LOCAL_SETTINGS = '''"""Written by `reku up`: what task processes need is loaded once, before they fork."""
 
@@ -39,8 +54,11 @@ def environment(home: Home, *, ui_port: int, database_url: str, async_database_u
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(project / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__MAX_MAP_LENGTH": "4096",
-        # No login on one's own machine; the server listens on the loopback only.
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        # The loopback is open to every account of the machine, and to every page that a browser on it shows.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMINISTRATOR}:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords(home)),
+        "REKU_UI_HOSTS": f"{LOOPBACK},localhost",
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         # The default asks DNS for the full name, which may hang without a network.
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
@@ -55,6 +73,8 @@ def environment(home: Home, *, ui_port: int, database_url: str, async_database_u
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FOLDER_PERMISSIONS": "0o700",
+        "AIRFLOW__LOGGING__FILE_TASK_HANDLER_NEW_FILE_PERMISSIONS": "0o600",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home.airflow / "logs"),
         "GX_ANALYTICS_ENABLED": "false",
         # Task processes are forks; a pool of threads in a numeric library does not survive one.
@@ -63,13 +83,43 @@ def environment(home: Home, *, ui_port: int, database_url: str, async_database_u
     }
 
 
-def write_config(home: Home) -> None:
-    """Write what Airflow reads from a file: the import of `reku.runtime.preload`."""
-    folder = home.airflow / "config"
-    folder.mkdir(parents=True, exist_ok=True)
+def login_address(ui_port: int, token: str) -> str:
+    """Where a browser is logged in: whoever knows the token is the administrator."""
+    return f"http://{LOOPBACK}:{ui_port}/reku/login?token={token}"
+
+
+def check_variables(variables: Mapping[str, str]) -> None:
+    """Raises SetupError if a key of Airflow's can be guessed or, in production, its database is reached in clear."""
+    faults = [
+        f"{name} has fewer than {least} characters and can be guessed; take what `openssl rand -base64 64` prints"
+        for name, least in _SHORTEST.items()
+        if 0 < len(variables.get(name, "")) < least
+    ]
+    if variables.get("REKU_ENVIRONMENT") == "P":
+        faults += airflow_sent_in_clear(variables)
+    if faults:
+        raise SetupError(f"Wrong setting in the environment: {'; '.join(faults)}.")
+
+
+def write_config(home: Home, token: str) -> None:
+    """Write what Airflow reads from files: the import of `reku.runtime.preload`, and the administrator's password."""
+    folder = private_folder(home.airflow / "config")
+    _write_passwords(_passwords(home), token)
     file = folder / "airflow_local_settings.py"
     if not file.exists() or file.read_text(encoding="utf-8") != _LOCAL_SETTINGS:
         file.write_text(_LOCAL_SETTINGS, encoding="utf-8")
+
+
+def _passwords(home: Home) -> Path:
+    return home.airflow / "passwords.json"
+
+
+def _write_passwords(file: Path, token: str) -> None:
+    draft = file.with_suffix(".tmp")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as stream:
+        json.dump({ADMINISTRATOR: token}, stream)
+    draft.replace(file)
 
 
 def command(*arguments: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reku.foundation.errors import SetupError
+from reku.foundation.private_files import private_folder
 from reku.foundation.settings import settings
 from reku.runtime import places
 
@@ -33,6 +34,7 @@ SECRETS: dict[str, Callable[[], str]] = {
     "REKU_TOKEN_KEYS": _key,
     "REKU_PSEUDONYM_KEYS": _key,
     "REKU_VAULT_KEYS": _sealing_key,
+    "REKU_UI_TOKEN": _key,
     "AIRFLOW__CORE__FERNET_KEY": _sealing_key,
     "AIRFLOW__API__SECRET_KEY": _key,
     # Airflow warns in every process about a key under 64 bytes.
@@ -90,7 +92,7 @@ class Home:
         """Create the folders. Raises SetupError if that is not allowed."""
         try:
             for folder in (self.path, self.logs, self.files, self.airflow):
-                folder.mkdir(parents=True, exist_ok=True)
+                private_folder(folder)
             probe = self.path / f".writable-{os.getpid()}"
             probe.touch()
             probe.unlink()

@@ -5,6 +5,7 @@ Creates our database if it is missing and migrates both schemas. May be run at a
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from psycopg import sql
 
 from reku.foundation.errors import SetupError
+from reku.foundation.private_files import keep_private
 from reku.foundation.settings import required
 from reku.runtime import airflow
 from reku.store.migrate import migrate
@@ -35,7 +37,9 @@ def create_database(url: str) -> None:
 
 def main() -> int:
     """Prepare both databases; returns the exit code."""
+    keep_private()
     try:
+        airflow.check_variables(os.environ)
         url = required("database_url")
         create_database(url)
         engine = sa.create_engine(url)

@@ -15,6 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from reku.foundation.errors import SetupError
+from reku.foundation.private_files import private_folder
 from reku.foundation.settings import settings
 from reku.runtime import airflow, health, processes
 from reku.runtime.home import Home, home
@@ -39,7 +40,8 @@ def main(*, sink: bool = False, report: Report = print) -> int:
         try:
             supervisor.start()
             supervisor.wait_healthy()
-            report(f"everything is up: http://{LOOPBACK}:{settings().ui_port} (Airflow); Ctrl-C stops it")
+            token = here.secret_environment()["REKU_UI_TOKEN"]
+            report(f"everything is up: {airflow.login_address(settings().ui_port, token)} (Airflow); Ctrl-C stops it")
             supervisor.run_forever()
         except KeyboardInterrupt:
             report("stopping")
@@ -105,7 +107,9 @@ def environment(here: Home, given: Mapping[str, str] | None = None, *, sink: boo
         "no_proxy": _with_loopback(passed_on.get("no_proxy", "")),
         **processes.KEEP_ENVIRONMENT,
     }
-    return complete | dict(given or {})
+    complete |= dict(given or {})
+    airflow.check_variables(complete)
+    return complete
 
 
 def plan(
@@ -167,7 +171,7 @@ def sink_service(here: Home, variables: Mapping[str, str]) -> Service:
     """The simulator's mail server, which keeps every mail and sends none on."""
     port = int(variables["REKU_SMTP_PORT"])
     folder = here.path / "sink"
-    folder.mkdir(exist_ok=True)
+    private_folder(folder)
     return Service(
         "sink",
         (
@@ -183,7 +187,7 @@ def sink_service(here: Home, variables: Mapping[str, str]) -> Service:
 def _prepare(here: Home, server: Postgres | None, variables: Mapping[str, str], report: Report) -> None:
     """Create and migrate both databases, side by side."""
     begun = time.monotonic()
-    airflow.write_config(here)
+    airflow.write_config(here, variables["REKU_UI_TOKEN"])
     if server is not None:
         server.create_database(OUR_DATABASE)
         server.create_database(AIRFLOW_DATABASE)

@@ -21,6 +21,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from reku.foundation import clock
 from reku.foundation.errors import SetupError
+from reku.foundation.private_files import keep_private, private_folder
 from reku.simulator.truth_file import TruthFile, put
 
 LARGEST_MAIL = 10_000_000
@@ -106,7 +107,7 @@ async def serve(port: int, maildir: Path, truth: Path, rules: Path | None = None
         loop.add_signal_handler(number, stop.set)
     try:
         truth_file = TruthFile(truth)
-        maildir.mkdir(parents=True, exist_ok=True)
+        private_folder(maildir)
     except OSError as error:
         raise SetupError(f"The mail sink cannot write {error.filename}: {error.strerror}.") from None
     handler = MailSink(truth_file, maildir, DeadAddresses(rules))
@@ -133,6 +134,7 @@ def main() -> int:
     parser.add_argument("--truth", type=Path, required=True, help="file that gets one line per mail, sink.jsonl")
     parser.add_argument("--rules", type=Path, help="JSON file that names addresses without a mailbox")
     given = parser.parse_args()
+    keep_private()
     try:
         asyncio.run(serve(given.port, given.maildir, given.truth, given.rules))
     except SetupError as error:

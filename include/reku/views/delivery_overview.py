@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.store.delivery import load_delivery
-from reku.store.tables import deliveries, dispatches, files, lists, messages, rejects, releases
+from reku.store.tables import deliveries, dispatches, files, lists, messages, orders, rejects, releases
 from reku.views.rows import filters, read
 
 
@@ -91,6 +91,17 @@ class DeliveryDetails:
     owner_run: str | None
     messages: tuple[MessageCount, ...]
     rejected_rows: tuple[RejectedRow, ...]
+
+
+def occasion_of(engine: sa.Engine, delivery_id: int) -> str | None:
+    """The occasion that a delivery is for, or None if there is no such delivery."""
+    with engine.connect() as connection:
+        found: str | None = connection.scalar(
+            sa.select(orders.c.occasion)
+            .join(deliveries, deliveries.c.order_id == orders.c.id)
+            .where(deliveries.c.id == delivery_id)
+        )
+    return found
 
 
 def delivery_lines(engine: sa.Engine, institute: str = "", order: str = "", state: str = "") -> list[DeliveryLine]:

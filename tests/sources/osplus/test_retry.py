@@ -101,6 +101,7 @@ def test_a_delivery_for_production_is_read_after_the_setting_was_put_right(
     bank.control()
     bank.delivery(damage=lambda data: data)
     monkeypatch.setenv("REKU_ENVIRONMENT", "P")
+    monkeypatch.setenv("REKU_TRACKER_URL", "https://links.bank.example")
     settings.cache_clear()
     bank.scan()
     monkeypatch.setenv("REKU_ENVIRONMENT", "T")
