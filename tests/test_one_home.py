@@ -21,6 +21,8 @@ HOMES = {
     "that a delivery is unknown": (r"There is no delivery", "store/delivery.py"),
     "how gzip is unpacked": (r"\x1f\x8b", "foundation/unpacking.py"),
 }
+OF_ANOTHER_SENSE = {"catalogue/import_rules.py"}
+"""A bank's file says `eingang` where pseudonyms are made on entry."""
 
 
 def _texts(file: Path) -> list[str]:
@@ -48,7 +50,7 @@ def homes(pattern: str, package: Path = PACKAGE) -> set[str]:
 
 @pytest.mark.parametrize(("pattern", "home"), HOMES.values(), ids=HOMES)
 def test_a_fact_has_one_home(pattern: str, home: str) -> None:
-    assert homes(pattern) == {home}
+    assert homes(pattern) - OF_ANOTHER_SENSE == {home}
 
 
 def test_a_second_home_is_found(tmp_path: Path) -> None:

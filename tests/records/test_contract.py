@@ -8,6 +8,7 @@ import pytest
 
 from reku.foundation.errors import ConfigError
 from reku.records import FaultCode, contracts, load_contracts, match_name
+from reku.sources.agree21.kinds import Kind
 
 GOOD = r"""kind: PROBE
 title: a probe
@@ -27,8 +28,9 @@ def written(folder: Path, text: str, name: str = "probe.yaml") -> Path:
     return folder
 
 
-def test_the_six_kinds_are_there() -> None:
-    assert set(contracts()) == {"VREKU", "VIAM", "REKU", "IAMW", "RESPONSE", "QUITTUNG"}
+def test_all_kinds_are_there() -> None:
+    osplus, agree21 = {"VREKU", "VIAM", "REKU", "IAMW", "RESPONSE", "QUITTUNG"}, set(Kind)
+    assert set(contracts()) == osplus | agree21
 
 
 def test_a_good_contract_loads(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from reku.catalogue.fields import (
     Text,
     no_repeats,
 )
+from reku.catalogue.import_rules import ImportRules
 
 
 class CoreSystem(StrEnum):
@@ -145,6 +146,7 @@ class Institute(Model):
     )
     unsubscribe_scope: UnsubscribeScope = Field(UnsubscribeScope.ORDER, description="how far an unsubscribe reaches")
     contact: ContactRules = Field(ContactRules(), description="whom it does not write to, and how often it writes")
+    imports: ImportRules = Field(ImportRules(), description="how its data are imported, where we select from them")
     response: ResponseFile = Field(ResponseFile(), description="wishes for the response file")
     send_until: ClockTime = Field(
         time(20, 0), description="end of the day's send window, Europe/Berlin; it begins with the play-out time"

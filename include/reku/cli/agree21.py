@@ -3,19 +3,84 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reku.cli.database import database
 from reku.cli.group import FAULT
-from reku.cli.options import actor
-from reku.cli.output import Json, print_json
+from reku.cli.options import Blz, Institute, Note, actor
+from reku.cli.output import Json, print_json, show, show_one
+
+if TYPE_CHECKING:
+    from reku.catalogue import institute
 
 app = typer.Typer(
     no_args_is_help=True,
     help="Look after the data of the banks on agree21, and the keys that seal them.",
     rich_markup_mode=None,
 )
+
+
+@app.command("import")
+def import_one(
+    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="Named as agreed.")],
+    as_json: Json = False,
+) -> None:
+    """Import a file of a bank's data by hand.
+
+    It takes the way of the bank's inbox, with all checks; what else lies there is taken in as well. The file itself
+    stays where it is: remove it.
+    """
+    from reku.sources.agree21.by_hand import hand_over, institute_of
+
+    engine = database()
+    report = hand_over(engine, _bank(institute_of(file.name)), file)
+    results = [{**asdict(result), "counts": result.counts} for result in report.results]
+    if as_json:
+        print_json(asdict(report))
+    elif report.busy:
+        typer.echo("Another look at the inbox is at work and takes the file in.")
+    else:
+        show(results, as_json=False, nothing="Nothing was taken in.")
+        if report.waiting:
+            typer.echo(f"{report.waiting} files wait: for the customers of their day, or to be written to their end.")
+    for failure in report.failures:
+        typer.echo(failure, err=True)
+    if report.failures or any(result.verdict in ("REFUSED", "UNKNOWN") for result in report.results):
+        raise typer.Exit(FAULT)
+
+
+@app.command("accept")
+def accept_one(
+    institute: Blz,
+    file: Annotated[int, typer.Argument(metavar="FILE_ID", help="Its id in `reku files`.")],
+    note: Note,
+    as_json: Json = False,
+) -> None:
+    """Accept a doubtful snapshot.
+
+    One that was refused since it is empty, much smaller than the one before, or lacks a column. For this one file only.
+    """
+    from reku.sources.agree21.by_hand import accept
+
+    result = accept(database(), _bank(institute), file, actor=actor(), note=note)
+    show_one(asdict(result), as_json=as_json)
+    if result.verdict != "PROCESSED":
+        raise typer.Exit(FAULT)
+
+
+@app.command("status")
+def status(institute: Institute = "", as_json: Json = False) -> None:
+    """Show the newest import of each kind: its age and counts."""
+    from reku.views.import_overview import newest_imports
+
+    show(
+        map(asdict, newest_imports(database(), institute)),
+        as_json=as_json,
+        nothing="Nothing was imported yet: `reku agree21 import FILE` does it by hand.",
+    )
 
 
 @app.command("rotate-key")
@@ -42,3 +107,15 @@ def rotate_key(as_json: Json = False) -> None:
         )
     if result.unopened:
         raise typer.Exit(FAULT)
+
+
+def _bank(blz: str) -> institute.Institute:
+    """The bank, which must be one of agree21. Raises StageError otherwise."""
+    from reku.catalogue.institute import CoreSystem
+    from reku.foundation.errors import StageError
+    from reku.process.systems import bank_named
+
+    bank = bank_named(blz)
+    if bank.core_system != CoreSystem.AGREE21:
+        raise StageError(f"Institute {blz} is on {bank.core_system}, whose data are not imported.")
+    return bank

@@ -33,8 +33,13 @@ from reku.store.tables import (
     delivery_rows,
     files,
     hits,
+    holdings,
+    imported_appointments,
+    impulses,
     messages,
+    person_addresses,
     person_numbers,
+    persons,
     return_mails,
     subscribers,
 )
@@ -45,7 +50,8 @@ STOPPED = "GESTOPPT"
 """Grund_Code of a message that a person has stopped."""
 WAIT_SECONDS = 60.0
 
-_GOES = (subscribers, delivery_rows, contacts, appointments, person_numbers)
+_IMPORTED = (persons, person_addresses, person_numbers, holdings, imported_appointments, impulses)
+_GOES = (subscribers, delivery_rows, contacts, appointments, *_IMPORTED)
 _UNCHANGED = "Nothing is erased."
 
 

@@ -28,9 +28,14 @@ from reku.store.tables import (
     feedback_rows,
     files,
     hits,
+    holdings,
+    imported_appointments,
+    impulses,
     messages,
     past_messages,
+    person_addresses,
     person_numbers,
+    persons,
     reactivations,
     rejects,
     responses,
@@ -38,6 +43,21 @@ from reku.store.tables import (
     subscribers,
     suppressions,
 )
+
+_NUMBERED = (
+    subscribers,
+    delivery_rows,
+    messages,
+    contacts,
+    appointments,
+    persons,
+    person_addresses,
+    person_numbers,
+    holdings,
+    imported_appointments,
+    impulses,
+)
+"""Tables whose rows are of a person by the person number."""
 
 
 @dataclass(frozen=True)
@@ -121,10 +141,7 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
         selected = connection.execute(sa.select(*open_columns).where(table.c.institute == institute, condition))
         return [dict(row) for row in selected.mappings()]
 
-    tables = {
-        table.name: select(table, table.c.person_number == number)
-        for table in (subscribers, delivery_rows, messages, contacts, appointments, person_numbers)
-    }
+    tables = {table.name: select(table, table.c.person_number == number) for table in _NUMBERED}
     ids = [row["id"] for row in tables["messages"]]
     hashes = {row["recipient_key"] for row in tables["messages"]}
     for row in (*tables["delivery_rows"], *tables["subscribers"]):

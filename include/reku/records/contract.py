@@ -128,6 +128,7 @@ class Contract(Strict):
     title: str = Field(description="what the file is, one line")
     direction: Literal["in", "out"] = Field(description="in: we receive it")
     version: str = Field(pattern="^[0-9]{1,3}$", description="version of the layout in the V record")
+    partner: Literal["FI", "AGREE21", "GDIX"] = Field("FI", description="who is at the other end")
     file_name: str = Field(
         description="regular expression with the groups blz, auftrag, lnr, zeit as far as they occur"
     )
@@ -136,7 +137,9 @@ class Contract(Strict):
         min_length=1, description="allowed encodings; the first is used unless an institute agreed on another"
     )
     delimiter: Literal[";", "|", "\t"] = ";"
-    frame: Literal["vkdn", "plain"] = Field("vkdn", description="V/K/D/N records, or a header line only")
+    frame: Literal["vkdn", "plain", "either"] = Field(
+        "vkdn", description="V/K/D/N records, or a header line only; either: as its first line shows"
+    )
     gzip: bool = Field(False, description="a file named .gz is packed")
     max_bytes: int = Field(300_000_000, ge=1, description="largest unpacked file")
     unique: tuple[str, ...] = Field((), description="columns whose value may stand in one row only")

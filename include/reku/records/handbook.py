@@ -33,7 +33,8 @@ before the `N`. Lines end in CRLF, LF is read as well. A value is quoted with `"
 doubled, line breaks and control characters are not allowed. Every value is text: leading zeros stay. Dates are
 `TT.MM.JJJJ`, moments `TT.MM.JJJJ HH:MM:SS` in Berlin time. A file is read in exactly the agreed encoding, nothing is
 guessed; a byte order mark before `V` is passed over. A contract with `frame: plain` stands for files with a header
-line only: they are read, but count and check sum cannot be checked.
+line only: they are read, but count and check sum cannot be checked. With `frame: either` both may come: a file
+that begins with `V` has all four records.
 
 An outgoing value that the target encoding lacks takes the closest letters in names (`ł` becomes `l`) and refuses the
 file in keys and addresses. File names have letters, digits and `_ . -` only, the bank and a time stamp inside. What

@@ -24,6 +24,8 @@ _LARGE = 100_000
 """Bytes from which on it is worth while to try and read a file by column."""
 
 _BOM = b"\xef\xbb\xbf"
+_FRAMED = re.compile(rb'V[;|\t]|"V"')
+"""How the first line of a file with a leading record begins; no column of a header line is called so."""
 _PACKED = (GZIP, b"PK\x03\x04")
 """How files begin that are packed by gzip, or by zip as Excel's are."""
 HEAD = (
@@ -63,6 +65,8 @@ def read(
     data = data[offset:]
     if not data or data.isspace():
         raise FileRefused([Fault(FaultCode.LEER, advice="Die Datei ist leer. Bitte vollständig neu liefern.")])
+    if contract.frame == "either":
+        contract = contract.model_copy(update={"frame": "vkdn" if _FRAMED.match(data) else "plain"})
     if len(data) >= _LARGE and (file := _read_by_column(contract, data, encoding, environment, named)) is not None:
         return file
     text = _decoded(data, encoding, offset)

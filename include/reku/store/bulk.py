@@ -48,7 +48,7 @@ def copy_csv(
 
 
 def _driver(connection: sa.Connection) -> psycopg.Connection[Any]:
-    driver = connection.connection.driver_connection
+    driver = connection.connection.dbapi_connection  # a detached connection has no other way to it
     if not isinstance(driver, psycopg.Connection):
         raise TypeError("COPY needs psycopg 3: use a database URL that begins with postgresql+psycopg://")
     return driver

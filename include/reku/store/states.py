@@ -16,7 +16,7 @@ import sqlalchemy as sa
 class FileVerdict(StrEnum):
     """What intake made of a file that arrived."""
 
-    PROCESSED = "PROCESSED"  # control file carried out
+    PROCESSED = "PROCESSED"  # control file carried out, or data imported
     REGISTERED = "REGISTERED"  # delivery taken
     PARKED = "PARKED"  # delivery without a processed control file
     DUPLICATE = "DUPLICATE"  # same content as one known already, or an older control file
@@ -65,7 +65,7 @@ _F, _D, _M = FileVerdict, DeliveryState, MessageState
 AFTER_FILE_VERDICT: Mapping[FileVerdict, frozenset[FileVerdict]] = {
     _F.PARKED: frozenset({_F.REGISTERED, _F.REFUSED}),  # set free, or its order had ended by then
     _F.REGISTERED: frozenset({_F.REFUSED}),  # by the gate
-    _F.REFUSED: frozenset({_F.REGISTERED, _F.PARKED}),  # read again
+    _F.REFUSED: frozenset({_F.REGISTERED, _F.PARKED, _F.PROCESSED}),  # read again, or accepted by a person
     _F.SET_ASIDE: frozenset({_F.REFUSED}),  # dropped by a person
 }
 AFTER_DELIVERY_STATE: Mapping[DeliveryState, frozenset[DeliveryState]] = {

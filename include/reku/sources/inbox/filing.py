@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,9 @@ from reku.sources.inbox.folders import InboxFolders, claimed_name, shown_name
 from reku.sources.inbox.receipts import Line, receipt_bytes
 from reku.store.states import FileVerdict
 from reku.store.tables import files
+
+NOWHERE = ""
+"""Place (`stored_as`) of an original that is not kept."""
 
 _HOME = {
     FileVerdict.PROCESSED: Folder.ARCHIVE,
@@ -47,12 +51,16 @@ class Arrived:
 
 @dataclass(frozen=True)
 class FileDecision:
-    """What became of a file: the verdict, its code and German advice, and its receipt's rows (none: no receipt)."""
+    """What became of a file: the verdict, its code and German advice, and its receipt's rows (none: no receipt).
+
+    `keep`: whether the original is kept; without, it is removed as soon as the decision stands.
+    """
 
     verdict: FileVerdict
     code: str = ""
     advice: str = ""
     receipt: tuple[Line, ...] = ()
+    keep: bool = True
 
 
 def arrive(folders: InboxFolders, name: str, most: int) -> Arrived:
@@ -112,7 +120,9 @@ def _write_decision(
             verdict=decision.verdict,
             code=decision.code,
             advice=decision.advice,
-            stored_as=_place(connection, folders, file_id, name, received_at, decision.verdict),
+            stored_as=_place(connection, folders, file_id, name, received_at, decision.verdict)
+            if decision.keep
+            else NOWHERE,
             receipt=[line.stored() for line in decision.receipt] or sa.null(),
             receipt_at=clock.now() if decision.receipt else None,
         )
@@ -151,7 +161,11 @@ def finalise(connection: sa.Connection, folders: InboxFolders, file_id: int) -> 
     file = connection.execute(sa.select(files).where(files.c.id == file_id).with_for_update(key_share=True)).one()
     if file.moving_from is None:
         return
-    folders.finish_move(file.moving_from, file.stored_as)
+    if file.stored_as == NOWHERE:
+        with suppress(FileNotFoundError):
+            folders.remove(file.moving_from)
+    else:
+        folders.finish_move(file.moving_from, file.stored_as)
     if file.receipt is not None:
         folders.write(folders.path(Folder.OUTBOX, receipt_name(file.file_name)), [receipt_bytes(file)])
     connection.execute(sa.update(files).where(files.c.id == file_id).values(moving_from=None))
@@ -161,7 +175,7 @@ def original(folders: InboxFolders, file: sa.Row[Any]) -> bytes:
     """The bytes of a registered file (a row of `files`) as they arrived. Raises FileNotFoundError."""
     # Looked for in its place first: between the move and its note in the database it is there already.
     for path in (file.stored_as, file.moving_from):
-        if path is not None and folders.exists(path):
+        if path and folders.exists(path):
             return folders.read(path)
     raise FileNotFoundError(file.stored_as)
 

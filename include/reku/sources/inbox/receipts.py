@@ -90,7 +90,7 @@ def receipt_bytes(file: sa.Row[Any]) -> bytes:
         delivery_number=groups.get("lnr") or "0",
         created_at=file.receipt_at,
         sender="EMMA",
-        receiver="FI",
+        receiver=known[0].partner if known else "FI",
         environment=settings().environment,
     )
     columns = tuple(column.name for column in contract.columns)

@@ -20,6 +20,14 @@ from reku.store.tables.feedback import (
     return_mails,
 )
 from reku.store.tables.hand_over import claims, dispatches, fences, rate_limits
+from reku.store.tables.imported import (
+    holdings,
+    imported_appointments,
+    imports,
+    impulses,
+    person_addresses,
+    persons,
+)
 from reku.store.tables.intake import control_files, file_tries, files, lists, orders, osplus_orders
 from reku.store.tables.ledger import appointments, contacts, messages, past_messages, subscribers
 from reku.store.tables.vault import data_keys, person_numbers, pseudonym_keys
@@ -45,6 +53,10 @@ __all__ = [
     "files",
     "hit_journals",
     "hits",
+    "holdings",
+    "imported_appointments",
+    "imports",
+    "impulses",
     "lists",
     "messages",
     "metadata",
@@ -52,7 +64,9 @@ __all__ = [
     "orders",
     "osplus_orders",
     "past_messages",
+    "person_addresses",
     "person_numbers",
+    "persons",
     "pseudonym_keys",
     "rate_limits",
     "reactivations",

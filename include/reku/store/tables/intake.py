@@ -21,7 +21,7 @@ files = sa.Table(
     sa.Column("verdict", sa.Text, nullable=False),
     sa.Column("code", sa.Text, nullable=False, server_default="", comment="fault code of the receipt"),
     sa.Column("advice", sa.Text, nullable=False, server_default=""),
-    sa.Column("stored_as", sa.Text, nullable=False, comment="path below the files URL"),
+    sa.Column("stored_as", sa.Text, nullable=False, comment="path below the files URL; empty: not kept"),
     sa.Column("moving_from", sa.Text, comment="where the original lies until moved to stored_as; null once settled"),
     sa.Column("receipt", JSONB, comment="rows of its receipt, fixed before the receipt is written"),
     moment("receipt_at"),

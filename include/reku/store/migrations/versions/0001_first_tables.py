@@ -92,7 +92,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), server_default="", nullable=False, comment="fault code of the receipt"),
         sa.Column("advice", sa.Text(), server_default="", nullable=False),
-        sa.Column("stored_as", sa.Text(), nullable=False, comment="path below the files URL"),
+        sa.Column("stored_as", sa.Text(), nullable=False, comment="path below the files URL; empty: not kept"),
         sa.Column(
             "moving_from",
             sa.Text(),
@@ -879,3 +879,145 @@ def upgrade() -> None:
         schema="reku",
         comment="With which keys a bank's pseudonyms were made; the highest version makes new ones",
     )
+    op.create_table(
+        "imports",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("file_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="kind of its contract"),
+        sa.Column("data_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("taken", sa.Integer(), nullable=False),
+        sa.Column("rejected", sa.Integer(), nullable=False, comment="orphans among them"),
+        sa.Column("orphans", sa.Integer(), nullable=False, comment="rows of people whom the newest customers lack"),
+        sa.Column("known_before", sa.Integer(), nullable=False, comment="people, contracts, appointments or impulses"),
+        sa.Column("added", sa.Integer(), nullable=False),
+        sa.Column("changed", sa.Integer(), nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("known_after", sa.Integer(), nullable=False),
+        sa.Column("filled", JSONB(), nullable=False, comment="column → rows in which it was filled"),
+        sa.CheckConstraint("known_before + added - gone = known_after", name=op.f("ck_imports_known_adds_up")),
+        sa.CheckConstraint("rows = taken + rejected", name=op.f("ck_imports_rows_add_up")),
+        sa.ForeignKeyConstraint(["file_id"], ["reku.files.id"], name=op.f("fk_imports_file_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_imports")),
+        sa.UniqueConstraint("file_id", name=op.f("uq_imports_file_id")),
+        schema="reku",
+        comment="Files of a bank's data that were taken in, with what they changed",
+    )
+    op.create_index("ix_imports_newest", "imports", ["institute", "kind", "data_at"], unique=False, schema="reku")
+    op.create_table(
+        "persons",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("person_number", sa.Text(), nullable=False),
+        sa.Column("household", sa.Text(), nullable=False, comment="of people without one: their person number"),
+        sa.Column(
+            "household_rank", sa.Integer(), nullable=False, comment="1: contact person; then by clear person number"
+        ),
+        sa.Column(
+            "salutation", sa.Text(), nullable=True, comment="1 Herr, 2 Frau, 3 without, 4 firm; null: contradictory"
+        ),
+        sa.Column("consent", sa.Boolean(), nullable=False, comment="to mails; no if one of the person's rows says no"),
+        sa.Column("tracking", sa.Boolean(), nullable=False),
+        sa.Column("estate", sa.Boolean(), nullable=False),
+        sa.Column("flags", sa.ARRAY(sa.Text()), nullable=False, comment="the bank says which mean refusal"),
+        sa.Column("postcode", sa.Text(), nullable=True),
+        sa.Column("segment", sa.Text(), nullable=True),
+        sa.Column("customer_since", sa.Date(), nullable=True),
+        sa.Column("born", sa.Date(), nullable=True),
+        sa.Column("advisor", sa.Text(), nullable=True),
+        sa.Column(
+            "missing_since",
+            sa.Date(),
+            nullable=True,
+            comment="the first day whose customers lacked the person; null: there",
+        ),
+        sa.PrimaryKeyConstraint("institute", "person_number", name=op.f("pk_persons")),
+        schema="reku",
+        comment="Imported customers without names and addresses; what contradicts itself is unknown, a no wins",
+    )
+    op.create_index(
+        "ix_persons_birthday",
+        "persons",
+        ["institute", sa.literal_column("extract(month FROM born)"), sa.literal_column("extract(day FROM born)")],
+        unique=False,
+        schema="reku",
+    )
+    op.create_index("ix_persons_household", "persons", ["institute", "household"], unique=False, schema="reku")
+    op.create_index(
+        "ix_persons_missing",
+        "persons",
+        ["institute"],
+        unique=False,
+        schema="reku",
+        postgresql_where=sa.text("missing_since IS NOT NULL"),
+    )
+    op.create_table(
+        "person_addresses",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("person_number", sa.Text(), nullable=False),
+        sa.Column("recipient_key", sa.Text(), nullable=False, comment="HMAC of the mail address; empty: there is none"),
+        sa.Column("domain", sa.Text(), nullable=False, comment="of the mail address, lower case, A-labels"),
+        sa.Column(
+            "digest", sa.Text(), nullable=False, comment="keyed hash of what is sealed, by which a change is seen"
+        ),
+        sa.Column("data_key_id", sa.BigInteger(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False, comment="name, street, place, mail address"),
+        sa.PrimaryKeyConstraint("institute", "person_number", "recipient_key", name=op.f("pk_person_addresses")),
+        schema="reku",
+        comment="Names and addresses of imported customers, sealed; gone at noon",
+    )
+    op.create_index("ix_person_addresses_data_key_id", "person_addresses", ["data_key_id"], unique=False, schema="reku")
+    op.create_table(
+        "holdings",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("contract_number", sa.Text(), nullable=False),
+        sa.Column("person_number", sa.Text(), nullable=False),
+        sa.Column("product", sa.Text(), nullable=False),
+        sa.Column("opened", sa.Date(), nullable=True),
+        sa.Column("due", sa.Date(), nullable=True),
+        sa.Column("balance_class", sa.Text(), nullable=True, comment="A to D"),
+        sa.Column("payment_flow", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("institute", "contract_number", name=op.f("pk_holdings")),
+        schema="reku",
+        comment="Imported contracts and what the analysis of payment flows says",
+    )
+    op.create_index("ix_holdings_due", "holdings", ["institute", "product", "due"], unique=False, schema="reku")
+    op.create_index("ix_holdings_person", "holdings", ["institute", "person_number"], unique=False, schema="reku")
+    op.create_table(
+        "imported_appointments",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("appointment", sa.Text(), nullable=False, comment="its id at the bank"),
+        sa.Column("person_number", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False, comment="Berlin day on which it begins"),
+        sa.Column("takes_place", sa.Boolean(), nullable=False, comment="planned or held; false: cancelled or put off"),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("institute", "appointment", name=op.f("pk_imported_appointments")),
+        schema="reku",
+        comment="Appointments as last changed; those that take place make the days of appointments",
+    )
+    op.create_index(
+        "ix_imported_appointments_person",
+        "imported_appointments",
+        ["institute", "person_number"],
+        unique=False,
+        schema="reku",
+    )
+    op.create_table(
+        "impulses",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("impulse", sa.Text(), nullable=False, comment="its id at the bank"),
+        sa.Column("person_number", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False, comment="the bank's file says which campaign it means"),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.Column("priority", sa.SmallInteger(), nullable=False, comment="1 first, 9 last"),
+        sa.Column("wished_channel", sa.Text(), nullable=True),
+        sa.Column("advisor", sa.Text(), nullable=True),
+        sa.Column("value", sa.Text(), nullable=True, comment="for placeholders: a code or a date"),
+        sa.PrimaryKeyConstraint("institute", "impulse", name=op.f("pk_impulses")),
+        schema="reku",
+        comment="Reasons of the bank's to write to a person, used once",
+    )
+    op.create_index("ix_impulses_code", "impulses", ["institute", "code"], unique=False, schema="reku")
+    op.create_index("ix_impulses_person", "impulses", ["institute", "person_number"], unique=False, schema="reku")

@@ -1,0 +1,134 @@
+"""Holdings, appointments and impulses into the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from reku.catalogue.institute import Institute
+from reku.foundation import clock
+from reku.records import parse_date, parse_moment
+from reku.sources.agree21.merge import Changes, add_new, count, remove_missing, stage, update_changed
+from reku.sources.agree21.number_names import Names
+from reku.store.tables import appointments, holdings, imported_appointments, impulses
+from reku.vault.pseudonyms import NumberKind
+
+Row = Mapping[str, str]
+
+_TAKES_PLACE = ("GEPLANT", "STATTGEFUNDEN")
+_KEEP_APPOINTMENTS = timedelta(days=60)
+"""How long after its day an appointment is kept: longer than any bank's days without advertising after it."""
+
+
+def write_holdings(connection: sa.Connection, bank: Institute, rows: Iterable[Row], names: Names) -> Changes:
+    """Make the bank's holdings those of a snapshot."""
+    columns = (
+        "institute",
+        "contract_number",
+        "person_number",
+        "product",
+        "opened",
+        "due",
+        "balance_class",
+        "payment_flow",
+    )
+    before = count(connection, holdings, bank.blz)
+    staged = stage(
+        connection,
+        holdings,
+        columns,
+        (
+            (
+                bank.blz,
+                names(NumberKind.CONTRACT, row["Vertragsnummer"]),
+                names(NumberKind.PERSON, row["Personennummer"]),
+                row["Produktart"],
+                parse_date(row["Eroeffnung"]) if row["Eroeffnung"] else None,
+                parse_date(row["Faelligkeit"]) if row["Faelligkeit"] else None,
+                row["Saldo_Klasse"] or None,
+                row["Zahlungsstrom_KZ"] or None,
+            )
+            for row in rows
+        ),
+    )
+    gone = remove_missing(connection, holdings, staged, bank.blz)
+    changed, added = update_changed(connection, holdings, staged), add_new(connection, holdings, staged)
+    return Changes(before, added, changed, gone, count(connection, holdings, bank.blz))
+
+
+def write_appointments(connection: sa.Connection, bank: Institute, rows: Iterable[Row], names: Names) -> Changes:
+    """Take over what has changed of appointments: of each the newest Geaendert_am counts, whatever came first."""
+    newest: dict[str, tuple[object, ...]] = {}
+    for row in sorted(rows, key=lambda row: parse_moment(row["Geaendert_am"])):
+        newest[row["Termin_ID"]] = (
+            bank.blz,
+            row["Termin_ID"],
+            names(NumberKind.PERSON, row["Personennummer"]),
+            clock.berlin(parse_moment(row["Termin_Beginn"])).date(),
+            row["Status"] in _TAKES_PLACE,
+            parse_moment(row["Geaendert_am"]),
+        )
+    columns = ("institute", "appointment", "person_number", "day", "takes_place", "changed_at")
+    of = imported_appointments.c
+    before = count(connection, imported_appointments, bank.blz)
+    staged = stage(connection, imported_appointments, columns, newest.values())
+    changed = update_changed(connection, imported_appointments, staged, newer=staged.c.changed_at > of.changed_at)
+    added = add_new(connection, imported_appointments, staged)
+    past = of.day < clock.today() - _KEEP_APPOINTMENTS
+    gone = connection.execute(sa.delete(imported_appointments).where(of.institute == bank.blz, past)).rowcount
+    _set_days(connection, bank.blz)
+    return Changes(before, added, changed, gone, count(connection, imported_appointments, bank.blz))
+
+
+def write_impulses(connection: sa.Connection, bank: Institute, rows: Iterable[Row], names: Names) -> Changes:
+    """Add impulses, or rewrite those that have come before; expired ones leave."""
+    columns = (
+        "institute",
+        "impulse",
+        "person_number",
+        "code",
+        "made_at",
+        "valid_until",
+        "priority",
+        "wished_channel",
+        "advisor",
+        "value",
+    )
+    before = count(connection, impulses, bank.blz)
+    staged = stage(
+        connection,
+        impulses,
+        columns,
+        (
+            (
+                bank.blz,
+                row["Impuls_ID"],
+                names(NumberKind.PERSON, row["Personennummer"]),
+                row["Impuls_Code"],
+                parse_moment(row["Erzeugt_am"]),
+                parse_date(row["Gueltig_bis"]) if row["Gueltig_bis"] else None,
+                int(row["Prioritaet"]),
+                row["Kanal_Wunsch"] or None,
+                row["Berater_Nr"] or None,
+                row["Wert"] or None,
+            )
+            for row in rows
+        ),
+    )
+    changed, added = update_changed(connection, impulses, staged), add_new(connection, impulses, staged)
+    expired = impulses.c.valid_until < clock.today()
+    gone = connection.execute(sa.delete(impulses).where(impulses.c.institute == bank.blz, expired)).rowcount
+    return Changes(before, added, changed, gone, count(connection, impulses, bank.blz))
+
+
+def _set_days(connection: sa.Connection, institute: str) -> None:
+    """Make the bank's days of appointments those of the imported ones that take place."""
+    of = imported_appointments.c
+    days = sa.select(of.institute, of.person_number, of.day).where(of.institute == institute, of.takes_place).distinct()
+    wanted = days.subquery()
+    same = (wanted.c.person_number == appointments.c.person_number) & (wanted.c.day == appointments.c.day)
+    connection.execute(sa.delete(appointments).where(appointments.c.institute == institute, ~sa.exists().where(same)))
+    missing = sa.select(wanted).where(~sa.exists().where(same, appointments.c.institute == institute).correlate(wanted))
+    connection.execute(sa.insert(appointments).from_select(["institute", "person_number", "day"], missing))

@@ -1,0 +1,45 @@
+"""Whether a snapshot may be believed: an empty, cut or hollow one would erase people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reku.records import Fault, FaultCode, RecordFile
+from reku.sources.agree21.number_names import column_of
+
+_WAS_FILLED = 0.5
+"""Share of rows from which on a column counts as filled in the snapshot before."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The snapshot before: its rows, and in how many of them each column was filled."""
+
+    rows: int
+    filled: Mapping[str, int]
+
+
+def filled_columns(file: RecordFile) -> dict[str, int]:
+    """In how many rows each column of the contract is filled."""
+    return {
+        column.name: sum(1 for value in column_of(file, column.name) if value.strip())
+        for column in file.contract.columns
+    }
+
+
+def snapshot_fault(rows: int, filled: Mapping[str, int], earlier: Earlier | None, max_shrink: float) -> Fault | None:
+    """Why a snapshot must be accepted by a person first; None if it need not be."""
+    accept = "Datei prüfen; stimmt sie, gibt der Betrieb sie frei (reku agree21 accept)"
+    if rows == 0:
+        return Fault(FaultCode.SCHRUMPFUNG, advice=f"Der Bestand ist leer und würde alles löschen. {accept}")
+    if earlier is None:
+        return None
+    if rows < earlier.rows * (1 - max_shrink):
+        advice = f"{rows} Zeilen, zuvor {earlier.rows}: Der Bestand ist um mehr als {max_shrink:.0%} kleiner. {accept}"
+        return Fault(FaultCode.SCHRUMPFUNG, advice=advice)
+    for name, number in earlier.filled.items():
+        if earlier.rows and number / earlier.rows >= _WAS_FILLED and not filled.get(name):
+            advice = f"Die Spalte {name} war zuvor gefüllt und ist jetzt leer oder fehlt. {accept}"
+            return Fault(FaultCode.SPALTE_LEER, field=name, advice=advice)
+    return None
