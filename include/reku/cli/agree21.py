@@ -55,7 +55,7 @@ def import_one(
 @app.command("accept")
 def accept_one(
     institute: Blz,
-    file: Annotated[int, typer.Argument(metavar="FILE_ID", help="Its id in `reku files`.")],
+    file: Annotated[int, typer.Argument(metavar="FILE_ID", help="Its id in `reku files list`.")],
     note: Note,
     as_json: Json = False,
 ) -> None:

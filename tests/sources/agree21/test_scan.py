@@ -336,7 +336,7 @@ def test_killed_between_decision_and_removal_the_next_look_removes_the_original(
 
     bank.put("IDA_KUNDEN", [person(1)])
     with monkeypatch.context() as patched:
-        patched.setattr(scan, "_finalise", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(scan._Look, "_finalise", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             bank.take_in()
     assert len(bank.lying()) == 1

@@ -65,7 +65,7 @@ def accept(engine: sa.Engine, bank: Institute, file_id: int, *, actor: str, note
             if file is None or file.verdict != FileVerdict.REFUSED or file.code not in _ACCEPTABLE:
                 raise StageError(
                     f"File {file_id} of institute {bank.blz} is no snapshot that waits for somebody to accept it. "
-                    "`reku files --verdict refused` lists refused files; "
+                    "`reku files list --verdict refused` lists refused files; "
                     f"those with the code {' or '.join(_ACCEPTABLE)} can be accepted."
                 )
             named = match_name(file.file_name)

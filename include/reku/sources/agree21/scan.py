@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 from reku.foundation import clock
-from reku.foundation.errors import RekuError
+from reku.foundation.one_by_one import Budget, one_by_one
 from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, match_name
 from reku.sources.agree21.customer_rows import forget_addresses
@@ -18,13 +19,13 @@ from reku.sources.agree21.import_file import ImportResult, import_file, newest_i
 from reku.sources.agree21.kinds import Kind
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import FileDecision
-from reku.sources.inbox.folders import InboxFolders, shown_name
+from reku.sources.inbox.folders import InboxFile, InboxFolders, shown_name
 from reku.sources.inbox.receipts import refusal
 from reku.store.locks import Lock, session_lock
 from reku.store.states import FileVerdict
 from reku.store.tables import imports
 
-logger = logging.getLogger(__name__)
+Thing = TypeVar("Thing")
 
 _RANK = {kind: rank for rank, kind in enumerate(Kind)}
 
@@ -87,32 +88,92 @@ def take_in(engine: sa.Engine, bank: Institute) -> ImportReport:
             return report
         folders = InboxFolders(bank.blz)
         folders.prepare()
-        _finish_earlier(connection, folders, report)
-        _claim(bank, folders, report)
-        for name in folders.claimed().names:
-            if (named := _named(name)) is None or named.institute != bank.blz:
-                _refuse_unknown(connection, folders, name, report)
-        claimed = [named for name in folders.claimed().names if (named := _named(name)) is not None]
-        for named in sorted(claimed, key=lambda one: (_RANK[one.kind], one.stamp)):
-            _take(connection, bank, folders, named, report)
+        look = _Look(connection, bank, folders, report)
+        look.finish_earlier()
+        look.claim()
+        look.take_each()
         report.forgotten = _forget_at_noon(connection, bank)
     return report
 
 
-def _finish_earlier(connection: sa.Connection, folders: InboxFolders, report: ImportReport) -> None:
-    with connection.begin():
-        unfinished = filing.unfinished(connection, report.institute)
-    for file_id in unfinished:
-        _finalise(connection, folders, file_id, report)
+class _Look:
+    """One look under the lock. Its steps may be cut off anywhere; the next look goes on."""
 
+    def __init__(self, connection: sa.Connection, bank: Institute, folders: InboxFolders, report: ImportReport) -> None:
+        self.connection, self.bank, self.folders, self.report = connection, bank, folders, report
+        self.budget = Budget(settings().intake_seconds)
 
-def _claim(bank: Institute, folders: InboxFolders, report: ImportReport) -> None:
-    own = bank.file_settle
-    arrived = folders.arrived(own.total_seconds() if own is not None else settings().file_settle_seconds)
-    report.waiting += arrived.waiting
-    for file in arrived.complete:
-        if not folders.claim(file):
-            report.waiting += 1
+    def finish_earlier(self) -> None:
+        """Move or remove what was decided earlier."""
+        with self.connection.begin():
+            unfinished = filing.unfinished(self.connection, self.bank.blz)
+        self._each(unfinished, self._finalise, lambda file_id: f"file {file_id}")
+
+    def claim(self) -> None:
+        """Claim what has arrived and is complete."""
+        own = self.bank.file_settle
+        arrived = self.folders.arrived(own.total_seconds() if own is not None else settings().file_settle_seconds)
+        self.report.waiting += arrived.waiting
+
+        def claim(file: InboxFile) -> None:
+            if not self.folders.claim(file):
+                self.report.waiting += 1
+
+        self._each(arrived.complete, claim, lambda _: "claiming a file")
+
+    def take_each(self) -> None:
+        """Take in the files of each kind, the kinds in their order, oldest first."""
+        known, others = list[_NamedFile](), list[str]()
+        for name in self.folders.claimed().names:
+            named = _named(name)
+            if named is not None and named.institute == self.bank.blz:
+                known.append(named)
+            else:
+                others.append(name)
+        self._each(others, self._refuse_unknown, lambda _: "a file of an unknown name")
+        self._each(sorted(known, key=lambda one: (_RANK[one.kind], one.stamp)), self._take, lambda one: one.name)
+
+    def _take(self, named: _NamedFile) -> None:
+        with self.connection.begin():
+            if _waits_for_customers(self.connection, self.bank, named):
+                self.report.waiting += 1
+                return
+            arrived = filing.arrive(self.folders, named.name, named.contract.max_bytes)
+            name = shown_name(named.name)
+            result = import_file(self.connection, self.bank, named.contract, name, arrived.data, arrived.sha256)
+            file_id = filing.record(self.connection, self.folders, arrived, named.kind, result.decision)
+            note_import(self.connection, file_id, result)
+        self.report.results.append(file_result(file_id, named.kind, result))
+        self._finalise(file_id)
+
+    def _refuse_unknown(self, name: str) -> None:
+        advice = "Der Dateiname passt zu keiner vereinbarten Datei dieses Instituts."
+        fault = Fault(FaultCode.DATEINAME, advice=advice)
+        receipt = refusal([fault]) if match_name(shown_name(name)) is not None else ()
+        decision = FileDecision(FileVerdict.UNKNOWN, fault.code, advice, receipt)
+        with self.connection.begin():
+            arrived = filing.arrive(self.folders, name, 0)
+            file_id = filing.record(self.connection, self.folders, arrived, "", decision)
+        self.report.results.append(FileResult(file_id, "", decision.verdict, decision.code, decision.advice))
+        self._finalise(file_id)
+
+    def _finalise(self, file_id: int) -> None:
+        with self.connection.begin():
+            filing.finalise(self.connection, self.folders, file_id)
+
+    def _each(self, things: Iterable[Thing], handle: Callable[[Thing], None], named: Callable[[Thing], str]) -> None:
+        done = one_by_one(
+            things, handle, named=named, stops=lambda _: self._is_lost(), is_enough=self.budget.is_used_up
+        )
+        self.report.waiting += len(done.left)
+        for failure in done.failures:
+            self.report.failures.append(
+                f"Institute {self.bank.blz}, {failure.name}: {failure.why} The file waits for the next look."
+            )
+
+    def _is_lost(self) -> bool:
+        """Whether the connection is gone, and with it the lock."""
+        return self.connection.invalidated or self.connection.closed
 
 
 def _named(name: str) -> _NamedFile | None:
@@ -126,39 +187,6 @@ def _named(name: str) -> _NamedFile | None:
     except ValueError:
         return None
     return named
-
-
-def _refuse_unknown(connection: sa.Connection, folders: InboxFolders, name: str, report: ImportReport) -> None:
-    advice = "Der Dateiname passt zu keiner vereinbarten Datei dieses Instituts."
-    fault = Fault(FaultCode.DATEINAME, advice=advice)
-    decision = FileDecision(FileVerdict.UNKNOWN, fault.code, advice)
-    if match_name(shown_name(name)) is not None:
-        decision = FileDecision(FileVerdict.UNKNOWN, fault.code, advice, refusal([fault]))
-    with connection.begin():
-        arrived = filing.arrive(folders, name, 0)
-        file_id = filing.record(connection, folders, arrived, "", decision)
-    report.results.append(FileResult(file_id, "", decision.verdict, decision.code, decision.advice))
-    _finalise(connection, folders, file_id, report)
-
-
-def _take(
-    connection: sa.Connection, bank: Institute, folders: InboxFolders, named: _NamedFile, report: ImportReport
-) -> None:
-    try:
-        with connection.begin():
-            if _waits_for_customers(connection, bank, named):
-                report.waiting += 1
-                return
-            arrived = filing.arrive(folders, named.name, named.contract.max_bytes)
-            result = import_file(connection, bank, named.contract, shown_name(named.name), arrived.data, arrived.sha256)
-            file_id = filing.record(connection, folders, arrived, named.kind, result.decision)
-            note_import(connection, file_id, result)
-    except (RekuError, OSError) as error:
-        said = str(error) if isinstance(error, RekuError) else error.strerror or type(error).__name__
-        report.failures.append(f"Institute {bank.blz}, {named.name}: {said} The file waits for the next look.")
-        return
-    report.results.append(file_result(file_id, named.kind, result))
-    _finalise(connection, folders, file_id, report)
 
 
 def _waits_for_customers(connection: sa.Connection, bank: Institute, named: _NamedFile) -> bool:
@@ -177,15 +205,6 @@ def note_import(connection: sa.Connection, file_id: int, result: ImportResult) -
     """Write what an import changed into `imports`."""
     if result.entry is not None:
         connection.execute(sa.insert(imports).values(file_id=file_id, **result.entry))
-
-
-def _finalise(connection: sa.Connection, folders: InboxFolders, file_id: int, report: ImportReport) -> None:
-    try:
-        with connection.begin():
-            filing.finalise(connection, folders, file_id)
-    except (RekuError, OSError) as error:
-        said = str(error) if isinstance(error, RekuError) else error.strerror or type(error).__name__
-        report.failures.append(f"Institute {report.institute}, file {file_id}: {said} The next look goes on.")
 
 
 def file_result(file_id: int, kind: str, result: ImportResult) -> FileResult:
