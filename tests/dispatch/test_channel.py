@@ -92,7 +92,7 @@ class Messenger(_ToyChannel):
                 if said == "later":
                     queue.put_off(job, said)
                 elif said == "no":
-                    queue.refused(job, said, EventKind.BOUNCED_HARD, "5.1.1", about_address=True)
+                    queue.refused(job, said, EventKind.BOUNCED_HARD, "5.1.1", said=said)
                 elif said == "silence":
                     queue.lost(job)
                 else:

@@ -75,7 +75,7 @@ def _set(engine: sa.Engine, table: sa.Table, **values: Any) -> None:
         (
             {"state": MessageState.IN_DOUBT, "begun_at": NOW},
             {},
-            r"never sent again by itself: .* its return path b\+1\.…, then `reku messages resolve`",
+            r"never sent again by itself: .* its return path b\+[0-9a-f]+\.…, then `reku messages resolve`",
         ),
         *(
             ({"state": state, "ended_at": NOW}, {}, "")

@@ -12,8 +12,8 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
+from reku.catalogue.institute import RefusalLimits
 from reku.dispatch import stop_switches, workers
-from reku.dispatch.queue import REFUSALS_IN_A_ROW
 from reku.dispatch.stop_switches import Stopped
 from reku.foundation.errors import PassingError, StageError
 from reku_testing import hostile
@@ -105,7 +105,7 @@ def test_what_stops_one_stops_both(database: sa.Engine, sink: Sink) -> None:
     assert not isinstance(error.value, PassingError)
     assert states(database).keys() == {"REJECTED", "OPEN"}
     assert states(database)["REJECTED"] < 300
-    assert states(database)["REJECTED"] >= REFUSALS_IN_A_ROW
+    assert states(database)["REJECTED"] >= RefusalLimits().in_a_row
 
 
 def test_a_stop_switch_is_obeyed_within_two_seconds(database: sa.Engine, sink: Sink) -> None:

@@ -26,6 +26,7 @@ from reku.channels.email.media.links import SharedLinks, links_for
 from reku.channels.email.queued_mails import QueuedMails
 from reku.channels.email.smtp.handover import hand_over
 from reku.channels.email.smtp.transport import Relay
+from reku.dispatch.brake import Brake
 from reku.dispatch.claim import Batch, Claimed
 from reku.dispatch.dispatch import check_dispatchable, dispatch
 from reku.dispatch.dispatcher import Dispatcher
@@ -83,10 +84,11 @@ def _loop(there: World, *, ledger: bool) -> float:
     until = clock.now() + timedelta(hours=1)
     with delivery_lock(there.engine, delivery) as lock:
         prepared, result, show = EMAIL.prepare(plan), DispatchResult(), lambda _result: None
+        brake = Brake(plan.institute.refusals)
         if ledger:
-            terms = Dispatcher(there.engine, plan, EMAIL, due, until, lock.session, result, show)
+            terms = Dispatcher(there.engine, plan, EMAIL, due, until, lock.session, result, show, brake)
             return _seconds(lambda: prepared.send(terms))
-        queue = DeliveryQueue(plan, prepared.fill, _NoLedger(there, delivery), _NoGuard(), until, result, show)
+        queue = DeliveryQueue(plan, prepared.fill, _NoLedger(there, delivery), _NoGuard(), until, result, show, brake)
         relay, connections = Relay.from_settings(settings.settings()), settings.settings().smtp_connections
         return _seconds(lambda: hand_over(QueuedMails(queue), relay, connections=connections))
 

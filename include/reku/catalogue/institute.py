@@ -109,6 +109,14 @@ class RateLimits(Model):
         return self.per_domain.get(domain, self.per_domain.get(OTHER_DOMAINS))
 
 
+class RefusalLimits(Model):
+    """How many refusals are too many, whatever the server's reasons: a list that is kept has a few in a hundred."""
+
+    in_a_row: int = Field(20, ge=5, description="refusals in a row that end a dispatch, or let a domain rest")
+    share: Share = Field(0.2, description="share of the last 200 answers; more refusals end a dispatch")
+    domain_share: Share = Field(0.4, description="share of a domain's last 200 answers; with more it rests")
+
+
 class Institute(Model):
     """One bank with its campaigns; one YAML file named by the BLZ."""
 
@@ -152,6 +160,7 @@ class Institute(Model):
         time(20, 0), description="end of the day's send window, Europe/Berlin; it begins with the play-out time"
     )
     limits: RateLimits = Field(RateLimits(), description="how fast mails may go out")
+    refusals: RefusalLimits = Field(RefusalLimits(), description="how many refusals are too many")
     campaigns: tuple[Campaign, ...] = Field((), description="one for each order that shall send")
 
     @field_validator("campaigns")

@@ -103,6 +103,8 @@ def claim(
 ) -> Batch | None:
     """Claim the next messages that are due, were not put off and may go out on the channel now; None: there are none.
 
+    Nor are there any while the institute rests.
+
     Messages with a reason against them end as withheld in the same transaction, with their event. Dispatchers of one
     order claim one after the other, so that the same person in two of its deliveries is seen. `after`: look at higher
     ids first, and at all of them only if there is none.
@@ -113,6 +115,9 @@ def claim(
         connection.execute(_DURABLE, {"silence": max(1000, round(lease.total_seconds() * 1000))})
         fence: int = connection.execute(_FENCE).scalar_one()
         lock_until_commit(connection, Lock.ORDER, plan.order)
+        if limits is not None and rate_limit.rests(connection, blz):
+            transaction.rollback()
+            return None
         resting = rate_limit.waiting(connection, blz) if limits is not None else ()
         most = rate_limit.batch(limits, limit)
         decision = decide(connection, plan, channel, due, moment, limit=most, after=after, resting=resting)

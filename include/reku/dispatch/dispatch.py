@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 
 from reku.dispatch import canary, doubt, ledger, stop_switches
+from reku.dispatch.brake import Brake
 from reku.dispatch.channel import Channel, PreparedChannel
 from reku.dispatch.control_copy import send_control_copy
 from reku.dispatch.dispatcher import Dispatcher
@@ -88,8 +89,8 @@ def dispatch(
         total = ledger.count_due(engine, due)
         if total:
             send_control_copy(engine, delivery, prepared)
-        progress = Progress(delivery, total)
-        terms = Dispatcher(engine, plan, channel, due, window.closes, lock.session, result, progress.show)
+        progress, brake = Progress(delivery, total), Brake(plan.institute.refusals)
+        terms = Dispatcher(engine, plan, channel, due, window.closes, lock.session, result, progress.show, brake)
         _send_until_done(terms, prepared)
         progress.show(result, last=True)
         result.put_off = ledger.count_due(engine, due)

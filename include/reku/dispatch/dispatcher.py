@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from reku.dispatch.brake import Brake
 from reku.dispatch.channel import Channel
 from reku.dispatch.claim import Claimed
 from reku.dispatch.lease import LeaseGuard
@@ -26,7 +27,8 @@ class Dispatcher:
     """What is due of a delivery, and under what terms this process sends it on a channel.
 
     `until`: the send window ends; `session`: the one that holds the delivery's lock; `quota`: at most so many messages
-    (None: all). What was done is counted into `result`, and `show` is called with it from time to time.
+    (None: all). What was done is counted into `result`, and `show` is called with it from time to time. `brake`: counts
+    what is refused, over everything that this dispatcher sends.
     """
 
     engine: sa.Engine
@@ -37,6 +39,7 @@ class Dispatcher:
     session: int
     result: DispatchResult
     show: Callable[[DispatchResult], None]
+    brake: Brake
     quota: int | None = None
 
     @contextmanager
@@ -52,7 +55,9 @@ class Dispatcher:
         writer = LedgerWriter(self.engine, self.plan, self.channel, self.due, limits)
         with (
             LeaseGuard(self.engine, self.plan, self.channel, self.session, lease) as lease_guard,
-            DeliveryQueue(self.plan, fill, writer, lease_guard, self.until, self.result, self.show) as queue,
+            DeliveryQueue(
+                self.plan, fill, writer, lease_guard, self.until, self.result, self.show, self.brake
+            ) as queue,
             on_shutdown(queue.stop),
         ):
             yield queue

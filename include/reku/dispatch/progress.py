@@ -17,7 +17,7 @@ class DispatchResult:
     """What one dispatch did: messages sent, withheld, rejected by the server, put off, fallen in doubt.
 
     `next_try`: when what was put off, or lies outside of the send window, may be handed over, or a channel is to be
-    asked again; None if nothing is left.
+    asked again; None if nothing is left. `why_later`: what a server said that has all of them wait.
     """
 
     sent: int = 0
@@ -26,12 +26,12 @@ class DispatchResult:
     put_off: int = 0
     in_doubt: int = 0
     next_try: datetime | None = field(default=None, compare=False)
+    why_later: str = field(default="", compare=False)
 
     def as_counts(self) -> dict[str, int]:
         """For XCom and logs: numbers only."""
-        counts = asdict(self)
-        del counts["next_try"]
-        return counts
+        told = asdict(self)
+        return {name: told[name] for name in COUNTS}
 
     def add(self, other: dict[str, int]) -> None:
         """Add the counts of another dispatcher of the delivery."""
@@ -48,7 +48,7 @@ class DispatchResult:
         return self.sent + self.rejected
 
 
-COUNTS = tuple(one.name for one in fields(DispatchResult) if one.name != "next_try")
+COUNTS = tuple(one.name for one in fields(DispatchResult) if one.compare)
 
 
 class Progress:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import heapq
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Generic, Self, TypeVar, cast
 
 from reku.contact.reasons import Reason
 from reku.dispatch import rate_limit
+from reku.dispatch.brake import Brake
 from reku.dispatch.channel import Content, MessageFault
 from reku.dispatch.claim import Claimed
 from reku.dispatch.journal import Begun, Ended
@@ -23,10 +26,10 @@ from reku.foundation.errors import StageError
 from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 
+log = logging.getLogger(__name__)
+
 ContentT = TypeVar("ContentT", bound=Content)
 
-REFUSALS_IN_A_ROW = 20
-"""So many refusals in a row that are not about the person mean that the server refuses us: stop."""
 RETRY_AFTER = (60, 300, 900, 1800)
 """Seconds until a message is tried again after its first, second … temporary refusal."""
 _CLAIM_POLL_SECONDS = 0.002
@@ -50,8 +53,8 @@ class Job(Generic[ContentT]):
 
     @property
     def domain(self) -> str:
-        """The domain of the recipient's address."""
-        return rate_limit.domain(self.message.address)
+        """The domain of the recipient's address; "" for an address of another kind."""
+        return rate_limit.domain(self.message.address) if "@" in self.message.address else ""
 
 
 class DeliveryQueue(Generic[ContentT]):
@@ -70,14 +73,14 @@ class DeliveryQueue(Generic[ContentT]):
         until: datetime,
         result: DispatchResult,
         show: Callable[[DispatchResult], None],
+        brake: Brake,
     ) -> None:
         self._plan, self._fill, self._writer, self._lease_guard, self._until = plan, fill, writer, lease_guard, until
-        self._result, self._show = result, show
+        self._result, self._show, self._brake = result, show, brake
         self._jobs: list[Job[ContentT]] = []
         self._in_hand: dict[int, Job[ContentT]] = {}
         self._barred: set[int] = set()
         self._faults: list[MessageFault] = []
-        self._refusals_in_a_row = 0
         self._resting: dict[str, float] = {}
         self._is_over = clock.now() >= until
 
@@ -165,7 +168,7 @@ class DeliveryQueue(Generic[ContentT]):
             return
         self._was_tried(job)
         self._result.sent += 1
-        self._refusals_in_a_row = 0
+        self._brake.taken(job.domain if self._brake.counts_domains else "")
         self._end(job, MessageState.SENT, answer, EventKind.SENT)
         self._takes_again(job)
 
@@ -178,26 +181,40 @@ class DeliveryQueue(Generic[ContentT]):
         rest = RETRY_AFTER[min(job.message.attempts, len(RETRY_AFTER) - 1)]
         self._end(job, MessageState.OPEN, answer, retry_at=clock.now() + timedelta(seconds=rest))
         if slow_down:
-            self._slow_down(job)
+            self._slow_down(job.domain)
 
-    def refused(self, job: Job[ContentT], answer: str, event: EventKind, status: str, *, about_address: bool) -> None:
+    def put_off_all(self, job: Job[ContentT], said: str) -> None:
+        """The server wants less of us, whoever it is for: this message and all others of the institute wait.
+
+        `said`: its words, without anything about the person. Nothing counts as a try.
+        """
+        if self._was_barred(job):
+            return
+        self._slow_down(rate_limit.EVERYTHING)
+        self._result.why_later = f"the relay wants less of us for now: »{said}«"
+        self._rests(job)
+
+    def refused(self, job: Job[ContentT], answer: str, event: EventKind, status: str, *, said: str) -> None:
         """It was refused for good; the bank is told so by the event and its status.
 
-        `about_address`: for the person's address, and not for what we are or send. Raises StageError when too many in a
-        row were refused for other reasons.
+        `said`: the server's words, without anything about the person. Raises StageError when too much was refused.
         """
         if self._was_barred(job):
             return
         self._was_tried(job)
         self._result.rejected += 1
-        self._refusals_in_a_row = 0 if about_address else self._refusals_in_a_row + 1
         self._end(job, MessageState.REJECTED, answer, event, status)
-        if self._refusals_in_a_row >= REFUSALS_IN_A_ROW:
+        domain = job.domain
+        decision = self._brake.refused(domain, said)
+        if decision.stop:
             raise StageError(
-                f"The server refused {REFUSALS_IN_A_ROW} messages in a row, the last with {answer}, for reasons that "
-                "are not the people's addresses. Everything not handed over is still open: find out why the server "
-                "refuses us, then clear `dispatch`."
+                f"The server {decision.stop}. That is more than a list has that is kept. Everything not handed over is "
+                "still open: find out why the server refuses us, then clear `dispatch`."
             )
+        if domain and (decision.rest or domain in self._resting):
+            self._slow_down(domain)
+        if decision.rest:
+            log.warning("%s rests for a while: it %s", domain, decision.rest)
 
     def withheld(self, job: Job[ContentT], reason: Reason) -> None:
         """It cannot go out on this channel, and nothing of it was sent."""
@@ -258,24 +275,34 @@ class DeliveryQueue(Generic[ContentT]):
             self._end(job, MessageState.OPEN, retry_at=clock.now() + timedelta(hours=1))
 
     def _rests(self, job: Job[ContentT]) -> bool:
-        """Whether the recipient's domain rests; then the message is put off, without having been tried."""
+        """Whether its domain or everything rests; then the message is put off, without having been tried."""
         if not self._resting:
             return False
-        seconds = self._resting.get(job.domain, 0.0) - time.monotonic()
+        ends = max(self._resting.get(name, 0.0) for name in (rate_limit.EVERYTHING, job.domain))
+        seconds = ends - time.monotonic()
         if seconds <= 0:
             return False
         self._end(job, MessageState.OPEN, retry_at=clock.now() + timedelta(seconds=seconds))
         return True
 
-    def _slow_down(self, job: Job[ContentT]) -> None:
-        blz, domain = self._plan.institute.blz, job.domain
-        self._resting[domain] = time.monotonic() + rate_limit.SLOWED_FOR[0]
+    def _slow_down(self, domain: str) -> None:
+        """Let it rest, once: what was on its way when the rest began does not prolong it."""
+        moment, blz = time.monotonic(), self._plan.institute.blz
+        if self._resting.get(domain, 0.0) > moment:
+            return
+        self._resting[domain] = moment + rate_limit.SLOWED_FOR[0]
         self._writer.run(lambda connection: rate_limit.slow_down(connection, blz, domain))
 
     def _takes_again(self, job: Job[ContentT]) -> None:
-        if self._resting and self._resting.pop(job.domain, None) is not None:
-            blz, domain = self._plan.institute.blz, job.domain
-            self._writer.run(lambda connection: rate_limit.takes_again(connection, blz, domain))
+        """What was on its way when the rest began does not end it."""
+        if not self._resting:
+            return
+        moment, blz = time.monotonic(), self._plan.institute.blz
+        for name in {rate_limit.EVERYTHING, job.domain} & self._resting.keys():
+            if self._resting[name] > moment:
+                continue
+            del self._resting[name]
+            self._writer.run(partial(rate_limit.takes_again, institute=blz, domain=name))
 
     def _withhold(self, job: Job[ContentT], reason: Reason) -> None:
         self._result.withheld += 1

@@ -1,8 +1,8 @@
 """Rate limits of an institute and of its recipients' domains, shared by all dispatchers through the database.
 
 Each claimed message reserves the next free slot of its institute and of its domain (virtual scheduling, as in the
-generic cell rate algorithm); a domain that wants less (SMTP's 421) has its next slot put off. Times are the database's
-own clock.
+generic cell rate algorithm); a domain that wants less (SMTP's 421) or refuses too much has its next slot put off, and
+so has an institute whose relay wants less of it. Times are the database's own clock.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ HORIZON = timedelta(seconds=5)
 """Messages whose slot is further away than this are not claimed yet."""
 SLOWED_FOR = (30, 60, 120, 300, 600)
 """Seconds that a domain rests after it was slowed down for the first, second … time in a row."""
+EVERYTHING = ""
+"""Instead of a domain: the institute's own slots."""
 _SECONDS_CLAIMED = 2  # a claim holds messages for about so long, since what waits in a claim is seen by nobody else
 
 
@@ -68,8 +70,15 @@ def waiting(connection: sa.Connection, institute: str) -> Sequence[str]:
     return connection.scalars(_WAITING, {"institute": institute, "horizon": HORIZON}).all()
 
 
+def rests(connection: sa.Connection, institute: str) -> bool:
+    """Whether nothing of the institute may go out, since its relay wants less."""
+    c = rate_limits.c
+    resting = (c.institute == institute) & (c.domain == EVERYTHING) & (c.slowed > 0)
+    return bool(connection.scalar(sa.select(sa.exists().where(resting, c.next_at > sa.func.clock_timestamp()))))
+
+
 def slowed(connection: sa.Connection, institute: str) -> Sequence[str]:
-    """Domains that were slowed down and have taken nothing since."""
+    """Domains that were slowed down and have taken nothing since; `EVERYTHING` if the institute was."""
     return connection.scalars(
         sa.select(rate_limits.c.domain).where(rate_limits.c.institute == institute, rate_limits.c.slowed > 0)
     ).all()
@@ -135,7 +144,7 @@ _SLOW = sa.text("""
 
 
 def slow_down(connection: sa.Connection, institute: str, domain: str) -> float:
-    """Let a domain that wants less rest, longer each time. Returns the seconds."""
+    """Let a domain that wants less rest, longer each time, or all of them (`EVERYTHING`). Returns the seconds."""
     rests = connection.scalar(_SLOW, {"institute": institute, "domain": domain, "rests": list(SLOWED_FOR)})
     return float(rests or 0)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 
+from reku.dispatch.brake import Brake
 from reku.dispatch.channel import Channel
 from reku.dispatch.dispatch import check_dispatchable
 from reku.dispatch.dispatcher import Dispatcher
@@ -45,7 +46,8 @@ class _Reports:
     def write(self, result: DispatchResult, **more: object) -> None:
         """Write the counts, and what more there is to say."""
         self._written_at = time.monotonic()
-        sys.stdout.write(json.dumps({"counts": result.as_counts(), **more}) + "\n")
+        told = {"counts": result.as_counts(), "why_later": result.why_later}
+        sys.stdout.write(json.dumps(told | more) + "\n")
         sys.stdout.flush()
 
 
@@ -75,4 +77,5 @@ def _send(task: Task, channel: Channel, result: DispatchResult, show: Callable[[
     due = Due(task.delivery, date.fromisoformat(task.day), only)
     plan = check_dispatchable(engine(), task.delivery)
     until = send_window(plan, clock.now()).closes
-    channel.prepare(plan).send(Dispatcher(engine(), plan, channel, due, until, task.session, result, show))
+    brake = Brake(plan.institute.refusals)
+    channel.prepare(plan).send(Dispatcher(engine(), plan, channel, due, until, task.session, result, show, brake))

@@ -79,6 +79,7 @@ class _Worker:
         counts = report["counts"]
         result.add({name: counts[name] - self.known[name] for name in COUNTS})
         self.known = counts
+        result.why_later = report.get("why_later") or result.why_later
         if "error" in report:
             self.error = report["error"]
 

@@ -111,6 +111,17 @@ class Settings(BaseSettings):
     smtp_user: str = Field("", description="login at the relay; empty for none")
     smtp_password: SecretStr = Field(SecretStr(""), description="password at the relay")
     smtp_tls: bool = Field(True, description="STARTTLS before anything else; off only for a relay on this machine")
+    smtp_helo: str = Field(
+        "",
+        pattern=r"^$|^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$|^\[[0-9A-Za-z.:]+\]$",
+        description="our name in EHLO, as the relay wants it; empty: the machine's full name, or its address in "
+        "brackets where that is none",
+    )
+    smtp_pipelining: bool = Field(
+        True,
+        description="send a mail's envelope as a whole where the relay offers it (RFC 2920); off for one that does not "
+        "keep to it",
+    )
     smtp_connections: int = Field(4, ge=1, le=50, description="kept connections to the relay, for each process")
     dispatch_processes: int = Field(2, ge=1, le=16, description="processes that share a large delivery's dispatch")
     dispatch_large: int = Field(

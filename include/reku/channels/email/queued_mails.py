@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-from reku.catalogue.bounce_rules import BounceClass, classify_bounce
+from reku.catalogue.bounce_rules import classify_bounce
 from reku.channels.email.media.fill import Mail
 from reku.channels.email.smtp.answers import Answer, Outcome
 from reku.channels.email.smtp.wire import SmtpMail
@@ -53,18 +53,20 @@ class QueuedMails:
         return self.queue.start(_job(mail))
 
     def answered(self, mail: SmtpMail, answer: Answer) -> None:
-        """Tell the queue what the answer means. Raises StageError when the server refuses everybody."""
+        """Tell the queue what the answer means. Raises StageError when the server refuses too much."""
         job = _job(mail)
         if answer.outcome is Outcome.ACCEPTED:
             self.queue.sent(job, answer.short)
         elif answer.outcome is Outcome.LATER:
             self.queue.put_off(job, answer.short, slow_down=answer.code == _SLOW_DOWN)
+        elif answer.outcome is Outcome.ALL_LATER:
+            self.queue.put_off_all(job, answer.said(mail.envelope_to, mail.envelope_from))
         elif answer.outcome is Outcome.UNADDRESSABLE:
             self.queue.withheld(job, Reason.ADRESSE_UNGUELTIG)
         else:
             bounce = classify_bounce(answer.enhanced, f"{answer.code} {answer.text}")
-            event, about_address = EventKind(bounce.bounce_class.event), bounce.bounce_class is BounceClass.HARD
-            self.queue.refused(job, answer.short, event, bounce.status, about_address=about_address)
+            event, said = EventKind(bounce.bounce_class.event), answer.said(mail.envelope_to, mail.envelope_from)
+            self.queue.refused(job, answer.short, event, bounce.status, said=said)
 
     def lost(self, mail: SmtpMail) -> None:
         """Its answer never came."""

@@ -48,7 +48,8 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
             f"{shown(done.next_try)} Berlin time on, when the send window opens again. The run of that day takes them; "
             "nothing is to be done."
         )
-    return WaitUntil(done.next_try, f"{done.put_off} messages have to wait")
+    why = f": {done.why_later}" if done.why_later else ""
+    return WaitUntil(done.next_try, f"{done.put_off} messages have to wait{why}")
 
 
 def _loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:

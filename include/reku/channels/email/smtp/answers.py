@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from reku.foundation.errors import PassingError, StageError
+from reku.foundation.quoted_reply import quoted
 
 LONGEST_LINE = 8192
 """Bytes of one line of a reply with its end. RFC 5321 section 4.5.3.1.5 says 512, and servers do not keep to it."""
@@ -43,6 +44,7 @@ class Outcome(StrEnum):
     ACCEPTED = "ACCEPTED"  # 2xx after the final dot
     REFUSED = "REFUSED"  # 5xx to this RCPT or DATA: will not get better
     LATER = "LATER"  # 4xx to this RCPT or DATA: try again
+    ALL_LATER = "ALL_LATER"  # 4xx to MAIL FROM: about us, whoever the mail is for; try all again later
     UNADDRESSABLE = "UNADDRESSABLE"  # the address cannot be said to this relay: it needs SMTPUTF8, or is none
 
 
@@ -60,6 +62,10 @@ class Answer:
         """Code and enhanced status, for the ledger: no text, it may quote an address."""
         return f"{self.code} {self.enhanced}".strip()
 
+    def said(self, *about: str) -> str:
+        """Code and words for people, without what they say of these addresses."""
+        return f"{self.code} {quoted(self.text, *about)}".strip()
+
 
 class Reply(NamedTuple):
     """One reply: its code, and its text with the lines joined by line feeds."""
@@ -74,6 +80,10 @@ class Reply(NamedTuple):
 
 
 _OUTCOMES = {2: Outcome.ACCEPTED, 4: Outcome.LATER, 5: Outcome.REFUSED}
+
+
+class NotPipelined(Lost):
+    """The relay claims PIPELINING (RFC 2920) and does not keep it; nothing of a mail's content was sent."""
 
 
 def answer_of(reply: Reply) -> Answer:

@@ -10,9 +10,10 @@ import logging
 import selectors
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
-from reku.channels.email.smtp.answers import Answer, Lost, SessionError
+from reku.channels.email.smtp.answers import Answer, Lost, NotPipelined, Outcome, SessionError
 from reku.channels.email.smtp.mail_queue import Lookahead, MailQueue
 from reku.channels.email.smtp.pipelined_connection import PipelinedConnection
 from reku.channels.email.smtp.transport import TICK, Relay, open_transport
@@ -26,6 +27,7 @@ REOPEN_SECONDS = 30.0
 """After the relay has refused a further connection, another one is tried so much later."""
 QUIT_SECONDS = 5.0
 """How long the answers to QUIT are waited for."""
+_OF_THE_RECIPIENT = (Outcome.ACCEPTED, Outcome.REFUSED, Outcome.LATER)
 T = TypeVar("T")
 
 
@@ -58,6 +60,7 @@ class _HandOver:
         self._selector = selectors.DefaultSelector()
         self._connections: list[PipelinedConnection] = []
         self._sending: set[PipelinedConnection] = set()  # those whose socket did not take everything at once
+        self._pipelines = False  # whether the relay was seen to keep its word
         self._failures = 0  # connections lost since the relay last answered a mail
         self._open_at = self._heartbeat_at = 0.0
 
@@ -101,7 +104,14 @@ class _HandOver:
             self._open_at = time.monotonic() + REOPEN_SECONDS
             log.warning("The relay refuses a further connection; going on with %d", len(self._connections))
             return False
-        connection = PipelinedConnection(transport, self._relay, self._lookahead, self._queue.start, self._answered)
+        connection = PipelinedConnection(
+            transport,
+            self._relay,
+            self._lookahead,
+            self._queue.start,
+            self._answered,
+            on_probation=not self._pipelines,
+        )
         self._connections.append(connection)
         self._selector.register(transport.socket, selectors.EVENT_READ, connection)
         connection.offer_next()
@@ -132,12 +142,20 @@ class _HandOver:
         for connection in [connection for connection in self._connections if moment > connection.deadline]:
             self._go_on(connection)  # the answer may have come while something else took its time
             if connection in self._connections and moment > connection.deadline:
-                self._lose(connection, Lost("did not answer in time"))
+                self._lose(connection, connection.overdue())
 
     def _lose(self, connection: PipelinedConnection, lost: Lost) -> None:
         self._close(connection)
         self._report_unfinished(connection)
         self._connections.remove(connection)
+        if isinstance(lost, NotPipelined) and self._relay.pipelining:
+            self._relay = replace(self._relay, pipelining=False)
+            log.warning(
+                "The relay %s offers PIPELINING and does not keep it: to an envelope sent as a whole it %s. Going on "
+                "command by command; REKU_SMTP_PIPELINING=false spares the attempt",
+                self._relay.place,
+                lost,
+            )
         if lost.expected:
             return
         self._failures += 1
@@ -152,6 +170,7 @@ class _HandOver:
 
     def _answered(self, mail: SmtpMail, answer: Answer) -> None:
         self._failures = 0
+        self._pipelines = self._pipelines or answer.outcome in _OF_THE_RECIPIENT
         self._lookahead.ask_again()
         self._queue.answered(mail, answer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import selectors
 import smtplib
 import socket
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reku.channels.email.smtp.answers import LoginRefused, Lost, Replies, SessionError
+from reku.foundation.quoted_reply import quoted
 from reku.foundation.settings import Settings
 
 LONGEST_ANSWER_SECONDS = 120.0
@@ -21,18 +23,29 @@ DRAIN_SECONDS = 10.0
 """How long the answers of mails already begun are waited for once an error has ended the hand-over."""
 TICK = 0.1
 """Seconds within which the queue's `heartbeat` is called again."""
+_HOST_NAME = re.compile(
+    r"(?=.{4,253}$)(?!localhost)(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]*"
+)
+_ANOTHER_NAME = "; REKU_SMTP_HELO sets another name"
+_SHOWN_COMMANDS = ("EHLO", "HELO", "STARTTLS")
+_MECHANISMS = ("CRAM-MD5", "PLAIN", "LOGIN")
 _CHUNK = 16384  # a whole record of TLS (RFC 8446 section 5.1): no selector would show what is left of one
 
 
 @dataclass(frozen=True)
 class Relay:
-    """Where mails are handed over, and how patient we are (seconds)."""
+    """Where mails are handed over, and how patient we are (seconds).
+
+    `helo`: our name in EHLO; "": the machine's. `pipelining`: whether to use what the relay offers (RFC 2920).
+    """
 
     host: str
     port: int
     user: str = ""
     password: str = field(default="", repr=False)
     tls: bool = True
+    helo: str = ""
+    pipelining: bool = True
     connect_seconds: float = 30.0  # TCP connect, and the TLS handshake
     command_seconds: float = 60.0  # each answer but that to a mail
     answer_seconds: float = LONGEST_ANSWER_SECONDS
@@ -42,7 +55,15 @@ class Relay:
     def from_settings(cls, settings: Settings) -> Relay:
         """The relay of our settings REKU_SMTP_…"""
         password = settings.smtp_password.get_secret_value()
-        return cls(settings.smtp_host, settings.smtp_port, settings.smtp_user, password, settings.smtp_tls)
+        return cls(
+            settings.smtp_host,
+            settings.smtp_port,
+            settings.smtp_user,
+            password,
+            settings.smtp_tls,
+            settings.smtp_helo,
+            settings.smtp_pipelining,
+        )
 
     @property
     def place(self) -> str:
@@ -119,19 +140,19 @@ def open_transport(relay: Relay, heartbeat: Callable[[], None]) -> SmtpTransport
         if relay.tls:
             smtp.starttls(context=ssl.create_default_context())  # smtplib alone would take any certificate
         if relay.user:
-            smtp.login(relay.user, relay.password)
+            smtp.log_in(relay.user, relay.password)
         smtp.ehlo_or_helo_if_needed()
-        return SmtpTransport(smtp.handed_out(), smtp.replies, _offers(smtp.esmtp_features))
+        return SmtpTransport(smtp.handed_out(), smtp.replies, _offers(smtp.esmtp_features, relay))
     except BaseException as error:  # an interruption as well must not leave the connection open
         if smtp is not None:
             smtp.close()
         if not isinstance(error, OSError | Lost | UnicodeError):  # smtplib's own errors are OSErrors
             raise
         refused = isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500
-        # `from None`: the cause may quote what the server said.
+        # `from None`: the cause may quote what the server said about a person.
         raise (LoginRefused if refused else SessionError)(
-            f"No session with the relay {relay.place}: {_plain(error)}. Everything not handed over is still open. "
-            "Check REKU_SMTP_HOST, _PORT, _TLS, _USER and _PASSWORD, then clear `dispatch`."
+            f"No session with the relay {relay.place}: {_plain(error, smtp)}. Everything not handed over is still "
+            "open. Check REKU_SMTP_HOST, _PORT, _TLS, _USER and _PASSWORD, then clear `dispatch`."
         ) from None
 
 
@@ -140,8 +161,46 @@ class _Opening(smtplib.SMTP):
 
     def __init__(self, relay: Relay, heartbeat: Callable[[], None]) -> None:
         self.replies = Replies()
-        self._heartbeat, self._seconds = heartbeat, relay.command_seconds
-        super().__init__(relay.host, relay.port, timeout=relay.connect_seconds)
+        self.sent = ""
+        self.tried: list[str] = []
+        self._relay, self._heartbeat, self._seconds = relay, heartbeat, relay.command_seconds
+        # the name is set below; smtplib would look it up, and take one that is none
+        super().__init__(relay.host, relay.port, local_hostname="", timeout=relay.connect_seconds)
+        self.local_hostname = relay.helo or (own_name(self.sock) if self.sock else "")
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        """As smtplib's; what was sent is kept for messages, but nothing of a login."""
+        verb = cmd.upper()
+        self.sent = f"{verb} {args}".strip() if verb in _SHOWN_COMMANDS else "AUTH"
+        super().putcmd(cmd, args)
+
+    def log_in(self, user: str, password: str) -> None:
+        """Log in by the first mechanism that both sides have and that does not fail; `tried`: those that did.
+
+        Raises SMTPAuthenticationError with the last answer, and smtplib's other errors.
+        """
+        self.ehlo_or_helo_if_needed()
+        if not self.has_extn("auth"):
+            raise smtplib.SMTPNotSupportedError("AUTH")
+        self.user, self.password = user, password
+        offered = self.esmtp_features["auth"].upper().split()
+        last: smtplib.SMTPAuthenticationError | None = None
+        for mechanism in (name for name in _MECHANISMS if name in offered):
+            try:
+                self.auth(mechanism, getattr(self, f"auth_{mechanism.lower().replace('-', '_')}"))
+            except smtplib.SMTPAuthenticationError as error:
+                self.tried.append(f"{mechanism} (»{_said(error, user)}« came back)")
+                last = error
+            except UnicodeError:
+                raise
+            except ValueError:  # in the middle of it: RFC 4954 section 4 has `*` for that
+                self.tried.append(f"{mechanism} (it cannot be computed here: is MD5 switched off?)")
+                self.docmd("*")
+            else:
+                return
+        if not self.tried:
+            self.tried.append(f"none: it offers {' '.join(offered)}, we have {' '.join(_MECHANISMS)}")
+        raise last or smtplib.SMTPNotSupportedError("AUTH")
 
     def getreply(self) -> tuple[int, bytes]:
         """The next reply, as smtplib wants it."""
@@ -181,7 +240,7 @@ class _Opening(smtplib.SMTP):
                 if selector.select(TICK / 2):
                     self.replies.feed(_received(sock))
         if reply.code == 421:
-            raise Lost("closed the connection with 421")
+            raise Lost(f"closed the connection with »421 {quoted(reply.text.decode('utf-8', 'replace'))}«")
         return reply
 
 
@@ -198,10 +257,19 @@ def _received(sock: socket.socket) -> bytes:
     return data
 
 
-def _offers(features: dict[str, str]) -> Offers:
+def own_name(sock: socket.socket) -> str:
+    """Who we are in EHLO: the machine's full name, or its address where that is none (RFC 5321 section 4.1.4)."""
+    name = socket.getfqdn()
+    if _HOST_NAME.fullmatch(name):
+        return name
+    address = str(sock.getsockname()[0])
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def _offers(features: dict[str, str], relay: Relay) -> Offers:
     size = features.get("size", "")
     return Offers(
-        pipelining="pipelining" in features,
+        pipelining=relay.pipelining and "pipelining" in features,
         takes_size="size" in features,
         size=int(size) if size.isascii() and size.isdigit() else 0,
         eight_bit="8bitmime" in features,
@@ -209,12 +277,32 @@ def _offers(features: dict[str, str]) -> Offers:
     )
 
 
-def _plain(error: BaseException) -> str:
+def _plain(error: BaseException, smtp: _Opening | None) -> str:
+    """What went wrong: what was sent, and what came back."""
+    sent = smtp.sent if smtp is not None else ""
+    tried = f"; logins tried: {', '.join(smtp.tried)}" if smtp is not None and smtp.tried else ""
     if isinstance(error, Lost):
-        return f"it {error}"
+        return f"it {error}" + (f" after `{sent}`" if sent else "") + tried
+    if tried:
+        return f"{_kind(error)}{tried}"
     if isinstance(error, smtplib.SMTPResponseException):
-        return f"{type(error).__name__} with {error.smtp_code}"
+        hint = _ANOTHER_NAME if isinstance(error, smtplib.SMTPHeloError) else ""
+        return f"{_kind(error)}: after `{sent or 'connecting'}` »{_said(error)}« came back{hint}"
+    if smtp is not None and smtp.ehlo_resp is not None and not smtp.does_esmtp:
+        refusal = quoted(smtp.ehlo_resp.decode("utf-8", "replace"))
+        return f"{_kind(error)}: after `EHLO {smtp.local_hostname}` »{refusal}« came back{_ANOTHER_NAME}"
     if isinstance(error, UnicodeError):
         return "its name, the user or the password holds characters that cannot be sent"
     strerror = error.strerror if isinstance(error, OSError) else None
     return strerror or type(error).__name__
+
+
+def _kind(error: BaseException) -> str:
+    code = f" with {error.smtp_code}" if isinstance(error, smtplib.SMTPResponseException) else ""
+    return f"{type(error).__name__}{code}"
+
+
+def _said(error: smtplib.SMTPResponseException, *about: str) -> str:
+    text = error.smtp_error
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
+    return f"{error.smtp_code} {quoted(words, *about)}".strip()
