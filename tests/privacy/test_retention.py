@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -52,7 +53,7 @@ from reku.store.tables import (
 from reku.store.unreported import hold_exports
 from reku.views.funnel import funnel
 from reku_testing import hostile, world
-from reku_testing.dispatching import BANK, ORDER, change_settings
+from reku_testing.dispatching import BANK, ORDER, change_settings, configure
 from reku_testing.steps import allow_any_step
 from tests.privacy.conftest import NOON, Chain, person
 from tests.privacy.searching import files as all_files
@@ -213,12 +214,75 @@ def test_day_by_day(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     assert apply(chain.engine, clock.now()) == {}, "again there is nothing to do"
 
 
-def test_by_default_people_stay_on_their_lists(chain: Chain) -> None:
-    chain.whole_day(1, [person(1)])
-    chain.move(NOON + timedelta(days=4000))
+@pytest.mark.parametrize(
+    ("setting", "of_bank", "last"),
+    [
+        (None, None, 396),
+        ("", None, FOR_EVER),
+        ("", 60, 60),
+        (60, 800, 800),
+    ],
+)
+def test_people_leave_a_list_so_long_after_the_last_that_was_about_them(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, setting: object, of_bank: int | None, last: int
+) -> None:
+    """`last`: the days after their last mail on which they are still there."""
+    if setting is not None:
+        change_settings(monkeypatch, keep_subscribers_days=setting)
+    if of_bank is not None:
+        configure(tmp_path, monkeypatch, bank=[("\nstate:", f"\nkeep_subscribers_days: {of_bank}\nstate:")])
+    chain.whole_day(1, [person(1), person(2), person(3)])
+    # some time later the second is delivered again, and nothing about him is new; the third unsubscribes
+    (third,) = (row for row in chain.rows(messages) if row.person_number == _number(3))
+    unsubscribe(chain.engine, [(third.id, UnsubscribeWay.LINK)])
+    chain.report()
+    step = min(last - 10, 300) // 7 * 7  # a Tuesday as well
+    chain.move(NOON + timedelta(days=step))
+    chain.whole_day(2, [person(2, Anlass_Datum=f"{clock.today():%d.%m.%Y}")])
+    for day in (4000,) if last == FOR_EVER else (last, last + 1, last + step, last + step + 1):
+        chain.move(NOON + timedelta(days=day, hours=-1))
+        apply(chain.engine, clock.now())
+        expected = [_number(1)] * (day <= last) + [_number(2)] * (day <= last + step) + [_number(3)] * (day <= last)
+        assert [row.person_number for row in sorted(chain.rows(subscribers), key=_by_number)] == expected, day
+    barred = chain.rows(suppressions)
+    assert [(row.kind, bool(row.recipient_key)) for row in barred] == [("UNSUBSCRIBED", True)], "it holds for good"
+    if last < FOR_EVER:
+        gone = _words(1)[:2] + _words(3)[:2]
+        assert not any(in_tables(chain.engine, gone).values())
+
+
+def _by_number(row: sa.Row[Any]) -> str:
+    return str(row.person_number)
+
+
+def test_what_was_delivered_leaves_with_the_mail_and_the_list_keeps_who_it_is(chain: Chain) -> None:
+    told = {"Geschaeftsstelle": "Filiale Zuckerbrot", "Berater_Absendername": "Ottokar Beispiel-Zuckerbrot"}
+    chain.whole_day(1, [person(1, **told)])
+    assert {table for found in in_tables(chain.engine, told.values()).values() for table in found} == {"delivery_rows"}
+    chain.move(NOON + timedelta(hours=4))
     apply(chain.engine, clock.now())
-    assert [row.person_number for row in chain.rows(subscribers)] == [_number(1)]
-    assert chain.rows(messages) == []
+    assert not any(in_tables(chain.engine, told.values()).values())
+    (left,) = chain.rows(subscribers)
+    assert set(left.fields) <= {"Anrede", "Titel", "Vorname", "Nachname", "Firma", "Briefanrede"}
+    assert (left.fields["Nachname"], left.address) == ("Nachname1x", "adresse1x@kunde.example")
+
+
+def test_a_list_forgets_who_is_written_to_by_other_lists_only(chain: Chain) -> None:
+    chain.whole_day(1, [person(1)])
+    elsewhere = world.subscriber_list(chain.engine, chain.rows(deliveries)[0].order_id, order_name="before")
+    with chain.engine.begin() as connection:
+        connection.execute(
+            sa.insert(subscribers).from_select(
+                ["list_id", *(column.name for column in subscribers.columns if column.name != "list_id")],
+                sa.select(
+                    sa.literal(elsewhere), *(column for column in subscribers.columns if column.name != "list_id")
+                ),
+            )
+        )
+        connection.execute(sa.update(subscribers).values(updated_at=clock.now() - timedelta(days=400)))
+    apply(chain.engine, clock.now())
+    assert {row.list_id for row in chain.rows(subscribers)}.isdisjoint({elsewhere})
+    assert len(chain.rows(subscribers)) == 1
 
 
 @pytest.fixture

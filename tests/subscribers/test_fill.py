@@ -25,6 +25,9 @@ from reku_testing import banks, world
 ERASED = "Titel"
 """The field that the bank of these tests lets an empty value erase."""
 
+LISTED = ("Anrede", "Titel", "Vorname", "Nachname", "Firma", "Briefanrede")
+"""What a list keeps of a person: who it is, and how to address the person."""
+
 People = dict[str, tuple[str, dict[str, str]]]
 """Address and fields by person number."""
 
@@ -45,7 +48,7 @@ class Model:
             if self.last.get(person, number) > number:
                 continue
             self.last[person] = number
-            fields = _without_reference(row)
+            fields = {name: value for name, value in row.items() if name in LISTED}
             if person in self.people:
                 told = {name: value for name, value in fields.items() if value or name == ERASED}
                 fields = self.people[person][1] | told

@@ -149,6 +149,11 @@ class Institute(Model):
     orders: dict[OrderNumber, OrderSettings] = Field(
         default_factory=dict, description="order number → what it has different"
     )
+    keep_subscribers_days: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="days that people stay on a list after the last delivery or mail about them; none: the setting "
+        "REKU_KEEP_SUBSCRIBERS_DAYS",
+    )
     overwrite_empty: tuple[Text, ...] = Field(
         (), description="fields of deliveries whose empty value erases a subscriber's stored one"
     )

@@ -237,9 +237,10 @@ class Settings(BaseSettings):
         396, ge=100, description="how long deliveries are kept with their messages, responses and contacts: 13 months"
     )
     keep_subscribers_days: int | None = Field(
-        None,
+        396,
         ge=1,
-        description="how long people stay on a list who are neither updated nor written to; empty: for good",
+        description="how long people stay on a list after the last delivery or mail about them, unless the bank's file "
+        "says something else: 13 months; empty: for good",
     )
     keep_audit_days: int = Field(1461, ge=1, description="how long is kept what people did by hand: 4 years")
     ui_token: SecretStr = Field(

@@ -10,7 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from reku.catalogue import institutes
 from reku.foundation import clock
+from reku.foundation.errors import ConfigError
 from reku.foundation.settings import Settings
 from reku.store.bounce_series import RETAINED_AT, series
 from reku.store.kinds import EventKind, SuppressionKind, SuppressionSource
@@ -29,6 +31,7 @@ from reku.store.tables import (
     file_tries,
     files,
     hits,
+    lists,
     messages,
     metrics,
     past_messages,
@@ -148,6 +151,7 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
     counted["hits"] = _delete(connection, hits, hits.c.message_id.in_(own))
     counted["contacts"] = _delete(connection, contacts, contacts.c.message_id.in_(own))
     _keep_unsubscribe_links(connection, delivery)
+    connection.execute(_NOTE_LAST_MENTION, {"delivery": delivery})
     counted["messages"] = _delete(connection, messages, messages.c.delivery_id == delivery)
     for table in (delivery_rows, rejects, rule_counts, metrics, releases, dispatches, response_counts):
         _delete(connection, table, table.c.delivery_id == delivery)
@@ -190,7 +194,7 @@ def _bar_retained(connection: sa.Connection, delivery: int) -> None:
 
 
 def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
-    """Everything that is over by itself: contacts, appointments, people of lists, records of what was done by hand."""
+    """Everything that is over by itself: contacts, appointments, records of what was done by hand."""
     today, limit = clock.berlin(now).date(), now - timedelta(days=s.keep_messages_days)
     audited = now - timedelta(days=s.keep_audit_days)
     files_in_use = sa.union(
@@ -227,8 +231,6 @@ def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
             (rate_limits.c.next_at < sa.func.clock_timestamp() - timedelta(days=1), rate_limits.c.domain != ""),
         ),
     }
-    if s.keep_subscribers_days is not None:
-        due["subscribers"] = (subscribers, (_forgotten(now - timedelta(days=s.keep_subscribers_days)),))
     return Counter({name: _in_batches(engine, table, *which) for name, (table, which) in due.items()}), []
 
 
@@ -241,14 +243,50 @@ def _has_mail_before(reactivation: sa.Table) -> sa.ColumnElement[bool]:
     )
 
 
+def forgotten_people(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """People of lists, so long after the last delivery or mail about them as their bank wants it."""
+    with engine.connect() as connection:
+        present = connection.scalars(sa.select(lists.c.institute).distinct().order_by(lists.c.institute)).all()
+    banks, counted, problems = institutes(), Counter[str](), list[str]()
+    for institute in present:
+        try:
+            bank = banks.get(institute)
+        except ConfigError as error:  # nobody leaves for a wish that cannot be read
+            problems.append(f"people of lists of {institute}: {error}")
+            continue
+        own = bank.keep_subscribers_days if bank else None
+        days = s.keep_subscribers_days if own is None else own
+        if days is not None:
+            forgotten = _forgotten(now - timedelta(days=days))
+            counted["subscribers"] += _in_batches(engine, subscribers, subscribers.c.institute == institute, forgotten)
+    return counted, problems
+
+
 def _forgotten(limit: datetime) -> sa.ColumnElement[bool]:
-    """People of a list whom no delivery has updated, and nobody has written to or wants to, since then."""
-    written_to = sa.exists().where(
-        messages.c.institute == subscribers.c.institute,
-        messages.c.person_number == subscribers.c.person_number,
-        sa.or_(messages.c.state.not_in(MESSAGE_HAS_ENDED), messages.c.ended_at >= limit),
+    """People whom no delivery of their list has named, and nobody has written to or wants to, since then."""
+    named = (
+        sa.select(messages.c.id)
+        .join(deliveries, deliveries.c.id == messages.c.delivery_id)
+        .where(
+            deliveries.c.list_id == subscribers.c.list_id,
+            messages.c.person_number == subscribers.c.person_number,
+            sa.or_(messages.c.state.not_in(MESSAGE_HAS_ENDED), messages.c.ended_at >= limit),
+        )
     )
-    return (subscribers.c.updated_at < limit) & ~written_to
+    return (subscribers.c.updated_at < limit) & ~named.exists()
+
+
+_NOTE_LAST_MENTION = sa.text("""
+    UPDATE reku.subscribers AS person SET updated_at = gone.ended_at
+    FROM (
+        SELECT d.list_id, m.person_number, max(m.ended_at) AS ended_at
+        FROM reku.messages m JOIN reku.deliveries d ON d.id = m.delivery_id
+        WHERE d.id = :delivery GROUP BY 1, 2
+    ) AS gone
+    WHERE person.list_id = gone.list_id AND person.person_number = gone.person_number
+        AND person.updated_at < gone.ended_at
+""")
+"""A bank may keep its people for longer than its messages: what these say of when they were named stays with them."""
 
 
 def _in_batches(engine: sa.Engine, table: sa.Table, *which: sa.ColumnElement[bool]) -> int:

@@ -28,6 +28,7 @@ STEPS: tuple[Step, ...] = (
     old_files.outbox,
     old_rows.rejected_rows,
     old_rows.whole_deliveries,
+    old_rows.forgotten_people,
     old_rows.the_rest,
     old_files.bounce_mails,
     old_files.journals,

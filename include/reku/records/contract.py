@@ -76,6 +76,7 @@ class Column(Strict):
     mandatory_when: Conditions = Field({}, description="mandatory if all these columns hold one of the values")
     allowed_when: Conditions = Field({}, description="must be empty unless all these columns hold one of the values")
     transliterate: bool = Field(False, description="when writing: replace characters the encoding lacks (names)")
+    listed: bool = Field(False, description="stays with the person on the list; what is not leaves with the mail")
     fault: FaultCode = Field(FaultCode.FORMAT, description="code when pattern or characters are broken")
     advice: str = Field("", max_length=200, description="German advice then; empty: made from the rule")
 
@@ -180,6 +181,11 @@ class Contract(Strict):
     def roles(self) -> Mapping[Role, str]:
         """The name of the column of each role that one has."""
         return {column.role: column.name for column in self.columns if column.role}
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The names of the columns that a subscriber list keeps, besides person number and address."""
+        return tuple(column.name for column in self.columns if column.listed)
 
     def column(self, name: str) -> Column | None:
         """The column of this name, or None."""

@@ -7,7 +7,7 @@ has a message for each of its rows; `_CATCH_UP` takes it from there when an olde
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from reku.catalogue import institutes
+from reku.records import contracts
 from reku.store.bulk import copy_rows
 
 _BATCH = 5_000
@@ -68,15 +69,15 @@ _AS_BEFORE = sa.text("""
 """)
 
 # Bytes are compared, not values: JSONB takes a multiple of the time for the same answer.
-_DIFFERENT = sa.text("""
-    SELECT brought.person_number, brought.address, brought.fields,
+_DIFFERENT = """
+    SELECT brought.person_number, brought.address, {listed} AS fields,
         known.address AS known_address, known.fields AS known_fields
     FROM reku.delivery_rows AS brought JOIN reku.subscribers AS known
         ON known.list_id = :list_id AND known.person_number = brought.person_number
     WHERE brought.delivery_id = :delivery_id AND brought.id <> ALL(CAST(:outdone AS bigint[]))
         AND known.delivery_number <= :delivery_number
-        AND record_image_ne(ROW(known.address, known.fields), ROW(brought.address, brought.fields))
-""")
+        AND record_image_ne(ROW(known.address, known.fields), ROW(brought.address, {listed}))
+"""
 """People of the list of whom the delivery says something else, be it an empty value where another is stored."""
 
 _CHANGES = sa.Table(
@@ -99,25 +100,27 @@ _CHANGE = sa.text("""
         updated_at = EXCLUDED.updated_at
 """)
 
-_ADD = sa.text("""
+_ADD = """
     INSERT INTO reku.subscribers (institute, list_id, person_number, address, fields, delivery_number, updated_at)
-    SELECT institute, :list_id, person_number, address, fields, :delivery_number, :now
+    SELECT institute, :list_id, person_number, address, {listed}, :delivery_number, :now
     FROM reku.delivery_rows AS brought
     WHERE delivery_id = :delivery_id AND id <> ALL(CAST(:outdone AS bigint[])) AND NOT EXISTS (
         SELECT FROM reku.subscribers AS known
         WHERE known.list_id = :list_id AND known.person_number = brought.person_number
     )
-""")
+"""
 
 
 def fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, now: datetime) -> int:
     """Add and change the people of a delivery; returns how many of the list's people are new or changed.
 
     A person who stands in the delivery twice is taken from the last row. Only a delivery number not lower than the
-    last one that brought a person changes it. An empty value leaves a stored one alone, unless the institute lists the
-    field in `overwrite_empty`. The caller has locked the list: nobody else fills it meanwhile.
+    last one that brought a person changes it. Kept are the columns that the contract calls `listed`: all others leave
+    with the delivered rows, soon after the mail. An empty value leaves a stored one alone, unless the institute
+    lists the field in `overwrite_empty`. The caller has locked the list: nobody else fills it meanwhile.
     """
     connection.execute(_WHOLE)
+    listed, names = _listed(contracts()[delivery.contract].listed)
     given = {
         "institute": delivery.institute,
         "order_id": delivery.order_id,
@@ -126,13 +129,20 @@ def fill_list(connection: sa.Connection, delivery: sa.Row[Any], list_id: int, no
         "delivery_number": delivery.delivery_number,
         "outdone": _outdone(connection, delivery.id),
         "now": now,
+        **names,
     }
     if later := list(connection.scalars(_LATER, given)):
         connection.execute(_CATCH_UP, given | {"later": later})
-    changed = _change(connection, given)
-    added = connection.execute(_ADD, given).rowcount
+    changed = _change(connection, given, listed)
+    added = connection.execute(sa.text(_ADD.format(listed=listed)), given).rowcount
     connection.execute(_AS_BEFORE)
     return changed + added
+
+
+def _listed(names: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """What of a row's fields stays on a list, as an expression, and its parameters."""
+    pairs = ", ".join(f"CAST(:name_{n} AS text), brought.fields -> CAST(:name_{n} AS text)" for n in range(len(names)))
+    return f"jsonb_strip_nulls(jsonb_build_object({pairs}))", {f"name_{n}": name for n, name in enumerate(names)}
 
 
 def _outdone(connection: sa.Connection, delivery_id: int) -> list[int]:
@@ -140,13 +150,14 @@ def _outdone(connection: sa.Connection, delivery_id: int) -> list[int]:
     return list(connection.scalars(_OUTDONE, {"delivery_id": delivery_id, "twice": twice})) if twice else []
 
 
-def _change(connection: sa.Connection, given: Mapping[str, Any]) -> int:
+def _change(connection: sa.Connection, given: Mapping[str, Any], listed: str) -> int:
     institute = institutes().get(given["institute"])
     overwrite_empty = frozenset() if institute is None else frozenset(institute.overwrite_empty)
     _CHANGES.create(connection)
     names = [column.name for column in _CHANGES.columns]
     written = 0
-    with connection.execute(_DIFFERENT, given, execution_options={"yield_per": _BATCH}) as different:
+    wanted = sa.text(_DIFFERENT.format(listed=listed))
+    with connection.execute(wanted, given, execution_options={"yield_per": _BATCH}) as different:
         for batch in different.partitions():
             written += copy_rows(connection, _CHANGES, names, _merged(batch, overwrite_empty))
     connection.execute(_CHANGE, given)

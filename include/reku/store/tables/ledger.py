@@ -18,14 +18,19 @@ subscribers = sa.Table(
     sa.Column("person_number", sa.Text, primary_key=True),
     institute(),
     sa.Column("address", sa.Text, nullable=False),
-    sa.Column("fields", JSONB, nullable=False),
+    sa.Column("fields", JSONB, nullable=False, comment="the delivered fields that the contract calls listed"),
     sa.Column(
         "delivery_number",
         sa.Integer,
         nullable=False,
         comment="the last delivery that changed it; one that told nothing new stands in the ledger alone",
     ),
-    moment("updated_at", nullable=False),
+    sa.Column(
+        "updated_at",
+        sa.DateTime(timezone=True),
+        nullable=False,
+        comment="when a delivery last changed it, or the last message about it ended that has left by retention",
+    ),
     comment="People of a list: filled on and updated, never replaced",
 )
 
