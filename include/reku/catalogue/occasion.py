@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from reku.catalogue.fields import Code, Duration, MediumKey, Model, Text, no_repeats
 from reku.catalogue.medium import Provider, provider_of
+from reku.catalogue.selection import OccasionSelection
 
 
 class Family(StrEnum):
@@ -59,6 +60,9 @@ class Occasion(Model):
     media: tuple[MediumKey, ...] = Field(description="keys of the media suited to it; may be empty")
     window: Window = Field(description="days around Anlass_Datum on which a mail may go out")
     response_window: Duration = Field(description="how long a run waits for responses after dispatch")
+    selection: OccasionSelection | None = Field(
+        None, description="whom we select where we select ourselves; none: nobody can order it there"
+    )
     in_doubt: InDoubt = Field(
         InDoubt.DO_NOT_RESEND,
         description="mails in doubt: do_not_resend: only a person decides (`reku messages resolve`); resend: the next "

@@ -20,6 +20,7 @@ from reku.cli import (
     preview,
     run,
     run_day,
+    selection,
     stop,
     suppressions,
     why,
@@ -57,5 +58,6 @@ app.command("why")(why.why)
 app.command("funnel")(funnel.funnel)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(agree21.app, name="agree21")
+app.add_typer(selection.app, name="selection")
 app.command("preview")(preview.preview)
 app.command("bench")(bench.bench)

@@ -217,9 +217,8 @@ def _at(model: type[BaseModel], place: Place) -> Any:
 
 def _step(kind: Any, part: int | str) -> Any:
     """The type one step further down: a field, a list item, a dict's value, the member of a union with this tag."""
+    kind = _bare(kind)
     arguments, origin = get_args(kind), get_origin(kind)
-    if hasattr(kind, "__metadata__"):  # Annotated[X, …]
-        return _step(arguments[0], part)
     if origin in (Union, UnionType):
         tagged = next((member for member in arguments if _has_tag(member, part)), None)
         return tagged or _step(_model_in(kind), part)
@@ -246,7 +245,17 @@ def _has_tag(member: Any, tag: int | str) -> bool:
     return inner is not None and any(tag in get_args(field.annotation) for field in inner.model_fields.values())
 
 
+def _bare(kind: Any) -> Any:
+    """The type without what is annotated to it, and without None beside it."""
+    if hasattr(kind, "__metadata__"):  # Annotated[X, …]
+        return _bare(get_args(kind)[0])
+    others = [member for member in get_args(kind) if member is not type(None)]
+    if get_origin(kind) in (Union, UnionType) and len(others) == 1:
+        return _bare(others[0])
+    return kind
+
+
 def _tags(kind: Any, discriminator: str) -> list[str]:
     """The tags of a union's members: the values that their discriminator may have."""
-    members = get_args(get_args(kind)[0]) if hasattr(kind, "__metadata__") else get_args(kind)
+    members = get_args(_bare(kind))
     return [tag for member in members for tag in get_args(member.model_fields[discriminator].annotation)]

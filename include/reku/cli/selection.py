@@ -1,0 +1,91 @@
+"""`reku selection`: whom an occasion's rule selects, before anybody is written to."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reku.cli.database import database
+from reku.cli.options import Blz
+from reku.cli.output import Json, print_json, show_one
+
+if TYPE_CHECKING:
+    from reku.catalogue.occasion import Occasion
+    from reku.catalogue.selection import Selection
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look at the rules by which people of imported data are selected. Nothing is selected or sent by it.",
+    rich_markup_mode=None,
+)
+
+Code = Annotated[str, typer.Argument(metavar="OCCASION", help="Code of the occasion, such as MCAG002.")]
+Day = Annotated[
+    datetime | None,
+    typer.Option("--day", formats=["%Y-%m-%d"], help="As if it were that day; else today.", show_default=False),
+]
+
+
+@app.command("explain")
+def explain(occasion: Code, as_json: Json = False) -> None:
+    """Say in a German sentence whom an occasion selects.
+
+    And show the statement that asks the database for them, with its values.
+    """
+    from reku.sources.agree21.rule_text import sentence
+
+    found, rule = _rule(occasion)
+    told = {
+        "occasion": found.code,
+        "title": found.title,
+        "rule": sentence(rule, found.window),
+        "sql": _sql(found, rule),
+    }
+    if as_json:
+        print_json(told)
+    else:
+        typer.echo(f"{found.code} {found.title}\n\n{told['rule']}\n\n{told['sql']}")
+
+
+@app.command("try")
+def try_rule(occasion: Code, institute: Blz, day: Day = None, as_json: Json = False) -> None:
+    """Count whom an occasion would select of a bank's data.
+
+    Without any effect: people whose window is open, and how many of them have no consent to mails, are estates, have
+    a flag, or no mail address.
+    """
+    from reku.foundation import clock
+    from reku.sources.agree21.trial import trial
+
+    found, rule = _rule(occasion)
+    when = day.date() if day else clock.today()
+    show_one(trial(database(), rule, found.window, institute, when).as_dict(), as_json=as_json)
+
+
+def _rule(code: str) -> tuple[Occasion, Selection]:
+    """The occasion and its rule. Raises StageError if there is no such occasion, or it selects nobody."""
+    from reku.catalogue import occasions
+    from reku.catalogue.selection import Selection
+    from reku.foundation.errors import StageError, suggest
+
+    known = occasions()
+    if code.upper() not in known:
+        near = suggest(code.upper(), known)
+        raise StageError(f"There is no occasion {code}." + (f" Did you mean {near}?" if near else ""))
+    occasion = known[code.upper()]
+    if isinstance(occasion.selection, Selection):
+        return occasion, occasion.selection
+    why = f": {occasion.selection.why}" if occasion.selection else ": its file has no `selection`"
+    raise StageError(f"{occasion.code} selects nobody{why}.")
+
+
+def _sql(occasion: Occasion, rule: Selection) -> str:
+    from sqlalchemy.dialects import postgresql
+
+    from reku.sources.agree21.selecting import candidates
+
+    statement = candidates(rule, occasion.window, "00000000", date(2026, 1, 1))
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))

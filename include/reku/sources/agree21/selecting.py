@@ -1,0 +1,159 @@
+"""A rule as a statement: who is selected on a day, with which Anlass_Datum. Values are bound, nothing is spliced in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import reduce
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.catalogue.occasion import Window
+from reku.catalogue.selection import (
+    OF_HOLDINGS,
+    AllOf,
+    AnyOf,
+    Begins,
+    Condition,
+    DayNear,
+    Has,
+    HasNo,
+    In,
+    Known,
+    Not,
+    NotIn,
+    Selection,
+    SelectionField,
+    Years,
+)
+from reku.store.tables import holdings, persons
+
+Truth = sa.ColumnElement[bool]
+
+_A_MONTH = timedelta(days=28)
+"""A shorter window touches two months at most, so that the index on birthdays helps."""
+
+
+def candidates(rule: Selection, window: Window, institute: str, day: date) -> sa.Select[tuple[str, date]]:
+    """People (`person_number`) whose window is open on that day, with `occasion_date`: each pair once.
+
+    Of several holdings with one date the one with the lowest contract number stands for all; `contract_number` is null
+    where people are looked through. People whom the newest customers lack are left out.
+    """
+    first, last = day - timedelta(days=window.last_day), day - timedelta(days=window.first_day)
+    holding = holdings.alias("held")
+    of_row = _Row(holding if rule.row == "holding" else None, institute, day, sa.null())
+    start = of_row.column(rule.on)
+    source: sa.FromClause = persons
+    if rule.row == "holding":
+        source = persons.join(
+            holding,
+            (holding.c.institute == persons.c.institute) & (holding.c.person_number == persons.c.person_number),
+        )
+    occasion_date: sa.ColumnElement[date] = start
+    wanted: list[Truth] = [persons.c.institute == institute, persons.c.missing_since.is_(None), start.is_not(None)]
+    if rule.anniversary:
+        years = (
+            sa.func.generate_series(sa.literal(first.year), sa.literal(last.year))
+            .table_valued("year", name="years")
+            .render_derived()
+        )
+        source = source.join(years, sa.true())
+        occasion_date = _anniversary(start, years.c.year)
+        wanted.append(occasion_date > start)
+        if last - first < _A_MONTH:
+            # the day before it too: 29 February may be celebrated on 1 March
+            wanted.append(_month(start).in_({(first - timedelta(days=1)).month, last.month}))
+    wanted.append(occasion_date.between(first, last))
+    if rule.where is not None:
+        wanted.append(condition_of(rule.where, _Row(of_row.holding, institute, day, occasion_date)))
+    contract = holding.c.contract_number if rule.row == "holding" else sa.null()
+    statement = (
+        sa.select(
+            persons.c.person_number,
+            occasion_date.label("occasion_date"),
+            sa.func.min(contract).label("contract_number")
+            if rule.row == "holding"
+            else sa.cast(sa.null(), sa.Text).label("contract_number"),
+        )
+        .select_from(source)
+        .where(*wanted)
+    )
+    return statement.group_by(persons.c.person_number, occasion_date) if rule.row == "holding" else statement
+
+
+@dataclass(frozen=True)
+class _Row:
+    """What a condition looks at: a person, and the holding beside it if there is one."""
+
+    holding: sa.FromClause | None
+    institute: str
+    day: date
+    occasion_date: sa.ColumnElement[Any]
+
+    def column(self, field: SelectionField) -> sa.ColumnElement[Any]:
+        """The column of a field."""
+        if field not in OF_HOLDINGS:
+            return persons.c[field.value]
+        if self.holding is None:
+            raise AssertionError(f"{field} outside a holding: the model lets none through")
+        return self.holding.c[field.value]
+
+
+def condition_of(condition: Condition, row: _Row) -> Truth:
+    """The condition as an expression: true, false, or null where something is unknown."""
+    match condition:
+        case AllOf(of=several):
+            return sa.and_(*(condition_of(part, row) for part in several))
+        case AnyOf(of=several):
+            return sa.or_(*(condition_of(part, row) for part in several))
+        case Not(of=one):
+            return sa.not_(condition_of(one, row))
+        case In(field=field, values=values):
+            return row.column(field).in_(values)
+        case NotIn(field=field, values=values):
+            return row.column(field).not_in(values)
+        case Begins(field=field, values=values):
+            column = sa.cast(row.column(field), sa.Text)
+            return reduce(sa.or_, (column.startswith(value, autoescape=True) for value in values))
+        case Known(field=field):
+            return row.column(field).is_not(None)
+        case DayNear(field=field, first=first, last=last):
+            return row.column(field).between(row.day + timedelta(days=first), row.day + timedelta(days=last))
+        case Years(field=field):
+            return _years_fit(condition, row.column(field), row.occasion_date)
+        case Has(where=where):
+            return _has(where, row)
+        case HasNo(where=where):
+            return ~_has(where, row)
+
+
+def _has(where: Condition, row: _Row) -> Truth:
+    other = holdings.alias()
+    inner = _Row(other, row.institute, row.day, row.occasion_date)
+    return sa.exists().where(
+        other.c.institute == row.institute,
+        other.c.person_number == persons.c.person_number,
+        condition_of(where, inner),
+    )
+
+
+def _years_fit(condition: Years, start: sa.ColumnElement[Any], occasion_date: sa.ColumnElement[Any]) -> Truth:
+    """Whole years that have passed: one more on each anniversary, of a 29 February on 1 March."""
+    years = sa.extract("year", occasion_date) - sa.extract("year", start)
+    passed = years - sa.case((_anniversary(start, sa.extract("year", occasion_date)) > occasion_date, 1), else_=0)
+    fits = passed.between(condition.minimum, condition.maximum)
+    if condition.step == 1:
+        return fits
+    return fits & (sa.cast(passed - condition.minimum, sa.Integer) % condition.step == 0)
+
+
+def _anniversary(start: sa.ColumnElement[Any], year: sa.ColumnElement[Any]) -> sa.ColumnElement[date]:
+    """The day in another year; the day after 28 February where there is no 29th."""
+    first_of_month = sa.func.make_date(sa.cast(year, sa.Integer), sa.cast(_month(start), sa.Integer), 1, type_=sa.Date)
+    return first_of_month + (sa.cast(sa.extract("day", start), sa.Integer) - 1)
+
+
+def _month(start: sa.ColumnElement[Any]) -> sa.Extract:
+    return sa.extract("month", start)
