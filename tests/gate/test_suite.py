@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from reku.gate import suite
 from reku.gate.rule_files import rules_for
-from reku.gate.rules import Severity, contract_rules
+from reku.gate.rules import Severity, contract_rules, way_out_rules
 from reku.gate.suite import Expected, find_breaches
 from reku.records import FaultCode, Head, RecordFile, contracts, row_faults
 from reku_testing import world
@@ -24,10 +25,24 @@ EXPECTED = {
     ),
 }
 
+FREE_TEXT = (
+    *("Referenz", "Personennummer", "Anlass_Wert", "Titel", "Vorname", "Nachname", "Firma", "Briefanrede"),
+    *("Produkt_Text", "Geschaeftsstelle", "Berater_Nr", "Berater_Absendername", "Berater_E-Mail", "Berater_Telefon"),
+    *("Berater_Bild", "Berater_Unterschrift"),
+)
+
 # kind, what is changed in a good row, then the field and code by which it is rejected
 BAD = [
     ("REKU", {"Referenz": ""}, "Referenz", "PFLICHTFELD"),
     ("REKU", {"Referenz": "R" * 41}, "Referenz", "LAENGE"),
+    ("REKU", {"Referenz": "=cmd|'/c calc'!A0"}, "Referenz", "FORMAT"),
+    ("REKU", {"Referenz": "@SUM(1)"}, "Referenz", "FORMAT"),
+    ("REKU", {"Personennummer": "+49"}, "Personennummer", "FORMAT"),
+    ("REKU", {"Personennummer": "-1"}, "Personennummer", "FORMAT"),
+    *(("REKU", {field: "a\u202eb"}, field, "STEUERZEICHEN") for field in FREE_TEXT),
+    ("IAMW", {"Impuls_ID": "a\u2066b"}, "Impuls_ID", "STEUERZEICHEN"),
+    ("IAMW", {"Gueltig_bis": "31.12.9999"}, "Gueltig_bis", "WERT"),
+    ("IAMW", {"Gueltig_bis": "31.12.1899"}, "Gueltig_bis", "WERT"),
     ("REKU", {"Personennummer": " "}, "Personennummer", "PFLICHTFELD"),
     ("REKU", {"Personennummer": "0" * 21}, "Personennummer", "LAENGE"),
     ("REKU", {"Anlass_Code": ""}, "Anlass_Code", "PFLICHTFELD"),
@@ -101,7 +116,7 @@ GOOD = [
     ("REKU", {"Tracking_Einwilligung": "J", "Berater_E-Mail": "ole.muster@sparkasse.example"}),
     ("IAMW", {}),
     ("IAMW", {"Anlass_Code": ""}),
-    ("IAMW", {"Content_Schluessel": "SCOM_NEUES_GIROKONTO", "Prioritaet": "9", "Gueltig_bis": "31.12.9999"}),
+    ("IAMW", {"Content_Schluessel": "SCOM_NEUES_GIROKONTO", "Prioritaet": "9", "Gueltig_bis": "31.12.2199"}),
 ]
 
 
@@ -256,3 +271,25 @@ def test_the_verdict_is_that_of_the_plain_model(drawn: list[dict[str, str]]) -> 
             by_gx[line, finding.rule.field].add(finding.rule.code)
     assert by_gx.keys() == first.keys()
     assert all(code in by_gx[place] for place, code in first.items())
+
+
+@pytest.mark.parametrize(
+    ("encoding", "value", "kept_out"),
+    [
+        ("iso-8859-15", "Ωmega-3", True),
+        ("iso-8859-15", "Müßig-€-3", False),
+        ("iso-8859-15", "R1", False),
+        ("utf-8", "Ωmega-3", False),
+    ],
+)
+def test_what_goes_back_fits_into_the_banks_response_file(
+    encoding: Literal["utf-8", "iso-8859-15"], value: str, kept_out: bool
+) -> None:
+    rules = way_out_rules(contracts()["REKU"], encoding)
+    assert [(rule.field, rule.code.value) for rule in rules] == [
+        ("Referenz", "ZEICHENSATZ"),
+        ("Personennummer", "ZEICHENSATZ"),
+    ]
+    rows = [_row("REKU", 1), _row("REKU", 2, Referenz=value)]
+    findings = find_breaches(tuple(rows[0]), [list(row.values()) for row in rows], [3, 4], rules, EXPECTED["REKU"])
+    assert [list(finding.lines) for finding in findings] == [[4] if kept_out else [], []]

@@ -23,7 +23,7 @@ from reku.foundation.errors import StageError
 from reku.gate.metrics import measure
 from reku.gate.predicates import Expected
 from reku.gate.rule_files import rules_for
-from reku.gate.rules import Rule
+from reku.gate.rules import Rule, way_out_rules
 from reku.gate.suite import Finding, find_breaches
 from reku.records import FaultCode, Rows
 from reku.records.delivered_row import DeliveredRow, row_reader
@@ -73,7 +73,10 @@ def validate(engine: sa.Engine, delivery_id: int, read_rows: Callable[[sa.Engine
     if (known := _known(delivery)) is not None:
         return known
     delivered = read_rows(engine, delivery_id)
-    rules = rules_for(delivered.contract, delivery.order_occasion)
+    rules = (
+        *rules_for(delivered.contract, delivery.order_occasion),
+        *way_out_rules(delivered.contract, _institute(delivery).response.encoding),
+    )
     findings = find_breaches(delivered.columns, delivered.rows, delivered.lines, rules, _expected(delivery))
     return _write(engine, delivery, delivered, findings)
 

@@ -6,12 +6,14 @@ Most rules follow from a contract (`records.column_rules`). What no contract can
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from reku.gate.checks import Check
-from reku.records.checks import fields_of
+from reku.records.checks import Encodable, fields_of
 from reku.records.column_rules import LONGEST_RULE_ADVICE, column_rules
-from reku.records.contract import Contract, Strict
+from reku.records.contract import Contract, Role, Strict
 from reku.records.faults import FaultCode
 from reku.store.kinds import Severity
 
@@ -32,6 +34,21 @@ class Rule(Strict):
     def fields(self) -> tuple[str, ...]:
         """All fields it looks at, its own first."""
         return fields_of(self.field, self.check)
+
+
+def way_out_rules(contract: Contract, encoding: Literal["utf-8", "iso-8859-15"]) -> tuple[Rule, ...]:
+    """Rules for what goes back to the bank in its response files: what their encoding lacks, is kept out here."""
+    roles: tuple[Role, ...] = ("reference", "person_number")
+    return tuple(
+        Rule(
+            name=f"{contract.roles[role]}.encodable",
+            field=contract.roles[role],
+            check=Encodable(encoding=encoding),
+            code=FaultCode.ZEICHENSATZ,
+            advice=f"nur Zeichen von {encoding} verwenden, dem Zeichensatz der Rückmeldedatei",
+        )
+        for role in roles
+    )
 
 
 def contract_rules(contract: Contract) -> tuple[Rule, ...]:

@@ -61,6 +61,13 @@ class Without(Strict):
     _regex_compiles = field_validator("regex")(_compiles)
 
 
+class Encodable(Strict):
+    """Every character of the value has a place in an encoding."""
+
+    kind: Literal["encodable"] = "encodable"
+    encoding: Literal["utf-8", "iso-8859-15", "cp1252"]
+
+
 class Among(Strict):
     """One of a closed set of values."""
 
@@ -155,6 +162,7 @@ Check = (
     | MaxLength
     | Pattern
     | Without
+    | Encodable
     | Among
     | Unique
     | WholeNumber

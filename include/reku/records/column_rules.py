@@ -14,6 +14,7 @@ from reku.records.checks import (
     AsExpected,
     Check,
     Day,
+    DayBetween,
     EmptyUnless,
     MaxLength,
     Moment,
@@ -31,6 +32,17 @@ from reku.records.faults import FaultCode
 
 LONGEST_RULE_ADVICE = 160
 """Characters of a rule's advice; with the field's name before it, it fits into the `Hinweis` of a receipt."""
+
+
+_KEYS = ("reference", "person_number")
+"""Roles whose values come back to the bank as they are."""
+
+_TURNED = "[\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]"
+"""Marks that turn the direction of writing (Unicode Bidi_Control): what is shown would not be what stands there."""
+
+
+_CALENDAR = DayBetween(first="01.01.1900", last="31.12.2199")
+"""Other days are slips of the pen, or stand for "never": no reckoning with days has to bear them."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,11 @@ def _column_checks(column: Column, contract: Contract) -> list[tuple[Check, Faul
         checks.append((NotBefore(other=column.not_before), FaultCode.WERT, f"nicht vor {column.not_before} legen"))
     if column.name in contract.unique:
         checks.append((Unique(), FaultCode.DUBLETTE, "jeden Wert nur in einem Satz verwenden"))
+    if column.base == "D":
+        checks.append((_CALENDAR, FaultCode.WERT, "Datum von 1900 bis 2199 angeben"))
+    is_free_text = column.characters is None and column.equals_head is None and not column.address
+    if column.base == "AN" and is_free_text and (column.pattern is None or column.role in _KEYS):
+        checks.append((Without(regex=_TURNED), FaultCode.STEUERZEICHEN, "Zeichen für die Schreibrichtung entfernen"))
     return checks
 
 

@@ -143,6 +143,7 @@ class Contract(Strict):
     )
     gzip: bool = Field(False, description="a file named .gz is packed")
     max_bytes: int = Field(300_000_000, ge=1, description="largest unpacked file")
+    max_rows: int = Field(1_000_000, ge=1, description="most rows of a file")
     unique: tuple[str, ...] = Field((), description="columns whose value may stand in one row only")
     columns: tuple[Column, ...] = Field(min_length=1, description="in the order in which they are written")
 

@@ -53,6 +53,8 @@ def _test(check: Check, order: object) -> Callable[..., bool]:
         case checks.Without(regex=regex):
             unwanted = re.compile(regex)
             return lambda value: value == "" or unwanted.search(value) is None
+        case checks.Encodable(encoding=encoding):
+            return lambda value: value.isascii() or _is_encodable(value, encoding)
         case checks.Among(values=allowed):
             return lambda value: value == "" or value in allowed
         case checks.AsExpected(of=of):
@@ -74,6 +76,14 @@ def _test(check: Check, order: object) -> Callable[..., bool]:
             return _not_before
         case _:
             raise TypeError(f"{check.kind} looks at all values at once")
+
+
+def _is_encodable(value: str, encoding: str) -> bool:
+    try:
+        value.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_seen(values: Iterable[str]) -> Iterator[bool]:

@@ -20,6 +20,8 @@ from reku.records.record_file import Head, RecordFile
 from reku.records.times import parse_moment
 
 MOST_COLUMNS = 200
+MOST_UNKNOWN = 10
+"""Columns that the contract does not have: they are left out, but all their values have to be read."""
 _LARGE = 100_000
 """Bytes from which on it is worth while to try and read a file by column."""
 
@@ -67,6 +69,7 @@ def read(
         raise FileRefused([Fault(FaultCode.LEER, advice="Die Datei ist leer. Bitte vollständig neu liefern.")])
     if contract.frame == "either":
         contract = contract.model_copy(update={"frame": "vkdn" if _FRAMED.match(data) else "plain"})
+    _check_rows(contract, data)
     if len(data) >= _LARGE and (file := _read_by_column(contract, data, encoding, environment, named)) is not None:
         return file
     text = _decoded(data, encoding, offset)
@@ -187,6 +190,13 @@ def _check_line_ends(data: bytes) -> None:
     raise FileRefused([Fault(FaultCode.ZEILENENDE, data.count(b"\n", 0, place) + 1, advice=advice)])
 
 
+def _check_rows(contract: Contract, data: bytes) -> None:
+    """Refuse a file of more lines than its rows may be; three of them are its frame."""
+    if data.count(b"\n") > contract.max_rows + 3:
+        advice = f"Die Datei hat mehr als {contract.max_rows} Sätze. Bitte auf mehrere Dateien verteilen."
+        raise FileRefused([Fault(FaultCode.ZU_GROSS, advice=advice)])
+
+
 def _find_closing_record(data: bytes, delimiter: str) -> int:
     """Where the N record begins, in bytes. Refuses a file without one and a file that goes on after it."""
     first = re.search(rb'(?m)^(?:N|"N")(?:' + re.escape(delimiter.encode()) + rb"|\r?$)", data)
@@ -288,6 +298,9 @@ def columns_of(contract: Contract, cells: list[str], line: int) -> tuple[tuple[s
                 Fault(FaultCode.SPALTE_UNBEKANNT, line, name[:60], "Die Spalte ist nicht vereinbart und entfällt.")
             )
         seen.add(name)
+    if len(warnings) > MOST_UNKNOWN:
+        advice = f"{len(warnings)} Spalten sind nicht vereinbart. Nur die Spalten der Dateibeschreibung liefern."
+        faults.append(Fault(FaultCode.SPALTEN_ZU_VIELE, line, advice=advice))
     for name in contract.mandatory:
         if name not in seen:
             near = suggest(name, [warning.field for warning in warnings])

@@ -318,3 +318,53 @@ def test_one_number_for_two_interfaces_is_refused(inbox: Bank) -> None:
     assert outcome(inbox, name, data) == _row("", "WIDERSPRUCH", advice)
     assert [row.interface for row in inbox.orders()] == ["REKU"]
     assert ORDER not in {row.order_number for row in inbox.rows(tables.orders)}
+
+
+LIMITS = {
+    # what is changed in a good control file → code and field of its refusal
+    "open end of the old kind": ({"Gueltig_bis": "31.12.9999"}, "WERT", "Gueltig_bis"),
+    "last day that is taken": ({"Gueltig_bis": "31.12.2199"}, "", ""),
+    "begins at the end of the calendar": ({"Gueltig_ab": "31.12.9999"}, "WERT", "Gueltig_ab"),
+    "begins in the year 1": ({"Gueltig_ab": "01.01.0001"}, "WERT", "Gueltig_ab"),
+    "turned text": ({"Listen_Name": "a\u202eb"}, "STEUERZEICHEN", "Listen_Name"),
+}
+
+
+@pytest.mark.parametrize("rhythm", ["EINMALIG", "TAEGLICH", "JAEHRLICH"])
+@pytest.mark.parametrize("case", LIMITS)
+def test_days_at_the_edge_of_the_calendar_are_told_and_hold_up_nobody(bank: Bank, case: str, rhythm: str) -> None:
+    changes, code, field = LIMITS[case]
+    name = bank.control(Ausfuehrungsrhythmus=rhythm, **changes)
+    bank.delivery()
+    report = bank.scan()
+    first = bank.receipt(name)[0]
+    assert (first["Fehler_Code"], first["Feld"]) == (code, field)
+    assert report.failures == []
+    assert bank.deliveries()[0][1] == ("PARKED" if code else "REGISTERED")
+
+
+@pytest.mark.parametrize(
+    ("days", "refused"), [(-401, True), (-399, False), (0, False), (6, False), (8, True), (200_000, True)]
+)
+def test_a_file_is_made_near_the_day_on_which_it_comes(bank: Bank, days: int, refused: bool) -> None:
+    bank.control(created_at=NOW - timedelta(days=1), Gueltig_ab="06.11.2024")
+    bank.scan()
+    made_at = NOW + timedelta(days=days)
+    control = bank.control(created_at=made_at, Ereignis="AENDERUNG", Gueltig_ab="06.11.2024")
+    delivery = bank.delivery(created_at=made_at)
+    assert bank.scan().failures == []
+    for name in (control, delivery) if refused else ():
+        first = bank.receipt(name)[0]
+        assert (first["Fehler_Code"], first["Feld"]) == ("WERT", "Erstellt_am")
+    assert (bank.deliveries()[0][1] == "REFUSED") is refused
+
+
+def test_control_files_are_small(bank: Bank) -> None:
+    good = bank.control_bytes()
+    for name, data in {
+        "vreku_99950001_R0004711_20261101000000.csv": good + b"x" * 100_001,
+        "vreku_99950001_R0004711_20261101000001.csv": good.replace(b"\r\n", b"\r\n" + b"D;NEU\r\n" * 501, 1),
+    }.items():
+        bank.put(name, data)
+        bank.scan()
+        assert bank.verdict(name)[1] == "ZU_GROSS"

@@ -6,16 +6,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.foundation.bank_folders import Folder, receipt_name
-from reku.records import parse_moment
+from reku.records import Fault, FaultCode, parse_moment
 from reku.sources.inbox.folders import InboxFolders, claimed_name, shown_name
 from reku.sources.inbox.receipts import Line, receipt_bytes
 from reku.store.states import FileVerdict
@@ -23,6 +24,10 @@ from reku.store.tables import files
 
 NOWHERE = ""
 """Place (`stored_as`) of an original that is not kept."""
+
+_MADE_EARLIER = timedelta(days=400)
+_MADE_LATER = timedelta(days=7)
+"""So long before and after its arrival a file may say that it was made."""
 
 _HOME = {
     FileVerdict.PROCESSED: Folder.ARCHIVE,
@@ -178,6 +183,17 @@ def original(folders: InboxFolders, file: sa.Row[Any]) -> bytes:
         if path and folders.exists(path):
             return folders.read(path)
     raise FileNotFoundError(file.stored_as)
+
+
+def made_near(created_at: datetime, received_at: datetime) -> Iterator[Fault]:
+    """A fault if a file says that it was made long before it came, or much later: a slip, or a clock that is wrong."""
+    if -_MADE_LATER <= received_at - created_at <= _MADE_EARLIER:
+        return
+    advice = (
+        f"Erstellt_am darf höchstens {_MADE_EARLIER.days} Tage vor und {_MADE_LATER.days} Tage nach dem Eingang der "
+        "Datei liegen. Uhr und Datum des Absenders prüfen."
+    )
+    yield Fault(FaultCode.WERT, 1, "Erstellt_am", advice)
 
 
 def named_moment(stamp: str, received_at: datetime) -> datetime:

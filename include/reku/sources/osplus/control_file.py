@@ -58,7 +58,8 @@ def read_control_file(
         return replace(control, faults=refused.faults)
     # A moment to come, by a wrong clock or a slip in the year, would outdo every later control file of the order.
     control = replace(control, created_at=min(file.head.created_at, arrived.received_at))
-    faults = [_told_exactly(fault, file) for fault in row_faults(contract, file)]
+    faults = list(filing.made_near(file.head.created_at, arrived.received_at))
+    faults += [_told_exactly(fault, file) for fault in row_faults(contract, file)]
     faults += _interface_faults(institute, file.head.created_at)
     if not file.rows:
         advice = "Die Steuerungsdatei enthält keinen Satz D. Vollständig neu liefern."

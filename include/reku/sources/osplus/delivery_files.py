@@ -59,7 +59,7 @@ def take(
         line = Line(Status.DUBLETTE, FaultCode.DUBLETTE, advice)
         ruling = FileDecision(FileVerdict.DUPLICATE, FaultCode.DUBLETTE, advice, (line,))
         return filing.record(connection, folders, arrived, contract.kind, ruling), ruling
-    file, judgement = read_and_judge(connection, contract, key, arrived.name, arrived.data)
+    file, judgement = read_and_judge(connection, contract, key, arrived.name, arrived.data, arrived.received_at)
     if holder is not None and file is not None:
         advice = (
             f"Die Lieferungsnummer {key.number:06d} ist mit anderem Inhalt vergeben. "
@@ -89,11 +89,13 @@ def take(
 
 
 def read_and_judge(
-    connection: sa.Connection, contract: Contract, key: Key, file_name: str, data: bytes
+    connection: sa.Connection, contract: Contract, key: Key, file_name: str, data: bytes, received_at: datetime
 ) -> tuple[RecordFile | None, AdmissionDecision]:
     """The file as read (None if it cannot be) and what becomes of it, other holders of its number left aside."""
     try:
         file = read(contract, data, environment=settings().environment, file_name=file_name)
+        if faults := tuple(filing.made_near(file.head.created_at, received_at)):
+            raise FileRefused(faults)
     except FileRefused as refused:
         return None, AdmissionDecision(DeliveryState.REFUSED, refused.faults, admission.order_of(connection, key))
     judgement = admission.decide_admission(connection, key, file.head.created_at)

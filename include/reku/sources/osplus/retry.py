@@ -77,7 +77,9 @@ def _read_again(connection: sa.Connection, institute: str, delivery_id: int, act
             f"The original of delivery {delivery_id} is no longer what arrived: it was changed by hand, or a person "
             "was erased from it. Ask the sender to deliver again."
         )
-    read, judgement = registering.read_and_judge(connection, contracts()[key.kind], key, file.file_name, data)
+    read, judgement = registering.read_and_judge(
+        connection, contracts()[key.kind], key, file.file_name, data, file.received_at
+    )
     created_at = read.head.created_at if read else delivery.created_at
     # What gate and release found out about it goes: both will see it anew, and a person may be asked again.
     for table in (rejects, rule_counts, delivery_rows, metrics, releases):
