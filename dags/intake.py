@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
-from reku.orchestration.system import INTAKE, CollectBounces, ListBanks, TakeIn, Unclaimed
+from reku.orchestration.system import INTAKE, ListBanks, TakeIn, Unclaimed
 
 with system_dag(
     "reku_intake",
@@ -16,4 +16,3 @@ with system_dag(
     banks = ListBanks(task_id="banks")
     TakeIn.partial(task_id="take_in", map_index_template="{{ task.institute }}").expand(institute=banks.output)
     Unclaimed(task_id="unclaimed")
-    CollectBounces(task_id="bounces")

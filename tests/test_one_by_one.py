@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ast
 import errno
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +23,17 @@ from reku.dispatch import journal, recovery
 from reku.foundation.errors import ConfigError, PassingError, SetupError, StageError
 from reku.foundation.one_by_one import Budget, Failure, one_by_one
 from reku.foundation.settings import settings
+from reku.mailbox import maildir
+from reku.mailbox.imap import ImapMailbox
+from reku.mailbox.maildir import MaildirMailbox
 from reku.privacy import old_files, retention
-from reku.sources.inbox import filing
+from reku.process import collecting
+from reku.responses import bounces
+from reku.responses.reports import understand
+from reku.sources.inbox import filing, set_aside
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import control_file, delivery_files
+from reku.store.kinds import ReportKind
 from reku.store.tables import claims, files
 from reku_testing import world
 from reku_testing.by_blz import take_in
@@ -162,8 +171,6 @@ def _a_file_that_cannot_even_be_set_aside(bank: Bank, poison: Poison, _tmp: Path
     poison.into(delivery_files, "take", lambda *_: True)
     for _ in range(2):
         take_in(bank.engine, BLZ)
-    from reku.sources.inbox import set_aside
-
     poison.into(set_aside, "set_aside", lambda *args: "_000001_" in args[2])
     report = take_in(bank.engine, BLZ)
     assert [row.verdict for row in bank.rows(files)] == ["PROCESSED", "SET_ASIDE"]
@@ -202,10 +209,6 @@ def _a_bank_of_housekeeping(bank: Bank, poison: Poison, _tmp: Path) -> list[str]
 
 @loop("privacy/old_files.py bounce_mails")
 def _a_mailbox_of_housekeeping(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
-    from contextlib import nullcontext
-
-    from reku.mailbox.maildir import MaildirMailbox
-
     boxes = [MaildirMailbox(tmp / name) for name in ("schlecht", "gut")]
     cleared: list[str] = []
     poison.patch.setattr(old_files, "mailboxes", lambda: [nullcontext(box) for box in boxes])
@@ -253,6 +256,97 @@ def _a_journal_that_cannot_be_removed(bank: Bank, poison: Poison, tmp: Path) -> 
     journal.remove_settled(tmp, 5)
     assert [file.name for file in tmp.glob("5-*")] == ["5-1.journal"]
     return ["housekeeping names it"]
+
+
+@loop("responses/bounces.py collect_all")
+def _a_mailbox_that_cannot_be_read(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    boxes = [MaildirMailbox(tmp / name) for name in ("schlecht", "gut")]
+    seen: list[str] = []
+    poison.patch.setattr(bounces, "mailboxes", lambda: [nullcontext(box) for box in boxes])
+    poison.into(MaildirMailbox, "waiting", lambda box: bool(seen.append(box.place)) or "schlecht" in box.place)
+    with pytest.raises(OverflowError):
+        bounces.collect_all(bank.engine)
+    assert len(seen) == 2
+    return ["the task fails by it"]
+
+
+def _mails(tmp: Path, names: Iterable[str]) -> MaildirMailbox:
+    (tmp / "mail" / "new").mkdir(parents=True)
+    for name in names:
+        (tmp / "mail" / "new" / name).write_bytes(b"From: a@kunde.example\n\nHallo")
+    return MaildirMailbox(tmp / "mail")
+
+
+@loop("responses/bounces.py _take_in_or_set_aside")
+def _a_mail_that_cannot_be_recorded(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    mailbox = _mails(tmp, "123")
+    poison.into(bounces, "_take_in", lambda *args: any(mail.name == "2" for mail in args[2]))
+    report = bounces.collect(bank.engine, mailbox)
+    assert (report.mails, report.unclear) == (3, 3)
+    assert mailbox.count() == {"new": 0, "gesehen": 0, "ungeklaert": 3}
+    return ["ungeklaert"]
+
+
+@loop("responses/bounces.py _take_in_or_set_aside")
+def _a_mail_whose_name_is_no_text(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    mailbox = _mails(tmp, ["1", os.fsdecode(b"2\xff"), "3"])
+    report = bounces.collect(bank.engine, mailbox)
+    assert report.mails == 3
+    assert mailbox.count()["new"] == 0
+    return ["ungeklaert"]
+
+
+@loop("mailbox/maildir.py waiting")
+def _a_mail_that_cannot_be_read(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    mailbox = _mails(tmp, "123")
+    poison.into(maildir, "_beginning", lambda path: path.name == "2")
+    assert [(mail.name, bool(mail.data)) for mail in mailbox.waiting()] == [("1", True), ("2", False), ("3", True)]
+    assert understand(b"").kind is ReportKind.UNCLEAR
+    return ["ungeklaert"]
+
+
+@loop("mailbox/maildir.py file")
+def _a_mail_that_cannot_be_filed(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    mailbox = _mails(tmp, "123")
+    poison.into(Path, "rename", lambda path, _: path.name == "2")
+    with pytest.raises(OverflowError):
+        mailbox.file({"gesehen": [mail.key for mail in mailbox.waiting()]})
+    assert mailbox.count() == {"new": 1, "gesehen": 2, "ungeklaert": 0}
+    return ["the task fails by it"]
+
+
+@loop("mailbox/imap.py _fetch")
+def _a_mail_that_its_server_cannot_fetch(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    mailbox = object.__new__(ImapMailbox)
+    mailbox._selected = "INBOX"
+    asked: list[str] = []
+
+    def uid(command: str, *arguments: str) -> list[Any]:
+        asked.append(arguments[0])
+        if "2" in arguments[0].split(","):
+            raise SetupError("The server refuses FETCH.")
+        return [
+            (f'1 (UID {arguments[0]} INTERNALDATE "01-Nov-2026 00:00:00 +0000" BODY[]<0> {{2}}'.encode(), b"ab"),
+            b")",
+        ]
+
+    poison.patch.setattr(mailbox, "_uid", uid)
+    assert [(mail.uid, mail.data) for mail in mailbox._fetch("INBOX", ["1", "2", "3"])] == [
+        ("1", b"ab"),
+        ("3", b"ab"),
+        ("2", b""),
+    ]
+    return ["ungeklaert"]
+
+
+@loop("process/collecting.py collect")
+def _a_source_that_cannot_be_collected(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    seen: list[str] = []
+    poison.into(collecting, "collect_return_mails", lambda _: True)
+    poison.patch.setattr(collecting, "collect_hits", lambda _: seen.append("hits"))
+    result = collecting.collect(bank.engine)
+    assert seen == ["hits"]
+    return list(result.problems)
 
 
 CASES = [

@@ -21,7 +21,7 @@ from reku.foundation.settings import settings
 from reku.foundation.tokens import Purpose, Target, make
 from reku.mailbox import ReturnedMail
 from reku.mailbox.maildir import MaildirMailbox
-from reku.responses import bounces
+from reku.responses import bounces, mail_reader
 from reku.responses.bounces import BounceReport
 from reku.responses.reports import Understood
 from reku.store.kinds import ReportKind, SuppressionKind
@@ -308,7 +308,7 @@ def test_a_mail_that_is_put_back_is_evidence_of_what_it_says_now(
     for judged in (unclear, None, ignored):
         with monkeypatch.context() as patched:
             if judged:
-                patched.setattr(bounces, "understand", lambda _, judged=judged: judged)
+                patched.setattr(mail_reader, "understand", lambda _, judged=judged: judged)
             collect(database, maildir)
         told += [row[2:5] for row in evidence(database)]
         (filed,) = (path for path in maildir.rglob(f"{mail.name}*"))
@@ -429,7 +429,7 @@ def test_a_large_mailbox_with_rubbish(
     held: set[int] = set()
     looked: list[int] = []
     batches: list[int] = []
-    really_file, really_understand = MaildirMailbox.file, bounces.understand
+    really_file, really_understand = MaildirMailbox.file, mail_reader.understand
 
     def file(self: MaildirMailbox, letters: Any) -> None:
         batches.append(sum(map(len, letters.values())))
@@ -442,7 +442,7 @@ def test_a_large_mailbox_with_rubbish(
         return really_understand(data)
 
     monkeypatch.setattr(MaildirMailbox, "file", file)
-    monkeypatch.setattr(bounces, "understand", understand)
+    monkeypatch.setattr(mail_reader, "understand", understand)
     assert collect(database, maildir) == BounceReport(mails=2_000, hard=1_900, known=1_805, unclear=100)
     assert (len(events()), batches, max(held)) == (95, [200] * 10, 1)
     assert (len(names(maildir / SEEN / "cur")), len(names(maildir / UNCLEAR / "new"))) == (1_900, 100)

@@ -30,7 +30,11 @@ class BenchStage(StrEnum):
     FEEDBACK = "feedback"
     DSN = "dsn"
     BANKS = "banks"
+    STRANGERS = "strangers"
 
+
+FUZZ = "fuzz"
+"""No race: damaged inputs for every reader of what others have made."""
 
 KILL = "kill"
 """No race: exact numbers of mails while dispatchers are killed."""
@@ -42,13 +46,14 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`; none: all of them. `kill`: no race, but dispatchers killed with SIGKILL, and "
-            "what became of every mail.",
+            "`feedback`, `dsn`, `banks`, `strangers`; none: all of them. `kill`: no race, but dispatchers killed with "
+            "SIGKILL, and what became of every mail. `fuzz`: no race, but damaged inputs for every reader.",
             show_default=False,
         ),
     ] = "",
     rounds: Annotated[int, typer.Option("--rounds", min=5, help="Rounds; the figures are their medians.")] = 5,
     times: Annotated[int, typer.Option("--times", min=1, help="`kill`: how often.")] = 200,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, help="`fuzz`: for how long, in all.")] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Measure stages against a peer in the same run.
@@ -56,14 +61,17 @@ def bench(
     The two are alternated, the figures are medians. ratio: 1 is as fast as the peer, higher is faster; at_least is the
     limit. Without --json the figures are written into docs/benchmarks.md as well. With --json each figure is one
     object on a line of its own. Exits with 0 whatever the figures are; `kill` with 1 when a mail went out twice or is
-    not accounted for.
+    not accounted for, `fuzz` with 1 when a reader has raised an error that it does not document, or has hung.
     """
     _check_checkout()
     if stage == KILL:
         _kill(times, as_json=as_json)
         return
+    if stage == FUZZ:
+        _fuzz(seconds, as_json=as_json)
+        return
     if stage and stage not in list(BenchStage):
-        raise typer.BadParameter(f"{stage!r} is none of {', '.join([*BenchStage, KILL])}.", param_hint="STAGE")
+        raise typer.BadParameter(f"{stage!r} is none of {', '.join([*BenchStage, KILL, FUZZ])}.", param_hint="STAGE")
     figures: Figures = []
     for one in [BenchStage(stage)] if stage else list(BenchStage):
         with working(f"{one}: {rounds} rounds"):
@@ -89,7 +97,21 @@ def _check_checkout() -> None:
 
 
 def _measure(stage: BenchStage) -> Callable[[int], Figures]:
-    from reku.bench import banks, contact, dispatch, dsn, feedback, gate, handover, parse, read, render, tracker, upsert
+    from reku.bench import (
+        banks,
+        contact,
+        dispatch,
+        dsn,
+        feedback,
+        gate,
+        handover,
+        parse,
+        read,
+        render,
+        strangers,
+        tracker,
+        upsert,
+    )
 
     measures: dict[BenchStage, Callable[[int], Figures]] = {
         BenchStage.PARSE: lambda rounds: [parse.measure(rounds)],
@@ -104,6 +126,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         BenchStage.FEEDBACK: feedback.measure,
         BenchStage.DSN: dsn.measure,
         BenchStage.BANKS: banks.measure,
+        BenchStage.STRANGERS: strangers.measure,
     }
     return measures[stage]
 
@@ -115,4 +138,18 @@ def _kill(times: int, *, as_json: bool) -> None:
         numbers = kill.run(times)
     show_one(numbers, as_json=as_json)
     if any(numbers[name] for name in ("twice", "missing", "untold", "open")):
+        raise typer.Exit(1)
+
+
+def _fuzz(seconds: float, *, as_json: bool) -> None:
+    from reku.bench import fuzz
+
+    with working(f"damaged inputs for {seconds:.0f} s"):
+        rows = fuzz.run(seconds)
+    shown = ("reader", "inputs", "refused", "per_second", "faults", "first_fault")
+    show(({name: row[name] for name in shown} for row in rows), as_json=as_json, nothing="No readers.")
+    bad = [row for row in rows if row["faults"]]
+    for row in bad:
+        typer.echo(f"{row['reader']}: {row['first_fault']} by this input (base64): {row['first_input']}", err=True)
+    if bad:
         raise typer.Exit(1)

@@ -56,6 +56,17 @@ def allowance(engine: sa.Engine, plan: SendPlan, delivery: int) -> Allowance:
     return Allowance()
 
 
+def judged_from(engine: sa.Engine, delivery: int) -> datetime | None:
+    """When the pause after the delivery's first mails ends; None while they are not out, or once they were judged."""
+    with engine.connect() as connection:
+        found: datetime | None = connection.scalar(
+            sa.select(dispatches.c.canary_until).where(
+                dispatches.c.delivery_id == delivery, dispatches.c.canary_passed_at.is_(None)
+            )
+        )
+        return found
+
+
 def go_on(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
     """Let the others follow whatever became of the first; audited. Raises StageError if there is no such delivery."""
     with engine.begin() as connection:

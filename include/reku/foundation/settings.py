@@ -170,6 +170,14 @@ class Settings(BaseSettings):
     file_settle_seconds: float = Field(
         60.0, description="a file without .ok marker is taken when unchanged for so long"
     )
+    collect_seconds: float = Field(
+        45.0, gt=0, description="how long one look for return mails, and one for opens and clicks, may take"
+    )
+    collect_wait_seconds: float = Field(
+        600.0,
+        ge=0,
+        description="so long canary and responses wait for the return mails of their time; then they go on without",
+    )
     intake_seconds: float = Field(
         240.0, gt=0, description="how long one look into a bank's inbox may take; the rest waits for the next look"
     )

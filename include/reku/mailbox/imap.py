@@ -19,6 +19,7 @@ from typing import Any
 
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, SetupError
+from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import Settings
 from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, ReturnedMail
 
@@ -165,9 +166,19 @@ class ImapMailbox:
         """The beginnings of mails; those that are gone are left out."""
         for start in range(0, len(uids), AT_ONCE):
             self._select(folder)  # whoever takes the mails may have gone elsewhere meanwhile
-            some = ",".join(uids[start : start + AT_ONCE])
-            answer = self._uid("FETCH", some, f"(UID INTERNALDATE BODY.PEEK[]<0.{MAX_BYTES}>)")
-            yield from _messages(answer)
+            some = uids[start : start + AT_ONCE]
+            fetched: list[_Fetched] = []
+
+            def fetch(several: Sequence[str], to: list[_Fetched] = fetched) -> None:
+                answer = self._uid("FETCH", ",".join(several), f"(UID INTERNALDATE BODY.PEEK[]<0.{MAX_BYTES}>)")
+                to.extend(_messages(answer))
+
+            if one_by_one([some], fetch, named=_unnamed, stops=_is_lost).failures:
+                fetched.clear()
+                alone = one_by_one([[uid] for uid in some], fetch, named=_unnamed, stops=_is_lost)
+                # what cannot be fetched is set aside unread
+                fetched.extend(_Fetched(failure.thing[0], _UNDATED, b"") for failure in alone.failures)
+            yield from fetched
 
     def _search(self, *criteria: str) -> list[str]:
         lines = self._uid("SEARCH", *criteria)
@@ -227,6 +238,15 @@ class ImapMailbox:
                     f"{_said(told)}. Make it by hand; no mail is lost."
                 )
             self._client.subscribe(_quoted(folder))  # so that mail programs show it
+
+
+def _unnamed(_mails: object) -> str:
+    return "mails of the IMAP server"
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the session is over: then no other mail can be fetched either."""
+    return isinstance(error, OSError | imaplib.IMAP4.abort)
 
 
 def _connected(s: Settings) -> imaplib.IMAP4:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reku.foundation.errors import SetupError
+from reku.foundation.one_by_one import one_by_one
 from reku.foundation.private_files import private_folder
 from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, ReturnedMail
 
@@ -30,18 +31,31 @@ class MaildirMailbox:
         with self._plain_errors():
             self._prepare()
             for path in sorted(self._inbox(), key=lambda path: path.name):
-                with suppress(FileNotFoundError):  # another collector has just taken it
-                    yield ReturnedMail(str(path), _plain(path), _beginning(path))
+                read: dict[Path, bytes] = {}
+
+                def look(one: Path, to: dict[Path, bytes] = read) -> None:
+                    to[one] = _beginning(one)
+
+                failed = one_by_one([path], look, named=_unnamed).failures
+                if failed and isinstance(failed[0].error, FileNotFoundError):
+                    continue  # another collector has just taken it
+                # what cannot be read is set aside unread
+                yield ReturnedMail(str(path), _plain(path), read.get(path, b""))
 
     def file(self, letters: Mapping[str, Sequence[str]]) -> None:
         """See Mailbox. What was dealt with is filed as read, what is unclear as new: mail programs show it."""
+
+        def move(mail: tuple[str, Path]) -> None:
+            folder, path = mail
+            box = self._box(folder)
+            target = box / "new" / _plain(path) if folder == UNCLEAR else box / "cur" / f"{_plain(path)}:2,S"
+            with suppress(FileNotFoundError):
+                path.rename(target)
+
+        mails = [(folder, Path(key)) for folder, keys in letters.items() for key in keys]
         with self._plain_errors():
-            for folder, keys in letters.items():
-                box = self._box(folder)
-                for path in map(Path, keys):
-                    target = box / "new" / _plain(path) if folder == UNCLEAR else box / "cur" / f"{_plain(path)}:2,S"
-                    with suppress(FileNotFoundError):
-                        path.rename(target)
+            if failures := one_by_one(mails, move, named=_unnamed).failures:
+                raise failures[0].error
 
     def count(self) -> dict[str, int]:
         """See Mailbox."""
@@ -114,6 +128,11 @@ class MaildirMailbox:
                 f"The Maildir {self._folder} cannot be used: {error.strerror}. Check REKU_BOUNCE_MAILDIR and the "
                 "permissions there; no mail is lost, the next collection goes on."
             ) from error
+
+
+def _unnamed(_mail: object) -> str:
+    """Names of mails may hold anything."""
+    return "a mail of the Maildir"
 
 
 def _plain(path: Path) -> str:

@@ -97,7 +97,7 @@ class StageOperator(BaseOperator):
 
     def resume(self, context: Context, event: dict[str, Any], in_vain: str = "") -> Counts:
         """After a wait everything is looked at afresh: the world may have changed meanwhile."""
-        if "deadline" in event:
+        if "deadline" in event and in_vain:
             raise AirflowFailException(in_vain)
         return self.execute(context)
 

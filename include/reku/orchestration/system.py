@@ -21,7 +21,6 @@ INTAKE = """\
 **What it does.** Every five minutes it looks into the inbox of each bank (`<BLZ>/eingang/`), carries out control files, registers
 deliveries, writes receipts and archives the originals. A file is taken when its `.ok` marker is there or it has not changed
 for a minute. One index of `take_in` is one bank; a slow or broken one holds up no other, and is looked at by one run at a time.
-`bounces` reads the return mailbox.
 
 **Is it safe to clear?** Yes. A file is registered once; a run that was killed is repaired by the next one.
 
@@ -31,14 +30,29 @@ for a minute. One index of `take_in` is one bank; a slow or broken one holds up 
 | --- | --- | --- |
 | `take_in` | files of that bank lie in `fehler/` because no contract knows their name, or were set aside after three tries, or could not be read or moved; or its place cannot be used | `reku files list` lists them with the reason; the next run is green again unless there are new ones |
 | `unclaimed` | a folder belongs to no bank, an order's occasion has no file any more, or a parked delivery does not tell its occasion: no other run would name it | what the message says |
-| `bounces` | the return mailbox cannot be read | what the message says |
+"""
+
+COLLECT = """\
+### Collecting what has come back
+
+**What it does.** Every minute it reads the return mailboxes (`return_mails`), and takes in opens and clicks that no tracker has
+(`hits`), each for a bounded time: the rest waits for the next run. Nothing else waits for it: dispatch, intake and
+feedback use what is there, and say how old it is.
+
+**Is it safe to clear?** Yes, any time.
+
+| red task | meaning | what to do |
+| --- | --- | --- |
+| `return_mails` | a return mailbox cannot be read; meanwhile no bounce is known, and canaries go on without | what the message says |
+| `hits` | a tracker's journal cannot be read | what the message says |
 """
 
 DAILY_FEEDBACK = """\
 ### Daily feedback
 
 **What it does.** At 22:00 Berlin time it writes one response file per bank with every event that is not yet reported, an empty
-one if there is none (silence must be noticed). Bounce mails are read first.
+one if there is none (silence must be noticed). It waits for nobody: bounces are read by `reku_collect`, and the task
+says until when they are in.
 
 **Is it safe to clear?** Yes. Number, time stamp and rows of a file are fixed before it is written; a file that was not finished
 is written again with the same bytes, and no event is reported twice.
@@ -92,15 +106,26 @@ class Unclaimed(BaseOperator):
             fail_with([*unclaimed(engine(), context["ti"].run_id), *unknown_folders()])
 
 
-class CollectBounces(BaseOperator):
-    """Takes in what has come to the return mailboxes."""
+class CollectReturnMails(BaseOperator):
+    """Takes in what has come to the return mailboxes, for a bounded time."""
 
     def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow calls it so
-        from reku.process.collecting import collect_bounces
+        from reku.process.collecting import collect_return_mails
         from reku.store.engine import engine
 
         with plain_errors():
-            collect_bounces(engine())
+            collect_return_mails(engine())
+
+
+class CollectHits(BaseOperator):
+    """Takes in what the trackers of this machine have noted, for a bounded time."""
+
+    def execute(self, context: Context) -> None:  # noqa: ARG002 - Airflow calls it so
+        from reku.process.collecting import collect_hits
+        from reku.store.engine import engine
+
+        with plain_errors():
+            collect_hits(engine())
 
 
 class DailyFeedback(BankTask):

@@ -48,7 +48,8 @@ class WaitUntil:
 class WaitFor:
     """Call the stage again as soon as a condition of `process.conditions` holds with these arguments.
 
-    At the deadline the stage fails with the sentence `in_vain`. The arguments are plain JSON.
+    At the deadline the stage fails with the sentence `in_vain`; where that is empty, it is called all the same. The
+    arguments are plain JSON.
     """
 
     condition: str

@@ -7,6 +7,7 @@ from datetime import date
 
 import sqlalchemy as sa
 
+from reku.process.collecting import is_collected
 from reku.process.due_work import earlier_not_loaded
 from reku.process.systems import bank_named, system_of
 from reku.store.tables import orders
@@ -29,5 +30,6 @@ def earlier_loaded(engine: sa.Engine, delivery: int) -> bool:
 
 
 CONDITIONS: dict[str, Callable[..., bool]] = {
-    condition.__name__: condition for condition in (control_file_processed, delivery_there, earlier_loaded)
+    condition.__name__: condition
+    for condition in (control_file_processed, delivery_there, earlier_loaded, is_collected)
 }

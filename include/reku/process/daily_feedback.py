@@ -5,19 +5,21 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from reku.process.answers import Counts
-from reku.process.collecting import after_collecting, collect_bounces, collect_hits
+from reku.process.collecting import age_for_people
 from reku.process.systems import bank_named, system_of
 from reku.reporting.export import export
 
 
 def write_daily_feedback(engine: sa.Engine, institute: str) -> Counts:
-    """Report every event of the bank that nobody was told yet, bounces first; once a Berlin day also if there is none.
+    """Report every event of the bank that nobody was told yet; once a Berlin day also if there is none.
+
+    Nothing is collected for it: the counts say until when return mails are in.
 
     Raises StageError for an unknown bank and one whose core system is not served, ConfigError for its broken file,
     SetupError if the outbox cannot be written to.
     """
     bank = bank_named(institute)
     feedback = system_of(bank).feedback
-    with after_collecting(engine, collect_bounces, collect_hits):
-        written = export(engine, bank, feedback, daily=True)
-    return {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
+    written = export(engine, bank, feedback, daily=True)
+    counts: Counts = {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
+    return counts | {"return_mails_until": age_for_people(engine)}

@@ -20,6 +20,7 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.foundation.one_by_one import told
 from reku.process.answers import Answer, AskPerson, Counts, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
+from reku.process.collecting import collect
 from reku.process.conditions import CONDITIONS
 from reku.process.days import check_has_come
 from reku.process.due_work import Item, due_items
@@ -125,6 +126,8 @@ class _Driver:
         """Let all chains go as far as they can, pause, and again, until they have ended or the pause gives up."""
         left = list(chains)
         while left:
+            for problem in collect(self.engine).problems:  # nobody else does it here
+                log.warning("%s", problem)
             waits = [(chain, wait) for chain in left if (wait := next(chain, None)) is not None]
             left = [chain for chain, _ in waits]
             if left and not pause([wait for _, wait in waits]):
@@ -208,9 +211,9 @@ class _Driver:
         with told_database_errors():
             if CONDITIONS[wait.condition](self.engine, **wait.arguments):
                 return True
-        if clock.now() >= wait.deadline:
+        if clock.now() >= wait.deadline and wait.in_vain:
             raise StageError(wait.in_vain)
-        return False
+        return clock.now() >= wait.deadline
 
     def _do(self, name: str, work: Callable[[], object]) -> None:
         """A stage of the day that never waits."""

@@ -7,8 +7,10 @@ look). Events and evidence are committed before a mail is moved; a crash in betw
 from __future__ import annotations
 
 import logging
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
@@ -17,9 +19,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from reku.foundation import clock
-from reku.foundation.errors import RekuError
+from reku.foundation.one_by_one import Budget, Failure, one_by_one
 from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
-from reku.responses.reports import Understood, understand
+from reku.responses.mail_reader import MailReader
+from reku.responses.reports import Understood
 from reku.store.events import Event, record
 from reku.store.kinds import EventKind, ReportKind, SuppressionKind, SuppressionSource
 from reku.store.locks import Lock, lock_until_commit
@@ -35,7 +38,10 @@ _NO_MESSAGE_OF_OURS = "the token is ours, but the ledger has no such message (an
 
 @dataclass
 class BounceReport:
-    """How many mails were taken in, and what they were. `known`: the event was recorded already."""
+    """How many mails were taken in, and what they were. `known`: the event was recorded already.
+
+    `is_complete`: no mail was left for the next collection.
+    """
 
     mails: int = 0
     hard: int = 0
@@ -45,6 +51,7 @@ class BounceReport:
     known: int = 0
     ignored: int = 0
     unclear: int = 0
+    is_complete: bool = True
 
 
 _COUNTED = {
@@ -64,39 +71,79 @@ class _Read:
     what: Understood
 
 
-def collect_all(engine: sa.Engine) -> None:
-    """Take in every configured return mailbox. One that fails does not stop the others.
+def collect_all(engine: sa.Engine, seconds: float = math.inf) -> bool:
+    """Take in every configured return mailbox, for about so many seconds each. One that fails does not stop the others.
 
-    Raises the first mailbox's SetupError or PassingError at the end; further ones are logged.
+    Returns whether no mail that waited was left. Raises the first mailbox's error at the end; further ones are logged.
     """
-    failed: list[RekuError] = []
-    for opened in mailboxes():
-        try:
-            with opened as mailbox:
-                collect(engine, mailbox)
-        except RekuError as error:
-            failed.append(error)
-    for other in failed[1:]:
-        log.error("return mailbox: %s", other)
-    if failed:
-        raise failed[0]
+    reports: list[BounceReport] = []
+
+    def of_mailbox(opened: AbstractContextManager[Mailbox]) -> None:
+        with opened as mailbox:
+            reports.append(collect(engine, mailbox, Budget(seconds)))
+
+    done = one_by_one(mailboxes(), of_mailbox, named=lambda _: "a return mailbox")
+    for other in done.failures[1:]:
+        log.error("return mailbox: %s", other.why)
+    if done.failures:
+        raise done.failures[0].error
+    return all(report.is_complete for report in reports)
 
 
-def collect(engine: sa.Engine, mailbox: Mailbox) -> BounceReport:
-    """Take in every mail that waits, once through, a few in memory at a time.
+def collect(engine: sa.Engine, mailbox: Mailbox, budget: Budget | None = None) -> BounceReport:
+    """Take in every mail that waits, once through, a few in memory at a time, until the budget is used up.
 
     Two collectors may run at once. A mail that cannot be understood goes to `ungeklaert` and holds up no other. Raises
     SetupError or PassingError if the mailbox cannot be used; a database error leaves the mails where they are.
     """
     report = BounceReport()
-    letters = (_Read(letter.key, letter.name, understand(letter.data)) for letter in mailbox.waiting())
-    while batch := list(islice(letters, BATCH)):
-        _take_in(engine, mailbox, batch, report)
+    with MailReader() as reader:
+        letters = _read_each(mailbox, reader, budget or Budget(math.inf), report)
+        while batch := list(islice(letters, BATCH)):
+            _take_in_or_set_aside(engine, mailbox, batch, report)
     if report.mails:
-        log.info("return mailbox: %s", ", ".join(f"{number} {name}" for name, number in asdict(report).items()))
+        counts = {name: number for name, number in asdict(report).items() if name != "is_complete"}
+        log.info("return mailbox: %s", ", ".join(f"{number} {name}" for name, number in counts.items()))
+    if not report.is_complete:
+        log.warning("there are more mails in %s than one collection may take; the next one goes on", mailbox.place)
     if report.unclear:
         log.warning("%d mails nobody could make sense of lie in %s of %s", report.unclear, UNCLEAR, mailbox.place)
     return report
+
+
+def _read_each(mailbox: Mailbox, reader: MailReader, budget: Budget, report: BounceReport) -> Iterator[_Read]:
+    """The mails that wait, read; ends early when the budget is used up."""
+    for letter in mailbox.waiting():
+        if budget.is_used_up():
+            report.is_complete = False
+            return
+        yield _Read(letter.key, letter.name, reader.read(letter.data))
+
+
+def _take_in_or_set_aside(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report: BounceReport) -> None:
+    """Take a batch in; if that goes wrong, each mail by itself, and those at fault are filed as unclear.
+
+    Raises what is no mail's own fault: then all of them wait for the next collection.
+    """
+
+    def take_in(some: Sequence[_Read]) -> None:
+        _take_in(engine, mailbox, some, report)
+
+    if not one_by_one([batch], take_in, named=_named, stops=_is_nobodys_fault).failures:
+        return
+    alone = one_by_one([[one] for one in batch], take_in, named=_named, stops=_is_nobodys_fault)
+    keys = [failure.thing[0].key for failure in alone.failures]
+    mailbox.file({UNCLEAR: keys})
+    report.mails += len(keys)
+    report.unclear += len(keys)
+
+
+def _named(batch: Sequence[_Read]) -> str:
+    return f"{len(batch)} mails of the return mailbox" if len(batch) > 1 else "a mail of the return mailbox"
+
+
+def _is_nobodys_fault(error: Exception) -> bool:
+    return not Failure(None, "", error).is_its_own
 
 
 def _take_in(engine: sa.Engine, mailbox: Mailbox, batch: Sequence[_Read], report: BounceReport) -> None:

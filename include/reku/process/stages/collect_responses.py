@@ -10,23 +10,30 @@ from reku.catalogue import occasions
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
-from reku.process.answers import Answer, Done, WaitUntil
-from reku.process.collecting import collect_bounces, collect_hits
+from reku.process.answers import Answer, Counts, Done, WaitUntil
+from reku.process.collecting import age_for_people, wait_for_return_mails
 from reku.process.days import end_of_waiting
+from reku.responses import hits
 from reku.store.states import MessageState
 from reku.store.tables import deliveries, messages, orders, responses
 
 
 def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
-    """Take in bounces, opens and clicks once the window is over. Done with the number of events of each kind."""
+    """Use the responses that are in once the window is over. Done with the number of events of each kind.
+
+    The return mails that had come by then are waited for, for a bounded time; the counts say until when they are in.
+    """
     last = _last_handed_over(engine, delivery)
     if last:
         until = min(last + _response_window(engine, delivery), end_of_waiting(day))
         if until > clock.now():
             return WaitUntil(until, "response window")
-    collect_bounces(engine)
-    collect_hits(engine)
-    return Done(dict(_response_counts(engine, delivery)))
+        if (wait := wait_for_return_mails(engine, until, "response window")) is not None:
+            return wait
+    hits.take_in(engine)  # for a second at most
+    counts: Counts = dict(_response_counts(engine, delivery))
+    age = age_for_people(engine)
+    return Done(counts | {"return_mails_until": age} if age else counts)
 
 
 def _response_window(engine: sa.Engine, delivery: int) -> timedelta:

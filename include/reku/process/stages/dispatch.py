@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from reku.dispatch import dispatch
+from reku.dispatch import canary, dispatch
 from reku.dispatch.recovery import StillLeased
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.process.answers import Answer, Done, WaitUntil, shown
 from reku.process.banks import label_of
-from reku.process.collecting import collect_bounces
+from reku.process.collecting import wait_for_return_mails
 from reku.process.days import end_of_waiting, handed_over_by
 from reku.process.systems import system_of_delivery
 from reku.store.tables import deliveries
@@ -33,7 +33,11 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
     due = dispatch.next_due(engine, delivery, until)
     if due and due > clock.now():
         return WaitUntil(due, "play-out time")
-    collect_bounces(engine)  # the canary is judged by them
+    judged_from = canary.judged_from(engine, delivery)
+    if judged_from is not None and judged_from <= clock.now():
+        wait = wait_for_return_mails(engine, judged_from, "the canary")
+        if wait is not None:
+            return wait
     try:
         done = dispatch.dispatch(engine, delivery, channel, day=until, due_day=exactly)
     except StillLeased as leased:

@@ -7,7 +7,6 @@ from datetime import date
 import sqlalchemy as sa
 
 from reku.process.answers import Answer, Done
-from reku.process.collecting import after_collecting, collect_hits
 from reku.process.systems import bank_named, system_of
 from reku.reporting.export import export
 from reku.store.tables import deliveries
@@ -20,6 +19,5 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:  # noqa: A
             sa.select(deliveries.c.institute, deliveries.c.order_id).where(deliveries.c.id == delivery)
         ).one()
     bank = bank_named(institute)
-    with after_collecting(engine, collect_hits):
-        written = export(engine, bank, system_of(bank).feedback, order_id=order)
+    written = export(engine, bank, system_of(bank).feedback, order_id=order)
     return Done({"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0})

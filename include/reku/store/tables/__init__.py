@@ -10,6 +10,7 @@ from reku.store.tables.base import EVERY_INSTITUTE, SCHEMA, metadata
 from reku.store.tables.by_hand import audit, stops
 from reku.store.tables.delivered import deliveries, delivery_rows, metrics, rejects, releases, rule_counts
 from reku.store.tables.feedback import (
+    collections,
     feedback_counters,
     feedback_files,
     feedback_rows,
@@ -39,6 +40,7 @@ __all__ = [
     "audit",
     "barred_domains",
     "claims",
+    "collections",
     "contacts",
     "control_files",
     "data_keys",

@@ -99,6 +99,21 @@ hits = sa.Table(
     comment="Every open and click of people with tracking consent, as it came; those by people become responses",
 )
 
+collections = sa.Table(
+    "collections",
+    metadata,
+    sa.Column("source", sa.Text, primary_key=True, comment="return_mails, or hits"),
+    sa.Column(
+        "institute",
+        sa.CHAR(8),
+        nullable=False,
+        server_default=EVERY_INSTITUTE,
+        comment="00000000: what comes back is of all institutes",
+    ),
+    moment("complete_at", nullable=False),
+    comment="When the last look began that left nothing of what had come back",
+)
+
 hit_journals = sa.Table(
     "hit_journals",
     metadata,

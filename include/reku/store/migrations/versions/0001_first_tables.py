@@ -131,6 +131,21 @@ def upgrade() -> None:
         postgresql_where=sa.text("moving_from IS NOT NULL"),
     )
     op.create_table(
+        "collections",
+        sa.Column("source", sa.Text(), nullable=False, comment="return_mails, or hits"),
+        sa.Column(
+            "institute",
+            sa.CHAR(length=8),
+            server_default="00000000",
+            nullable=False,
+            comment="00000000: what comes back is of all institutes",
+        ),
+        sa.Column("complete_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_collections")),
+        schema="reku",
+        comment="When the last look began that left nothing of what had come back",
+    )
+    op.create_table(
         "hit_journals",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column(
