@@ -28,8 +28,10 @@ from reku.mailbox.imap import ImapMailbox
 from reku.mailbox.maildir import MaildirMailbox
 from reku.privacy import old_files, retention
 from reku.process import collecting
+from reku.process.systems import bank_named
 from reku.responses import bounces
 from reku.responses.reports import understand
+from reku.sources.agree21 import scan as agree21
 from reku.sources.inbox import filing, set_aside
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import control_file, delivery_files
@@ -256,6 +258,16 @@ def _a_journal_that_cannot_be_removed(bank: Bank, poison: Poison, tmp: Path) -> 
     journal.remove_settled(tmp, 5)
     assert [file.name for file in tmp.glob("5-*")] == ["5-1.journal"]
     return ["housekeeping names it"]
+
+
+@loop("sources/agree21/scan.py _each")
+def _a_file_of_a_cooperative_bank(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    for name in ("schlecht.txt", "z_gut.txt"):
+        bank.put(name, b"1")
+    poison.into(filing, "record", lambda *args: args[2].name == "schlecht.txt")
+    report = agree21.take_in(bank.engine, bank_named(BLZ))
+    assert [row.file_name for row in bank.rows(files)] == ["z_gut.txt"]
+    return report.failures
 
 
 @loop("responses/bounces.py collect_all")
