@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from reku.cli.database import database
 from reku.cli.group import FAULT
 from reku.cli.options import Blz, Institute, Note, actor
 from reku.cli.output import Json, print_json, show, show_one
-
-if TYPE_CHECKING:
-    from reku.catalogue import institute
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,10 +30,11 @@ def import_one(
     It takes the way of the bank's inbox, with all checks; what else lies there is taken in as well. The file itself
     stays where it is: remove it.
     """
+    from reku.process.systems import data_bank_named
     from reku.sources.agree21.by_hand import hand_over, institute_of
 
     engine = database()
-    report = hand_over(engine, _bank(institute_of(file.name)), file)
+    report = hand_over(engine, data_bank_named(institute_of(file.name)), file)
     results = [{**asdict(result), "counts": result.counts} for result in report.results]
     if as_json:
         print_json(asdict(report))
@@ -63,9 +61,10 @@ def accept_one(
 
     One that was refused since it is empty, much smaller than the one before, or lacks a column. For this one file only.
     """
+    from reku.process.systems import data_bank_named
     from reku.sources.agree21.by_hand import accept
 
-    result = accept(database(), _bank(institute), file, actor=actor(), note=note)
+    result = accept(database(), data_bank_named(institute), file, actor=actor(), note=note)
     show_one(asdict(result), as_json=as_json)
     if result.verdict != "PROCESSED":
         raise typer.Exit(FAULT)
@@ -107,15 +106,3 @@ def rotate_key(as_json: Json = False) -> None:
         )
     if result.unopened:
         raise typer.Exit(FAULT)
-
-
-def _bank(blz: str) -> institute.Institute:
-    """The bank, which must be one of agree21. Raises StageError otherwise."""
-    from reku.catalogue.institute import CoreSystem
-    from reku.foundation.errors import StageError
-    from reku.process.systems import bank_named
-
-    bank = bank_named(blz)
-    if bank.core_system != CoreSystem.AGREE21:
-        raise StageError(f"Institute {blz} is on {bank.core_system}, whose data are not imported.")
-    return bank

@@ -61,6 +61,34 @@ is written again with the same bytes, and no event is reported twice.
 """
 
 
+DATA_IMPORT = """\
+### Import of cooperative banks' data
+
+**What it does.** Every ten minutes from 03:00 to 12:50 it looks into the inbox of each bank on agree21 and imports what has come:
+customers, holdings, appointments, impulses, in that order. At the bank's `addresses_until` (12:00) names and addresses are
+forgotten. One index of `import_data` is one bank; a slow or broken one holds up no other.
+
+**Is it safe to clear?** Yes. Each file is taken in once, in one transaction; a run that was killed is repaired by the next one.
+
+**When it fails**
+
+| red task | meaning | what to do |
+| --- | --- | --- |
+| `import_data` | a file was refused, or could not be taken in; or the bank's place cannot be used | the message says why; a snapshot that would erase people: `reku agree21 accept`. `reku agree21 status` shows how old the data are |
+| `data_banks` | the folder of the banks cannot be read | `reku check` |
+"""
+
+
+class ListDataBanks(BaseOperator):
+    """The BLZ of every bank whose data are imported, and of banks whose file is broken: one mapped index each."""
+
+    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
+        from reku.process.data_import import data_banks
+
+        with plain_errors():
+            return data_banks()
+
+
 class ListBanks(BaseOperator):
     """The BLZ of every bank whose core system is served, and of banks whose file is broken: one mapped index each."""
 
@@ -90,6 +118,19 @@ class TakeIn(BankTask):
 
         with plain_errors():
             taken = take_in(engine(), self.institute)
+        fail_with(taken.problems)
+        return dict(taken.counts)
+
+
+class ImportData(BankTask):
+    """One look for a bank's data; red when a file was refused or could not be taken in."""
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from reku.process.data_import import import_data
+        from reku.store.engine import engine
+
+        with plain_errors():
+            taken = import_data(engine(), self.institute)
         fail_with(taken.problems)
         return dict(taken.counts)
 

@@ -5,6 +5,7 @@ Another core system or channel is entered here, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -16,8 +17,9 @@ from reku.dispatch.channel import Channel
 from reku.foundation.errors import StageError, suggest
 from reku.reporting.feedback_format import FeedbackFormat
 from reku.reporting.formats.osplus import OsplusResponses
+from reku.sources.agree21.scan import import_data_of
 from reku.sources.osplus.source import OsplusFiles
-from reku.sources.source import Source
+from reku.sources.source import Source, TakenIn
 from reku.store.delivery import load_delivery
 
 
@@ -32,6 +34,9 @@ class System:
 
 SYSTEMS: dict[CoreSystem, System] = {CoreSystem.OSPLUS: System(OsplusFiles(), EMAIL, OsplusResponses())}
 """Every core system that is served."""
+
+DATA_SOURCES: dict[CoreSystem, Callable[[sa.Engine, Institute], TakenIn]] = {CoreSystem.AGREE21: import_data_of}
+"""Core systems whose banks deliver the data from which we select; what takes them in."""
 
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in (EMAIL,)}
 """Every channel by its name."""
@@ -79,3 +84,24 @@ def served_banks() -> list[str]:
     """The BLZ of each bank whose core system is served, and of those whose file is broken: their own work says so."""
     known = institutes()
     return [blz for blz in known if blz not in known.whole or is_served(known.whole[blz])]
+
+
+def delivers_data(bank: Institute) -> bool:
+    """Whether a bank delivers the data from which we select."""
+    return bank.core_system in DATA_SOURCES
+
+
+def data_bank_named(institute: str) -> Institute:
+    """The bank with that BLZ, which must deliver data.
+
+    Raises StageError if there is none or it delivers none, ConfigError if its file is broken.
+    """
+    bank = bank_named(institute)
+    if not delivers_data(bank):
+        raise StageError(f"Institute {institute} is on {bank.core_system}, whose data are not imported.")
+    return bank
+
+
+def take_in_data(engine: sa.Engine, bank: Institute) -> TakenIn:
+    """One look for the data of a bank that delivers them. Raises SetupError or OSError if its place cannot be used."""
+    return DATA_SOURCES[bank.core_system](engine, bank)

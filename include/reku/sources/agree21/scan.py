@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -21,6 +22,7 @@ from reku.sources.inbox import filing
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import InboxFile, InboxFolders, shown_name
 from reku.sources.inbox.receipts import refusal
+from reku.sources.source import TakenIn
 from reku.store.locks import Lock, session_lock
 from reku.store.states import FileVerdict
 from reku.store.tables import imports
@@ -55,6 +57,24 @@ class ImportReport:
     forgotten: int = 0
     results: list[FileResult] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files had which verdict, and how many rows of addresses were forgotten."""
+        verdicts = Counter(result.verdict.value for result in self.results)
+        return dict(sorted(verdicts.items())) | ({"addresses_forgotten": self.forgotten} if self.forgotten else {})
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What a person should look at, one sentence each: without the data nobody is selected."""
+        told = list(self.failures)
+        told += [
+            f"Institute {self.institute}: file {result.file_id} ({result.kind or 'of an unknown name'}) was refused "
+            f"({result.code}): {result.advice}"
+            for result in self.results
+            if result.verdict in (FileVerdict.REFUSED, FileVerdict.UNKNOWN)
+        ]
+        return tuple(told)
 
 
 @dataclass(frozen=True)
@@ -94,6 +114,12 @@ def take_in(engine: sa.Engine, bank: Institute) -> ImportReport:
         look.take_each()
         report.forgotten = _forget_at_noon(connection, bank)
     return report
+
+
+def import_data_of(engine: sa.Engine, bank: Institute) -> TakenIn:
+    """One look, as the process has it. Raises SetupError or OSError if the folders cannot be used at all."""
+    report = take_in(engine, bank)
+    return TakenIn(report.counts, report.problems)
 
 
 class _Look:

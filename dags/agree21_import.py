@@ -1,0 +1,17 @@
+"""An Airflow DAG that takes in the data of the banks whose people we select: customers, holdings, appointments …"""
+
+from datetime import timedelta
+
+from reku.orchestration.factory import system_dag
+from reku.orchestration.system import DATA_IMPORT, ImportData, ListDataBanks
+
+with system_dag(
+    "reku_agree21_import",
+    title="Import of cooperative banks' data",
+    doc=DATA_IMPORT,
+    cron="*/10 3-12 * * *",  # data come early; at noon the addresses leave
+    longest=timedelta(hours=2),
+    runs=4,  # a bank whose server hangs keeps its own run open; the next ones leave it to that run and go on
+):
+    banks = ListDataBanks(task_id="data_banks")
+    ImportData.partial(task_id="import_data", map_index_template="{{ task.institute }}").expand(institute=banks.output)
