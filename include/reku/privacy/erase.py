@@ -44,6 +44,8 @@ from reku.store.tables import (
     subscribers,
 )
 from reku.store.unreported import hold_exports, waiting
+from reku.vault.day_keys import destroy_unused
+from reku.vault.pseudonyms import name_in_tables
 
 ACTION = "erase person"
 STOPPED = "GESTOPPT"
@@ -95,7 +97,8 @@ def erase(engine: sa.Engine, institute: str, number: str, *, actor: str, note: s
             person = everything(connection, institute, number)
             _check_known(connection, person, number)
             _check_files(connection, person)
-            stopped, own = _erase_rows(connection, person, number)
+            stopped, own = _erase_rows(connection, person, name_in_tables(connection, institute, number))
+            destroy_unused(connection, institute)
             mails = _erase_mails(connection, own)  # last: if a mailbox fails, nothing else is erased either
             pseudonym = of_person(institute, number)
             put_on_record(connection, institute, actor=actor, action=ACTION, subject=f"person:{pseudonym}", note=note)

@@ -43,6 +43,7 @@ from reku.store.tables import (
     subscribers,
     suppressions,
 )
+from reku.vault.pseudonyms import name_in_tables
 
 _NUMBERED = (
     subscribers,
@@ -121,8 +122,11 @@ def look_up(engine: sa.Engine, institute: str, number: str) -> Person:
 
 
 def everything(connection: sa.Connection, institute: str, number: str) -> Person:
-    """What is kept of the person, whether it is anything or not. `number` as delivered, leading zeros kept."""
-    tables = in_tables(connection, institute, number)
+    """What is kept of the person, whether it is anything or not. `number` as delivered, leading zeros kept.
+
+    Raises SetupError if the bank's numbers are pseudonyms in the tables, and their key is missing or another one.
+    """
+    tables = in_tables(connection, institute, name_in_tables(connection, institute, number))
     references = {row["reference"] for name in ("delivery_rows", "messages") for row in tables[name]}
     files, unreadable = in_files(institute, number, references)
     rejected = [row for one in files for row in _rejected(connection, institute, one)]

@@ -168,7 +168,9 @@ def _called(role: Role) -> frozenset[str]:
 
 
 def _encodings() -> tuple[str, ...]:
-    return tuple(dict.fromkeys(encoding for contract in contracts().values() for encoding in contract.encodings))
+    """Those of all contracts; utf-8 first, since the others read almost any bytes as something."""
+    all_of_them = {encoding for contract in contracts().values() for encoding in contract.encodings}
+    return tuple(sorted(all_of_them, key=lambda encoding: (encoding != "utf-8", encoding == "cp1252", encoding)))
 
 
 def _spellings(words: Collection[str]) -> set[str]:

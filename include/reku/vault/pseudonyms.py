@@ -42,12 +42,7 @@ def pseudonymiser(connection: sa.Connection, institute: str) -> Callable[[Number
 
     Raises SetupError, with nothing written, if there is no key, or not the one that was noted.
     """
-    known = [key.get_secret_value() for key in settings().pseudonym_keys]
-    if not known:
-        raise SetupError(
-            "REKU_PSEUDONYM_KEYS is not set, so numbers cannot become pseudonyms: set at least one key, as "
-            "`openssl rand -base64 48` prints it; `reku up` and `make demo` do it by themselves."
-        )
+    known = _keys()
     connection.execute(
         insert(pseudonym_keys)
         .from_select(
@@ -58,22 +53,57 @@ def pseudonymiser(connection: sa.Connection, institute: str) -> Callable[[Number
         )
         .on_conflict_do_nothing()
     )
+    noted = _noted(connection, institute)
+    if noted is None:
+        raise AssertionError("a key was noted above")
+    return _with_key(institute, *noted)
+
+
+def name_in_tables(connection: sa.Connection, institute: str, number: str) -> str:
+    """What stands in the tables for a person's clear number: the pseudonym, if the bank's numbers became pseudonyms.
+
+    Raises SetupError if the key is missing or another one.
+    """
+    noted = _noted(connection, institute)
+    if noted is None or is_pseudonym(NumberKind.PERSON, number):
+        return number
+    return _with_key(institute, *noted)(NumberKind.PERSON, number)
+
+
+def _keys() -> list[str]:
+    known = [key.get_secret_value() for key in settings().pseudonym_keys]
+    if not known:
+        raise SetupError(
+            "REKU_PSEUDONYM_KEYS is not set, so numbers cannot become pseudonyms: set at least one key, as "
+            "`openssl rand -base64 48` prints it; `reku up` and `make demo` do it by themselves."
+        )
+    return known
+
+
+def _noted(connection: sa.Connection, institute: str) -> tuple[int, str] | None:
+    """The version that makes the bank's pseudonyms, and its key; None if it has none. Raises SetupError."""
     noted = connection.execute(
         sa.select(pseudonym_keys)
         .where(pseudonym_keys.c.institute == institute)
         .order_by(pseudonym_keys.c.version.desc())
         .limit(1)
-    ).one()
-    version = int(noted.version)
+    ).one_or_none()
+    if noted is None:
+        return None
+    known, version = _keys(), int(noted.version)
     if version > len(known) or not hmac.compare_digest(_check(known[version - 1], institute), noted.check_value):
         raise SetupError(
             f"REKU_PSEUDONYM_KEYS has at place {version} not the key with which the numbers of institute {institute} "
             "became pseudonyms: put all keys back as they were, oldest first."
         )
-    key, begins = known[version - 1].encode(), institute
+    return version, known[version - 1]
+
+
+def _with_key(institute: str, version: int, key: str) -> Callable[[NumberKind, str], str]:
+    secret = key.encode()
 
     def pseudonym(kind: NumberKind, number: str) -> str:
-        digest = hmac.digest(key, f"{begins}|{kind}|{number}".encode(), "sha256").hex()
+        digest = hmac.digest(secret, f"{institute}|{kind}|{number}".encode(), "sha256").hex()
         return f"{kind}{version}.{digest[:_DIGITS]}"
 
     return pseudonym
