@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from itertools import count
 from typing import Literal
 
@@ -85,6 +86,7 @@ class Period:
         return self.start <= day < self.end
 
 
+@lru_cache(10_000)
 def is_due(schedule: Schedule, day: date) -> bool:
     """Whether the order is due on this day."""
     return _last_due(schedule, day) == day

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,9 +12,9 @@ import sqlalchemy as sa
 from reku.catalogue import Institute
 from reku.process.banks import Banks
 from reku.process.systems import is_served, system_of
-from reku.store.due import due_by
-from reku.store.states import HOLDS_ITS_NUMBER, MAY_STILL_GO_OUT, STILL_TO_BE_LOADED, DeliveryState
-from reku.store.tables import deliveries, messages, orders
+from reku.store.due import due_bounds
+from reku.store.states import HOLDS_ITS_NUMBER, STILL_TO_BE_LOADED, DeliveryState, MessageState, in_states
+from reku.store.tables import claims, deliveries, messages, orders
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,11 @@ def due_items(engine: sa.Engine, occasion: str, day: date, today: date, institut
     The run of the present day takes everything outstanding: deliveries not yet loaded, loaded ones with messages due,
     orders whose delivery is expected and not there. A run for a past day takes only what belongs to that very day.
     """
-    past = day < today
-    to_do = (deliveries.c.order_id == orders.c.id) & (_not_loaded(day, past) | _loaded_with_due(day, past))
-    awaited = ~orders.c.ended & ~_is_there(orders.c.id, day)
+    only = day if day < today else None
+    begin, end = due_bounds(day, only)
+    given = {"occasion": occasion, "institute": institute, "day": day, "since": only or date.min}
     with engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(orders, awaited.label("awaited"), deliveries.c.id.label("delivery"), deliveries.c.delivery_number)
-            .select_from(orders.outerjoin(deliveries, to_do))
-            .where(orders.c.occasion == occasion, deliveries.c.id.is_not(None) | awaited)
-            .where(orders.c.institute == institute if institute else sa.true())
-            .order_by(orders.c.institute, orders.c.order_number, deliveries.c.delivery_number)
-        ).all()
+        rows = connection.execute(_due_work(), given | {"begin": begin, "end": end}).all()
     banks = Banks()
     listed = [
         Item(row.id, row.delivery, banks.delivery_label(row.institute, row.name, row.delivery_number))
@@ -62,25 +57,48 @@ def due_items(engine: sa.Engine, occasion: str, day: date, today: date, institut
     return [*listed, *expected.values()]
 
 
-def _not_loaded(day: date, past: bool) -> sa.ColumnElement[bool]:
-    registered = deliveries.c.day == day if past else deliveries.c.day <= day
-    return deliveries.c.state.in_(STILL_TO_BE_LOADED) & registered
+@cache
+def _due_work() -> sa.Select[Any]:
+    """The orders of an occasion with what is to be done of them; made once, since making it takes longer than asking.
 
-
-def _loaded_with_due(day: date, past: bool) -> sa.ColumnElement[bool]:
-    open_due = (
-        sa.exists()
-        .where(messages.c.delivery_id == deliveries.c.id)
-        .where(messages.c.state.in_(MAY_STILL_GO_OUT))
-        .where(due_by(messages.c.due_at, day, only=day if past else None))
+    Asked so that indexes answer, however long the history is: of deliveries not loaded, of open messages, and of
+    batches in somebody's hands, which are few.
+    """
+    institute, day = sa.bindparam("institute", type_=sa.Text), sa.bindparam("day", type_=sa.Date)
+    ours = (
+        sa.select(orders)
+        .where(orders.c.occasion == sa.bindparam("occasion"), (orders.c.institute == institute) | (institute == ""))
+        .cte("ours")
     )
-    return (deliveries.c.state == DeliveryState.LOADED) & open_due
-
-
-def _is_there(order: sa.ColumnElement[int], period_start: date) -> sa.ColumnElement[bool]:
+    of_orders = sa.select(deliveries.c.order_id, deliveries.c.id, deliveries.c.delivery_number).join(
+        ours, ours.c.id == deliveries.c.order_id
+    )
+    loaded = of_orders.where(deliveries.c.state == DeliveryState.LOADED).cte("loaded")
+    due = sa.and_(
+        messages.c.delivery_id == loaded.c.id,
+        messages.c.due_at >= sa.bindparam("begin"),
+        messages.c.due_at < sa.bindparam("end"),
+    )
+    to_do = sa.union(
+        of_orders.where(
+            in_states(deliveries, STILL_TO_BE_LOADED), deliveries.c.day.between(sa.bindparam("since"), day)
+        ),
+        sa.select(loaded).where(sa.exists().where(due, in_states(messages, (MessageState.OPEN,)))),
+        sa.select(loaded).where(
+            sa.exists().where(claims.c.delivery_id == loaded.c.id),
+            sa.exists().where(due, in_states(messages, (MessageState.CLAIMED,))),
+        ),
+    ).subquery("to_do")
     there = deliveries.alias("there")
-    return sa.exists().where(
-        there.c.order_id == order, there.c.period_start == period_start, there.c.state.in_(HOLDS_ITS_NUMBER)
+    is_there = sa.exists().where(
+        there.c.order_id == ours.c.id, there.c.period_start == day, there.c.state.in_(HOLDS_ITS_NUMBER)
+    )
+    awaited = ~ours.c.ended & ~is_there
+    return (
+        sa.select(ours, awaited.label("awaited"), to_do.c.id.label("delivery"), to_do.c.delivery_number)
+        .select_from(ours.outerjoin(to_do, to_do.c.order_id == ours.c.id))
+        .where(to_do.c.id.is_not(None) | awaited)
+        .order_by(ours.c.institute, ours.c.order_number, to_do.c.delivery_number)
     )
 
 

@@ -139,6 +139,11 @@ def sql_list(values: Iterable[StrEnum]) -> str:
     return "({})".format(", ".join(f"'{value}'" for value in values))
 
 
+def in_states(table: sa.Table, states: Iterable[StrEnum]) -> sa.ColumnElement[bool]:
+    """Whether a row's `state` is one of these, written out as in `with_states`, for the sake of partial indexes."""
+    return table.c.state.in_([sa.literal_column(f"'{state}'") for state in states])
+
+
 def with_states(statement: str) -> sa.TextClause:
     """The statement in which `{MAY_STILL_GO_OUT}` stands for the states of that question, written out.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -65,7 +66,10 @@ class OsplusFiles:
 
 
 def _schedule(order: sa.Row[Any], bank: Institute) -> Schedule:
-    return Schedule(order.rhythm, order.valid_from, order.valid_until, bank.state, bank.daily_on, bank.due_on_holiday)
+    return _made(order.rhythm, order.valid_from, order.valid_until, bank.state, bank.daily_on, bank.due_on_holiday)
+
+
+_made = lru_cache(10_000)(Schedule)  # many orders share one, and it is checked when it is made
 
 
 def _period_name(schedule: Schedule, day: date) -> str:

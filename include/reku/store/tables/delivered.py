@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from reku.store.kinds import DeliverySource, Severity
-from reku.store.states import HOLDS_ITS_NUMBER, Decision, DeliveryState, sql_list
+from reku.store.states import HOLDS_ITS_NUMBER, STILL_TO_BE_LOADED, Decision, DeliveryState, sql_list
 from reku.store.tables.base import closed, identity, institute, metadata, moment
 from reku.store.tables.intake import files, lists, orders
 
@@ -55,6 +55,10 @@ deliveries = sa.Table(
         postgresql_where=sa.text(f"state IN {sql_list(HOLDS_ITS_NUMBER)}"),
     ),
     sa.Index("ix_deliveries_order_id", "order_id"),
+    sa.Index("ix_deliveries_period_start", "period_start", "order_id"),
+    sa.Index(
+        "ix_deliveries_to_be_loaded", "order_id", postgresql_where=sa.text(f"state IN {sql_list(STILL_TO_BE_LOADED)}")
+    ),
     sa.Index("ix_deliveries_occasion_state", "occasion", "state"),
     sa.Index("ix_deliveries_parked", "institute", postgresql_where=sa.text("state = 'PARKED'")),
     comment="Numbered deliveries of people; a refused one leaves its number free for a corrected one",

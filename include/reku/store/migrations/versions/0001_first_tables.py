@@ -453,6 +453,17 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'PARKED'"),
     )
     op.create_index(
+        "ix_deliveries_period_start", "deliveries", ["period_start", "order_id"], unique=False, schema="reku"
+    )
+    op.create_index(
+        "ix_deliveries_to_be_loaded",
+        "deliveries",
+        ["order_id"],
+        unique=False,
+        schema="reku",
+        postgresql_where=sa.text("state IN ('REGISTERED', 'VALIDATED', 'RELEASED')"),
+    )
+    op.create_index(
         "uq_deliveries_number",
         "deliveries",
         ["institute", "contract", "order_number", "delivery_number"],
