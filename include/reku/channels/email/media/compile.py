@@ -8,7 +8,7 @@ a condition may stand around whole elements (inside `<mj-raw>`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -22,6 +22,7 @@ from reku.catalogue.institute import Institute
 from reku.catalogue.links import DOMAIN, link_targets
 from reku.catalogue.medium import Medium
 from reku.channels.email.media import language, placeholders, sources
+from reku.channels.email.media.html_rules import BARE_URL, LARGEST, RefusedHtml, check_bare_urls, check_html
 from reku.channels.email.media.partial_template import PartialTemplate, partial_template
 from reku.channels.email.media.quoted_printable import ended, quoted_printable, without_gaps
 from reku.channels.email.media.sources import Source
@@ -30,6 +31,8 @@ from reku.foundation.settings import settings
 from reku.foundation.yaml_source import line_of
 
 _BLANKS = re.compile(r"[ \t\r\n]+")
+_TAGS = re.compile(r"<style.*?</style>|<!--.*?-->|<[^>]*>", re.DOTALL)
+_LONGEST_VALUE = 254
 _EMPTY_LINES = re.compile(r"\n{3,}")
 _NOBODY = dict.fromkeys(placeholders.MANDATORY, "1")
 _TRIAL_LINK = "https://abmelden.example/probe"
@@ -175,7 +178,7 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
         if source.file.suffix == ".mjml":
             sources.check_mjml(source, is_mail=source.file.parent == folder)
     text = sources.resolved(sources.read(folder / "mail.txt"), root)
-    html = _html(sources.read(folder / "mail.mjml"), root)
+    html = _html(sources.read(folder / "mail.mjml"), root, institute.sender.domains)
     constants = placeholders.bank_values(institute)
     headlines: dict[str, PartialTemplate] = {}
     for name, source in (("Betreff", subject), ("Vorschau", preheader)):
@@ -233,8 +236,8 @@ def _targets(medium: Medium, institute: Institute, file: Path) -> dict[str, str]
     return targets
 
 
-def _html(mail: Source, root: Path) -> str:
-    """The mail as HTML that still holds its Jinja."""
+def _html(mail: Source, root: Path, image_hosts: Collection[str]) -> str:
+    """The mail as HTML that still holds its Jinja, checked for what may stand in it."""
     text, pieces = sources.marked(sources.resolved(mail, root))
     try:
         html = mjml.mjml2html(text, disable_comments=True, fonts={})
@@ -247,6 +250,10 @@ def _html(mail: Source, root: Path) -> str:
             file=mail.file,
             line=_line_of_text(mail, lost[0]),
         )
+    try:
+        check_html(html, pieces, image_hosts)
+    except RefusedHtml as refused:
+        raise ConfigError(f"{refused}.", file=mail.file) from None
     return sources.unmarked(html, pieces)
 
 
@@ -264,11 +271,26 @@ def _template(shown: Callable[[object], str], text: str, file: Path) -> Template
 
 
 def _try(compiled: CompiledMedium, folder: Path) -> None:
-    """Fill it for people of whom nothing and of whom everything is known, and look at what comes out."""
-    everybody = _NOBODY | {placeholders.DELIVERED_AS.get(name, name): "x" for name in placeholders.OPTIONAL}
-    for person in (_NOBODY, everybody):
+    """Fill it for people of whom nothing, something and very much is known, and look at what comes out."""
+    fields = [placeholders.DELIVERED_AS.get(name, name) for name in placeholders.OPTIONAL]
+    of_imprint = BARE_URL.findall(compiled.constants["Bank_Impressum"])
+    known = (*compiled.links.values(), _TRIAL_LINK, *of_imprint)
+    for person in (
+        _NOBODY,
+        _NOBODY | dict.fromkeys(fields, "x"),
+        _NOBODY | dict.fromkeys(fields, "W" * _LONGEST_VALUE),
+    ):
         content = compiled.render(person, links=compiled.links, unsubscribe=_TRIAL_LINK)
         for name, part in (("mail.mjml", content.html), ("mail.txt", content.text)):
+            if len(part) > LARGEST:
+                raise ConfigError(
+                    f"The mail may have {len(part):,} characters. At most {LARGEST:,} are shown everywhere.",
+                    file=folder / name,
+                )
+            try:
+                check_bare_urls(unescape(_TAGS.sub(" ", part)) if name == "mail.mjml" else part, known)
+            except RefusedHtml as refused:
+                raise ConfigError(f"{refused}.", file=folder / name) from None
             if _TRIAL_LINK not in part:
                 raise ConfigError("The mail has no unsubscribe link {{ Abmelde_Link }}.", file=folder / name)
             readable = unescape(part)

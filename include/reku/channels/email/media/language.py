@@ -121,6 +121,19 @@ class _Rules:
             more = (*node.kwargs, node.dyn_args, node.dyn_kwargs)
             if len(node.args) != FILTERS[node.name] or any(more):
                 raise self.source.fault(f"The filter |{node.name} takes {FILTERS[node.name]} plain arguments.", line)
+            if node.name == "replace":
+                self._replace(node, line)
+
+    def _replace(self, node: nodes.Filter, line: int) -> None:
+        """A text must not grow without end."""
+        old, new = (arg.value if isinstance(arg, nodes.Const) else None for arg in node.args)
+        inner = sum(other.name == "replace" for other in node.find_all(nodes.Filter))
+        if not isinstance(old, str) or not isinstance(new, str) or not old or len(new) > 2 * len(old) or inner >= 3:
+            raise self.source.fault(
+                "|replace takes two texts in quotes, of which the second has at most twice as many letters as the "
+                "first, and stands at most three times behind one value.",
+                line,
+            )
 
     def _check(self, node: nodes.Node, filled: frozenset[str], *, asked: bool) -> None:
         if isinstance(node, nodes.Name):

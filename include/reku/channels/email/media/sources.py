@@ -6,8 +6,9 @@ What Jinja may do in them is the affair of `language`; here are the files themse
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from html.entities import html5
 from pathlib import Path
 from xml.parsers import expat
 
@@ -35,7 +36,18 @@ _PARENTS = {
     **dict.fromkeys(("mj-text", "mj-button", "mj-image", "mj-divider", "mj-spacer", "mj-table"), _CONTENT),
 }
 """Where an element may stand: MJML itself says nothing and lays the mail out wrongly."""
-_LINK_TARGETS = re.compile(rf"\{{\{{\s*({LINK}\w+|Abmelde_Link)\s*\}}\}}|(mailto|tel):.*|#.*", re.DOTALL)
+_LINK_TARGETS = re.compile(
+    rf"\{{\{{\s*({LINK}\w+|Abmelde_Link)\s*\}}\}}|(mailto:|tel:|#)[^{{}}]*"
+    r"|mailto:\{\{\s*Berater_E_Mail\s*\}\}|tel:\{\{\s*Berater_Telefon\s*\}\}"
+)
+LINK_CURE = (
+    "Name it under `links` in medium.yaml and write {{ link_<name> }} here: only so it can be counted, and no personal "
+    "data gets into a URL."
+)
+LARGEST = 200_000
+"""Characters of a file: MJML and Jinja take their time for each."""
+_ENTITY = re.compile(r"&(\w+);")
+_ENTITIES_OF_XML = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,20 @@ def read(file: Path) -> Source:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ConfigError("Not UTF-8. Save the file as UTF-8.", file=file, line=line) from None
-    return Source(file, text.replace("\r\n", "\n"))
+    if len(text) > LARGEST:
+        raise ConfigError(f"The file has {len(text):,} characters. A template has at most {LARGEST:,}.", file=file)
+    text = text.replace("\r\n", "\n")
+    return Source(file, _ENTITY.sub(_character, text) if file.suffix == ".mjml" else text)
+
+
+def _character(entity: re.Match[str]) -> str:
+    """What an entity of HTML stands for, as a letter: XML knows five of them only."""
+    return entity[0] if entity[1] in _ENTITIES_OF_XML else html5.get(f"{entity[1]};", entity[0])
+
+
+def is_link(href: str) -> bool:
+    """Whether it is a link of the medium, the unsubscribe link, a place in the mail, or a mail or call to the bank."""
+    return _LINK_TARGETS.fullmatch(href) is not None
 
 
 def with_includes(source: Source, root: Path, _depth: int = 0) -> Iterator[Source]:
@@ -117,12 +142,8 @@ def check_mjml(source: Source, *, is_mail: bool) -> None:
             raise source.fault(f"<{tag}> stands in <{around[-1]}>; it belongs in {where}.", line)
         around.append(tag)
         href = unmarked(attributes.get("href", "#"), jinja)
-        if not _LINK_TARGETS.fullmatch(href):
-            raise source.fault(
-                f"href={href!r} is no link of this medium. Name it under `links` in medium.yaml and write "
-                "{{ link_<name> }} here: only so it can be counted, and no personal data gets into a URL.",
-                line,
-            )
+        if not is_link(href):
+            raise source.fault(f"href={href!r} is no link of this medium. {LINK_CURE}", line)
         address = unmarked(attributes.get("src", ""), jinja)
         if "{" in address and address.replace(" ", "") != "{{Zaehlpixel}}":
             raise source.fault(f"src={address!r}: the address of an image takes no placeholder.", line)
@@ -130,6 +151,10 @@ def check_mjml(source: Source, *, is_mail: bool) -> None:
     def end(_tag: str) -> None:
         around.pop()
 
+    def no_cdata() -> None:
+        raise source.fault("<![CDATA[ is not wanted in a mail. Write &lt; and &amp; instead.", parser.CurrentLineNumber)
+
+    parser.StartCdataSectionHandler = no_cdata
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     wrapped = text if is_mail else f"<{_FRAGMENT}>{text}</{_FRAGMENT}>"
@@ -150,7 +175,7 @@ def marked(text: str) -> tuple[str, list[str]]:
     return JINJA.sub(mark, text), pieces
 
 
-def unmarked(text: str, pieces: list[str]) -> str:
+def unmarked(text: str, pieces: Sequence[str]) -> str:
     """The inverse of `marked`."""
     return _MARKED.sub(lambda match: pieces[int(match[1])], text)
 
