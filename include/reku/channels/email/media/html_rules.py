@@ -69,7 +69,7 @@ class RefusedHtml(ValueError):
 
 def check_html(html: str, pieces: Sequence[str], image_hosts: Collection[str]) -> None:
     """Hold compiled HTML, with marks for the `pieces` of Jinja, against the rules. Raises RefusedHtml."""
-    rules = _Rules(pieces, image_hosts)
+    rules = _HtmlRules(pieces, image_hosts)
     rules.feed(html)
     rules.close()
 
@@ -86,7 +86,7 @@ def check_bare_urls(text: str, known: Collection[str]) -> None:
         )
 
 
-class _Rules(HTMLParser):
+class _HtmlRules(HTMLParser):
     def __init__(self, pieces: Sequence[str], image_hosts: Collection[str], *, outlook: bool = False) -> None:
         super().__init__(convert_charrefs=True)
         self._pieces, self._image_hosts, self._outlook = pieces, image_hosts, outlook
@@ -113,7 +113,7 @@ class _Rules(HTMLParser):
             check_bare_urls(sources.unmarked(data, self._pieces), ())
 
     def handle_comment(self, data: str) -> None:
-        within = _Rules(self._pieces, self._image_hosts, outlook=True)
+        within = _HtmlRules(self._pieces, self._image_hosts, outlook=True)
         within.feed(_CONDITIONAL.sub("", data))
         within.close()
 
