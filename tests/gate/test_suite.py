@@ -100,6 +100,16 @@ BAD = [
     ("IAMW", {"Prioritaet": "10"}, "Prioritaet", "WERT"),
     ("IAMW", {"Gueltig_bis": "30.11."}, "Gueltig_bis", "FORMAT"),
     ("IAMW", {"Nachname": ""}, "Nachname", "PFLICHTFELD"),
+    ("REKU", {"Titel": "NULL"}, "Titel", "BESCHAEDIGT"),
+    ("REKU", {"Vorname": "JÃ¶rdis"}, "Vorname", "BESCHAEDIGT"),
+    ("REKU", {"Nachname": "M&uuml;ller"}, "Nachname", "BESCHAEDIGT"),
+    ("REKU", {"Firma": "#NAME?"}, "Firma", "BESCHAEDIGT"),
+    ("REKU", {"Briefanrede": "{{ Anrede }}"}, "Briefanrede", "BESCHAEDIGT"),
+    ("REKU", {"Produkt_Text": "Sparbrief \ufffd"}, "Produkt_Text", "BESCHAEDIGT"),
+    ("REKU", {"Geschaeftsstelle": "M├╝nchen"}, "Geschaeftsstelle", "BESCHAEDIGT"),
+    ("REKU", {"Berater_Absendername": "%NAME%"}, "Berater_Absendername", "BESCHAEDIGT"),
+    ("REKU", {"Referenz": "1,23E+11"}, "Referenz", "BESCHAEDIGT"),
+    ("REKU", {"Personennummer": "1,23E+11"}, "Personennummer", "BESCHAEDIGT"),
 ]
 
 GOOD = [

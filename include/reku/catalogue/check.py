@@ -26,7 +26,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 MEDIUM_FILES = ("medium.yaml", "mail.mjml", "mail.txt")
 """What a medium's folder must hold."""
 
-_READ_ELSEWHERE = ("contracts", "expectations", "expectations/occasions")
+_READ_ELSEWHERE = ("contracts", "expectations", "expectations/deliveries", "expectations/occasions")
 """Folders whose rooms own the models; here they must only be YAML."""
 
 

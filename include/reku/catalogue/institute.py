@@ -145,6 +145,9 @@ class Institute(Model):
     max_without_consent: Share = Field(
         0.5, description="share of people without consent to mails above which a person has to approve a delivery"
     )
+    max_damaged: Share = Field(
+        0.01, description="share of rows with damaged texts above which a person has to approve a delivery"
+    )
     approve_first: bool = Field(False, description="whether a person has to approve the first delivery of each order")
     orders: dict[OrderNumber, OrderSettings] = Field(
         default_factory=dict, description="order number → what it has different"

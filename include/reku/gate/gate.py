@@ -164,7 +164,7 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], delivered: Rows, findings: 
             )
         )
         if not result.refused:
-            measure(connection, delivery.id)
+            measure(connection, delivery.id, _damaged(findings))
     for warning in result.warnings:
         logger.warning("delivery %d: %s", delivery.id, warning)
     logger.info(
@@ -201,6 +201,11 @@ def _result(
     if code:
         return GateResult(delivery.id, rows, 0, rows, True, warnings, code, advice)
     return GateResult(delivery.id, rows, rows - bad, bad, False, warnings)
+
+
+def _damaged(findings: Sequence[Finding]) -> int:
+    """How many rows have a text that was damaged on its way."""
+    return len({line for one in findings if one.rule.code is FaultCode.BESCHAEDIGT for line in one.lines})
 
 
 def _refusal(limit: float, rows: int, bad: int, findings: Sequence[Finding]) -> tuple[str, str]:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from reku.store.metric_names import IN_PREVIOUS, ROWS, SALUTATIONS, UNKNOWN_DOMAINS, WITHOUT_CONSENT, salutation
+from reku.store.metric_names import (
+    DAMAGED,
+    IN_PREVIOUS,
+    ROWS,
+    SALUTATIONS,
+    UNKNOWN_DOMAINS,
+    WITHOUT_CONSENT,
+    salutation,
+)
 from reku.store.states import COUNTS_AS_PREVIOUS
 from reku.store.tables import deliveries, delivery_rows, messages, metrics
 
@@ -49,18 +57,23 @@ _RETURNING = sa.text("""
 """)
 
 
-def measure(connection: sa.Connection, delivery_id: int) -> None:
+def measure(connection: sa.Connection, delivery_id: int, damaged: int = 0) -> None:
     """Write the metrics of a delivery whose rows were just accepted, in the caller's transaction.
 
     `rows`: all rows of the delivery. The others are shares (0 to 1) of the accepted ones: `salutation_1` to
     `salutation_4`; `without_consent` to mails; `unknown_domains`, that no subscriber of the institute has so far;
     `in_previous`, whose person stood in the order's previous delivery. A delivery without accepted rows has `rows`
     only, and the first one of its order, or one whose previous has left by retention, no `in_previous`.
+
+    `damaged`: how many rows, rejected or not, have texts that were damaged on their way; if there are any, the metric
+    `damaged` is their share of all.
     """
     delivery = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery_id)).one()
     values = {ROWS: float(delivery.rows)}
     if delivery.accepted:
         values |= _shares(connection, delivery)
+    if damaged:
+        values[DAMAGED] = damaged / delivery.rows
     connection.execute(
         sa.insert(metrics),
         [

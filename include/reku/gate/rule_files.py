@@ -1,7 +1,7 @@
 """The rule files of `expectations/`: rules that no contract can express, for a kind of delivery and for an occasion.
 
-`expectations/<kind>.yaml` holds for all deliveries of a kind, `expectations/occasions/<CODE>.yaml` for those of one
-occasion. `rules_for` joins both with the contract's own.
+`expectations/<kind>.yaml` holds for all deliveries of a kind, `expectations/deliveries/` for all deliveries,
+`expectations/occasions/<CODE>.yaml` for those of one occasion. `rules_for` joins them with the contract's own.
 """
 
 from __future__ import annotations
@@ -17,8 +17,12 @@ from reku.catalogue.occasion import Occasion
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
 from reku.foundation.yaml_source import line_of, load_all
+from reku.gate.checks import Check
 from reku.gate.rules import Rule, contract_rules
+from reku.records.column_rules import LONGEST_RULE_ADVICE
 from reku.records.contract import Contract, Strict, load_contracts
+from reku.records.faults import FaultCode
+from reku.store.kinds import Severity
 
 DELIVERIES = ("REKU", "IAMW")
 """Dateiarten of deliveries: an occasion's rule is for both, unless it says otherwise."""
@@ -29,6 +33,28 @@ class RuleFile(Strict):
 
     kind: str = Field(description="Dateiart of the contract")
     rules: tuple[Rule, ...] = Field(description="in the order of their checks")
+
+
+class SharedRule(Strict):
+    """A rule for several fields; each that a kind of delivery has gets a rule of its own, `<name>_<field>`."""
+
+    name: str = Field(min_length=1, description="key of the rule; the field's name is put behind it")
+    fields: tuple[str, ...] = Field(min_length=1, description="German field names")
+    check: Check = Field(description="what is demanded")
+    severity: Severity = Field(Severity.REJECT, description="refuse, reject or warn")
+    code: FaultCode = Field(description="Fehler_Code of the receipt")
+    advice: str = Field(min_length=1, max_length=LONGEST_RULE_ADVICE, description="German advice to the sender")
+
+    def of(self, field: str) -> Rule:
+        """The rule for one of its fields."""
+        told = self.model_dump(include={"severity", "code", "advice"})
+        return Rule(name=f"{self.name}_{field}", field=field, check=self.check, **told)
+
+
+class SharedRuleFile(Strict):
+    """One file of `expectations/deliveries/`."""
+
+    rules: tuple[SharedRule, ...] = Field(description="in the order of their checks")
 
 
 class OccasionRule(Rule):
@@ -128,7 +154,31 @@ def _scan(folder: Path, contracts: Path) -> tuple[dict[str, tuple[Rule, ...]], l
         faults += own
         if file is not None and not own:
             by_kind[file.kind] = (*by_kind.get(file.kind, ()), *file.rules)
+    for path in sorted((folder / "deliveries").glob("*.yaml")):
+        shared, own = load_all(path, SharedRuleFile)
+        faults += own
+        if shared is not None:
+            faults += _add_shared(path, shared, {kind: known[kind] for kind in DELIVERIES if kind in known}, by_kind)
     return by_kind, faults
+
+
+def _add_shared(
+    path: Path, file: SharedRuleFile, contracts: Mapping[str, Contract], by_kind: dict[str, tuple[Rule, ...]]
+) -> Iterator[ConfigError]:
+    """Add the rules to each kind that has their fields. Yields a fault for a field that none has, or a name again."""
+    for number, shared in enumerate(file.rules):
+        for field in shared.fields:
+            having = [contract for contract in contracts.values() if field in _columns(contract)]
+            if not having:
+                yield from (
+                    _unknown_field(path, number, shared.of(field), field, contract)
+                    for contract in list(contracts.values())[:1]
+                )
+            for contract in having:
+                rule, own = shared.of(field), by_kind.get(contract.kind, ())
+                if any(rule.name == other.name for other in (*contract_rules(contract), *own)):
+                    yield _twice(path, number, rule)
+                by_kind[contract.kind] = (*own, rule)
 
 
 def _faults_of(path: Path, file: RuleFile, known: Mapping[str, Contract]) -> list[ConfigError]:

@@ -61,6 +61,7 @@ class FaultCode(StrEnum):
     DUBLETTE = "DUBLETTE", "a key that stood in the file before"
     PERSON_UNBEKANNT = "PERSON_UNBEKANNT", "a person whom the newest customers do not have"
     ADRESSE = "ADRESSE", "not a valid mail address"
+    BESCHAEDIGT = "BESCHAEDIGT", "a text that was damaged on its way: character set, HTML, placeholder"
     NAME_UMLAUT = "NAME_UMLAUT", "an umlaut, a blank or another forbidden character in the order name"
     ANLASS_UNBEKANNT = "ANLASS_UNBEKANNT", "an occasion that the catalogue does not know"
     ANLASS_ABWEICHEND = "ANLASS_ABWEICHEND", "another occasion than the order's"

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from reku.store.metric_names import ROWS, UNKNOWN_DOMAINS, WITHOUT_CONSENT
+from reku.store.metric_names import DAMAGED, ROWS, UNKNOWN_DOMAINS, WITHOUT_CONSENT
 
 LEAST_HISTORY, MOST_HISTORY = 8, 30
 """From so many earlier deliveries on they are a measure; no more than the last so many are looked at."""
@@ -58,10 +58,11 @@ class PastMetric:
 
 @dataclass(frozen=True)
 class DeliveryLimits:
-    """What holds without any history: rows of a delivery, and the share of people without consent."""
+    """What holds without any history: rows of a delivery, the shares of people without consent and of damaged rows."""
 
     max_rows: int
     max_without_consent: float
+    max_damaged: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def _limit(name: str, people: int, limits: DeliveryLimits) -> _Limit | None:
         few = min(1.0, (FEWEST_WITHOUT_CONSENT - 1) / people)
         high = max(limits.max_without_consent, few)
         return _Limit(high, Words("Grenze max_without_consent", "limit max_without_consent"))
+    if name == DAMAGED:
+        return _Limit(limits.max_damaged, Words("Grenze max_damaged", "limit max_damaged"))
     return None
 
 

@@ -160,7 +160,9 @@ def _judged(connection: sa.Connection, delivery: sa.Row[Any]) -> tuple[JudgedMet
             f"Institute {delivery.institute} of delivery {delivery.id} is not set up, so its limits are not known."
             f" Add include/institutes/{delivery.institute}.yaml, then clear the task."
         )
-    limits = DeliveryLimits(bank.row_limit(delivery.order_number), bank.consent_limit(delivery.order_number))
+    limits = DeliveryLimits(
+        bank.row_limit(delivery.order_number), bank.consent_limit(delivery.order_number), bank.max_damaged
+    )
     return tuple(judge_metrics(values, delivery.accepted, _history(connection, delivery), limits))
 
 

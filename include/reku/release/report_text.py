@@ -25,6 +25,7 @@ METRICS = {
     metric_names.ROWS: Words("Zeilen", "rows"),
     metric_names.WITHOUT_CONSENT: Words("ohne Einwilligung", "without consent"),
     metric_names.UNKNOWN_DOMAINS: Words("unbekannte Maildomains", "unknown mail domains"),
+    metric_names.DAMAGED: Words("mit beschädigten Texten", "with damaged texts"),
     metric_names.IN_PREVIOUS: Words("schon in der vorigen Lieferung", "in the previous delivery already"),
     metric_names.salutation("1"): Words("Anrede 1 (Herr)", "salutation 1"),
     metric_names.salutation("2"): Words("Anrede 2 (Frau)", "salutation 2"),

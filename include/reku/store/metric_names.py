@@ -6,6 +6,7 @@ ROWS = "rows"
 WITHOUT_CONSENT = "without_consent"
 UNKNOWN_DOMAINS = "unknown_domains"
 IN_PREVIOUS = "in_previous"
+DAMAGED = "damaged"
 SALUTATIONS = ("1", "2", "3", "4")
 """The values of the role `salutation`; a row without one of them belongs to no metric."""
 
