@@ -28,6 +28,7 @@ def test_both_figures_are_of_all_banks() -> None:
             banks.scanning(engine, SIZES, rounds=1)
         with engine.begin() as connection:
             connection.execute(sa.text("DELETE FROM reku.deliveries"))
+            connection.execute(sa.text("DELETE FROM reku.osplus_orders WHERE institute = '90000003'"))
             connection.execute(sa.text("DELETE FROM reku.orders WHERE institute = '90000003'"))
         with pytest.raises(SetupError, match="4 pieces of work were found for 5 banks"):
             banks.listing(engine, SIZES, rounds=1)

@@ -167,7 +167,7 @@ def test_retry_for_a_bank_that_is_gone(reku: Reku, database: sa.Engine, tmp_path
     (tmp_path / "include" / "institutes" / f"{world.BLZ}.yaml").unlink()
     done = reku("deliveries", "retry", delivery)
     assert done.exit_code == 1
-    assert f"Restore institutes/{world.BLZ}.yaml" in done.stderr
+    assert f"Add institutes/{world.BLZ}.yaml" in done.stderr
 
 
 def test_report_is_made_anew_and_named(reku: Reku, database: sa.Engine) -> None:

@@ -29,7 +29,7 @@ from reku.dispatch import journal
 from reku.foundation.addresses import normalised
 from reku.foundation.errors import SetupError
 from reku.foundation.tokens import Purpose, Target, make
-from reku.foundation.unpacking import ArchiveTooLarge, BrokenArchive, unpack
+from reku.foundation.unpacking import GZIP, ArchiveTooLarge, BrokenArchive, unpack
 from reku.mailbox import imap
 from reku.records import Contract, FileRefused, Head, contracts, match_name, parse_date, parse_moment, read, row_faults
 from reku.records.contract import Column
@@ -63,7 +63,7 @@ PIECES = (
         b"[",
         b"]",
     ),
-    *(b"\xef\xbb\xbf", b"\xff", b"\xc3", b"\xe4", b"\xc2\x85", b"\x80", b"\xed\xa0\x80", b"\x1f\x8b", b"PK\x03\x04"),
+    *(b"\xef\xbb\xbf", b"\xff", b"\xc3", b"\xe4", b"\xc2\x85", b"\x80", b"\xed\xa0\x80", GZIP, b"PK\x03\x04"),
     *(
         "\u202e".encode(),
         "\u2028".encode(),

@@ -98,7 +98,7 @@ def show_mail(
     to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file, made with mode 600.")],
     as_json: Json = False,
 ) -> None:
-    """Write a mail, the evidence of an event or an unclear one, to a file.
+    """Write a mail to a file: evidence of an event, or unclear.
 
     That is the beginning of a mail of the return mailbox, byte by byte. It holds people's data: remove the file when it
     has served. Exits with 1 if the mail is gone.
