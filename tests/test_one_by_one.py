@@ -30,6 +30,8 @@ from reku.privacy import old_files, retention
 from reku.process import collecting
 from reku.process.systems import bank_named
 from reku.responses import bounces
+from reku.responses import drain as draining
+from reku.responses.hit_journal import SUFFIX
 from reku.responses.reports import understand
 from reku.sources.agree21 import scan as agree21
 from reku.sources.inbox import filing, set_aside
@@ -359,6 +361,17 @@ def _a_source_that_cannot_be_collected(bank: Bank, poison: Poison, tmp: Path) ->
     result = collecting.collect(bank.engine)
     assert seen == ["hits"]
     return list(result.problems)
+
+
+@loop("responses/drain.py drain")
+def _a_journal_that_cannot_be_taken_in(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
+    for name in ("a", "b"):
+        (tmp / f"{name}{SUFFIX}").write_bytes(b"")
+    poison.into(draining, "_next_batch", lambda _engine, file, _journal: file.stem == "a")
+    with pytest.raises(StageError) as told:
+        draining.drain(bank.engine, tmp)
+    assert [file.name for file in tmp.glob(f"*{SUFFIX}")] == [f"a{SUFFIX}"]  # the complete one is done and removed
+    return [str(told.value)]
 
 
 CASES = [

@@ -193,6 +193,7 @@ def test_what_nobody_can_understand_is_dropped_counted_and_told(
         good.replace(b"OPENED", b"SENT"),
         good.replace(b'"at":1', b'"at":1e99'),
         good.replace(b'"x"', b'"\xff"'),
+        good.replace(b'"x"', b'"\\u0000"'),
         good.replace(b'"id":', b'"id":99999999999999999999'),
     ]
     with file.open("ab") as end:

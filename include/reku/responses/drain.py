@@ -11,6 +11,8 @@ import logging
 import math
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -19,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from reku.foundation.append_log import LogReader, reading
 from reku.foundation.errors import StageError
+from reku.foundation.one_by_one import is_of_the_database, one_by_one
 from reku.foundation.settings import settings
 from reku.responses.hit_journal import SUFFIX, HitLine
 from reku.store.tables import hit_journals
@@ -91,41 +94,41 @@ def drain(engine: sa.Engine, folder: Path, end: float = math.inf) -> Counter[str
 
     Returns how many hits were `stored`, `counted` (nobody named), `late` (past their time), `too_many` of one message,
     `unknown` (of a message that this database has not) and `unreadable` (lines spoilt by a loss of power). Of each
-    journal one batch is taken in whatever the time. Raises StageError if a journal cannot be read, after all others.
+    journal one batch is taken in whatever the time. Raises StageError if a journal cannot be taken in, after all
+    others.
     """
     done = Counter[str]()
-    fault: StageError | None = None
-    for file in sorted(folder.glob(f"*{SUFFIX}")):
-        try:
-            with reading(file) as journal:
-                done += _drain_one(engine, file, journal, end)
-        except FileNotFoundError:
-            continue  # somebody else has just finished it
-        except OSError as error:
-            fault = StageError(
-                f"The journal {file} of opens and clicks cannot be taken in: {error.strerror}. Let this account read "
-                "and write it; nothing of it is lost."
-            )
+
+    def drain_one(file: Path) -> None:
+        with suppress(FileNotFoundError), reading(file) as journal:  # gone: somebody else has just finished it
+            for batch in _batches(engine, file, journal, end):
+                done.update(batch)
+
+    files = sorted(folder.glob(f"*{SUFFIX}"))
+    handled = one_by_one(files, drain_one, named=lambda file: f"The journal {file.name}", stops=is_of_the_database)
     for name in ("too_many", "unknown", "unreadable"):
         if done[name]:
             log.warning("%d opens and clicks were dropped: %s.", done[name], name.replace("_", " "))
-    if fault is not None:
-        raise fault
+    if handled.failures:
+        told = " ".join(f"{failure.name}: {failure.why}" for failure in handled.failures)
+        raise StageError(
+            f"Opens and clicks noted in {folder} cannot be taken in; nothing of them is lost. {told} Let this account "
+            "read and write the files; what stays unreadable may be moved away by hand."
+        )
     return done
 
 
-def _drain_one(engine: sa.Engine, file: Path, journal: LogReader, end: float) -> Counter[str]:
-    done = Counter[str]()
+def _batches(engine: sa.Engine, file: Path, journal: LogReader, end: float) -> Iterator[Counter[str]]:
+    """Take in a journal piece by piece, and remove it once it is complete and wholly in."""
     while (batch := _next_batch(engine, file, journal)) is not None:
-        done += batch
+        yield batch
         if time.monotonic() >= end:
-            return done
+            return
     if journal.is_complete:
         journal.remove()
         # Only now: while there is a file, its row says what of it was taken in.
         with engine.begin() as connection:
             connection.execute(sa.delete(hit_journals).where(hit_journals.c.name == file.stem))
-    return done
 
 
 def _next_batch(engine: sa.Engine, file: Path, journal: LogReader) -> Counter[str] | None:

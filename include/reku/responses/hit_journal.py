@@ -40,7 +40,7 @@ class HitLine(msgspec.Struct, forbid_unknown_fields=True):
     id: _Id
     link: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
     at: Annotated[int, msgspec.Meta(ge=0, lt=10**17)]
-    agent: str
+    agent: Annotated[str, msgspec.Meta(pattern=r"\A[^\x00]*\Z")]  # PostgreSQL stores no NUL
 
 
 _encode = msgspec.json.Encoder().encode
