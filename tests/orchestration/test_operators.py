@@ -75,11 +75,14 @@ def test_a_wait_is_a_deferral_that_comes_back_to_the_stage() -> None:
         "condition": "earlier_loaded",
         "arguments": {"delivery": 7},
         "deadline": moment.isoformat(),
+        "in_vain": "it did not come",
     }
-    task = Answering(answers=iter([Done({"rows": 1})]))
+    assert not polled.value.kwargs  # `dag.test` resumes with the event alone
+    task = Answering(answers=iter([Done({"rows": 1}), Done({"rows": 2})]))
     with pytest.raises(AirflowFailException, match="it did not come"):
-        task.resume({}, {"deadline": moment.isoformat()}, **polled.value.kwargs)
-    assert task.resume({}, {"holds": True}, **polled.value.kwargs) == {"rows": 1}
+        task.resume({}, {"deadline": moment.isoformat(), "in_vain": "it did not come"})
+    assert task.resume({}, {"holds": True}) == {"rows": 1}
+    assert task.resume({}, {"deadline": moment.isoformat(), "in_vain": ""}) == {"rows": 2}
 
 
 def test_a_short_wait_is_slept_through(monkeypatch: pytest.MonkeyPatch) -> None:

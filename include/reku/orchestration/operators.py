@@ -95,10 +95,10 @@ class StageOperator(BaseOperator):
                 return self.follow(answer, context)
             time.sleep(min(max(left.total_seconds(), 0.0), settings().poke_seconds))  # a moved clock may jump
 
-    def resume(self, context: Context, event: dict[str, Any], in_vain: str = "") -> Counts:
+    def resume(self, context: Context, event: dict[str, Any]) -> Counts:
         """After a wait everything is looked at afresh: the world may have changed meanwhile."""
-        if "deadline" in event and in_vain:
-            raise AirflowFailException(in_vain)
+        if event.get("in_vain"):
+            raise AirflowFailException(event["in_vain"])
         return self.execute(context)
 
     def follow(self, answer: Answer, context: Context) -> Counts:  # noqa: ARG002 - used by `Release`
@@ -114,9 +114,10 @@ class StageOperator(BaseOperator):
             case WaitFor():
                 self.log.info(str(answer))
                 self.defer(
-                    trigger=PollTrigger(answer.condition, answer.arguments, answer.deadline.isoformat()),
+                    trigger=PollTrigger(
+                        answer.condition, answer.arguments, answer.deadline.isoformat(), answer.in_vain
+                    ),
                     method_name="resume",
-                    kwargs={"in_vain": answer.in_vain},
                 )
         raise TypeError(f"{type(self).__name__} cannot follow {answer!r}")
 

@@ -32,19 +32,26 @@ class UntilTrigger(BaseTrigger):
 
 
 class PollTrigger(BaseTrigger):
-    """Looks again and again; fires `{"holds": True}`, or `{"deadline": <moment>}` when our clock has passed `deadline`.
+    """Looks again and again; fires `{"holds": True}`, or `{"deadline": <moment>, "in_vain": <sentence>}` when our clock
+    has passed `deadline`.
 
-    `condition` names one of `process.conditions`, asked with `arguments` in a thread.
+    `condition` names one of `process.conditions`, asked with `arguments` in a thread. `in_vain` travels with the event,
+    since `dag.test` resumes a task with nothing else.
     """
 
-    def __init__(self, condition: str, arguments: dict[str, Any], deadline: str) -> None:
+    def __init__(self, condition: str, arguments: dict[str, Any], deadline: str, in_vain: str = "") -> None:
         super().__init__()
-        self.condition, self.arguments, self.deadline = condition, arguments, deadline
+        self.condition, self.arguments, self.deadline, self.in_vain = condition, arguments, deadline, in_vain
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
             "reku.orchestration.triggers.PollTrigger",
-            {"condition": self.condition, "arguments": self.arguments, "deadline": self.deadline},
+            {
+                "condition": self.condition,
+                "arguments": self.arguments,
+                "deadline": self.deadline,
+                "in_vain": self.in_vain,
+            },
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -54,7 +61,7 @@ class PollTrigger(BaseTrigger):
                 yield TriggerEvent({"holds": True})
                 return
             if clock.now() >= moment:
-                yield TriggerEvent({"deadline": self.deadline})
+                yield TriggerEvent({"deadline": self.deadline, "in_vain": self.in_vain})
                 return
             await asyncio.sleep(settings().poke_seconds)
 
