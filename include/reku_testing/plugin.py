@@ -52,6 +52,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return _group(nodeid) or super()._split_scope(nodeid)
 
+        def remove_node(self, node: Any) -> str | None:
+            """A test that ended its worker has failed; xdist would hand it to the next worker, and so for ever."""
+            work = self.assigned_work[node]
+            ended = next(((unit, test) for unit in work.values() for test, done in unit.items() if not done), None)
+            if ended is None:
+                return super().remove_node(node)  # type: ignore[no-any-return] # xdist comes without types
+            unit, test = ended
+            unit[test] = True
+            super().remove_node(node)
+            return str(test)
+
+        def _reschedule(self, node: Any) -> None:
+            """A worker begins a test only when it knows the next one, or that there is none."""
+            super()._reschedule(node)
+            if self._pending_of(self.assigned_work[node]) == 1:
+                super()._reschedule(node)
+
     config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
     return Scheduling(config, log)
 

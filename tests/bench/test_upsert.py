@@ -23,6 +23,8 @@ def race(bench_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[upsert
     settings.cache_clear()
     made = upsert.Race(bench_world, PEOPLE)
     yield made
+    with made.engine.begin() as connection:
+        connection.execute(sa.text("DROP TABLE IF EXISTS reku.peer"))
     made.engine.dispose()
 
 

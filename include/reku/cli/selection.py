@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,13 +35,14 @@ def explain(occasion: Code, as_json: Json = False) -> None:
     And show the statement that asks the database for them, with its values.
     """
     from reku.sources.agree21.rule_text import sentence
+    from reku.sources.agree21.selecting import statement_text
 
     found, rule = _rule(occasion)
     told = {
         "occasion": found.code,
         "title": found.title,
         "rule": sentence(rule, found.window),
-        "sql": _sql(found, rule),
+        "sql": statement_text(rule, found.window),
     }
     if as_json:
         print_json(told)
@@ -79,13 +80,3 @@ def _rule(code: str) -> tuple[Occasion, Selection]:
         return occasion, occasion.selection
     why = f": {occasion.selection.why}" if occasion.selection else ": its file has no `selection`"
     raise StageError(f"{occasion.code} selects nobody{why}.")
-
-
-def _sql(occasion: Occasion, rule: Selection) -> str:
-    from sqlalchemy.dialects import postgresql
-
-    from reku.sources.agree21.selecting import candidates
-
-    statement = candidates(rule, occasion.window, "00000000", date(2026, 1, 1))
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
-    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))

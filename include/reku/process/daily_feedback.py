@@ -22,4 +22,5 @@ def write_daily_feedback(engine: sa.Engine, institute: str) -> Counts:
     feedback = system_of(bank).feedback
     written = export(engine, bank, feedback, daily=True)
     counts: Counts = {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
-    return counts | {"return_mails_until": age_for_people(engine)}
+    age = age_for_people(engine)
+    return counts | {"return_mails_until": age} if age else counts

@@ -20,6 +20,7 @@ from typing import IO, Self
 import msgspec
 
 from reku.foundation.errors import RekuError, SetupError
+from reku.foundation.private_files import keep_private
 from reku.responses.reports import Understood, understand
 from reku.store.kinds import ReportKind
 
@@ -137,5 +138,6 @@ def _serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
 
 
 if __name__ == "__main__":
+    keep_private()
     with suppress(KeyboardInterrupt, BrokenPipeError):
         _serve(sys.stdin.buffer, sys.stdout.buffer)

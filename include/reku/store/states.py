@@ -81,6 +81,11 @@ AFTER_MESSAGE_STATE: Mapping[MessageState, frozenset[MessageState]] = {
     _M.IN_DOUBT: frozenset({_M.SENT, _M.REJECTED, _M.WITHHELD, _M.OPEN}),  # its late answer, a person, or sent again
 }
 
+# ---------------------------------------------------------------------------------------------- what is asked of a file
+
+FILE_NEEDS_A_PERSON = (_F.REFUSED, _F.UNKNOWN)
+"""Whether somebody should look at it: nothing of it was taken in."""
+
 # ------------------------------------------------------------------------------------------- what is asked of a message
 
 MAY_STILL_GO_OUT = (_M.OPEN, _M.CLAIMED)

@@ -24,7 +24,7 @@ from reku.sources.inbox.folders import InboxFile, InboxFolders, shown_name
 from reku.sources.inbox.receipts import refusal
 from reku.sources.source import TakenIn
 from reku.store.locks import Lock, session_lock
-from reku.store.states import FileVerdict
+from reku.store.states import FILE_NEEDS_A_PERSON, FileVerdict
 from reku.store.tables import imports
 
 Thing = TypeVar("Thing")
@@ -72,7 +72,7 @@ class ImportReport:
             f"Institute {self.institute}: file {result.file_id} ({result.kind or 'of an unknown name'}) was refused "
             f"({result.code}): {result.advice}"
             for result in self.results
-            if result.verdict in (FileVerdict.REFUSED, FileVerdict.UNKNOWN)
+            if result.verdict in FILE_NEEDS_A_PERSON
         ]
         return tuple(told)
 

@@ -8,6 +8,7 @@ from functools import reduce
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from reku.catalogue.occasion import Window
 from reku.catalogue.selection import (
@@ -99,6 +100,13 @@ class _Row:
         if self.holding is None:
             raise AssertionError(f"{field} outside a holding: the model lets none through")
         return self.holding.c[field.value]
+
+
+def statement_text(rule: Selection, window: Window) -> str:
+    """The statement of `candidates` for people to read, with its values, for an example bank and day."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
+    statement = candidates(rule, window, "00000000", date(2026, 1, 1))
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def condition_of(condition: Condition, row: _Row) -> Truth:
