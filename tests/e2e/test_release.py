@@ -120,6 +120,8 @@ def test_answers_given_while_the_scheduler_is_dead_are_taken_up(
                 headers={"Authorization": f"Bearer {session}"},
             ).raise_for_status()
 
+    _until(lambda: states("delivery.collect_responses").get(0) == "deferred", process, log)
+    airflow.trigger("reku_collect", "first")  # by itself every minute, but where the clock is moved
     _until(lambda: airflow.state(DAG, "first") in ENDED, process, log)
     assert airflow.state(DAG, "first") == "failed"
     assert states("delivery.release") == {0: "success", 1: "failed"}

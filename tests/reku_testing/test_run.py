@@ -51,7 +51,7 @@ ORDERED = {
     "tests/e2e/test_d.py": "import pytest\n@pytest.mark.e2e\ndef test_e2e(): pass\n",
 }
 CRASHING = {
-    "test_a.py": "import os\ndef test_before(): pass\ndef test_ends_its_worker(): os._exit(1)\ndef test_after(): pass\n",
+    "test_a.py": "import os\ndef test_before(): pass\ndef test_ends(): os._exit(1)\ndef test_after(): pass\n",
     "test_b.py": "def test_beside(): pass\n",
 }
 INTERRUPTED = """
@@ -74,10 +74,8 @@ def run(tmp_path: Path) -> Run:
             (tmp_path / name).write_text(text)
         subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
         command = [sys.executable, "-m", "pytest", "-p", "reku_testing.plugin", *arguments]
-        environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment, **how
-        )  # type: ignore[call-overload]
+        how["env"] = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, **how)  # type: ignore[call-overload]
 
     return run
 
@@ -123,7 +121,7 @@ def test_any_order_can_be_had_and_had_again(run: Run) -> None:
 def test_a_test_that_ends_its_worker_fails_once_and_those_after_it_run(run: Run) -> None:
     done = run(CRASHING, "-n1", "-v")
     assert done.returncode == 1
-    assert "FAILED test_a.py::test_ends_its_worker" in done.stdout
+    assert "FAILED test_a.py::test_ends" in done.stdout
     assert done.stdout.count("replacing crashed worker") == 1
     assert "1 failed, 3 passed" in done.stdout
 
