@@ -21,9 +21,13 @@ from reku.foundation import clock
 from reku.foundation.errors import PassingError, SetupError
 from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import Settings
+from reku.mailbox.bounded_imap import BoundedImap, BoundedImapTls
 from reku.mailbox.returned_mail import MAX_BYTES, SEEN, UNCLEAR, ReturnedMail
 
 TIMEOUT_SECONDS = 60.0
+FILING_SECONDS = 300.0
+"""How long a session may take in all, beside the time of one collection: to search, and to file what was read."""
+
 AT_ONCE = 20
 """Mails fetched with one command: bounds the memory."""
 
@@ -57,7 +61,7 @@ class _Fetched:
 class ImapMailbox:
     """A folder of an IMAP account; what was filed lies in folders below it, which are made when they are missing."""
 
-    def __init__(self, client: imaplib.IMAP4, folder: str, place: str) -> None:
+    def __init__(self, client: BoundedImap, folder: str, place: str) -> None:
         self._client, self._folder, self.place = client, folder, place
         self._abilities = str(client.capability()[1][0], "ascii").upper().split()  # others than before the login
         self._selected = ""
@@ -202,6 +206,7 @@ class ImapMailbox:
         self._selected, self._waiting_now = folder, int(told[0] or 0)
 
     def _uid(self, command: str, *arguments: str) -> list[Any]:
+        self._client.expect_answer()
         status, told = self._client.uid(command, *arguments)
         if status != "OK":
             raise SetupError(
@@ -249,17 +254,18 @@ def _is_lost(error: Exception) -> bool:
     return isinstance(error, OSError | imaplib.IMAP4.abort)
 
 
-def _connected(s: Settings) -> imaplib.IMAP4:
+def _connected(s: Settings) -> BoundedImap:
     host, port = s.bounce_imap_host, s.bounce_imap_port
+    seconds = s.collect_seconds + FILING_SECONDS
     trusted = ssl.create_default_context()
     if s.bounce_imap_tls == "on":
-        return imaplib.IMAP4_SSL(host, port, ssl_context=trusted, timeout=TIMEOUT_SECONDS)
+        return BoundedImapTls(host, port, seconds=seconds, ssl_context=trusted, timeout=TIMEOUT_SECONDS)
     if s.bounce_imap_tls == "off" and host not in _LOOPBACK:
         raise SetupError(
             f"REKU_BOUNCE_IMAP_TLS is off for {host}: the password and people's mails would go over the network in "
             "clear. Set it to on (port 993) or starttls (port 143); off is for a server on this machine."
         )
-    client = imaplib.IMAP4(host, port, timeout=TIMEOUT_SECONDS)
+    client = BoundedImap(host, port, seconds=seconds, timeout=TIMEOUT_SECONDS)
     if s.bounce_imap_tls == "starttls":
         if "STARTTLS" not in client.capabilities:
             client.shutdown()
@@ -271,7 +277,7 @@ def _connected(s: Settings) -> imaplib.IMAP4:
     return client
 
 
-def _log_in(client: imaplib.IMAP4, s: Settings) -> None:
+def _log_in(client: BoundedImap, s: Settings) -> None:
     user, password = s.bounce_imap_user, s.bounce_imap_password.get_secret_value()
     try:
         if "AUTH=PLAIN" in client.capabilities:
