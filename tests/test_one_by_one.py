@@ -90,7 +90,7 @@ def _a_file_that_cannot_be_looked_at(bank: Bank, poison: Poison, _tmp: Path) -> 
     return report.failures
 
 
-@loop("sources/osplus/scan.py _claim")
+@loop("sources/inbox/scan.py _claim")
 def _a_file_that_cannot_be_claimed(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
     bank.put("gut.txt", b"1")
     bank.put("schlecht.txt", b"2")
@@ -100,7 +100,7 @@ def _a_file_that_cannot_be_claimed(bank: Bank, poison: Poison, _tmp: Path) -> li
     return report.failures
 
 
-@loop("sources/osplus/scan.py _handle_each")
+@loop("sources/inbox/scan.py handle_each")
 def _a_control_file_that_cannot_be_read(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
     bad = bank.control(Auftrags_Nr="R0000001")
     bank.control()
@@ -111,7 +111,7 @@ def _a_control_file_that_cannot_be_read(bank: Bank, poison: Poison, _tmp: Path) 
     return report.failures
 
 
-@loop("sources/osplus/scan.py _handle_each")
+@loop("sources/inbox/scan.py handle_each")
 def _a_control_file_that_cannot_be_carried_out(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
     bad = bank.control(Auftrags_Nr="R0000001")
     bank.control()
@@ -122,7 +122,7 @@ def _a_control_file_that_cannot_be_carried_out(bank: Bank, poison: Poison, _tmp:
     return report.failures
 
 
-@loop("sources/osplus/scan.py _handle_each")
+@loop("sources/inbox/scan.py handle_each")
 def _a_delivery_that_cannot_be_taken(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
     bank.control()
     bad = bank.delivery(1)
@@ -133,7 +133,7 @@ def _a_delivery_that_cannot_be_taken(bank: Bank, poison: Poison, _tmp: Path) -> 
     return report.failures
 
 
-@loop("sources/osplus/scan.py _unpark")
+@loop("sources/inbox/scan.py do_each")
 def _a_parked_delivery_that_cannot_be_set_free(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
     for order in ("R0000001", "R0000002"):
         bank.delivery(1, order=order)
@@ -153,7 +153,7 @@ def _a_parked_delivery_that_cannot_be_set_free(bank: Bank, poison: Poison, _tmp:
     return report.failures
 
 
-@loop("sources/osplus/scan.py _finish_earlier")
+@loop("sources/inbox/scan.py do_each")
 def _a_move_that_cannot_be_finished(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
     for name in ("gut.txt", "schlecht.txt"):
         bank.put(name, b"1")
@@ -167,7 +167,7 @@ def _a_move_that_cannot_be_finished(bank: Bank, poison: Poison, _tmp: Path) -> l
     return report.failures
 
 
-@loop("sources/osplus/scan.py _after_failures")
+@loop("sources/inbox/scan.py _after_failures")
 def _a_file_that_cannot_even_be_set_aside(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
     bank.control()
     for number in (1, 2):
@@ -262,13 +262,63 @@ def _a_journal_that_cannot_be_removed(bank: Bank, poison: Poison, tmp: Path) -> 
     return ["housekeeping names it"]
 
 
-@loop("sources/agree21/scan.py _each")
-def _a_file_of_a_cooperative_bank(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+@loop("sources/inbox/scan.py _claim")
+def _a_file_of_a_cooperative_bank_that_cannot_be_claimed(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    for name in ("schlecht.txt", "z_gut.txt"):
+        bank.put(name, b"1")
+    poison.into(InboxFolders, "claim", lambda _, file: file.name == "schlecht.txt")
+    report = agree21.take_in(bank.engine, bank_named(BLZ))
+    assert [row.file_name for row in bank.rows(files)] == ["z_gut.txt"]
+    return report.failures
+
+
+@loop("sources/inbox/scan.py handle_each")
+def _an_unknown_file_of_a_cooperative_bank(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
     for name in ("schlecht.txt", "z_gut.txt"):
         bank.put(name, b"1")
     poison.into(filing, "record", lambda *args: args[2].name == "schlecht.txt")
     report = agree21.take_in(bank.engine, bank_named(BLZ))
     assert [row.file_name for row in bank.rows(files)] == ["z_gut.txt"]
+    return report.failures
+
+
+def _customers(bank: Bank, hour: int) -> str:
+    """A file of a cooperative bank's customers, which names nobody and is refused when it is read."""
+    return bank.put(f"ida_kunden_{BLZ}_20261122{hour:02d}0000.csv", b"Personennummer\r\n")
+
+
+@loop("sources/inbox/scan.py handle_each")
+def _a_file_of_customers_that_cannot_be_imported(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bad, good = _customers(bank, 4), _customers(bank, 5)
+    poison.into(agree21, "import_file", lambda *args: args[3] == bad)
+    report = agree21.take_in(bank.engine, bank_named(BLZ))
+    assert [(row.file_name, row.verdict) for row in bank.rows(files)] == [(good, "REFUSED")]
+    return report.failures
+
+
+@loop("sources/inbox/scan.py do_each")
+def _a_move_of_a_cooperative_bank_that_cannot_be_finished(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bad = _customers(bank, 4)
+    _customers(bank, 5)
+    agree21.take_in(bank.engine, bank_named(BLZ))
+    with bank.engine.begin() as connection:
+        connection.execute(sa.update(files).values(moving_from=files.c.stored_as))
+        (bad_id,) = connection.scalars(sa.select(files.c.id).where(files.c.file_name == bad))
+    poison.into(filing, "finalise", lambda *args: args[2] == bad_id)
+    report = agree21.take_in(bank.engine, bank_named(BLZ))
+    assert [row.id for row in bank.rows(files) if row.moving_from] == [bad_id]
+    return report.failures
+
+
+@loop("sources/inbox/scan.py _after_failures")
+def _a_file_of_customers_that_cannot_even_be_set_aside(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    names = [_customers(bank, hour) for hour in (4, 5)]
+    poison.into(agree21, "import_file", lambda *_: True)
+    for _ in range(2):
+        agree21.take_in(bank.engine, bank_named(BLZ))
+    poison.into(set_aside, "set_aside", lambda *args: names[0] in args[2])
+    report = agree21.take_in(bank.engine, bank_named(BLZ))
+    assert [(row.file_name, row.verdict) for row in bank.rows(files)] == [(names[1], "SET_ASIDE")]
     return report.failures
 
 

@@ -65,7 +65,7 @@ def test_a_file_by_hand_and_what_has_come(
     smaller.write_text("\n".join([header, people[0], ""]), encoding="cp1252")
     refused = reku("agree21", "import", smaller, "--json")
     assert refused.exit_code == 1
-    (result,) = json.loads(refused.stdout)["results"]
+    (result,) = json.loads(refused.stdout)["outcomes"]
     assert result["code"] == "SCHRUMPFUNG"
     assert reku("agree21", "accept", BLZ, result["file_id"] + 1, "--note", "probe").exit_code == 1
     assert reku("agree21", "accept", BLZ, result["file_id"], "--note", "probe").exit_code == 0

@@ -32,10 +32,11 @@ def import_one(
     """
     from reku.process.systems import data_bank_named
     from reku.sources.agree21.by_hand import hand_over, institute_of
+    from reku.store.states import FILE_WAS_REFUSED
 
     engine = database()
     report = hand_over(engine, data_bank_named(institute_of(file.name)), file)
-    results = [{**asdict(result), "counts": result.counts} for result in report.results]
+    results = [{**asdict(result), "counts": result.counts} for result in report.outcomes]
     if as_json:
         print_json(asdict(report))
     elif report.busy:
@@ -44,9 +45,11 @@ def import_one(
         show(results, as_json=False, nothing="Nothing was taken in.")
         if report.waiting:
             typer.echo(f"{report.waiting} files wait: for the customers of their day, or to be written to their end.")
+        if report.left:
+            typer.echo(f"{report.left} files are left for the next scan: this one has done what one may do.")
     for failure in report.failures:
         typer.echo(failure, err=True)
-    if report.failures or any(result.verdict in ("REFUSED", "UNKNOWN") for result in report.results):
+    if report.failures or any(result.verdict in FILE_WAS_REFUSED for result in report.outcomes):
         raise typer.Exit(FAULT)
 
 

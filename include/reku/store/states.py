@@ -83,8 +83,8 @@ AFTER_MESSAGE_STATE: Mapping[MessageState, frozenset[MessageState]] = {
 
 # ---------------------------------------------------------------------------------------------- what is asked of a file
 
-FILE_NEEDS_A_PERSON = (_F.REFUSED, _F.UNKNOWN)
-"""Whether somebody should look at it: nothing of it was taken in."""
+FILE_WAS_REFUSED = (_F.REFUSED, _F.UNKNOWN)
+"""Whether nothing of it was taken in, and its sender has to mend it; what is set aside is not the sender's to mend."""
 
 # ------------------------------------------------------------------------------------------- what is asked of a message
 

@@ -15,7 +15,8 @@ from reku.catalogue import Institute, institutes
 from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.records import Head, contracts, write
-from reku.sources.agree21.scan import ImportReport, take_in
+from reku.sources.agree21.import_report import ImportReport
+from reku.sources.agree21.scan import take_in
 from reku.store import tables
 from reku_testing import banks
 from reku_testing.world import BLZ
@@ -133,7 +134,7 @@ class CoopBank:
         """Take in, and say what became of each file: verdict and code."""
         report = self.take_in()
         assert report.failures == []
-        return [f"{result.verdict} {result.code}".strip() for result in report.results]
+        return [f"{result.verdict} {result.code}".strip() for result in report.outcomes]
 
     def rows(self, table: sa.Table) -> list[dict[str, Any]]:
         with self.engine.connect() as connection:

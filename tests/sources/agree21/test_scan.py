@@ -12,6 +12,7 @@ from reku.foundation.addresses import address_hmac
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.sources.agree21.by_hand import accept
+from reku.sources.inbox import filing
 from reku.store import tables
 from reku.vault.numbers import clear_numbers
 from reku_testing.world import BLZ
@@ -35,7 +36,7 @@ def test_the_four_files_of_a_day_in_whatever_order_they_lie(bank: CoopBank) -> N
     bank.put("IDA_BESTAND", [holding(1, 1), holding(2, 1), holding(3, 2, Faelligkeit="")])
     bank.put("IDA_KUNDEN", [person(1), person(1, EMail="zwei@kunde.example"), person(2, EMail="")])
     report = bank.take_in()
-    assert [(one.kind, one.verdict) for one in report.results] == [
+    assert [(one.kind, one.verdict) for one in report.outcomes] == [
         ("IDA_KUNDEN", "PROCESSED"),
         ("IDA_BESTAND", "PROCESSED"),
         ("GDIX_TERMINE", "PROCESSED"),
@@ -147,7 +148,7 @@ def test_a_doubtful_snapshot_erases_nobody_until_somebody_accepts_it(
     before = bank.rows(tables.persons)
     clock_at(NOW + DAY)
     bank.put("IDA_KUNDEN", second, NOW + DAY)
-    (result,) = bank.take_in().results
+    (result,) = bank.take_in().outcomes
     assert (result.verdict, result.code) == (("REFUSED", code) if code else ("PROCESSED", ""))
     if not code:
         with pytest.raises(StageError, match="no snapshot that waits"):
@@ -263,9 +264,10 @@ def test_without_a_key_nothing_is_written_and_the_file_waits(
         settings.cache_clear()
         report = bank.take_in()
     settings.cache_clear()
-    assert (len(report.results), len(report.failures)) == (0, 1)
+    assert (len(report.outcomes), len(report.failures)) == (0, 1)
     assert f"{variable} is not set" in report.failures[0]
-    assert [table.name for table in tables.metadata.sorted_tables if bank.count(table)] == []
+    written = [table.name for table in tables.metadata.sorted_tables if bank.count(table)]
+    assert (written, bank.rows(tables.file_tries)[0]["tries"]) == (["file_tries"], 0), "the file is not at fault"
     assert bank.verdicts() == ["PROCESSED"]
 
 
@@ -332,11 +334,9 @@ def test_addresses_leave_at_noon_and_their_key_with_them(bank: CoopBank, clock_a
 def test_killed_between_decision_and_removal_the_next_look_removes_the_original(
     bank: CoopBank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from reku.sources.agree21 import scan
-
     bank.put("IDA_KUNDEN", [person(1)])
     with monkeypatch.context() as patched:
-        patched.setattr(scan._Look, "_finalise", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr(filing, "finalise", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             bank.take_in()
     assert len(bank.lying()) == 1

@@ -11,8 +11,9 @@ from reku.foundation.bank_folders import MARKER, Folder
 from reku.foundation.errors import StageError
 from reku.records import FaultCode, match_name
 from reku.sources.agree21.import_file import import_file
+from reku.sources.agree21.import_report import FileResult, ImportReport, file_result
 from reku.sources.agree21.kinds import Kind
-from reku.sources.agree21.scan import FileResult, ImportReport, file_result, note_import, take_in
+from reku.sources.agree21.scan import note_import, take_in
 from reku.sources.inbox import filing
 from reku.sources.inbox.folders import InboxFolders
 from reku.store.audit import put_on_record
