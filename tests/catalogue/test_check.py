@@ -172,6 +172,22 @@ def test_a_whole_configuration_has_no_fault(config: Path) -> None:
             17,
             ["campaigns[1].canary.pause", "(10:30) to send_until (20:00)", "nothing would follow"],
         ),
+        # the order that it announces
+        (INSTITUTE, "order: R0000001", "order: K2026-014", 14, ["campaigns[1]", "K2026-014", "needs `announces`"]),
+        (
+            INSTITUTE,
+            "active: true",
+            "active: true\n    announces: {occasion: MCAG002, rhythm: TAEGLICH, valid_from: 2026-01-01}",
+            14,
+            ["campaigns[1]", "order R0000001", "numbers it like K2026-014"],
+        ),
+        (
+            INSTITUTE,
+            "active: true",
+            "active: true\n    announces: {occasion: MCAG002, rhythm: TAG, valid_from: 2026-01-01}",
+            17,
+            ["'TAG'", "TAEGLICH"],
+        ),
         # its canary
         (INSTITUTE, "active: true", "active: true\n    canary: 5", 17, ["canary '5'", "`key: value` lines"]),
         (INSTITUTE, "active: true", "active: true\n    canary: {first: -1}", 17, ["canary.first '-1'", "equal to 0"]),
@@ -209,6 +225,41 @@ def test_one_broken_value_gives_one_clear_fault(
         assert piece in text
     assert "Traceback" not in text
     assert "pydantic" not in text
+
+
+ANNOUNCES = "active: true\n    announces: {occasion: MCAG002, rhythm: TAEGLICH, valid_from: 2026-02-01}"
+RULE = "response_window: 6h\nselection: {row: person, on: born, anniversary: true}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "line", "piece"),
+    [
+        (
+            INSTITUTE,
+            "core_system: agree21",
+            "core_system: osplus",
+            17,
+            "control files announce the orders of this bank",
+        ),
+        (OCCASION, RULE, "response_window: 6h\n", 17, "no rule that selects people"),
+        (INSTITUTE, "occasion: MCAG002", "occasion: MCAG003", 17, "no occasion 'MCAG003'. Did you mean 'MCAG002'"),
+        (INSTITUTE, "2026-02-01", "2026-02-01, valid_until: 2026-01-01", 17, "lies before valid_from 2026-02-01"),
+    ],
+)
+def test_what_a_campaign_may_announce(
+    config: Path, edit: Edit, file: str, old: str, new: str, line: int, piece: str
+) -> None:
+    edit(OCCASION, "response_window: 6h\n", RULE)
+    (config / INSTITUTE).write_text(
+        (config / INSTITUTE).read_text(encoding="utf-8").replace("R0000001", "K2026-014").replace("osplus", "agree21"),
+        encoding="utf-8",
+    )
+    edit(INSTITUTE, "active: true", ANNOUNCES)
+    assert check_catalogue(config) == []
+    edit(file, old, new)
+    faults = [fault for fault in check_catalogue(config) if fault.file == config / INSTITUTE]
+    assert [fault.line for fault in faults] == [line], [str(fault) for fault in faults]
+    assert piece in str(faults[0])
 
 
 @pytest.mark.parametrize("content", ["", "# only a comment\n", "- a\n- b\n", "Text", "\x00"])

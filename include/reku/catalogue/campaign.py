@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+import re
+from datetime import date, time, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from reku.catalogue.fields import ClockTime, Duration, MediumKey, Model, OrderNumber, Share, Text, no_repeats
+from reku.catalogue.fields import ClockTime, Code, Duration, MediumKey, Model, OrderNumber, Share, Text, no_repeats
+from reku.catalogue.rhythm import Rhythm
 
 
 class Weekday(StrEnum):
@@ -70,12 +72,34 @@ class Canary(Model):
         return value
 
 
+class Announcement(Model):
+    """The order that a campaign announces itself, where no control file does."""
+
+    occasion: Code = Field(description="code of the occasion that is ordered")
+    rhythm: Rhythm = Field(description="how often people are selected")
+    valid_from: date = Field(description="first day of the order")
+    valid_until: date | None = Field(None, description="its last day; none: open end")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.valid_until is not None and self.valid_until < self.valid_from:
+            raise ValueError(f"valid_until {self.valid_until} lies before valid_from {self.valid_from}")
+        return self
+
+
+OWN_NUMBER = r"K\d{4}-\d{3,6}"
+"""Number of an order that a campaign announces: year and running number. No control file gives such a number."""
+
+
 class Campaign(Model):
     """Joins an order's list to media (Kampagne). What an operator forgot is None or empty here and stops dispatch."""
 
     order: OrderNumber = Field(description="order number, which a renaming keeps")
     name: Text = Field(description="name as people know it")
     active: bool = Field(description="whether it sends at all")
+    announces: Announcement | None = Field(
+        None, description="the order, where we select the people ourselves; none: a control file announces it"
+    )
     blocks: tuple[Block, ...] = Field(description="start → wait → send")
     send_days: tuple[Weekday, ...] = Field(tuple(Weekday), min_length=1, description="permitted weekdays")
     mandatory: bool = Field(
@@ -84,6 +108,15 @@ class Campaign(Model):
     canary: Canary = Field(Canary(), description="mails that go out first and decide on the others")
 
     _days_once = field_validator("send_days")(no_repeats)
+
+    @model_validator(mode="after")
+    def _numbered_by_who_announces(self) -> Self:
+        if (self.announces is not None) != bool(re.fullmatch(OWN_NUMBER, self.order)):
+            raise ValueError(
+                f"order {self.order}: a campaign that announces its order numbers it like K2026-014, "
+                "and such a number needs `announces`"
+            )
+        return self
 
     @field_validator("blocks")
     @classmethod

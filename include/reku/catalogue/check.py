@@ -18,6 +18,7 @@ from reku.catalogue.institute import Institute
 from reku.catalogue.loader import Entries
 from reku.catalogue.medium import Medium, folder_of
 from reku.catalogue.occasion import Occasion
+from reku.catalogue.selection import Selection
 from reku.foundation import yaml_source
 from reku.foundation.errors import ConfigError
 
@@ -42,6 +43,7 @@ def check_catalogue(config_dir: Path) -> list[ConfigError]:
     faults += _media_against_occasions(config_dir, occasions, media)
     faults += _campaigns_against_media(config_dir, institutes, media)
     faults += _blocking_against_media(config_dir, institutes, media)
+    faults += _announced_against_occasions(config_dir, institutes, occasions)
     faults += _plain_yaml(config_dir)
     return sorted(faults, key=lambda fault: (str(fault.file), fault.line or 0))
 
@@ -146,6 +148,30 @@ def _blocking_against_media(
             if key not in media:
                 line = yaml_source.line_of(file, ("contact", "blocking_days", key))
                 yield _unknown_medium("contact, blocking_days", key, media, file, line)
+
+
+def _announced_against_occasions(
+    config_dir: Path, institutes: Entries[Institute], occasions: Entries[Occasion]
+) -> Iterator[ConfigError]:
+    """A campaign can announce an occasion only if that says whom we select."""
+    for institute in institutes.whole.values():
+        file = config_dir / "institutes" / f"{institute.blz}.yaml"
+        for number, campaign in enumerate(institute.campaigns):
+            if campaign.announces is None:
+                continue
+            code, where = campaign.announces.occasion, f"campaign {campaign.name!r}, announces"
+            line = yaml_source.line_of(file, ("campaigns", number, "announces", "occasion"))
+            if code not in occasions:
+                yield ConfigError(
+                    f"{where}: there is no occasion {code!r}.", file=file, line=line, value=code, valid=occasions
+                )
+            elif (occasion := occasions.whole.get(code)) and not isinstance(occasion.selection, Selection):
+                yield ConfigError(
+                    f"{where}: occasions/{code}.yaml has no rule that selects people. Announce another occasion, or "
+                    "give it a `selection`.",
+                    file=file,
+                    line=line,
+                )
 
 
 def _sent(campaign: Campaign) -> list[tuple[int, str]]:

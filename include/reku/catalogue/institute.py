@@ -41,6 +41,10 @@ class CoreSystem(StrEnum):
     AGREE21 = "agree21"
 
 
+_SENDS_CONTROL_FILES = frozenset({CoreSystem.OSPLUS})
+"""Core systems that announce orders themselves."""
+
+
 class UnsubscribeScope(StrEnum):
     """How far an unsubscribe reaches (docs/domain.md, "Unsubscribing with one click")."""
 
@@ -175,6 +179,25 @@ class Institute(Model):
     @classmethod
     def _one_per_order(cls, campaigns: tuple[Campaign, ...]) -> tuple[Campaign, ...]:
         no_repeats(tuple(campaign.order for campaign in campaigns))
+        return campaigns
+
+    @field_validator("campaigns")
+    @classmethod
+    def _announced_once(cls, campaigns: tuple[Campaign, ...], info: ValidationInfo) -> tuple[Campaign, ...]:
+        if info.data.get("core_system") in _SENDS_CONTROL_FILES:
+            faults = [
+                InitErrorDetails(
+                    type=PydanticCustomError(
+                        "announced_twice", "leave it out: control files announce the orders of this bank"
+                    ),
+                    loc=(number, "announces"),
+                    input=campaign.order,
+                )
+                for number, campaign in enumerate(campaigns)
+                if campaign.announces
+            ]
+            if faults:
+                raise ValidationError.from_exception_data(cls.__name__, faults)
         return campaigns
 
     @field_validator("campaigns")

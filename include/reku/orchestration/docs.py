@@ -10,9 +10,10 @@ _OCCASION = """\
 ### {code} {title}
 
 **What it does.** Once each calendar day, shortly after 03:00 Berlin time, it takes the work of that day for every bank
-that ordered this occasion: waits for the control file and for expected deliveries, checks them, fills the subscriber
-lists, sends what is due at the campaign's play-out time, collects the responses and writes the response file. One index
-of the group `delivery` is one delivery of one bank; its name is shown once it has started.
+that ordered this occasion, by control file or by a campaign in its own file: waits for the control file and for expected
+deliveries, checks them, fills the subscriber lists, sends what is due at the campaign's play-out time, collects the
+responses and writes the response file. One index of the group `delivery` is one delivery of one bank; its name is shown
+once it has started.
 
 **Is it safe to clear?** Yes, any task, any time, any number of times. Nobody gets a second mail: the ledger knows who has
 been written to. Clear the one red index with its downstream tasks; the others stay untouched.

@@ -123,7 +123,7 @@ class StageOperator(BaseOperator):
 
 
 class AwaitControlFile(StageOperator):
-    """Passes as soon as any order of the occasion has a processed control file; skips when nobody ordered it."""
+    """Passes as soon as somebody has ordered the occasion, by control file or campaign; skips when nobody has."""
 
     def __init__(self, *, occasion: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -5,7 +5,6 @@ Another core system or channel is entered here, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -17,9 +16,9 @@ from reku.dispatch.channel import Channel
 from reku.foundation.errors import StageError, suggest
 from reku.reporting.feedback_format import FeedbackFormat
 from reku.reporting.formats.osplus import OsplusResponses
-from reku.sources.agree21.scan import import_data_of
+from reku.sources.agree21.source import ImportedData
 from reku.sources.osplus.source import OsplusFiles
-from reku.sources.source import Source, TakenIn
+from reku.sources.source import AnnounceResult, DataSource, Source, TakenIn
 from reku.store.delivery import load_delivery
 
 
@@ -35,8 +34,8 @@ class System:
 SYSTEMS: dict[CoreSystem, System] = {CoreSystem.OSPLUS: System(OsplusFiles(), EMAIL, OsplusResponses())}
 """Every core system that is served."""
 
-DATA_SOURCES: dict[CoreSystem, Callable[[sa.Engine, Institute], TakenIn]] = {CoreSystem.AGREE21: import_data_of}
-"""Core systems whose banks deliver the data from which we select; what takes them in."""
+DATA_SOURCES: dict[CoreSystem, DataSource] = {CoreSystem.AGREE21: ImportedData()}
+"""Core systems whose banks deliver the data from which we select."""
 
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in (EMAIL,)}
 """Every channel by its name."""
@@ -104,4 +103,11 @@ def data_bank_named(institute: str) -> Institute:
 
 def take_in_data(engine: sa.Engine, bank: Institute) -> TakenIn:
     """One look for the data of a bank that delivers them. Raises SetupError or OSError if its place cannot be used."""
-    return DATA_SOURCES[bank.core_system](engine, bank)
+    return DATA_SOURCES[bank.core_system].take_in(engine, bank)
+
+
+def announce_orders(engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:
+    """Bring a bank's orders of an occasion in line with what its own file announces, where no control file does it."""
+    if not delivers_data(bank):
+        return AnnounceResult()
+    return DATA_SOURCES[bank.core_system].announce(engine, bank, occasion)

@@ -30,6 +30,15 @@ class TakenIn:
 
 
 @dataclass(frozen=True)
+class AnnounceResult:
+    """What a bank's own file changed among its orders: made or changed, ended; and what a person should look at."""
+
+    announced: int = 0
+    ended: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Expected:
     """A delivery that is due and may not be there yet: until when it is waited for, and for which period it is."""
 
@@ -45,6 +54,16 @@ class Retried:
     state: DeliveryState
     code: str
     advice: str
+
+
+class DataSource(Protocol):
+    """Where the data come from, from which we select the people of banks on one core system."""
+
+    def take_in(self, engine: sa.Engine, bank: Institute) -> TakenIn:
+        """Take in the data that have arrived for a bank. Raises SetupError or OSError if its place cannot be used."""
+
+    def announce(self, engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:
+        """Bring the orders of an occasion in line with what the bank's own file announces; harmless when repeated."""
 
 
 class Source(Protocol):

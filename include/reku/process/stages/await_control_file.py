@@ -1,15 +1,20 @@
-"""The day begins as soon as any order of the occasion has a processed control file."""
+"""The day begins as soon as somebody has ordered the occasion: by a control file, or in the bank's own file."""
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 
 import sqlalchemy as sa
 
+from reku.catalogue import institutes
 from reku.foundation import clock
-from reku.process.answers import Answer, Done, Skip, WaitFor
+from reku.process.answers import Answer, Counts, Done, Skip, WaitFor
+from reku.process.systems import announce_orders
 from reku.store.states import DeliveryState
 from reku.store.tables import deliveries, orders
+
+log = logging.getLogger(__name__)
 
 ADVICE = (
     "Auftragsbezeichnung im Vertriebsweg EMMA in OSPlus einmal ändern, dann wird die Steuerungsdatei erneut gesendet "
@@ -20,11 +25,15 @@ PATIENCE_ENDS = 8
 
 
 def await_control_file(engine: sa.Engine, occasion: str, day: date) -> Answer:
-    """Done with the number of orders; Skip if nobody has ordered; waits while deliveries are parked for want of it."""
+    """Done with the number of orders; Skip if nobody has ordered; waits while deliveries are parked for want of it.
+
+    First the orders are written down that campaigns announce in the files of their banks.
+    """
+    announced = _announce(engine, occasion)
     with engine.connect() as connection:
         ordered = connection.scalar(_count(orders).where(orders.c.occasion == occasion))
         if ordered:
-            return Done({"orders": ordered})
+            return Done({"orders": ordered, **announced})
         parked = connection.scalar(
             _count(deliveries).where(deliveries.c.occasion == occasion, deliveries.c.state == DeliveryState.PARKED)
         )
@@ -37,6 +46,19 @@ def await_control_file(engine: sa.Engine, occasion: str, day: date) -> Answer:
         why=f"{parked} deliveries are parked and no control file is processed",
         in_vain=f"No control file for {occasion}, and deliveries are parked for want of it. {ADVICE}",
     )
+
+
+def _announce(engine: sa.Engine, occasion: str) -> Counts:
+    """Let each bank's file change its orders, and say for whom; a broken file announces nothing, and ends nothing."""
+    changed: list[str] = []
+    for bank in institutes().whole.values():
+        result = announce_orders(engine, bank, occasion)
+        if result.announced or result.ended:
+            changed.append(f"{bank.name}: {result.announced} announced or changed, {result.ended} ended")
+            log.info("orders of %s by the file of %s (%s)", occasion, changed[-1], bank.blz)
+        for problem in result.problems:
+            log.warning("%s", problem)
+    return {"announced": "; ".join(changed)} if changed else {}
 
 
 def _count(table: sa.Table) -> sa.Select[int]:
