@@ -238,6 +238,13 @@ class Settings(BaseSettings):
         1.0, ge=0, description="how long a delivered row (name, address) is kept after its mail has ended"
     )
     keep_files_days: int = Field(30, ge=1, description="how long originals and rejected rows are kept")
+    keep_refused_imports_hours: float = Field(
+        36.0,
+        ge=1,
+        le=720,
+        description="how long originals of a cooperative bank's data are kept that were refused or set aside; those "
+        "that are taken in are not kept",
+    )
     keep_outbox_days: int = Field(30, ge=1, description="how long receipts and response files are kept")
     keep_bounce_mails_days: int = Field(30, ge=1, description="how long mails of the return mailbox are kept")
     keep_logs_days: int = Field(30, ge=1, description="how long logs, and journals of finished batches, are kept")

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from reku.catalogue import institutes
+from reku.catalogue.institute import CoreSystem
 from reku.foundation.append_log import reading
 from reku.foundation.bank_folders import BankFolders, Folder, StoredFile, banks_present, receipt_name
+from reku.foundation.errors import ConfigError
 from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import Settings
 from reku.mailbox import Mailbox, mailboxes
@@ -30,28 +33,44 @@ _JOURNAL = re.compile(r"(\d+)-(\d+)\.(?:journal|draft)")
 
 
 def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
-    """Originals in `archiv/` and `fehler/` that are judged and whose delivery goes nowhere any more."""
-    limit = now - timedelta(days=s.keep_files_days)
+    """Originals in `archiv/` and `fehler/` that are judged and whose delivery goes nowhere any more.
+
+    Of a bank that delivers its data there are only those that were not taken in, and they leave much sooner: they hold
+    clear numbers, names and addresses of everybody.
+    """
     done, problems = Counter[str](), list[str]()
 
     def of_bank(institute: str) -> None:
+        period = _period_of_originals(institute, s, problems)
         # The lock keeps intake from moving what is looked at.
         with session_lock(engine, Lock.FILES, int(institute), wait_seconds=WAIT_SECONDS) as connection:
             if connection is None:
                 problems.append(f"institute {institute}: a scan was at work, its originals were left")
                 return
             with connection.begin():
-                known = _originals(connection, institute, limit)
+                known = _originals(connection, institute, now - period)
             folders = BankFolders(institute)
             for kept in folders.files(Folder.ARCHIVE, Folder.FAULTY):
                 over = known.get(kept.path)
-                if over or (over is None and _is_left_over(folders, kept, s.keep_files_days)):
+                if over or (over is None and _is_left_over(folders, kept, period)):
                     _remove(folders, kept, "originals", done, problems)
             for kept in folders.files(Folder.AT_WORK, Folder.PARKED):
-                if kept.is_draft and _is_left_over(folders, kept, s.keep_files_days):
+                if kept.is_draft and _is_left_over(folders, kept, period):
                     _remove(folders, kept, "drafts", done, problems)
 
     return done, problems + _of_each_bank(of_bank)
+
+
+def _period_of_originals(institute: str, s: Settings, problems: list[str]) -> timedelta:
+    """How long a bank's originals are kept. One whose file is broken is told: it may be one with the shorter period."""
+    bank = None
+    try:
+        bank = institutes().get(institute)
+    except ConfigError as error:
+        problems.append(f"originals of {institute}: {error}")
+    if bank is not None and bank.core_system == CoreSystem.AGREE21:
+        return timedelta(hours=s.keep_refused_imports_hours)
+    return timedelta(days=s.keep_files_days)
 
 
 def _of_each_bank(handle: Callable[[str], None]) -> list[str]:
@@ -75,16 +94,16 @@ def _originals(connection: sa.Connection, institute: str, limit: datetime) -> di
 
 def outbox(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Receipts and response files in `ausgang/`, and what a crash left of one that was being written."""
-    limit = now - timedelta(days=s.keep_outbox_days)
+    period = timedelta(days=s.keep_outbox_days)
     done, problems = Counter[str](), list[str]()
 
     def of_bank(institute: str) -> None:
         with engine.connect() as connection:
-            known = _in_outbox(connection, institute, limit)
+            known = _in_outbox(connection, institute, now - period)
         folders = BankFolders(institute)
         for kept in folders.files(Folder.OUTBOX):
             over = known.get(kept.name)
-            if over or (over is None and _is_left_over(folders, kept, s.keep_outbox_days)):
+            if over or (over is None and _is_left_over(folders, kept, period)):
                 _remove(folders, kept, "drafts" if kept.is_draft else "outbox_files", done, problems)
 
     return done, problems + _of_each_bank(of_bank)
@@ -110,10 +129,11 @@ def _unsettled() -> sa.ColumnElement[bool]:
     return files.c.moving_from.is_not(None)
 
 
-def _is_left_over(folders: BankFolders, kept: StoredFile, days: int) -> bool:
+def _is_left_over(folders: BankFolders, kept: StoredFile, period: timedelta) -> bool:
     """Whether nobody knows the file, and it is old: a draft, after a day, or what was put there by hand."""
+    own = min(period, timedelta(days=1)) if kept.is_draft else period
     with suppress(FileNotFoundError):
-        return folders.modified(kept.path) < time.time() - _DAY * (1 if kept.is_draft else days)
+        return folders.modified(kept.path) < time.time() - own.total_seconds()
     return False
 
 

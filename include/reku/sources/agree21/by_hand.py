@@ -72,7 +72,13 @@ def accept(engine: sa.Engine, bank: Institute, file_id: int, *, actor: str, note
             named = match_name(file.file_name)
             if named is None:
                 raise StageError(f"No contract knows the name of file {file_id} any more.")
-            data = filing.original(folders, file)
+            try:
+                data = filing.original(folders, file)
+            except FileNotFoundError:
+                raise StageError(
+                    f"The original of file {file_id} is no longer kept; refused imports leave after "
+                    "REKU_KEEP_REFUSED_IMPORTS_HOURS. Ask the bank to deliver again."
+                ) from None
             result = import_file(connection, bank, named[0], file.file_name, data, file.sha256, accepted=True)
             if result.entry is None:
                 raise StageError(f"File {file_id} cannot be taken in: {result.decision.advice}")
