@@ -17,6 +17,10 @@ from reku.store.states import HOLDS_ITS_NUMBER, STILL_TO_BE_LOADED, DeliveryStat
 from reku.store.tables import claims, deliveries, messages, orders
 
 
+_OF_AN_ORDER = ("id", "institute", "order_number", "name", "occasion", "rhythm", "valid_from", "valid_until", "ended")
+"""What is read of an order: what a source needs to say whether a delivery of it is expected, and its names."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One piece of work: a delivery, or an order whose delivery is expected. `label` is shown to people."""
@@ -66,7 +70,7 @@ def _due_work() -> sa.Select[Any]:
     """
     institute, day = sa.bindparam("institute", type_=sa.Text), sa.bindparam("day", type_=sa.Date)
     ours = (
-        sa.select(orders)
+        sa.select(*(orders.c[name] for name in _OF_AN_ORDER))
         .where(orders.c.occasion == sa.bindparam("occasion"), (orders.c.institute == institute) | (institute == ""))
         .cte("ours")
     )
@@ -91,7 +95,7 @@ def _due_work() -> sa.Select[Any]:
     ).subquery("to_do")
     there = deliveries.alias("there")
     is_there = sa.exists().where(
-        there.c.order_id == ours.c.id, there.c.period_start == day, there.c.state.in_(HOLDS_ITS_NUMBER)
+        there.c.order_id == ours.c.id, there.c.period_start == day, in_states(there, HOLDS_ITS_NUMBER)
     )
     awaited = ~ours.c.ended & ~is_there
     return (
