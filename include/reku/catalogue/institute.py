@@ -41,6 +41,7 @@ class CoreSystem(StrEnum):
     AGREE21 = "agree21"
 
 
+_DELIVER_DATA = frozenset({CoreSystem.AGREE21})
 _SENDS_CONTROL_FILES = frozenset({CoreSystem.OSPLUS})
 """Core systems that announce orders themselves."""
 
@@ -208,6 +209,11 @@ class Institute(Model):
         if faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return campaigns
+
+    @property
+    def delivers_data(self) -> bool:
+        """Whether we select from its data: what it delivers holds all its customers, not those of one order."""
+        return self.core_system in _DELIVER_DATA
 
     def campaign(self, order: str) -> Campaign | None:
         """The campaign of an order number, or None."""

@@ -14,7 +14,6 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from reku.catalogue import institutes
-from reku.catalogue.institute import CoreSystem
 from reku.foundation.append_log import reading
 from reku.foundation.bank_folders import BankFolders, Folder, StoredFile, banks_present, receipt_name
 from reku.foundation.errors import ConfigError
@@ -68,7 +67,7 @@ def _period_of_originals(institute: str, s: Settings, problems: list[str]) -> ti
         bank = institutes().get(institute)
     except ConfigError as error:
         problems.append(f"originals of {institute}: {error}")
-    if bank is not None and bank.core_system == CoreSystem.AGREE21:
+    if bank is not None and bank.delivers_data:
         return timedelta(hours=s.keep_refused_imports_hours)
     return timedelta(days=s.keep_files_days)
 

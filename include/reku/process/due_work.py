@@ -16,7 +16,6 @@ from reku.store.due import due_bounds
 from reku.store.states import HOLDS_ITS_NUMBER, STILL_TO_BE_LOADED, DeliveryState, MessageState, in_states
 from reku.store.tables import claims, deliveries, messages, orders
 
-
 _OF_AN_ORDER = ("id", "institute", "order_number", "name", "occasion", "rhythm", "valid_from", "valid_until", "ended")
 """What is read of an order: what a source needs to say whether a delivery of it is expected, and its names."""
 

@@ -144,7 +144,7 @@ def sql_list(values: Iterable[StrEnum]) -> str:
     return "({})".format(", ".join(f"'{value}'" for value in values))
 
 
-def in_states(table: sa.Table, states: Iterable[StrEnum]) -> sa.ColumnElement[bool]:
+def in_states(table: sa.FromClause, states: Iterable[StrEnum]) -> sa.ColumnElement[bool]:
     """Whether a row's `state` is one of these, written out as in `with_states`, for the sake of partial indexes."""
     return table.c.state.in_([sa.literal_column(f"'{state}'") for state in states])
 
