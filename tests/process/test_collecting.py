@@ -28,7 +28,7 @@ def maildir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reku_settings: Path
 
 def test_without_a_return_mailbox_there_is_nothing_to_wait_for(database: sa.Engine) -> None:
     assert collecting.wait_for_return_mails(database, NOW, "the canary") is None
-    assert collecting.age_for_people(database) == ""
+    assert collecting.age_of_return_mails(database) == {}
 
 
 def test_mails_of_a_moment_are_waited_for_until_they_are_in(
@@ -39,11 +39,11 @@ def test_mails_of_a_moment_are_waited_for_until_they_are_in(
     assert isinstance(wait, WaitFor)
     assert (wait.deadline, wait.in_vain) == (NOW + timedelta(minutes=10), "")
     assert not collecting.is_collected(database, **wait.arguments)
-    assert collecting.age_for_people(database) == "never"
+    assert collecting.age_of_return_mails(database) == {"return_mails_until": "never"}
     collecting.collect_return_mails(database)
     assert collecting.is_collected(database, **wait.arguments)
     assert collecting.wait_for_return_mails(database, NOW, "the canary") is None
-    assert collecting.age_for_people(database) == "24.11.2026 12:00"
+    assert collecting.age_of_return_mails(database) == {"return_mails_until": "24.11.2026 12:00"}
     assert collecting.wait_for_return_mails(database, NOW + timedelta(seconds=1), "the canary") is not None
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reku.catalogue.institute import CoreSystem
-from reku.process.systems import CHANNELS, SYSTEMS
+from reku.catalogue.institute import _DELIVER_DATA, CoreSystem
+from reku.process.systems import CHANNELS, DATA_SOURCES, SYSTEMS
 from tests.conftest import PROJECT
 
 PACKAGE = PROJECT / "include" / "reku"
@@ -24,4 +24,5 @@ def test_no_other_module_asks_for_a_core_system() -> None:
 
 def test_what_is_served_today() -> None:
     assert set(SYSTEMS) == {CoreSystem.OSPLUS}
+    assert set(DATA_SOURCES) == _DELIVER_DATA
     assert [system.channel.name for system in SYSTEMS.values()] == list(CHANNELS) == ["email"]

@@ -9,7 +9,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from reku.catalogue.fields import ClockTime, Code, Duration, MediumKey, Model, OrderNumber, Share, Text, no_repeats
+from reku.catalogue.fields import (
+    OWN_NUMBER,
+    ClockTime,
+    Code,
+    Duration,
+    MediumKey,
+    Model,
+    OrderNumber,
+    Share,
+    Text,
+    no_repeats,
+)
 from reku.catalogue.rhythm import Rhythm
 
 
@@ -85,10 +96,6 @@ class Announcement(Model):
         if self.valid_until is not None and self.valid_until < self.valid_from:
             raise ValueError(f"valid_until {self.valid_until} lies before valid_from {self.valid_from}")
         return self
-
-
-OWN_NUMBER = r"K\d{4}-\d{3,6}"
-"""Number of an order that a campaign announces: year and running number. No control file gives such a number."""
 
 
 class Campaign(Model):

@@ -100,7 +100,9 @@ BerlinMoment = Annotated[datetime, BeforeValidator(_berlin_moment)]
 GermanState = Annotated[str, AfterValidator(_german_state)]
 Text = Annotated[str, Field(min_length=1)]
 Code = Annotated[str, Field(pattern=r"^[A-Z0-9_]{3,20}$")]
-OrderNumber = Annotated[str, Field(pattern=r"^([A-Z0-9]{1,20}|K\d{4}-\d{3,6})$")]
+OWN_NUMBER = r"K\d{4}-\d{3,6}"
+"""Number of an order that a campaign announces: year and running number. No control file gives such a number."""
+OrderNumber = Annotated[str, Field(pattern=rf"^([A-Z0-9]{{1,20}}|{OWN_NUMBER})$")]
 """As a control file gives it, or as a bank gives it to a campaign that announces its order."""
 MediumKey = Annotated[str, Field(pattern=r"^(SCOM|LBS|SKP|DEKA|VOEV|SV|EIGEN)(_[A-Z0-9]+)+$", max_length=60)]
 HexColour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]

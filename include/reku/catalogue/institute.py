@@ -42,6 +42,7 @@ class CoreSystem(StrEnum):
 
 
 _DELIVER_DATA = frozenset({CoreSystem.AGREE21})
+"""Core systems whose banks deliver the data from which we select."""
 _SENDS_CONTROL_FILES = frozenset({CoreSystem.OSPLUS})
 """Core systems that announce orders themselves."""
 

@@ -16,7 +16,7 @@ from reku.foundation import clock
 from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import settings
 from reku.mailbox import mailboxes
-from reku.process.answers import WaitFor, shown
+from reku.process.answers import Counts, WaitFor, shown
 from reku.responses import bounces, hits
 from reku.store.tables import EVERY_INSTITUTE, collections
 
@@ -88,9 +88,9 @@ def wait_for_return_mails(engine: sa.Engine, since: datetime, why: str) -> WaitF
     return WaitFor("is_collected", {"since": since.isoformat()}, deadline, f"{why}: return mails are being read", "")
 
 
-def age_for_people(engine: sa.Engine) -> str:
-    """Until when return mails are in, as people read it; empty where there is no return mailbox."""
+def age_of_return_mails(engine: sa.Engine) -> Counts:
+    """Until when return mails are in, to be shown beside what was made of them; nothing without a return mailbox."""
     if not mailboxes():
-        return ""
+        return {}
     until = collected_until(engine)
-    return shown(until) if until else "never"
+    return {"return_mails_until": shown(until) if until else "never"}

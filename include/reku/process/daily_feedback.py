@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from reku.process.answers import Counts
-from reku.process.collecting import age_for_people
+from reku.process.collecting import age_of_return_mails
 from reku.process.systems import bank_named, system_of
 from reku.reporting.export import export
 
@@ -22,5 +22,4 @@ def write_daily_feedback(engine: sa.Engine, institute: str) -> Counts:
     feedback = system_of(bank).feedback
     written = export(engine, bank, feedback, daily=True)
     counts: Counts = {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
-    age = age_for_people(engine)
-    return counts | {"return_mails_until": age} if age else counts
+    return counts | age_of_return_mails(engine)

@@ -6,14 +6,14 @@ import sqlalchemy as sa
 
 from reku.catalogue import institutes
 from reku.foundation.errors import PassingError
-from reku.process.systems import data_bank_named, delivers_data, take_in_data
+from reku.process.systems import data_bank_named, take_in_data
 from reku.sources.source import TakenIn
 
 
 def data_banks() -> list[str]:
     """The BLZ of each bank whose data are imported, and of those whose file is broken: their own work says so."""
     known = institutes()
-    return [blz for blz in known if blz not in known.whole or delivers_data(known.whole[blz])]
+    return [blz for blz in known if blz not in known.whole or known.whole[blz].delivers_data]
 
 
 def import_data(engine: sa.Engine, institute: str) -> TakenIn:

@@ -85,18 +85,13 @@ def served_banks() -> list[str]:
     return [blz for blz in known if blz not in known.whole or is_served(known.whole[blz])]
 
 
-def delivers_data(bank: Institute) -> bool:
-    """Whether a bank delivers the data from which we select."""
-    return bank.core_system in DATA_SOURCES
-
-
 def data_bank_named(institute: str) -> Institute:
     """The bank with that BLZ, which must deliver data.
 
     Raises StageError if there is none or it delivers none, ConfigError if its file is broken.
     """
     bank = bank_named(institute)
-    if not delivers_data(bank):
+    if not bank.delivers_data:
         raise StageError(f"Institute {institute} is on {bank.core_system}, whose data are not imported.")
     return bank
 
@@ -108,6 +103,6 @@ def take_in_data(engine: sa.Engine, bank: Institute) -> TakenIn:
 
 def announce_orders(engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:
     """Bring a bank's orders of an occasion in line with what its own file announces, where no control file does it."""
-    if not delivers_data(bank):
+    if not bank.delivers_data:
         return AnnounceResult()
     return DATA_SOURCES[bank.core_system].announce(engine, bank, occasion)

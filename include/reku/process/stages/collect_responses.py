@@ -11,7 +11,7 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.process.answers import Answer, Counts, Done, WaitUntil
-from reku.process.collecting import age_for_people, wait_for_return_mails
+from reku.process.collecting import age_of_return_mails, wait_for_return_mails
 from reku.process.days import end_of_waiting
 from reku.responses import hits
 from reku.store.states import MessageState
@@ -32,8 +32,7 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
             return wait
     hits.take_in(engine)  # for a second at most
     counts: Counts = dict(_response_counts(engine, delivery))
-    age = age_for_people(engine)
-    return Done(counts | {"return_mails_until": age} if age else counts)
+    return Done(counts | age_of_return_mails(engine))
 
 
 def _response_window(engine: sa.Engine, delivery: int) -> timedelta:

@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from reku.catalogue.campaign import OWN_NUMBER, Announcement, Campaign
+from reku.catalogue.campaign import Announcement, Campaign
+from reku.catalogue.fields import OWN_NUMBER
 from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.sources.source import AnnounceResult
