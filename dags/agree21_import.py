@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
-from reku.orchestration.system import DATA_IMPORT, ImportData, ListDataBanks
+from reku.orchestration.system import DATA_IMPORT, ImportData, ListBanks
 
 with system_dag(
     "reku_agree21_import",
@@ -13,5 +13,5 @@ with system_dag(
     longest=timedelta(hours=2),
     runs=4,  # a bank whose server hangs keeps its own run open; the next ones leave it to that run and go on
 ):
-    banks = ListDataBanks(task_id="data_banks")
+    banks = ListBanks(task_id="data_banks", work="data")
     ImportData.partial(task_id="import_data", map_index_template="{{ task.institute }}").expand(institute=banks.output)

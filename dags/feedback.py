@@ -12,7 +12,7 @@ with system_dag(
     cron="0 22 * * *",
     longest=timedelta(hours=6),
 ):
-    banks = ListBanks(task_id="banks")
+    banks = ListBanks(task_id="banks", work="feedback")
     DailyFeedback.partial(task_id="daily_feedback", map_index_template="{{ task.institute }}").expand(
         institute=banks.output
     )

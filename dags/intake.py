@@ -13,6 +13,6 @@ with system_dag(
     longest=timedelta(hours=1),
     runs=12,  # a bank whose server hangs keeps its own run open; the next ones leave it to that run and go on
 ):
-    banks = ListBanks(task_id="banks")
+    banks = ListBanks(task_id="banks", work="intake")
     TakeIn.partial(task_id="take_in", map_index_template="{{ task.institute }}").expand(institute=banks.output)
     Unclaimed(task_id="unclaimed")

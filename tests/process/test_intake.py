@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from reku.catalogue.institute import CoreSystem
 from reku.foundation.errors import ConfigError, PassingError, StageError
 from reku.process.intake import take_in, unknown_folders
-from reku.process.systems import served_banks
+from reku.process.systems import SYSTEMS, served_banks
 from tests.sources.conftest import BLZ, OTHER_BLZ, Bank, bank, config_dir
 
 __all__ = ["bank", "config_dir"]
@@ -43,7 +44,10 @@ def test_one_banks_trouble_leaves_the_others_alone(bank: Bank, config_dir: Path)
     assert bank.deliveries() == [(17, "PARKED", "STEUERUNG_FEHLT")]
 
 
-def test_a_bank_on_a_core_system_that_is_not_served_is_left_alone(bank: Bank, config_dir: Path) -> None:
+def test_a_bank_on_a_core_system_that_is_not_served_is_left_alone(
+    bank: Bank, config_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(SYSTEMS, CoreSystem.AGREE21)
     text = (config_dir / "institutes" / f"{BLZ}.yaml").read_text(encoding="utf-8")
     file = config_dir / "institutes" / "99950004.yaml"
     file.write_text(text.replace(BLZ, "99950004").replace("osplus", "agree21"), encoding="utf-8")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reku.catalogue.institute import _DELIVER_DATA, CoreSystem
-from reku.process.systems import CHANNELS, DATA_SOURCES, SYSTEMS
+from reku.catalogue.institute import CoreSystem
+from reku.process.systems import CHANNELS, SYSTEMS
 from tests.conftest import PROJECT
 
 PACKAGE = PROJECT / "include" / "reku"
@@ -23,6 +23,6 @@ def test_no_other_module_asks_for_a_core_system() -> None:
 
 
 def test_what_is_served_today() -> None:
-    assert set(SYSTEMS) == {CoreSystem.OSPLUS}
-    assert set(DATA_SOURCES) == _DELIVER_DATA
-    assert [system.channel.name for system in SYSTEMS.values()] == list(CHANNELS) == ["email"]
+    assert set(SYSTEMS) == set(CoreSystem)
+    assert {system.channel.name for system in SYSTEMS.values()} == set(CHANNELS) == {"email"}
+    assert [name for name, system in SYSTEMS.items() if system.feedback is None] == [CoreSystem.AGREE21]

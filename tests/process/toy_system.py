@@ -21,7 +21,7 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.records import Contract, contracts
 from reku.reporting.feedback_format import OutgoingFile, Stamp
-from reku.sources.source import Expected, Retried, TakenIn
+from reku.sources.source import AnnounceResult, Expected, Retried, TakenIn
 from reku.store.tables import messages, orders, responses
 from reku.store.unreported import unreported
 from reku_testing import world
@@ -62,6 +62,9 @@ class ToySource:
             world.subscriber_list(engine, world.order(engine, institute=bank.blz))
         self.fresh.add(bank.blz)
         return TakenIn({"people": len(json.loads(file.read_text(encoding="utf-8")))})
+
+    def announce(self, engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:  # noqa: ARG002 - see `take_in`
+        return AnnounceResult()
 
     def is_expected(self, order: sa.Row[Any], bank: Institute, day: date) -> bool:  # noqa: ARG002 - each is, each day
         return True

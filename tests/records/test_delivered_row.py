@@ -39,6 +39,15 @@ def test_an_empty_day_is_none(empty: str) -> None:
 
 def test_each_role_has_its_column() -> None:
     columns = [column.name for column in delivery_rows.columns]
-    assert columns == ["id", "institute", "delivery_id", "line", *DeliveredRow._fields, "fields"]
-    for kind in ("REKU", "IAMW"):
+    assert columns == [
+        "id",
+        "institute",
+        "delivery_id",
+        "line",
+        *DeliveredRow._fields,
+        "fields",
+        "data_key_id",
+        "sealed",
+    ]
+    for kind in ("REKU", "IAMW", "AUSWAHL"):
         assert set(contracts()[kind].roles) <= set(DeliveredRow._fields)

@@ -93,7 +93,8 @@ def _delivered(engine: sa.Engine, order: int, number: int, people: list[dict[str
     return rows
 
 
-_COLUMNS = [column.name for column in tables.delivery_rows.columns if column.name != "id"]
+_LEFT_OUT = ("id", "data_key_id", "sealed")
+_COLUMNS = [column.name for column in tables.delivery_rows.columns if column.name not in _LEFT_OUT]
 
 
 def _values(delivery: int, rows: list[dict[str, str]]) -> Iterator[tuple[Any, ...]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from reku.catalogue.fields import ClockTime, Model, Share
+from reku.catalogue.fields import ClockTime, Duration, Model, Share
 
 
 class Pseudonyms(StrEnum):
@@ -29,6 +29,9 @@ class ImportRules(Model):
         10, description="digits of a clear person number, leading zeros included"
     )
     data_by: ClockTime = Field(time(7, 0), description="until when today's data are waited for, Europe/Berlin")
+    max_data_age: Duration = Field(
+        timedelta(hours=24), description="how old data may be that are selected from, by the file's own time"
+    )
     erase_after_days: Annotated[int, Field(ge=0, le=30)] = Field(
         1, description="people whom the customers' file lacks for so many days leave, with all that is theirs"
     )

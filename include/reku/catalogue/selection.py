@@ -172,6 +172,15 @@ class Selection(Model):
         return self
 
 
+def asks_for_holdings(rule: Selection) -> bool:
+    """Whether a rule asks for anything of people's holdings."""
+
+    def asks(condition: Condition) -> bool:
+        return isinstance(condition, Has | HasNo) or any(map(asks, parts_of(condition)))
+
+    return rule.row == "holding" or (rule.where is not None and asks(rule.where))
+
+
 class NoSelection(Model):
     """An occasion for which nothing is selected."""
 

@@ -27,6 +27,7 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.due import due_bounds
 from reku.store.locks import Lock, lock_until_commit
+from reku.vault.sealed_rows import Hidden, hidden_parts
 
 
 class Claimed(NamedTuple):
@@ -82,7 +83,8 @@ _TAKE = sa.text("""
     UPDATE reku.messages m SET state = 'CLAIMED', fence = :fence, claimed_at = :moment, retry_at = NULL
     FROM reku.delivery_rows r
     WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.state = 'OPEN' AND r.id = m.row_id
-    RETURNING m.id, m.reference, m.tracking, m.message_id, m.attempts, r.address, r.fields, r.content_key
+    RETURNING m.id, m.reference, m.tracking, m.message_id, m.attempts, r.address, r.fields, r.content_key,
+        r.person_number, r.data_key_id, r.sealed
 """)
 _BATCH = sa.text("""
     INSERT INTO reku.claims (delivery_id, fence, institute, lease_until)
@@ -211,5 +213,12 @@ def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
 
 def _take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
     """Take in hand those that are still open: somebody may have ended one since it was looked at."""
-    rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment})
-    return sorted((Claimed(*row) for row in rows), key=lambda one: one.id)
+    rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment}).all()
+    taken = (_claimed(row, hidden) for row, hidden in zip(rows, hidden_parts(connection, rows), strict=True))
+    return sorted(taken, key=lambda one: one.id)
+
+
+def _claimed(row: sa.Row[Any], hidden: Hidden | None) -> Claimed:
+    """The message with its row as it was delivered, be it stored sealed or not."""
+    address, fields = (row.address, row.fields) if hidden is None else (hidden.address, row.fields | hidden.fields)
+    return Claimed(row.id, row.reference, row.tracking, row.message_id, row.attempts, address, fields, row.content_key)

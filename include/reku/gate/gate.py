@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from reku.catalogue import Institute, institutes, media
 from reku.catalogue.rhythm import Rhythm
+from reku.foundation import clock
 from reku.foundation.clock import berlin
 from reku.foundation.errors import StageError
 from reku.gate.metrics import measure
@@ -30,9 +31,12 @@ from reku.records.delivered_row import DeliveredRow, row_reader
 from reku.records.faults import LONGEST_ADVICE
 from reku.store.bulk import copy_rows
 from reku.store.delivery import load_delivery
-from reku.store.kinds import Severity
+from reku.store.kinds import SealedKind, Severity
 from reku.store.states import WENT_THROUGH_THE_GATE, DeliveryState
 from reku.store.tables import deliveries, delivery_rows, orders, rejects, rule_counts
+from reku.vault.day_keys import seal_of_day
+from reku.vault.sealed_rows import close
+from reku.vault.sealing import Seal
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +155,8 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], delivered: Rows, findings: 
         connection.execute(sa.insert(rule_counts), _counts(delivery, findings))
         copy_rows(connection, rejects, _REJECT_COLUMNS, _rejects(delivery, delivered, faults))
         if not result.refused:
-            copy_rows(connection, delivery_rows, _ROW_COLUMNS, _accepted(delivery, delivered, faults))
+            seal = _seal(connection, delivery, delivered)
+            copy_rows(connection, delivery_rows, _ROW_COLUMNS, _accepted(delivery, delivered, faults, seal))
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery.id)
@@ -174,7 +179,7 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], delivered: Rows, findings: 
 
 
 _REJECT_COLUMNS = ("institute", "delivery_id", "line", "reference", "field", "code", "advice")
-_ROW_COLUMNS = ("institute", "delivery_id", "line", *DeliveredRow._fields, "fields")
+_ROW_COLUMNS = ("institute", "delivery_id", "line", *DeliveredRow._fields, "fields", "data_key_id", "sealed")
 
 
 def _by_line(findings: Sequence[Finding]) -> dict[int, list[Rule]]:
@@ -271,12 +276,26 @@ def _advice(broken: Sequence[Rule]) -> str:
     return ", ".join(fields)
 
 
+def _seal(connection: sa.Connection, delivery: sa.Row[Any], delivered: Rows) -> Seal | None:
+    """The seal of today for rows whose contract seals something, else None."""
+    if not delivered.contract.sealed:
+        return None
+    return seal_of_day(connection, delivery.institute, SealedKind.ADDRESS, clock.today())
+
+
 def _accepted(
-    delivery: sa.Row[Any], delivered: Rows, faults: Mapping[int, Sequence[Rule]]
+    delivery: sa.Row[Any], delivered: Rows, faults: Mapping[int, Sequence[Rule]], seal: Seal | None
 ) -> Iterator[tuple[Any, ...]]:
     read_row, reference = row_reader(delivered.contract), delivered.contract.roles["reference"]
+    sealed = frozenset(delivered.contract.sealed)
     for fields, line in zip(delivered.as_dicts(), delivered.lines, strict=True):
         if line not in faults:
             row = read_row(fields)
             del fields[reference]  # another one in each delivery: a person of whom nothing is new must look the same
-            yield (delivery.institute, delivery.id, line, *row, msgspec.json.encode(fields).decode())
+            if seal is None:
+                yield (delivery.institute, delivery.id, line, *row, msgspec.json.encode(fields).decode(), None, None)
+                continue
+            closed = close(seal, row.person_number, row.address, fields, sealed)
+            stored = row._replace(address=closed.address)
+            left = msgspec.json.encode(closed.fields).decode()
+            yield (delivery.institute, delivery.id, line, *stored, left, seal.id, closed.sealed)

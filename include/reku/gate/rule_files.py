@@ -27,6 +27,9 @@ from reku.store.kinds import Severity
 DELIVERIES = ("REKU", "IAMW")
 """Dateiarten of deliveries: an occasion's rule is for both, unless it says otherwise."""
 
+_KINDS_OF_ROWS = (*DELIVERIES, "AUSWAHL")
+"""What rows that become mails may be of: of a file, or selected by us."""
+
 
 class RuleFile(Strict):
     """One file `expectations/<kind>.yaml`."""
@@ -158,7 +161,9 @@ def _scan(folder: Path, contracts: Path) -> tuple[dict[str, tuple[Rule, ...]], l
         shared, own = load_all(path, SharedRuleFile)
         faults += own
         if shared is not None:
-            faults += _add_shared(path, shared, {kind: known[kind] for kind in DELIVERIES if kind in known}, by_kind)
+            faults += _add_shared(
+                path, shared, {kind: known[kind] for kind in _KINDS_OF_ROWS if kind in known}, by_kind
+            )
     return by_kind, faults
 
 
@@ -219,7 +224,7 @@ def _rules_or_none(path: Path, file: OccasionRuleFile) -> Iterator[ConfigError]:
 def _occasion_faults(path: Path, rules: Sequence[OccasionRule], config_dir: Path) -> Iterator[ConfigError]:
     known = load_contracts(config_dir / "contracts")
     of_kinds = load_rule_files(config_dir / "expectations", config_dir / "contracts")
-    contracts = {kind: known[kind] for kind in DELIVERIES if kind in known}
+    contracts = {kind: known[kind] for kind in _KINDS_OF_ROWS if kind in known}
     taken: set[str] = set()
     for number, rule in enumerate(rules):
         for kind in rule.kinds:

@@ -79,24 +79,23 @@ forgotten. One index of `import_data` is one bank; a slow or broken one holds up
 """
 
 
-class ListDataBanks(BaseOperator):
-    """The BLZ of every bank whose data are imported, and of banks whose file is broken: one mapped index each."""
-
-    def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
-        from reku.process.data_import import data_banks
-
-        with plain_errors():
-            return data_banks()
-
-
 class ListBanks(BaseOperator):
-    """The BLZ of every bank whose core system is served, and of banks whose file is broken: one mapped index each."""
+    """The BLZ of every bank that has such work, and of banks whose file is broken: one mapped index each.
+
+    `work`: intake, data (their import) or feedback.
+    """
+
+    def __init__(self, *, work: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.work = work
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
-        from reku.process.systems import served_banks
+        from reku.process.daily_feedback import feedback_banks
+        from reku.process.data_import import data_banks
+        from reku.process.intake import intake_banks
 
         with plain_errors():
-            return served_banks()
+            return {"intake": intake_banks, "data": data_banks, "feedback": feedback_banks}[self.work]()
 
 
 class BankTask(BaseOperator):

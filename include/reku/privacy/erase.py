@@ -41,6 +41,7 @@ from reku.store.tables import (
     person_numbers,
     persons,
     return_mails,
+    selected_rows,
     subscribers,
 )
 from reku.store.unreported import hold_exports, waiting
@@ -53,7 +54,7 @@ STOPPED = "GESTOPPT"
 WAIT_SECONDS = 60.0
 
 _IMPORTED = (persons, person_addresses, person_numbers, holdings, imported_appointments, impulses)
-_GOES = (subscribers, delivery_rows, contacts, appointments, *_IMPORTED)
+_GOES = (subscribers, delivery_rows, selected_rows, contacts, appointments, *_IMPORTED)
 _UNCHANGED = "Nothing is erased."
 
 

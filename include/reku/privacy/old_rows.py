@@ -43,6 +43,8 @@ from reku.store.tables import (
     responses,
     return_mails,
     rule_counts,
+    selected_rows,
+    selections,
     stops,
     subscribers,
     suppressions,
@@ -52,6 +54,19 @@ from reku.store.unreported import hold_exports, waiting
 Done = tuple[Counter[str], list[str]]
 
 """A delivery in one of these states goes nowhere any more; its messages may still be open."""
+
+_OF_A_DELIVERY = (
+    delivery_rows,
+    selected_rows,
+    selections,
+    rejects,
+    rule_counts,
+    metrics,
+    releases,
+    dispatches,
+    response_counts,
+)
+"""What leaves with a delivery."""
 
 BATCH = 5_000
 """Rows that go in one transaction, where they do not belong together."""
@@ -153,7 +168,7 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
     _keep_unsubscribe_links(connection, delivery)
     connection.execute(_NOTE_LAST_MENTION, {"delivery": delivery})
     counted["messages"] = _delete(connection, messages, messages.c.delivery_id == delivery)
-    for table in (delivery_rows, rejects, rule_counts, metrics, releases, dispatches, response_counts):
+    for table in _OF_A_DELIVERY:
         _delete(connection, table, table.c.delivery_id == delivery)
     _delete(connection, deliveries, deliveries.c.id == delivery)
     return counted

@@ -40,6 +40,7 @@ from reku.store.tables import (
     rejects,
     responses,
     return_mails,
+    selected_rows,
     subscribers,
     suppressions,
 )
@@ -48,6 +49,7 @@ from reku.vault.pseudonyms import name_in_tables
 _NUMBERED = (
     subscribers,
     delivery_rows,
+    selected_rows,
     messages,
     contacts,
     appointments,

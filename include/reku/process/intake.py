@@ -7,8 +7,16 @@ import sqlalchemy as sa
 from reku.catalogue import institutes
 from reku.foundation.bank_folders import banks_present
 from reku.foundation.errors import PassingError
-from reku.process.systems import bank_named, system_of
+from reku.process.systems import bank_named, served_banks, system_of
 from reku.sources.source import TakenIn
+
+
+def intake_banks() -> list[str]:
+    """The BLZ of each bank that delivers for its orders, and of those whose file is broken: their own work says so.
+
+    Banks whose data we select from have an import of their own.
+    """
+    return served_banks(lambda bank: not bank.delivers_data)
 
 
 def take_in(engine: sa.Engine, institute: str) -> TakenIn:

@@ -5,6 +5,7 @@ Another core system or channel is entered here, and nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -16,26 +17,29 @@ from reku.dispatch.channel import Channel
 from reku.foundation.errors import StageError, suggest
 from reku.reporting.feedback_format import FeedbackFormat
 from reku.reporting.formats.osplus import OsplusResponses
-from reku.sources.agree21.source import ImportedData
+from reku.sources.agree21.source import Selections
 from reku.sources.osplus.source import OsplusFiles
-from reku.sources.source import AnnounceResult, DataSource, Source, TakenIn
+from reku.sources.source import Source
 from reku.store.delivery import load_delivery
 
 
 @dataclass(frozen=True)
 class System:
-    """One core system: where its banks' deliveries come from, how they go out, how it is told what came back."""
+    """One core system: where its banks' deliveries come from, how they go out, how it is told what came back.
+
+    `feedback` None: it is told nothing yet, and its events wait.
+    """
 
     source: Source
     channel: Channel
-    feedback: FeedbackFormat
+    feedback: FeedbackFormat | None
 
 
-SYSTEMS: dict[CoreSystem, System] = {CoreSystem.OSPLUS: System(OsplusFiles(), EMAIL, OsplusResponses())}
+SYSTEMS: dict[CoreSystem, System] = {
+    CoreSystem.OSPLUS: System(OsplusFiles(), EMAIL, OsplusResponses()),
+    CoreSystem.AGREE21: System(Selections(), EMAIL, None),
+}
 """Every core system that is served."""
-
-DATA_SOURCES: dict[CoreSystem, DataSource] = {CoreSystem.AGREE21: ImportedData()}
-"""Core systems whose banks deliver the data from which we select."""
 
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in (EMAIL,)}
 """Every channel by its name."""
@@ -79,10 +83,24 @@ def system_of_delivery(engine: sa.Engine, delivery: int) -> System:
         return system_of(bank_named(load_delivery(connection, delivery).institute))
 
 
-def served_banks() -> list[str]:
-    """The BLZ of each bank whose core system is served, and of those whose file is broken: their own work says so."""
+def feedback_of(bank: Institute) -> FeedbackFormat:
+    """How the core system of a bank is told what came back. Raises StageError if it is told nothing yet."""
+    feedback = system_of(bank).feedback
+    if feedback is None:
+        raise StageError(
+            f"Institute {bank.blz} is on {bank.core_system}, for which there is no feedback format yet: no file is "
+            "written, and its events wait."
+        )
+    return feedback
+
+
+def served_banks(which: Callable[[Institute], bool] = lambda _bank: True) -> list[str]:
+    """The BLZ of each bank whose core system is served, and of those whose file is broken: their own work says so.
+
+    `which`: only those for which this holds.
+    """
     known = institutes()
-    return [blz for blz in known if blz not in known.whole or is_served(known.whole[blz])]
+    return [blz for blz in known if blz not in known.whole or (is_served(known.whole[blz]) and which(known.whole[blz]))]
 
 
 def data_bank_named(institute: str) -> Institute:
@@ -94,15 +112,3 @@ def data_bank_named(institute: str) -> Institute:
     if not bank.delivers_data:
         raise StageError(f"Institute {institute} is on {bank.core_system}, whose data are not imported.")
     return bank
-
-
-def take_in_data(engine: sa.Engine, bank: Institute) -> TakenIn:
-    """One look for the data of a bank that delivers them. Raises SetupError or OSError if its place cannot be used."""
-    return DATA_SOURCES[bank.core_system].take_in(engine, bank)
-
-
-def announce_orders(engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:
-    """Bring a bank's orders of an occasion in line with what its own file announces, where no control file does it."""
-    if not bank.delivers_data:
-        return AnnounceResult()
-    return DATA_SOURCES[bank.core_system].announce(engine, bank, occasion)

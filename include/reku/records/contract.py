@@ -77,6 +77,7 @@ class Column(Strict):
     allowed_when: Conditions = Field({}, description="must be empty unless all these columns hold one of the values")
     transliterate: bool = Field(False, description="when writing: replace characters the encoding lacks (names)")
     listed: bool = Field(False, description="stays with the person on the list; what is not leaves with the mail")
+    sealed: bool = Field(False, description="of a row that we select: stored sealed only, open in memory")
     fault: FaultCode = Field(FaultCode.FORMAT, description="code when pattern or characters are broken")
     advice: str = Field("", max_length=200, description="German advice then; empty: made from the rule")
 
@@ -130,10 +131,12 @@ class Contract(Strict):
     direction: Literal["in", "out"] = Field(description="in: we receive it")
     version: str = Field(pattern="^[0-9]{1,3}$", description="version of the layout in the V record")
     partner: Literal["FI", "AGREE21", "GDIX"] = Field("FI", description="who is at the other end")
-    file_name: str = Field(
-        description="regular expression with the groups blz, auftrag, lnr, zeit as far as they occur"
+    file_name: str | None = Field(
+        None,
+        description="regular expression with the groups blz, auftrag, lnr, zeit as far as they occur; none: no file, "
+        "the rows are selected by us",
     )
-    file_name_example: str
+    file_name_example: str = ""
     encodings: tuple[Literal["utf-8", "iso-8859-15", "cp1252"], ...] = Field(
         min_length=1, description="allowed encodings; the first is used unless an institute agreed on another"
     )
@@ -169,13 +172,18 @@ class Contract(Strict):
             raise ValueError(f"a delivery needs columns of the roles {', '.join(missing)} too")
         if unknown := set(self.unique) - set(names):
             raise ValueError(f"unique names {', '.join(sorted(unknown))}, which is no column")
-        if self.match(self.file_name_example) is None:
+        sealed = {column.name for column in self.columns if column.sealed}
+        if sealed and self.roles.get("address") not in sealed:
+            raise ValueError("where something is sealed, the column of the role address is too")
+        if open_roles := sealed & set(self.roles.values()) - {self.roles.get("address")}:
+            raise ValueError(f"{', '.join(sorted(open_roles))} has a role and cannot be sealed")
+        if self.file_name is not None and self.match(self.file_name_example) is None:
             raise ValueError("file_name_example does not match file_name")
         return self
 
     def match(self, file_name: str) -> dict[str, str] | None:
         """The named parts of a file name (those that occur), or None if the name is not of this kind."""
-        parts = re.fullmatch(self.file_name, file_name, re.ASCII)
+        parts = re.fullmatch(self.file_name, file_name, re.ASCII) if self.file_name is not None else None
         return {part: text for part, text in parts.groupdict().items() if text is not None} if parts else None
 
     @property
@@ -187,6 +195,11 @@ class Contract(Strict):
     def listed(self) -> tuple[str, ...]:
         """The names of the columns that a subscriber list keeps, besides person number and address."""
         return tuple(column.name for column in self.columns if column.listed)
+
+    @property
+    def sealed(self) -> tuple[str, ...]:
+        """The names of the columns that are stored sealed only; among them the address, if there are any."""
+        return tuple(column.name for column in self.columns if column.sealed)
 
     def column(self, name: str) -> Column | None:
         """The column of this name, or None."""

@@ -103,7 +103,10 @@ def document() -> str:
 def _contract(contract: Contract) -> Iterator[str]:
     yield f"## {contract.kind}: {contract.title.partition(': ')[2] or contract.title}\n"
     yield f"- **direction:** {'to us' if contract.direction == 'in' else 'from us'}, version {contract.version}"
-    yield f"- **file name:** `{contract.file_name}`, e.g. `{contract.file_name_example}`"
+    if contract.file_name is None:
+        yield "- **file name:** none: we select the rows ourselves, and they are in no file"
+    else:
+        yield f"- **file name:** `{contract.file_name}`, e.g. `{contract.file_name_example}`"
     yield f"- **encoding:** {' or '.join(contract.encodings)}; delimiter `{contract.delimiter}`"
     yield f"- **frame:** {'V, K, D and N records' if contract.frame == 'vkdn' else 'a header line only'}"
     yield f"- **largest file:** {contract.max_bytes // 1_000_000} MB{' unpacked' if contract.gzip else ''}"

@@ -56,16 +56,6 @@ class Retried:
     advice: str
 
 
-class DataSource(Protocol):
-    """Where the data come from, from which we select the people of banks on one core system."""
-
-    def take_in(self, engine: sa.Engine, bank: Institute) -> TakenIn:
-        """Take in the data that have arrived for a bank. Raises SetupError or OSError if its place cannot be used."""
-
-    def announce(self, engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:
-        """Bring the orders of an occasion in line with what the bank's own file announces; harmless when repeated."""
-
-
 class Source(Protocol):
     """Where the deliveries of the banks on one core system come from."""
 
@@ -76,6 +66,12 @@ class Source(Protocol):
         where the bank delivers cannot be used at all.
         """
 
+    def announce(self, engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:
+        """Bring the orders of an occasion in line with what the bank's own file announces; harmless when repeated.
+
+        Where control files announce them, nothing is done.
+        """
+
     def is_expected(self, order: sa.Row[Any], bank: Institute, day: date) -> bool:
         """Whether a delivery of an order (a row of `orders`) is due on that day, be it there or not."""
 
@@ -83,12 +79,15 @@ class Source(Protocol):
         """Until when the delivery of that day is waited for, and how it is called for people."""
 
     def is_there(self, engine: sa.Engine, order: int, day: date) -> bool:
-        """Whether `obtain` would have the order's delivery of that day. Asked every few seconds: it only looks."""
+        """Whether `obtain` would have the order's delivery of that day, or could say why there will be none.
+
+        Asked every few seconds: it only looks.
+        """
 
     def obtain(self, engine: sa.Engine, order: int, day: date) -> int | None:
         """The id of the order's delivery of that day, or None if it is not there yet.
 
-        A source that makes its deliveries itself makes it now.
+        A source that makes its deliveries itself makes it now. Raises StageError if there will be none any more.
         """
 
     def read_rows(self, engine: sa.Engine, delivery: int) -> Rows:

@@ -31,6 +31,8 @@ class Lock(IntEnum):
     """Judging settled opens and clicks: whoever comes after another builds on the other's verdicts."""
     BOUNCES = 4707
     """Recording mails of the return mailbox: two collectors would wait for each other's events in turn."""
+    SELECTION = 4709
+    """Selecting people for an order (id): whoever comes second finds the delivery of the first."""
     RUN = 4708
     """Being at work outside Airflow: held by each `reku run` (a number of its own) to its end, for others to see."""
 

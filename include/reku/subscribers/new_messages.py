@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
 from functools import cache
 from typing import Any
@@ -16,6 +16,7 @@ from reku.foundation.errors import StageError
 from reku.store.bulk import copy_rows
 from reku.store.tables import deliveries, delivery_rows, messages
 from reku.subscribers.global_suppressions import bar_here_too
+from reku.vault.sealed_rows import hidden_parts
 
 PLAY_OUT = time(9)
 """Berlin time at which mails become due where no campaign names one; `dispatch` complains about such a campaign."""
@@ -52,17 +53,27 @@ def create_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.
     opened = 0
     for batch in _batches(connection, delivery.id):
         fresh = [row for row in batch if row.reference not in known]
-        normal = _normal(fresh)
-        opened += copy_rows(connection, messages, _COLUMNS, _opened(fresh, normal, common, window, public))
-        bar_here_too(connection, delivery.institute, set(normal.values()))
+        delivered = _delivered_addresses(connection, fresh)
+        normal = _normal(delivered)
+        plain = [normal[address] for address in delivered]
+        opened += copy_rows(connection, messages, _COLUMNS, _opened(fresh, plain, common, window, public))
+        bar_here_too(connection, delivery.institute, set(plain))
     return opened
 
 
-def _normal(rows: Sequence[sa.Row[Any]]) -> dict[str, str]:
+def _delivered_addresses(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[str]:
+    """The address of each row, be it stored sealed or not."""
+    return [
+        row.address if hidden is None else hidden.address
+        for row, hidden in zip(rows, hidden_parts(connection, rows), strict=True)
+    ]
+
+
+def _normal(delivered: Sequence[str]) -> dict[str, str]:
     """Each delivered address in its normal form."""
-    normal_forms = addresses.normalised(row.address for row in rows)
+    normal_forms = addresses.normalised(delivered)
     # What has no normal form is invalid, which the gate does not let through; normalise says so.
-    return {row.address: normal_forms.get(row.address) or addresses.normalise(row.address) for row in rows}
+    return {address: normal_forms.get(address) or addresses.normalise(address) for address in delivered}
 
 
 def _known_references(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any]) -> frozenset[str]:
@@ -89,6 +100,8 @@ def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[Sequence[s
             of.valid_until,
             of.consent,
             of.tracking,
+            of.data_key_id,
+            of.sealed,
         )
         .where(of.delivery_id == delivery_id)
         .order_by(of.line)
@@ -102,13 +115,12 @@ def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[Sequence[s
 
 def _opened(
     rows: Sequence[sa.Row[Any]],
-    normal: Mapping[str, str],
+    plain: Sequence[str],
     common: tuple[str, int, int, int],
     window: Callable[[date, date | None], DueWindow],
     public: Callable[[str], bool],
 ) -> Iterator[tuple[Any, ...]]:
-    for row in rows:
-        address = normal[row.address]
+    for row, address in zip(rows, plain, strict=True):
         due = window(row.occasion_date, row.valid_until)
         yield (
             *common,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from reku.catalogue import institutes
 from reku.foundation import clock
 from reku.process.answers import Answer, Counts, Done, Skip, WaitFor
-from reku.process.systems import announce_orders
+from reku.process.systems import is_served, system_of
 from reku.store.states import DeliveryState
 from reku.store.tables import deliveries, orders
 
@@ -51,8 +51,8 @@ def await_control_file(engine: sa.Engine, occasion: str, day: date) -> Answer:
 def _announce(engine: sa.Engine, occasion: str) -> Counts:
     """Let each bank's file change its orders, and say for whom; a broken file announces nothing, and ends nothing."""
     changed: list[str] = []
-    for bank in institutes().whole.values():
-        result = announce_orders(engine, bank, occasion)
+    for bank in filter(is_served, institutes().whole.values()):
+        result = system_of(bank).source.announce(engine, bank, occasion)
         if result.announced or result.ended:
             changed.append(f"{bank.name}: {result.announced} announced or changed, {result.ended} ended")
             log.info("orders of %s by the file of %s (%s)", occasion, changed[-1], bank.blz)

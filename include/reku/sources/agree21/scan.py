@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -135,9 +136,14 @@ def _forget_at_noon(connection: sa.Connection, bank: Institute) -> int:
     """Forget the addresses that came before the last `addresses_until`. Returns how many rows left."""
     with connection.begin():
         newest = newest_import(connection, bank.blz, Kind.CUSTOMERS)
-        if newest is None or newest.taken_at >= _last_noon(bank):
+        if newest is None or has_addresses(bank, newest):
             return 0
         return forget_addresses(connection, bank.blz)
+
+
+def has_addresses(bank: Institute, customers: sa.Row[Any]) -> bool:
+    """Whether the addresses of an import of customers are still kept: it came after the last `addresses_until`."""
+    return bool(customers.taken_at >= _last_noon(bank))
 
 
 def _last_noon(bank: Institute) -> datetime:

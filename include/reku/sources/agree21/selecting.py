@@ -40,7 +40,8 @@ def candidates(rule: Selection, window: Window, institute: str, day: date) -> sa
     """People (`person_number`) whose window is open on that day, with `occasion_date`: each pair once.
 
     Of several holdings with one date the one with the lowest contract number stands for all; `contract_number` is null
-    where people are looked through. People whom the newest customers lack are left out.
+    where people are looked through; `years` lie between the rule's date and Anlass_Datum. People whom the newest
+    customers lack are left out.
     """
     first, last = day - timedelta(days=window.last_day), day - timedelta(days=window.first_day)
     holding = holdings.alias("held")
@@ -70,6 +71,7 @@ def candidates(rule: Selection, window: Window, institute: str, day: date) -> sa
     if rule.where is not None:
         wanted.append(condition_of(rule.where, _Row(of_row.holding, institute, day, occasion_date)))
     contract = holding.c.contract_number if rule.row == "holding" else sa.null()
+    passed = sa.cast(sa.extract("year", occasion_date) - sa.extract("year", start), sa.Integer)
     statement = (
         sa.select(
             persons.c.person_number,
@@ -77,6 +79,7 @@ def candidates(rule: Selection, window: Window, institute: str, day: date) -> sa
             sa.func.min(contract).label("contract_number")
             if rule.row == "holding"
             else sa.cast(sa.null(), sa.Text).label("contract_number"),
+            (sa.func.min(passed) if rule.row == "holding" else passed).label("years"),
         )
         .select_from(source)
         .where(*wanted)

@@ -1,22 +1,62 @@
-"""agree21 as a source: banks deliver data, and their campaigns announce the orders."""
+"""agree21 as a source: banks deliver data, their campaigns announce the orders, and we select the people."""
 
 from __future__ import annotations
+
+from datetime import date
+from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
-from reku.sources.agree21 import announcing
+from reku.catalogue.rhythm import Schedule, is_due
+from reku.records import Rows
+from reku.sources.agree21 import announcing, selected_people, selection
 from reku.sources.agree21.scan import import_data_of
-from reku.sources.source import AnnounceResult, TakenIn
+from reku.sources.source import AnnounceResult, Expected, Retried, TakenIn
 
 
-class ImportedData:
-    """The data of the cooperative banks."""
+class Selections:
+    """Selections from the data of the cooperative banks."""
 
     def take_in(self, engine: sa.Engine, bank: Institute) -> TakenIn:
-        """One look at the bank's inbox."""
+        """One look for the bank's data."""
         return import_data_of(engine, bank)
 
     def announce(self, engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:
         """By the campaigns of the bank's file."""
         return announcing.announce(engine, bank, occasion)
+
+    def is_expected(self, order: sa.Row[Any], bank: Institute, day: date) -> bool:
+        """By the order's rhythm."""
+        return is_due(
+            _made(order.rhythm, order.valid_from, order.valid_until, bank.state, bank.daily_on, bank.due_on_holiday),
+            day,
+        )
+
+    def expected(self, order: sa.Row[Any], bank: Institute, day: date) -> Expected:  # noqa: ARG002 - the bank's own
+        """Until the end of the day's send window."""
+        return Expected(selection.deadline(bank, day), f"{day:%d.%m.%Y}")
+
+    def is_there(self, engine: sa.Engine, order: int, day: date) -> bool:
+        """Whether it was selected, could be, or is waited for in vain."""
+        return selection.can_be_had(engine, order, day)
+
+    def obtain(self, engine: sa.Engine, order: int, day: date) -> int | None:
+        """Selected now unless it was before."""
+        return selection.obtain(engine, order, day)
+
+    def read_rows(self, engine: sa.Engine, delivery: int) -> Rows:
+        """The selected rows, opened in memory."""
+        return selected_people.read_rows(engine, delivery, selection.CONTRACT)
+
+    def tell_rejected(self, engine: sa.Engine, delivery: int) -> None:
+        """Nobody has sent it; the rows that were kept for the gate go."""
+        selected_people.forget_rows(engine, delivery)
+
+    def retry(self, engine: sa.Engine, delivery: int, actor: str) -> Retried:
+        """It is selected anew."""
+        return selection.retry(engine, delivery, actor)
+
+
+_made = lru_cache(10_000)(Schedule)  # many orders share one, and it is checked when it is made

@@ -14,7 +14,7 @@ from reku.foundation import clock
 from reku.records import Rows
 from reku.sources.osplus import rejected, rows, scan
 from reku.sources.osplus.retry import retry
-from reku.sources.source import Expected, Retried, TakenIn
+from reku.sources.source import AnnounceResult, Expected, Retried, TakenIn
 from reku.store.states import HOLDS_ITS_NUMBER, DeliveryState
 from reku.store.tables import deliveries
 
@@ -26,6 +26,10 @@ class OsplusFiles:
         """One scan of the bank's inbox."""
         report = scan.take_in(engine, bank)
         return TakenIn(report.counts, report.problems)
+
+    def announce(self, engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:  # noqa: ARG002 - nothing
+        """Control files do it."""
+        return AnnounceResult()
 
     def is_expected(self, order: sa.Row[Any], bank: Institute, day: date) -> bool:
         """By the order's rhythm."""

@@ -88,7 +88,7 @@ delivery_rows = sa.Table(
     sa.Column("line", sa.Integer, nullable=False),
     sa.Column("reference", sa.Text, nullable=False),
     sa.Column("person_number", sa.Text, nullable=False),
-    sa.Column("address", sa.Text, nullable=False, comment="as delivered; used for sending"),
+    sa.Column("address", sa.Text, nullable=False, comment="as delivered; of a sealed row only @ and the domain"),
     sa.Column("occasion_date", sa.Date, nullable=False),
     sa.Column("valid_until", sa.Date, comment="its own last day; null: the occasion's"),
     sa.Column("consent", sa.Boolean, nullable=False),
@@ -96,8 +96,12 @@ delivery_rows = sa.Table(
     sa.Column("salutation", sa.Text, comment="1 Herr, 2 Frau, 3 without, 4 firm; null: not said"),
     sa.Column("content_key", sa.Text, comment="key of the medium that was chosen for it; null: the campaign's"),
     sa.Column("fields", JSONB, nullable=False, comment="all delivered fields but the reference, by name, as delivered"),
+    sa.Column("data_key_id", sa.BigInteger, comment="the key that seals it; null: nothing of it is sealed"),
+    sa.Column("sealed", sa.LargeBinary, comment="address, and the fields that the contract calls sealed"),
+    sa.CheckConstraint("(data_key_id IS NULL) = (sealed IS NULL)", name="sealed"),
     sa.UniqueConstraint("delivery_id", "reference"),
     sa.UniqueConstraint("delivery_id", "line"),
+    sa.Index("ix_delivery_rows_data_key_id", "data_key_id", postgresql_where=sa.text("data_key_id IS NOT NULL")),
     comment="Accepted rows as delivered: what a mail is filled from",
 )
 

@@ -490,7 +490,7 @@ def upgrade() -> None:
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("person_number", sa.Text(), nullable=False),
-        sa.Column("address", sa.Text(), nullable=False, comment="as delivered; used for sending"),
+        sa.Column("address", sa.Text(), nullable=False, comment="as delivered; of a sealed row only @ and the domain"),
         sa.Column("occasion_date", sa.Date(), nullable=False),
         sa.Column("valid_until", sa.Date(), nullable=True, comment="its own last day; null: the occasion's"),
         sa.Column("consent", sa.Boolean(), nullable=False),
@@ -505,6 +505,19 @@ def upgrade() -> None:
         sa.Column(
             "fields", JSONB(), nullable=False, comment="all delivered fields but the reference, by name, as delivered"
         ),
+        sa.Column(
+            "data_key_id",
+            sa.BigInteger(),
+            nullable=True,
+            comment="the key that seals it; null: nothing of it is sealed",
+        ),
+        sa.Column(
+            "sealed",
+            sa.LargeBinary(),
+            nullable=True,
+            comment="address, and the fields that the contract calls sealed",
+        ),
+        sa.CheckConstraint("(data_key_id IS NULL) = (sealed IS NULL)", name=op.f("ck_delivery_rows_sealed")),
         sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_delivery_rows_delivery_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_rows")),
         sa.UniqueConstraint("delivery_id", "line", name=op.f("uq_delivery_rows_delivery_id_line")),
@@ -512,6 +525,54 @@ def upgrade() -> None:
         schema="reku",
         comment="Accepted rows as delivered: what a mail is filled from",
     )
+    op.create_index(
+        "ix_delivery_rows_data_key_id",
+        "delivery_rows",
+        ["data_key_id"],
+        unique=False,
+        schema="reku",
+        postgresql_where=sa.text("data_key_id IS NOT NULL"),
+    )
+    op.create_table(
+        "selections",
+        sa.Column("delivery_id", sa.BigInteger(), nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("selected_on", sa.Date(), nullable=False, comment="Berlin day on which windows had to be open"),
+        sa.Column("rule_hash", sa.CHAR(length=64), nullable=False, comment="SHA-256 of the occasion's rule and window"),
+        sa.Column(
+            "imports",
+            sa.ARRAY(sa.BigInteger()),
+            nullable=False,
+            comment="ids of the imports that were selected from",
+        ),
+        sa.Column(
+            "funnel",
+            JSONB(),
+            nullable=False,
+            comment="pairs of person and Anlass_Datum: matched, kept out by reason, selected; rows",
+        ),
+        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_selections_delivery_id")),
+        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_selections")),
+        schema="reku",
+        comment="By which rule and from which data a delivery was selected",
+    )
+    op.create_table(
+        "selected_rows",
+        sa.Column("delivery_id", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Integer(), nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("person_number", sa.Text(), nullable=False),
+        sa.Column("occasion_date", sa.Date(), nullable=False),
+        sa.Column("recipient_key", sa.CHAR(length=64), nullable=False, comment="HMAC of the mail address"),
+        sa.Column("domain", sa.Text(), nullable=False, comment="of the mail address, lower case, A-labels"),
+        sa.Column("data_key_id", sa.BigInteger(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False, comment="the whole row, as the gate wants it"),
+        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_selected_rows_delivery_id")),
+        sa.PrimaryKeyConstraint("delivery_id", "line", name=op.f("pk_selected_rows")),
+        schema="reku",
+        comment="Rows of a selection until the gate has judged them",
+    )
+    op.create_index("ix_selected_rows_data_key_id", "selected_rows", ["data_key_id"], unique=False, schema="reku")
     op.create_table(
         "dispatches",
         sa.Column("delivery_id", sa.BigInteger(), nullable=False),

@@ -1,0 +1,60 @@
+"""Rows of deliveries whose names and addresses are stored sealed: closed when they are written, open in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from reku.foundation import addresses
+from reku.foundation.errors import StageError
+from reku.vault.day_keys import seals
+from reku.vault.sealing import Seal
+
+
+class Hidden(msgspec.Struct, frozen=True):
+    """What is sealed of a row: its address, and fields by their names."""
+
+    address: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ClosedRow:
+    """A row as it may be stored. `address`: @ and the domain, as mail servers write it; `fields`: those left open."""
+
+    address: str
+    fields: dict[str, str]
+    sealed: bytes
+
+
+def close(seal: Seal, person_number: str, address: str, fields: Mapping[str, str], names: Collection[str]) -> ClosedRow:
+    """Seal the address of a person's row and the fields with these names. Raises ValueError for an invalid address."""
+    hidden = Hidden(address, {name: value for name, value in fields.items() if name in names})
+    domain = addresses.normalise(address).rpartition("@")[2]
+    left = {name: value for name, value in fields.items() if name not in names}
+    return ClosedRow(f"@{domain}", left, seal.seal(person_number, msgspec.json.encode(hidden)))
+
+
+def hidden_parts(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[Hidden | None]:
+    """What is sealed of each of these rows of `delivery_rows` (person_number, data_key_id, sealed); None: nothing is.
+
+    Raises SetupError if a key is missing or another one, StageError if one was destroyed or a row was changed.
+    """
+    ids = {row.data_key_id for row in rows if row.data_key_id is not None}
+    if not ids:
+        return [None] * len(rows)
+    keys = seals(connection, ids)
+    if lost := ids - keys.keys():
+        raise StageError(
+            f"The data keys {', '.join(map(str, sorted(lost)))} are destroyed, and what they sealed cannot be read any "
+            "more. The next selection takes those of the people whose window is still open."
+        )
+    read = msgspec.json.Decoder(Hidden).decode
+    return [
+        None if row.data_key_id is None else read(keys[row.data_key_id].open(row.person_number, row.sealed))
+        for row in rows
+    ]

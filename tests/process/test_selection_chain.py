@@ -1,0 +1,234 @@
+"""A cooperative bank's occasion goes through the very same chain: selected, judged, mailed; nothing lies in clear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.process.answers import Ending
+from reku.process.run_day import DayResult
+from reku.process.stages import STAGES
+from reku.process.systems import system_of_delivery
+from reku.store import tables
+from reku.store.states import DeliveryState
+from reku_testing import banks, days, smtp
+from reku_testing.smtp import Sink
+from tests.process.test_announcing import OCCASION, campaign
+from tests.sources.agree21.conftest import CoopBank, person
+
+TODAY = date(2026, 11, 24)
+BORN = "24.11.1976"
+Move = Callable[[datetime], None]
+Work = Callable[..., DayResult]
+
+
+@pytest.fixture
+def bank(
+    database: sa.Engine, reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_at: Move
+) -> CoopBank:
+    def configure(**changes: Any) -> None:
+        banks.configure(
+            monkeypatch,
+            tmp_path / "config",
+            core_system="agree21",
+            name="Volksbank Beispielstadt",
+            campaigns=[campaign()],
+            contact={
+                "household": "Haushalt_ID",
+                "contact_person": "Ansprechperson",
+                "refusal": {"Werbesperre_KZ": ["W"]},
+                "estate": {"Nachlass_KZ": ["J"]},
+            },
+            **changes,
+        )
+
+    configure()
+    clock_at(clock.at(TODAY, 5, 30))
+    return CoopBank(database, reku_settings, configure)
+
+
+@pytest.fixture
+def work(database: sa.Engine, relay: smtp.Sink, clock_at: Move) -> Work:
+    def work(**how: Any) -> DayResult:
+        return days.work(database, clock_at, occasion=OCCASION, **how)
+
+    return work
+
+
+def deliver(bank: CoopBank, *people: dict[str, str], at: datetime | None = None) -> None:
+    bank.put("IDA_KUNDEN", people, at or clock.at(TODAY, 4, 10))
+    assert bank.verdicts() == ["PROCESSED"]
+
+
+def in_clear(database: sa.Engine, *wanted: str) -> set[str]:
+    """The tables in which one of these texts stands anywhere, in letters or as bytes."""
+    looked_for = [form for text in wanted for form in (text, text.encode().hex(), text.encode("cp1252").hex())]
+    found = set()
+    with database.connect() as connection:
+        for table in tables.metadata.sorted_tables:
+            whole = sa.func.string_agg(sa.cast(sa.literal_column(f'"{table.name}"'), sa.Text), "\n")
+            text = connection.scalar(sa.select(whole).select_from(table)) or ""
+            found |= {table.name for one in looked_for if one in text}
+    return found
+
+
+def rows(database: sa.Engine, table: sa.Table) -> list[dict[str, Any]]:
+    with database.connect() as connection:
+        return [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+
+
+def failed(day: DayResult) -> list[tuple[str, str]]:
+    """What failed; the summary does of a day of which only the first stages were done."""
+    outcomes = [one for one in day.outcomes if one.stage != "report" or day.ending("dispatch", 0)]
+    return [(one.stage, one.why) for one in outcomes if one.ending is Ending.FAILED]
+
+
+def test_people_are_selected_judged_and_mailed(database: sa.Engine, bank: CoopBank, work: Work, relay: Sink) -> None:
+    second = person(1, Geburtsdatum=BORN, EMail="jördis@müßig.example")
+    without = person(4, Geburtsdatum=BORN, Einwilligung_EMail="N")
+    nowhere = person(5, Geburtsdatum=BORN, EMail="")
+    deliver(bank, person(1, Geburtsdatum=BORN), second, person(2, Geburtsdatum=BORN), person(3), without, nowhere)
+    day = work()
+    assert failed(day) == []
+    assert day.ending("export_feedback", 0) is Ending.SKIPPED
+    assert sorted(relay.recipients) == [
+        "jördis@xn--mig-5ka8l.example",
+        "person1@kunde.example",
+        "person2@kunde.example",
+    ]
+    assert {mail["Subject"] for mail in relay.mails()} != {None}
+    assert all("Müßig" in mail.get_body(("plain",)).get_content() for mail in relay.mails())
+    assert all("50. Geburtstag" in mail.get_body(("plain",)).get_content() for mail in relay.mails())
+    (made,) = rows(database, tables.selections)
+    assert made["funnel"] == {
+        "matched": 4,
+        "have_a_message": 0,
+        "without_consent": 1,
+        "without_address": 1,
+        "selected": 2,
+        "rows": 3,
+    }
+    assert made["imports"] == [rows(database, tables.imports)[0]["id"]]
+    assert rows(database, tables.selected_rows) == []
+    assert work().is_green
+    assert len(rows(database, tables.deliveries)) == 1
+    assert len(relay.taken) == 3
+
+
+@pytest.mark.parametrize("stages", [("validate",), ("validate", "release", "upsert_subscribers"), STAGES])
+def test_no_clear_number_and_no_clear_address_stands_in_any_table(
+    database: sa.Engine, bank: CoopBank, work: Work, relay: Sink, stages: tuple[str, ...]
+) -> None:
+    people = ("person1@", "person2@", "Prüfweg", "Jördis", "Müßig", "0000000001", "0000000002")
+    deliver(bank, person(1, Geburtsdatum=BORN), person(2, Geburtsdatum=BORN, Personennummer="0000000002"))
+    assert failed(work(stages=stages)) == []
+    assert len(rows(database, tables.delivery_rows)) == 2
+    assert in_clear(database, *people) == set()
+    assert in_clear(database, "@kunde.example") >= {"delivery_rows"}, "the search finds what stands there"
+    assert len(relay.taken) == (2 if stages == STAGES else 0)
+
+
+def test_nothing_in_clear_between_selection_and_gate(database: sa.Engine, bank: CoopBank, work: Work) -> None:
+    deliver(bank, person(1, Geburtsdatum=BORN))
+    assert failed(work(stages=())) == []
+    (row,) = rows(database, tables.selected_rows)
+    assert row["domain"] == "kunde.example"
+    assert row["person_number"].startswith("p1.")
+    assert in_clear(database, "person1@", "Jördis", "Müßig", "Prüfweg", "0000000001") == set()
+
+
+def test_members_of_a_household_who_share_an_address_get_one_mail(
+    database: sa.Engine, bank: CoopBank, work: Work, relay: Sink
+) -> None:
+    shared = {"Haushalt_ID": "0000077001", "EMail": "beide@kunde.example", "Geburtsdatum": BORN}
+    contact, other = person(2, **shared), person(1, Ansprechperson="N", **shared)
+    deliver(bank, contact, other)
+    assert failed(work()) == []
+    (mail,) = relay.mails()
+    assert "Müßig2" in mail.get_body(("plain",)).get_content()
+
+
+def test_refusal_and_estate_are_the_bank_s_to_say(database: sa.Engine, bank: CoopBank, work: Work, relay: Sink) -> None:
+    refusing = person(1, Geburtsdatum=BORN, Werbesperre_KZ="W")
+    deliver(bank, refusing, person(2, Geburtsdatum=BORN, Nachlass_KZ="J"), person(3, Geburtsdatum=BORN))
+    assert failed(work()) == []
+    assert relay.recipients == ["person3@kunde.example"]
+    assert sorted(row["reason"] for row in rows(database, tables.messages)) == ["", "NACHLASS", "WERBEVERWEIGERER"]
+
+
+def test_today_s_data_are_waited_for_then_any_that_are_young(
+    database: sa.Engine, bank: CoopBank, work: Work, relay: Sink, clock_at: Move
+) -> None:
+    yesterday = TODAY - timedelta(days=1)
+    clock_at(clock.at(yesterday, 15))
+    deliver(bank, person(1, Geburtsdatum=BORN), at=clock.at(yesterday, 14))  # addresses that came before noon are gone
+    clock_at(clock.at(TODAY, 3, 10))
+    seen: list[datetime] = []
+
+    def pause(waits: Any) -> bool:
+        seen.append(clock.now())
+        clock_at(clock.now() + timedelta(minutes=30))
+        return True
+
+    day = work(pause=pause, stages=())
+    assert day.ending("await_delivery", 0) is Ending.DONE
+    assert len(rows(database, tables.selected_rows)) == 1
+    assert max(seen) < clock.at(TODAY, 7) <= clock.now()
+
+
+def test_without_fresh_data_it_fails_and_names_them(
+    database: sa.Engine, bank: CoopBank, work: Work, clock_at: Move
+) -> None:
+    deliver(bank, person(1, Geburtsdatum=BORN), at=clock.at(TODAY - timedelta(days=2), 4))
+    day = work()
+    (why,) = [why for stage, why in failed(day) if stage == "await_delivery"]
+    assert "fresh data are missing: customers (ida_kunden). There are none of today and none younger than 24 h" in why
+    assert "clear `await_delivery`" in why
+    assert clock.now() >= clock.at(TODAY, 20)
+    assert rows(database, tables.deliveries) == []
+
+
+def test_after_noon_addresses_are_gone_and_nobody_is_selected_in_vain(
+    database: sa.Engine, bank: CoopBank, work: Work, clock_at: Move
+) -> None:
+    deliver(bank, person(1, Geburtsdatum=BORN))
+    clock_at(clock.at(TODAY, 12, 5))
+    assert bank.take_in().forgotten == 1
+    assert "customers (ida_kunden)" in failed(work())[0][1]
+
+
+def test_a_refused_selection_is_found_again_and_selected_anew(
+    database: sa.Engine, bank: CoopBank, work: Work, relay: Sink, clock_at: Move
+) -> None:
+    broken = [person(number, Geburtsdatum=BORN, Nachname="NULL") for number in (1, 2)]
+    deliver(bank, *broken)
+    assert any(stage == "validate" for stage, _ in failed(work()))
+    assert any(stage == "validate" for stage, _ in failed(work()))
+    (refused,) = rows(database, tables.deliveries)
+    assert (refused["state"], rows(database, tables.selected_rows)) == (DeliveryState.REFUSED, [])
+    deliver(bank, *(one | {"Nachname": "Heil"} for one in broken), at=clock.at(TODAY, 11, 30))
+    retried = system_of_delivery(database, refused["id"]).source.retry(database, refused["id"], "tests")
+    assert retried.state is DeliveryState.REGISTERED
+    assert failed(work()) == []
+    assert len(relay.taken) == 2
+    with pytest.raises(StageError, match="not REFUSED"):
+        system_of_delivery(database, refused["id"]).source.retry(database, refused["id"], "tests")
+
+
+def test_selected_people_wait_in_one_delivery_only(
+    database: sa.Engine, bank: CoopBank, work: Work, relay: Sink, clock_at: Move
+) -> None:
+    deliver(bank, person(1, Geburtsdatum=BORN))
+    assert failed(work(stages=("validate",))) == []
+    clock_at(clock.at(TODAY + timedelta(days=1), 5, 30))
+    deliver(bank, person(1, Geburtsdatum=BORN), person(2, Geburtsdatum=BORN), at=clock.at(TODAY + timedelta(days=1), 5))
+    work()
+    assert sorted(relay.recipients) == ["person1@kunde.example", "person2@kunde.example"]
+    assert [row["rows"] for row in rows(database, tables.deliveries)] == [1, 1]

@@ -1,0 +1,211 @@
+"""Nobody is selected twice and nobody is missed, whatever is repeated, made up for, refused or left waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from reku.catalogue import institutes
+from reku.catalogue.rhythm import Schedule, due_dates
+from reku.foundation import clock
+from reku.process.systems import system_of
+from reku.sources.agree21 import announcing
+from reku.store import tables
+from reku.store.kinds import SealedKind
+from reku.store.states import DeliveryState
+from reku.vault.day_keys import seal_of_day
+from reku_testing import banks, world
+from reku_testing.world import BLZ
+
+FIRST = date(2026, 11, 2)
+WINDOW = 3
+"""Days after the birthday on which MCAG002 may still be written to; ages are round."""
+Move = Callable[[datetime], None]
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["run", "run", "again", "backfill"]),
+        st.integers(0, 4),  # days that pass before
+        st.sampled_from(["load", "wait", "refuse"]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+BIRTHDAYS = st.lists(st.integers(-6, 25), min_size=1, max_size=6)
+
+
+@pytest.fixture
+def coop(reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    def configure(rhythm: str) -> None:
+        announces = {"occasion": "MCAG002", "rhythm": rhythm, "valid_from": FIRST.isoformat()}
+        campaign = {"order": "K2026-014", "name": "Runde", "active": True, "announces": announces, "blocks": []}
+        banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", campaigns=[campaign])
+
+    return configure
+
+
+class World:
+    """One order, its people, and what a plain model says of them."""
+
+    def __init__(self, engine: sa.Engine, move: Move, birthdays: list[int]) -> None:
+        self.engine, self.move, self.today = engine, move, FIRST
+        self.bank = institutes()[BLZ]
+        self.source = system_of(self.bank).source
+        self.pairs = {f"p{n}": FIRST + timedelta(days=offset) for n, offset in enumerate(birthdays)}
+        self.taken: set[str] = set()
+        self.move(clock.at(FIRST, 5))
+        announcing.announce(engine, self.bank, "MCAG002")
+        with engine.begin() as connection:
+            self.order = connection.execute(sa.select(tables.orders)).one()
+            for person, birthday in self.pairs.items():
+                self._add(connection, person, birthday.replace(year=birthday.year - 50))
+
+    def _add(self, connection: sa.Connection, person: str, born: date) -> None:
+        connection.execute(
+            sa.insert(tables.persons).values(
+                institute=BLZ,
+                person_number=person,
+                household=person,
+                household_rank=1,
+                salutation="2",
+                consent=True,
+                tracking=False,
+                estate=False,
+                flags=[],
+                born=born,
+            )
+        )
+        seal = seal_of_day(connection, BLZ, SealedKind.ADDRESS, FIRST)
+        connection.execute(
+            sa.insert(tables.person_addresses).values(
+                institute=BLZ,
+                person_number=person,
+                recipient_key=person * 2,
+                domain="kunde.example",
+                digest="",
+                data_key_id=seal.id,
+                sealed=seal.seal(person, b'{"EMail":"a@kunde.example","Nachname":"Test"}'),
+            )
+        )
+
+    def import_today(self) -> None:
+        file = world.file(self.engine, institute=BLZ)
+        zero = dict.fromkeys(
+            ("rows", "taken", "rejected", "orphans", "known_before", "added", "changed", "gone", "known_after"), 0
+        )
+        with self.engine.begin() as connection:
+            connection.execute(
+                sa.insert(tables.imports).values(
+                    institute=BLZ,
+                    file_id=file,
+                    kind="IDA_KUNDEN",
+                    data_at=clock.now(),
+                    taken_at=clock.now(),
+                    filled={},
+                    **zero,
+                )
+            )
+
+    def wanted(self) -> set[str]:
+        """Whose window is open today and who was not selected before."""
+        open_ = {p for p, day in self.pairs.items() if day <= self.today <= day + timedelta(days=WINDOW)}
+        return open_ - self.taken
+
+    def select(self, day: date, then: str) -> None:
+        """Have the day's delivery, hold it against the model if it is new, and let something become of it."""
+        before = self.deliveries()
+        delivery = self.source.obtain(self.engine, self.order.id, day)
+        assert delivery is not None
+        if delivery in before:
+            return
+        with self.engine.begin() as connection:
+            rows = connection.execute(
+                sa.select(tables.selected_rows).where(tables.selected_rows.c.delivery_id == delivery)
+            ).all()
+            found = {row.person_number for row in rows}
+            assert len(found) == len(rows)
+            assert found == self.wanted()
+            assert all(row.occasion_date == self.pairs[row.person_number] for row in rows)
+            if then == "refuse":
+                state = DeliveryState.REFUSED
+            else:
+                self.taken |= found
+                state = DeliveryState.LOADED if then == "load" else DeliveryState.REGISTERED
+            for row in rows if then == "load" else ():
+                self._message(connection, delivery, row)
+            if then != "wait":
+                connection.execute(sa.text("SET LOCAL session_replication_role = replica"))  # steps in between
+                connection.execute(
+                    sa.delete(tables.selected_rows).where(tables.selected_rows.c.delivery_id == delivery)
+                )
+                connection.execute(
+                    sa.update(tables.deliveries).where(tables.deliveries.c.id == delivery).values(state=state)
+                )
+
+    def _message(self, connection: sa.Connection, delivery: int, row: Any) -> None:
+        connection.execute(
+            sa.insert(tables.messages).values(
+                institute=BLZ,
+                order_id=self.order.id,
+                delivery_id=delivery,
+                delivery_number=delivery,
+                reference=row.person_number,
+                person_number=row.person_number,
+                recipient_key="0" * 64,
+                occasion_date=row.occasion_date,
+                consent=True,
+                tracking=False,
+                due_at=clock.now(),
+                last_day=self.today,
+                state="WITHHELD",
+            )
+        )
+
+    def deliveries(self) -> set[int]:
+        with self.engine.connect() as connection:
+            return set(connection.scalars(sa.select(tables.deliveries.c.id)))
+
+    def clear(self) -> None:
+        with self.engine.begin() as connection:
+            names = ", ".join(f"reku.{table.name}" for table in tables.metadata.sorted_tables)
+            connection.execute(sa.text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+
+
+@pytest.mark.parametrize("rhythm", ["TAEGLICH", "WOECHENTLICH"])
+@hypothesis_settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(birthdays=BIRTHDAYS, steps=STEPS)
+def test_nobody_twice_and_nobody_missed(
+    database: sa.Engine,
+    coop: Callable[[str], None],
+    clock_at: Move,
+    rhythm: str,
+    birthdays: list[int],
+    steps: list[tuple[str, int, str]],
+) -> None:
+    coop(rhythm)
+    of = World(database, clock_at, birthdays)
+    schedule = Schedule(of.order.rhythm, FIRST, None, "NW")
+    try:
+        for what, pass_, then in steps:
+            of.today += timedelta(days=pass_)
+            clock_at(clock.at(of.today, 5, 30))
+            of.import_today()
+            due = due_dates(schedule, FIRST, of.today)
+            if what == "backfill":
+                of.select(due[len(due) // 2], then)
+            elif of.source.is_expected(of.order, of.bank, of.today):
+                of.select(of.today, then)
+                if what == "again":
+                    of.select(of.today, then)
+    finally:
+        of.clear()
