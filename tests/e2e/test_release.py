@@ -132,6 +132,9 @@ def test_answers_given_while_the_scheduler_is_dead_are_taken_up(
     process.send_signal(signal.SIGINT)
     assert process.wait(PATIENCE) in (0, 130)
     assert _processes(home) == []
+    assert "state attribute is" not in "".join(file.read_text() for file in home.logs.glob("scheduler*")), (
+        "the end of a task's first part was taken for that of what came after its wait"
+    )
 
     lines = (home.path / "sink" / "sink.jsonl").read_text(encoding="utf-8").splitlines()
     taken = [entry for entry in map(json.loads, lines) if entry["what"] == "taken" and not is_control_copy(entry)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,7 +40,8 @@ def run_dag(airflow_metadata: None, database: Any, monkeypatch: pytest.MonkeyPat
     """Run one of our DAGs for a day and return its run: `run_dag("reku_mcag002", day="2026-11-24")`.
 
     Mapped tasks run in the order of their index. `dag.test` takes them out of a set, so by address in memory, and waits
-    in this very process for a deferred one: index 1, waiting for index 0 to load first, would wait for ever.
+    in this very process for a deferred one: index 1, waiting for index 0 to load first, would wait for ever. Nothing
+    watches over its tasks either, so a deferral may be as short as it is.
     """
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import DagBag
@@ -49,6 +50,7 @@ def run_dag(airflow_metadata: None, database: Any, monkeypatch: pytest.MonkeyPat
     from airflow.serialization.serialized_objects import LazyDeserializedDAG, SerializedDAG
     from airflow.utils.session import create_session
 
+    monkeypatch.setattr("reku.orchestration.triggers.SHORTEST_WAIT", timedelta())
     monkeypatch.setattr(TaskInstance, "__hash__", lambda ti: ti.map_index + 1)
     bag = DagBag(PROJECT / "dags")
     with create_session() as session:

@@ -100,13 +100,12 @@ def test_one_banks_failure_leaves_the_other_untouched_and_clearing_repairs_it(
 def test_what_the_server_put_off_is_sent_by_the_same_task(
     database: sa.Engine, relay: smtp.Sink, clock_at: Move, run_dag: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits deferred: a wait of any length counts as too long for dispatcher and worker here."""
+    """It waits deferred: a wait of any length counts as too long for the dispatcher here."""
     clock_at(NOON)
     order()
     deliver(1, people(2))
     take_in_all(database)
     monkeypatch.setattr("reku.dispatch.dispatch.SHORT_WAIT", timedelta())
-    monkeypatch.setattr("reku.orchestration.operators.SHORT_WAIT", timedelta())
     monkeypatch.setattr("reku.dispatch.queue.RETRY_AFTER", (1,))
     refused = iter(["451 4.7.1 greylisted"])
     relay.say = smtp.only("rcpt", lambda address: next(refused, None) if address.startswith("person1@") else None)

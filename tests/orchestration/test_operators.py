@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.triggers.base import BaseTrigger
 
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.orchestration.operators import StageOperator, outcomes
+from reku.orchestration.triggers import SHORTEST_WAIT, PollTrigger, UntilTrigger
 from reku.process.answers import Answer, AskPerson, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
+from reku.process.conditions import CONDITIONS
 from reku.process.due_work import Item
 
 NOON = datetime.fromisoformat("2026-11-24T11:00:00+00:00")
@@ -92,6 +97,51 @@ def test_a_short_wait_is_slept_through(monkeypatch: pytest.MonkeyPatch) -> None:
     assert execute(WaitUntil(soon, "soon"), WaitUntil(soon, "soon"), Done({})) == {}
     assert len(slept) == 2
     assert all(8 < seconds <= 9 for seconds in slept)
+
+
+def test_a_short_look_for_something_is_taken_in_the_task_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reku.orchestration.operators.time.sleep", lambda _: None)
+
+    def wait(seconds: int, in_vain: str) -> WaitFor:
+        return WaitFor("earlier_loaded", {"delivery": 7}, clock.now() + timedelta(seconds=seconds), "why", in_vain)
+
+    assert execute(wait(9, "it did not come"), Done({"rows": 1})) == {"rows": 1}
+    with pytest.raises(AirflowFailException, match="it did not come"):
+        execute(wait(9, "it did not come"), wait(0, "it did not come"))
+    assert execute(wait(9, ""), wait(0, ""), Done({"rows": 2})) == {"rows": 2}
+
+
+@pytest.mark.parametrize("lived", [0.0, 4.5, 14.5, 15.0, 500.0])
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        UntilTrigger((NOON - timedelta(hours=1)).isoformat()),
+        PollTrigger("is_there", {}, (NOON + timedelta(hours=1)).isoformat()),
+        PollTrigger("is_missing", {}, (NOON - timedelta(hours=1)).isoformat(), "it did not come"),
+    ],
+    ids=["until", "holds", "deadline"],
+)
+def test_no_trigger_fires_while_its_tasks_first_part_may_still_be_ending(
+    trigger: BaseTrigger, lived: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow would take the end of the first part for that of the second: what was waited for is there at once."""
+    slept: list[float] = []
+    passed = iter([100.0, 100.0 + lived])
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("reku.orchestration.triggers.time", SimpleNamespace(monotonic=lambda: next(passed)))
+    monkeypatch.setattr("reku.orchestration.triggers.asyncio.sleep", sleep)
+    monkeypatch.setitem(CONDITIONS, "is_there", lambda _engine: True)
+    monkeypatch.setitem(CONDITIONS, "is_missing", lambda _engine: False)
+
+    async def fired() -> Any:
+        return [event async for event in trigger.run()]
+
+    (event,) = asyncio.run(fired())
+    assert event.payload
+    assert sum(max(seconds, 0) for seconds in slept) + lived >= SHORTEST_WAIT.total_seconds() >= 12
 
 
 def test_a_question_is_for_the_task_that_can_ask() -> None:

@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, RekuError
+from reku.orchestration import triggers
 from reku.orchestration.reports import ReportLink, logged_address
 from reku.orchestration.triggers import PollTrigger, UntilTrigger
 from reku.process.answers import Answer, Counts, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
     from reku.process.due_work import Item
     from reku.process.ownership import OwningRun
-
-SHORT_WAIT = timedelta(seconds=15)
-"""A wait up to this long is slept through. Where a task goes on within seconds of its deferral, Airflow may take the
-late end of its first part for that of the second (apache/airflow 72716)."""
 
 
 @contextmanager
@@ -77,7 +74,7 @@ def take_up(engine: sa.Engine, delivery: int, context: Context) -> Skip | None:
 
 
 class StageOperator(BaseOperator):
-    """Base of the tasks whose stage may have to wait."""
+    """Base of the tasks whose stage may have to wait; a wait too short for a deferral is slept through."""
 
     @abstractmethod
     def call(self, engine: sa.Engine, context: Context) -> Answer:
@@ -90,9 +87,13 @@ class StageOperator(BaseOperator):
         while True:
             with plain_errors():
                 answer = self.call(engine(), context)
-            left = answer.moment - clock.now() if isinstance(answer, WaitUntil) else None
-            if left is None or left > SHORT_WAIT:
+            if not isinstance(answer, WaitUntil | WaitFor):
                 return self.follow(answer, context)
+            left = (answer.moment if isinstance(answer, WaitUntil) else answer.deadline) - clock.now()
+            if left > triggers.SHORTEST_WAIT:
+                return self.follow(answer, context)
+            if isinstance(answer, WaitFor) and answer.in_vain and left <= timedelta():
+                raise AirflowFailException(answer.in_vain)
             time.sleep(min(max(left.total_seconds(), 0.0), settings().poke_seconds))  # a moved clock may jump
 
     def resume(self, context: Context, event: dict[str, Any]) -> Counts:
