@@ -16,7 +16,7 @@ from reku.contact.contacts import lock_people
 from reku.contact.policy import Policy, policy_of
 from reku.store.states import MessageState
 from reku.store.tables import claims, contacts, messages, responses
-from reku_testing import hostile
+from reku_testing import hostile, sessions
 from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, ELSEWHERE, LOAN, MEDIUM, NOW, Bank
 from reku_testing.dispatching import Sink, change_settings, environment
 from reku_testing.forker import Forker
@@ -115,13 +115,7 @@ def test_claims_of_one_bank_wait_for_each_other_and_not_for_another_bank(bank: B
         with bank.engine.begin() as connection:
             lock_people(connection, policy)
             waiting = pool.submit(holds, policy)
-            hostile.until(lambda: _waiting_for_people(bank) == 1)
+            hostile.until(lambda: sessions.waiting(connection) == 1)
             pool.submit(holds, replace(policy, institute=ELSEWHERE)).result(timeout=30)
             assert not waiting.done()
         waiting.result(timeout=30)
-
-
-def _waiting_for_people(bank: Bank) -> int:
-    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    with bank.engine.connect() as connection:
-        return connection.scalar(sa.text(waiting)) or 0

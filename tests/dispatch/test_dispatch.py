@@ -21,7 +21,7 @@ from reku.foundation.errors import StageError
 from reku.store.locks import Lock
 from reku.store.states import DeliveryState
 from reku.store.tables import messages, orders, responses, suppressions
-from reku_testing import smtp, world
+from reku_testing import sessions, smtp, world
 from reku_testing.dispatching import dispatch
 from reku_testing.steps import allow_any_step
 from tests.conftest import PROJECT
@@ -379,14 +379,7 @@ def test_dispatcher_that_lost_its_lock_stops(
 
     def cut(_address: str) -> None:
         if len(relay.recipients) == 2:
-            with database.begin() as connection:
-                connection.execute(
-                    sa.text(
-                        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks"  # waits until it has ended
-                        " WHERE locktype = 'advisory' AND classid = :c"
-                    ),
-                    {"c": int(Lock.DELIVERY)},
-                )
+            sessions.end_holder(database, Lock.DELIVERY, delivery)
 
     relay.say = smtp.only("rcpt", cut)
     with pytest.raises(LockLost):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,7 @@ from reku.foundation.errors import PassingError, SetupError
 from reku.foundation.settings import settings
 from reku.store.states import MessageState
 from reku.store.tables import messages
-from reku_testing import hostile
+from reku_testing import hostile, sessions
 from reku_testing.dispatching import (
     DAY,
     NINE,
@@ -41,6 +40,7 @@ from reku_testing.dispatching import (
     plan,
     states,
 )
+from reku_testing.full_disk import full_disk
 
 
 def test_the_last_answers_are_recorded_though_the_journals_disk_is_full(
@@ -51,7 +51,7 @@ def test_the_last_answers_are_recorded_though_the_journals_disk_is_full(
 
     def fills_up(point: str, _recipient: str) -> None:
         if point == "dot" and len(sink.taken) == 30:
-            full.enter_context(_full_disk())
+            full.enter_context(full_disk())
 
     sink.say = fills_up
     delivery = loaded(database, people(100))
@@ -76,7 +76,7 @@ def test_mails_whose_recording_failed_are_not_opened_again(
     def lock_until_somebody_was_ended() -> None:
         with _nobody_writes_responses(database):
             locked.set()
-            hostile.until(lambda: _end_those_who_wait(database))
+            hostile.until(lambda: sessions.end_waiting(database))
 
     def stumbles(point: str, _recipient: str) -> None:
         if point == "dot" and len(sink.taken) == 10 and not locked.is_set():
@@ -121,7 +121,7 @@ def test_a_disk_that_is_full_at_the_end_of_a_batch_loses_no_answer(database: sa.
     with database.connect() as connection:
         row = connection.execute(sa.select(messages.c.id, messages.c.fence)).one()
     writer.begin(row.fence, Begun(row.id, NINE, "<1@bank.example>", "SCOM_GEBURTSTAG"))
-    with _full_disk(), pytest.raises(SetupError, match="is full"):
+    with full_disk(), pytest.raises(SetupError, match="is full"):
         writer.end(row.fence, Ended(row.id, "SENT", NINE, NINE, "250", "SENT"))
     assert writer.close() is None
     assert (states(database), claimed(database)) == ({"SENT": 1}, 0)
@@ -152,38 +152,8 @@ def test_answers_that_an_interruption_caught_on_their_way_to_the_database_stand_
     account(database, sink)
 
 
-def _open_journals() -> list[int]:
-    descriptors = []
-    for link in Path("/proc/self/fd").iterdir():
-        try:
-            if link.readlink().name.endswith(".journal"):
-                descriptors.append(int(link.name))
-        except FileNotFoundError:
-            continue  # closed meanwhile
-    return descriptors
-
-
-@contextmanager
-def _full_disk() -> Iterator[None]:
-    """From now on nothing more can be written into the open journals of this process (which flock still guards)."""
-    kept = [(descriptor, os.dup(descriptor)) for descriptor in _open_journals()]
-    full = os.open("/dev/full", os.O_WRONLY)
-    for descriptor, _ in kept:
-        os.dup2(full, descriptor)
-    os.close(full)
-    yield
-    for _, copy in kept:
-        os.close(copy)
-
-
 @contextmanager
 def _nobody_writes_responses(engine: sa.Engine) -> Iterator[None]:
     with engine.begin() as connection:
         connection.execute(sa.text("LOCK TABLE reku.responses IN SHARE MODE"))
         yield
-
-
-def _end_those_who_wait(engine: sa.Engine) -> bool:
-    with engine.begin() as connection:
-        waiting = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return bool(connection.execute(waiting).all())

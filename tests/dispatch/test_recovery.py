@@ -24,7 +24,7 @@ from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.store.locks import Lock, session_lock
 from reku.store.tables import claims
-from reku_testing import hostile
+from reku_testing import hostile, sessions
 from reku_testing.dispatching import (
     DAY,
     Sink,
@@ -207,7 +207,7 @@ def test_a_dispatcher_that_was_thought_lost_is_believed_when_it_answers(
         change_settings(monkeypatch, journal_dir=tmp_path / "another disk")
         with pytest.raises(StillRunning):
             dispatch(database, delivery, day=DAY)
-        _end_lock(database, delivery)
+        sessions.end_holder(database, Lock.DELIVERY, delivery)
         _take_over(database, delivery)
         doubtful = states(database)["IN_DOUBT"]
         assert doubtful >= len(stopped)
@@ -219,15 +219,6 @@ def test_a_dispatcher_that_was_thought_lost_is_believed_when_it_answers(
     assert states(database)["IN_DOUBT"] <= doubtful - len(stopped)
     assert sink.recipients == received  # it began nothing more
     account(database, sink)
-
-
-def _end_lock(engine: sa.Engine, delivery: int) -> None:
-    ending = (
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks"  # waits until it has ended
-        " WHERE locktype = 'advisory' AND classid = :c AND objid = :d"
-    )
-    with engine.begin() as connection:
-        connection.execute(sa.text(ending), {"c": int(Lock.DELIVERY), "d": delivery})
 
 
 def _take_over(engine: sa.Engine, delivery: int) -> None:

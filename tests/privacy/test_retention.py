@@ -52,7 +52,7 @@ from reku.store.tables import (
 )
 from reku.store.unreported import hold_exports
 from reku.views.funnel import funnel
-from reku_testing import hostile, world
+from reku_testing import hostile, sessions, world
 from reku_testing.dispatching import BANK, ORDER, change_settings, configure
 from reku_testing.steps import allow_any_step
 from tests.privacy.conftest import NOON, Chain, person
@@ -349,13 +349,12 @@ def test_a_bank_that_has_never_exported_is_held_as_well(database: sa.Engine) -> 
 def test_nothing_leaves_while_somebody_unsubscribes(old: Chain) -> None:
     """Retention waits before it asks what is still needed: what is answered as saved meanwhile, it sees."""
     (mail, *_) = old.rows(messages)
-    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     with ThreadPoolExecutor(1) as pool:
         with old.engine.begin() as unsubscribing:
             held = sa.select(messages.c.id).where(messages.c.id == mail.id)
             unsubscribing.execute(held.with_for_update(key_share=True, read=True))
             leaving = pool.submit(whole_deliveries, old.engine, clock.now(), settings())
-            hostile.until(lambda: unsubscribing.scalar(waiting) == 1)
+            hostile.until(lambda: sessions.waiting(unsubscribing) == 1)
             record(unsubscribing, [Event(mail.id, EventKind.UNSUBSCRIBED, clock.now(), "LINK", UnsubscribedFrom.ORDER)])
         assert "deliveries" not in leaving.result(timeout=60)[0]
     assert [row.kind for row in old.rows(responses) if row.kind == "UNSUBSCRIBED"] == ["UNSUBSCRIBED"]

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -31,10 +31,9 @@ from reku.responses import drain as draining
 from reku.responses.drain import drain
 from reku.responses.hit_journal import SUFFIX, HitJournal
 from reku.store.tables import hit_journals, hits, response_counts
+from reku_testing.full_disk import full_disk
 
 pytestmark = pytest.mark.usefixtures("bank")
-
-FULL = Path("/dev/full")
 
 
 @pytest.fixture
@@ -295,25 +294,18 @@ def test_a_folder_that_cannot_be_written_stops_no_answer(
     assert drain(database, blocked / "tracker")["stored"] == 1
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="this machine has no /dev/full")
 def test_a_full_disk_stops_no_answer_and_is_noticed_when_it_has_room_again(
     folder: Path, sent: Any, database: sa.Engine
 ) -> None:
     message, journal = sent(), HitJournal(folder)
     journal.note("OPENED", message)
-    assert journal._log is not None
-    descriptor = journal._log._descriptor
-    room = os.dup(descriptor)
-    with closing(FULL.open("wb")) as full:
-        os.dup2(full.fileno(), descriptor)
-    journal.note("OPENED", message)
+    with full_disk():
+        journal.note("OPENED", message)
     assert journal.lost == 1
     assert "No space left" in journal.problem
-    os.dup2(room, descriptor)
     journal.tend()
     assert journal.problem == ""
     journal.note("OPENED", message)
-    os.close(room)
     assert drain(database, folder)["stored"] == 2
 
 

@@ -106,6 +106,7 @@ _IS_HELD_BY = sa.text("""
     SELECT EXISTS (
         SELECT FROM pg_locks
         WHERE locktype = 'advisory' AND granted AND classid = :lock AND objid = :of AND objsubid = 2
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) -- the view has all of them
             AND pid = coalesce(:session, pid)
     )
 """)
