@@ -23,6 +23,7 @@ from reku.cli import (
     selection,
     stop,
     suppressions,
+    today,
     why,
 )
 from reku.cli.group import Commands
@@ -43,6 +44,7 @@ app = typer.Typer(
 app.command("up")(run.up)
 app.command("demo")(run.demo)
 app.command("run")(run_day.run)
+app.command("today")(today.today)
 app.command("check")(check.check)
 app.command("occasions")(occasions.occasions)
 app.command("orders")(orders.orders)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from reku.foundation.words import Words
 from reku.store.metric_names import DAMAGED, ROWS, UNKNOWN_DOMAINS, WITHOUT_CONSENT
 
 LEAST_HISTORY, MOST_HISTORY = 8, 30
@@ -35,17 +36,6 @@ _MAD = 1.4826
 """Standard deviations in a median absolute deviation, for normally distributed values."""
 
 Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Words:
-    """One sentence in both languages."""
-
-    german: str
-    english: str
-
-    def __str__(self) -> str:
-        return f"{self.german} / {self.english}"
 
 
 @dataclass(frozen=True)

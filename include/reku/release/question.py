@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reku.release.anomaly import JudgedMetric, Words, explain
+from reku.foundation.words import Words
+from reku.release.anomaly import JudgedMetric, explain
 from reku.release.decision import ReleaseDecision
 from reku.release.report_text import metric_name
 

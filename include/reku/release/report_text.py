@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from reku.foundation import clock
-from reku.release.anomaly import Words, show
+from reku.foundation.words import Words
+from reku.release.anomaly import show
 from reku.release.report_facts import Facts, Metric
 from reku.store import metric_names
 from reku.store.kinds import Severity

@@ -1,0 +1,168 @@
+"""What is said of each thing that needs a person: what happened, and what to do, in both languages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from reku.foundation import clock
+from reku.foundation.words import Words
+
+
+@dataclass(frozen=True)
+class Said:
+    """`what` happened, and the `cure`: what to do."""
+
+    what: Words
+    cure: Words
+
+
+def broken_configuration(fault: str) -> Said:
+    """`fault` says where and what."""
+    return Said(
+        Words(fault, fault),
+        Words(
+            "Datei berichtigen, dann `reku check`. Es geht von selbst weiter.",
+            "Correct the file, then `reku check`. It goes on by itself.",
+        ),
+    )
+
+
+def stopped(stop: int, actor: str, since: datetime, what: Words) -> Said:
+    """`what` is stopped: an order, a bank or everything."""
+    at = clock.berlin(since)
+    return Said(
+        Words(
+            f"Versand angehalten von {actor} am {at:%d.%m.%Y um %H:%M}: {what.german}.",
+            f"{actor} stopped the dispatch of {what.english} on {at:%d.%m.%Y at %H:%M}.",
+        ),
+        Words(
+            f"Wenn der Grund behoben ist: `reku stop lift {stop} --note …`, dann `dispatch` zurücksetzen.",
+            f"When its reason is gone: `reku stop lift {stop} --note …`, then clear `dispatch`.",
+        ),
+    )
+
+
+def in_doubt(people: int) -> Said:
+    """Mails that were begun and of which no answer is known."""
+    return Said(
+        Words(
+            f"Ob der Mailserver {people} Mails angenommen hat, ist nicht bekannt; sie gehen nicht noch einmal hinaus.",
+            f"Of {people} mails nobody knows whether the mail server took them; they do not go out again.",
+        ),
+        Words(
+            "`reku messages in-doubt`, im Protokoll des Mailservers nachsehen, dann `reku messages resolve`.",
+            "`reku messages in-doubt`, look into the mail server's log, then `reku messages resolve`.",
+        ),
+    )
+
+
+def refused(delivery: int, number: int, code: str, advice: str) -> Said:
+    """A delivery; `advice` is what its receipt says."""
+    return Said(
+        Words(
+            f"Lieferung {number:06d} ist abgewiesen ({code}): {advice}",
+            f"Delivery {number:06d} was refused ({code}): {advice}",
+        ),
+        Words(
+            "Beim Absender eine berichtigte Datei mit derselben Nummer anfordern. War es unser Fehler: "
+            f"`reku deliveries retry {delivery}`.",
+            "Ask the sender for a corrected file of the same number. If it was our fault: "
+            f"`reku deliveries retry {delivery}`.",
+        ),
+    )
+
+
+def missing(order: str, day: date, until: datetime) -> Said:
+    """A delivery that was expected until then."""
+    at = clock.berlin(until)
+    return Said(
+        Words(
+            f"Für den {day:%d.%m.%Y} ist keine Lieferung da, erwartet bis {at:%d.%m.%Y %H:%M}.",
+            f"No delivery has come for {day:%d.%m.%Y}, expected until {at:%d.%m.%Y %H:%M}.",
+        ),
+        Words(
+            f"Beim Absender nach Auftrag {order} fragen. Kommt sie noch: den Lauf dieses Tages noch einmal starten.",
+            f"Ask the sender about order {order}. When it comes: trigger the run of that day again.",
+        ),
+    )
+
+
+def parked(number: int, advice: str) -> Said:
+    """A delivery that waits for its control file."""
+    return Said(
+        Words(f"Lieferung {number:06d} ist geparkt: {advice}", f"Delivery {number:06d} is parked: {advice}"),
+        Words(
+            "Die Steuerungsdatei des Auftrags anfordern; ist sie da, geht die Lieferung von selbst weiter.",
+            "Ask for the order's control file; when it is there, the delivery goes on by itself.",
+        ),
+    )
+
+
+def waiting_for_release(delivery: int, number: int) -> Said:
+    """A delivery that a person is asked about."""
+    return Said(
+        Words(
+            f"Lieferung {number:06d} ist ungewöhnlich und wartet auf eine Freigabe.",
+            f"Delivery {number:06d} is unusual and waits for a release.",
+        ),
+        Words(
+            f"Prüfbericht ansehen, dann `reku deliveries approve {delivery}` oder `decline {delivery}`, mit `--note`.",
+            f"Look at its report, then `reku deliveries approve {delivery}` or `decline {delivery}`, with `--note`.",
+        ),
+    )
+
+
+def faulty_order() -> Said:
+    """An order whose newest control file could not be carried out."""
+    return Said(
+        Words(
+            "Die neueste Steuerungsdatei des Auftrags ist fehlerhaft; seine Lieferungen werden geparkt.",
+            "The newest control file of the order is faulty; its deliveries are parked.",
+        ),
+        Words(
+            "Die Quittung im Ausgang der Bank nennt den Fehler: beim Absender eine berichtigte anfordern.",
+            "The receipt in the bank's outbox names the fault: ask the sender for a corrected one.",
+        ),
+    )
+
+
+def refused_file(file: int, kind: str, verdict: str, code: str, advice: str) -> Said:
+    """A file that a sender has to mend."""
+    return Said(
+        _file(file, kind, verdict, code, advice),
+        Words(
+            "Beim Absender eine berichtigte Datei anfordern; `reku files list` nennt ihren Namen.",
+            "Ask the sender for a corrected file; `reku files list` has its name.",
+        ),
+    )
+
+
+def set_aside_file(file: int, kind: str, verdict: str, code: str, advice: str) -> Said:
+    """A file that was tried three times in vain."""
+    return Said(
+        _file(file, kind, verdict, code, advice),
+        Words(
+            f"Wenn der Grund behoben ist: `reku files retry {file}`, sonst `reku files drop {file}`.",
+            f"When its reason is gone: `reku files retry {file}`, else `reku files drop {file}`.",
+        ),
+    )
+
+
+def _file(file: int, kind: str, verdict: str, code: str, advice: str) -> Words:
+    about = " ".join(part for part in (verdict, code, advice) if part)
+    return Words(f"Datei {file} ({kind or 'unbekannt'}): {about}", f"File {file} ({kind or 'unknown'}): {about}")
+
+
+def unclear_mails(mails: int) -> Said:
+    """Return mails that no rule understands."""
+    return Said(
+        Words(
+            f"{mails} Rückläufer sagen nicht, was aus ihren Mails geworden ist.",
+            f"{mails} return mails do not say what became of their mails.",
+        ),
+        Words(
+            "`reku bounces unclear` zeigt sie; dann `reku bounces accept` oder `drop`.",
+            "`reku bounces unclear` shows them; then `reku bounces accept` or `drop`.",
+        ),
+    )

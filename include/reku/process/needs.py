@@ -1,0 +1,252 @@
+"""What needs a person now, across all banks: one list, the most urgent first (docs/operations.md, "Needs a person").
+
+It is worked out from our own tables and the configuration, so that it does not depend on which runs Airflow shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.catalogue import institutes, occasions
+from reku.dispatch import stop_switches
+from reku.foundation import clock
+from reku.foundation.errors import ConfigError
+from reku.foundation.words import Words
+from reku.process import need_words
+from reku.process.need_words import Said
+from reku.process.systems import is_served, system_of
+from reku.store.states import (
+    FILE_WAS_REFUSED,
+    HOLDS_ITS_NUMBER,
+    WAS_TAKEN_IN,
+    DeliveryState,
+    FileVerdict,
+    MessageState,
+    in_states,
+)
+from reku.store.tables import deliveries, files, messages, orders, osplus_orders, releases, return_mails
+
+MISSED_DAYS = 3
+"""So many days back an expected delivery that did not come is named."""
+KEPT_DAYS = 7
+"""So many days a file that was refused and that nobody corrected is named."""
+
+
+class NeedKind(StrEnum):
+    """Why a person is needed; in order of urgency."""
+
+    BROKEN_CONFIGURATION = "BROKEN_CONFIGURATION"  # a file of a bank or an occasion
+    STOPPED = "STOPPED"  # a stop is in force
+    IN_DOUBT = "IN_DOUBT"  # nobody knows whether mails went out
+    REFUSED = "REFUSED"  # a delivery that was refused, and no other one has come for its order
+    MISSING = "MISSING"  # a delivery that should be there
+    PARKED = "PARKED"  # a delivery that waits for its control file
+    WAITING_FOR_RELEASE = "WAITING_FOR_RELEASE"  # a delivery that a person is asked about
+    FAULTY_ORDER = "FAULTY_ORDER"  # its newest control file could not be carried out
+    FILE = "FILE"  # a file that was refused, is unknown, or was set aside
+    UNCLEAR_MAILS = "UNCLEAR_MAILS"  # return mails that a person has to look at
+
+    @property
+    def words(self) -> Words:
+        """The kind for people."""
+        return _KINDS[self]
+
+
+_KINDS = {
+    NeedKind.BROKEN_CONFIGURATION: Words("Konfiguration fehlerhaft", "broken configuration"),
+    NeedKind.STOPPED: Words("angehalten", "stopped"),
+    NeedKind.IN_DOUBT: Words("ungeklärt", "in doubt"),
+    NeedKind.REFUSED: Words("abgewiesen", "refused"),
+    NeedKind.MISSING: Words("fehlt", "missing"),
+    NeedKind.PARKED: Words("geparkt: ohne Steuerungsdatei", "parked: no control file"),
+    NeedKind.WAITING_FOR_RELEASE: Words("wartet auf Freigabe", "waiting for release"),
+    NeedKind.FAULTY_ORDER: Words("Auftrag fehlerhaft", "faulty order"),
+    NeedKind.FILE: Words("Datei", "file"),
+    NeedKind.UNCLEAR_MAILS: Words("unklare Rückläufer", "unclear return mails"),
+}
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that needs a person. `people`: how many are concerned, None where nobody knows.
+
+    `institute`, `occasion` and `order` are empty where it does not concern a single one. No personal data.
+    """
+
+    kind: NeedKind
+    said: Said
+    institute: str = ""
+    bank: str = ""
+    occasion: str = ""
+    order: str = ""
+    since: datetime | None = None
+    people: int | None = None
+
+
+def needs(engine: sa.Engine, institute: str = "") -> list[Need]:
+    """All that needs a person, the most urgent kind first, in it the oldest; or what concerns one bank (BLZ)."""
+    with engine.connect() as connection:
+        found = [
+            *_broken_configuration(),
+            *_stopped(connection),
+            *_in_doubt(connection),
+            *_refused(connection),
+            *_missing(connection),
+            *_parked(connection),
+            *_waiting_for_release(connection),
+            *_faulty_orders(connection),
+            *_files(connection),
+            *_unclear_mails(connection),
+        ]
+    place = {kind: number for number, kind in enumerate(NeedKind)}
+    wanted = [need for need in found if institute in ("", need.institute) or not need.institute]
+    return sorted(wanted, key=lambda need: (place[need.kind], need.since or clock.now(), need.institute, need.order))
+
+
+def _of_order(kind: NeedKind, row: Any, said: Said, since: datetime | None = None, people: int | None = None) -> Need:
+    """`row` has the institute, the order_number and the occasion."""
+    return Need(kind, said, row.institute, _name(row.institute), row.occasion, row.order_number, since, people)
+
+
+def _name(institute: str) -> str:
+    bank = institutes().whole.get(institute)
+    return bank.name if bank else institute
+
+
+def _broken_configuration() -> Iterator[Need]:
+    """Each broken file: what it says does not run."""
+    for blz in institutes():
+        try:
+            institutes().get(blz)
+        except ConfigError as error:
+            yield Need(NeedKind.BROKEN_CONFIGURATION, need_words.broken_configuration(str(error)), blz, blz)
+    for code in occasions():
+        try:
+            occasions().get(code)
+        except ConfigError as error:
+            said = need_words.broken_configuration(str(error))
+            yield Need(NeedKind.BROKEN_CONFIGURATION, said, occasion=code)
+
+
+def _stopped(connection: sa.Connection) -> Iterator[Need]:
+    for stop in stop_switches.in_force(connection):
+        bank, order = _name(stop.institute) if stop.institute else "", stop.order or ""
+        what = Words(" ".join(filter(None, (bank, order))) or "alles", " ".join(filter(None, (bank, order))) or "all")
+        said = need_words.stopped(stop.id, stop.actor, stop.since, what)
+        yield Need(NeedKind.STOPPED, said, stop.institute or "", bank, "", order, stop.since)
+
+
+def _in_doubt(connection: sa.Connection) -> Iterator[Need]:
+    by = (deliveries.c.institute, deliveries.c.order_number, deliveries.c.occasion)
+    statement = (
+        sa.select(*by, sa.func.count().label("people"), sa.func.min(messages.c.begun_at).label("since"))
+        .join(messages, messages.c.delivery_id == deliveries.c.id)
+        .where(in_states(messages, (MessageState.IN_DOUBT,)))
+        .group_by(*by)
+    )
+    for row in connection.execute(statement):
+        yield _of_order(NeedKind.IN_DOUBT, row, need_words.in_doubt(row.people), row.since, row.people)
+
+
+def _refused(connection: sa.Connection) -> Iterator[Need]:
+    """Refused by intake or gate, unless its order has got another delivery since, of the same number or a later one."""
+    c, other = deliveries.c, deliveries.alias("other")
+    is_replaced = sa.exists().where(
+        other.c.institute == c.institute,
+        other.c.order_number == c.order_number,
+        other.c.contract == c.contract,
+        other.c.delivery_number >= c.delivery_number,
+        other.c.state.in_(WAS_TAKEN_IN),
+    )
+    oldest = clock.today() - timedelta(days=KEPT_DAYS)
+    statement = sa.select(deliveries).where(c.state == DeliveryState.REFUSED, c.day >= oldest, ~is_replaced)
+    for row in connection.execute(statement):
+        said = need_words.refused(row.id, row.delivery_number, row.code, row.advice)
+        yield _of_order(NeedKind.REFUSED, row, said, row.created_at, row.rows)
+
+
+def _missing(connection: sa.Connection) -> Iterator[Need]:
+    """Expected on one of the last days, its time is over, and it is not there."""
+    days = [clock.today() - timedelta(days=back) for back in range(MISSED_DAYS, -1, -1)]
+    c, known = deliveries.c, institutes().whole
+    came = sa.select(c.order_id, c.period_start).where(c.period_start.in_(days), c.state.in_(HOLDS_ITS_NUMBER))
+    there = {(row.order_id, row.period_start) for row in connection.execute(came)}
+    for order in connection.execute(sa.select(orders).where(~orders.c.ended)):
+        bank = known.get(order.institute)
+        if bank is None or not is_served(bank):
+            continue
+        source = system_of(bank).source
+        for day in days:
+            if (order.id, day) in there or not source.is_expected(order, bank, day):
+                continue
+            until = source.expected(order, bank, day).until
+            if until <= clock.now():
+                yield _of_order(NeedKind.MISSING, order, need_words.missing(order.order_number, day, until), until)
+
+
+def _parked(connection: sa.Connection) -> Iterator[Need]:
+    for row in connection.execute(sa.select(deliveries).where(deliveries.c.state == DeliveryState.PARKED)):
+        said = need_words.parked(row.delivery_number, row.advice)
+        yield _of_order(NeedKind.PARKED, row, said, row.created_at, row.rows)
+
+
+def _waiting_for_release(connection: sa.Connection) -> Iterator[Need]:
+    statement = (
+        sa.select(deliveries, releases.c.asked_at)
+        .join(releases, (releases.c.delivery_id == deliveries.c.id) & releases.c.decision.is_(None))
+        .where(deliveries.c.state == DeliveryState.VALIDATED, releases.c.asked_at.is_not(None))
+    )
+    for row in connection.execute(statement):
+        said = need_words.waiting_for_release(row.id, row.delivery_number)
+        yield _of_order(NeedKind.WAITING_FOR_RELEASE, row, said, row.asked_at, row.accepted)
+
+
+def _faulty_orders(connection: sa.Connection) -> Iterator[Need]:
+    faulty = (
+        sa.select(orders)
+        .join(osplus_orders, osplus_orders.c.order_id == orders.c.id)
+        .where(osplus_orders.c.faulty, ~orders.c.ended)
+    )
+    for row in connection.execute(faulty):
+        yield _of_order(NeedKind.FAULTY_ORDER, row, need_words.faulty_order())
+
+
+def _files(connection: sa.Connection) -> Iterator[Need]:
+    """Set aside, whenever; refused or unknown of the last days, unless it is a delivery, which is named as such.
+
+    A file of the same kind and bank that was taken in later has taken the place of a refused one.
+    """
+    c, later = files.c, files.alias("later")
+    is_replaced = sa.exists().where(
+        later.c.institute == c.institute,
+        later.c.kind == c.kind,
+        later.c.kind != "",
+        later.c.id > c.id,
+        later.c.verdict.not_in((*FILE_WAS_REFUSED, FileVerdict.SET_ASIDE)),
+    )
+    is_delivery = sa.exists().where(deliveries.c.file_id == c.id)
+    is_recent = c.received_at >= clock.now() - timedelta(days=KEPT_DAYS)
+    refused = c.verdict.in_(FILE_WAS_REFUSED) & is_recent & ~is_delivery & ~is_replaced
+    for row in connection.execute(sa.select(files).where((c.verdict == FileVerdict.SET_ASIDE) | refused)):
+        say = need_words.set_aside_file if row.verdict == FileVerdict.SET_ASIDE else need_words.refused_file
+        said = say(row.id, row.kind, row.verdict, row.code, row.advice)
+        yield Need(NeedKind.FILE, said, row.institute, _name(row.institute), since=row.received_at)
+
+
+def _unclear_mails(connection: sa.Connection) -> Iterator[Need]:
+    c = return_mails.c
+    whose = sa.func.coalesce(c.institute, "").label("institute")
+    statement = (
+        sa.select(whose, sa.func.count().label("mails"), sa.func.min(c.taken_at).label("since"))
+        .where(c.meaning == "UNCLEAR")
+        .group_by(whose)
+    )
+    for row in connection.execute(statement):
+        said, name = need_words.unclear_mails(row.mails), _name(row.institute) if row.institute else ""
+        yield Need(NeedKind.UNCLEAR_MAILS, said, row.institute, name, since=row.since, people=row.mails)
