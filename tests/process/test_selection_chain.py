@@ -34,20 +34,14 @@ def bank(
     database: sa.Engine, reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_at: Move
 ) -> CoopBank:
     def configure(**changes: Any) -> None:
-        banks.configure(
-            monkeypatch,
-            tmp_path / "config",
-            core_system="agree21",
-            name="Volksbank Beispielstadt",
-            campaigns=[campaign()],
-            contact={
-                "household": "Haushalt_ID",
-                "contact_person": "Ansprechperson",
-                "refusal": {"Werbesperre_KZ": ["W"]},
-                "estate": {"Nachlass_KZ": ["J"]},
-            },
-            **changes,
-        )
+        contact = {
+            "household": "Haushalt_ID",
+            "contact_person": "Ansprechperson",
+            "refusal": {"Werbesperre_KZ": ["W"]},
+            "estate": {"Nachlass_KZ": ["J"]},
+        }
+        told = {"name": "Volksbank Beispielstadt", "campaigns": [campaign()], "contact": contact} | changes
+        banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", **told)
 
     configure()
     clock_at(clock.at(TODAY, 5, 30))

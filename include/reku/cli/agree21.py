@@ -109,3 +109,25 @@ def rotate_key(as_json: Json = False) -> None:
         )
     if result.unopened:
         raise typer.Exit(FAULT)
+
+
+@app.command("rotate-pseudonyms")
+def rotate_pseudonyms_of(institute: Blz, as_json: Json = False) -> None:
+    """Make all pseudonyms of a bank anew.
+
+    With the newest key of REKU_PSEUDONYM_KEYS, for when one has leaked: append a new one at the end first, everywhere,
+    and never take one out. One transaction, refused while somebody is at work for the bank; may be killed and repeated.
+    Objections and blocking periods stay.
+    """
+    from reku.vault.pseudonym_rotation import rotate_pseudonyms
+
+    result = rotate_pseudonyms(database(), institute, actor=actor())
+    if as_json:
+        print_json(asdict(result))
+        return
+    typer.echo(f"The pseudonyms of institute {institute} are made with key {result.version} now.")
+    show(
+        ({"table": table, "rows": rows} for table, rows in result.rewritten.items() if rows),
+        as_json=False,
+        nothing="No row held one.",
+    )

@@ -110,6 +110,16 @@ _IS_HELD_BY = sa.text("""
             AND pid = coalesce(:session, pid)
     )
 """)
+_HELD = sa.text("""
+    SELECT objid::bigint FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND classid = :lock AND objsubid = 2
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
+
+
+def held(connection: sa.Connection, lock: Lock) -> set[int]:
+    """What some session holds this lock of."""
+    return set(connection.scalars(_HELD, {"lock": int(lock)}))
 
 
 def session_of(connection: sa.Connection) -> int:

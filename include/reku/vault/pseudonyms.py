@@ -1,13 +1,15 @@
 """Pseudonyms: HMAC-SHA256 over bank, kind and number, so that nobody who sees our tables knows a clear number.
 
-`p1.9f2c…`: the kind's letter, the version of the key, and 32 hex digits.
+`p1.9f2c…`: the kind's letter, the version of the key, and 32 hex digits. After a change of the key a pseudonym is made
+of the one before, not of the number: so all can be made anew, of people too whose clear numbers nobody has any more.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -34,40 +36,87 @@ def is_pseudonym(kind: NumberKind, text: str) -> bool:
     return re.fullmatch(rf"{kind}[1-9][0-9]{{0,3}}\.[0-9a-f]{{6,60}}", text) is not None
 
 
+@dataclass(frozen=True)
+class KeyInUse:
+    """A key that a bank's pseudonyms were made with; `version` is its place in REKU_PSEUDONYM_KEYS, from 1."""
+
+    institute: str
+    version: int
+    secret: bytes = field(repr=False)
+
+    def pseudonym(self, kind: NumberKind, of: str) -> str:
+        """The pseudonym of a number, or of the pseudonym that the key before has made of it."""
+        digest = hmac.digest(self.secret, f"{self.institute}|{kind}|{of}".encode(), "sha256").hex()
+        return f"{kind}{self.version}.{digest[:_DIGITS]}"
+
+    @property
+    def check_value(self) -> str:
+        """What tells this key from another one, and nothing else."""
+        return hmac.digest(self.secret, f"{self.institute}|check".encode(), "sha256").hex()[:_CHECK_DIGITS]
+
+
 def pseudonymiser(connection: sa.Connection, institute: str) -> Callable[[NumberKind, str], str]:
     """What turns a bank's numbers into pseudonyms: always the same for the same number, leading zeros included.
 
-    A bank's first use notes the newest of REKU_PSEUDONYM_KEYS for it, in the caller's transaction. It is kept from then
-    on: with another key everybody would be somebody else, and objections and blocking periods be forgotten.
+    A bank's first use notes the newest of REKU_PSEUDONYM_KEYS for it, in the caller's transaction. It is kept until
+    `reku agree21 rotate-pseudonyms`: with another key everybody would be somebody else, and objections and blocking
+    periods be forgotten.
 
-    Raises SetupError, with nothing written, if there is no key, or not the one that was noted.
+    Raises SetupError, with nothing written, if there is no key, or not those that were noted.
     """
-    known = _keys()
+    newest = newest_key(institute)
     connection.execute(
         insert(pseudonym_keys)
         .from_select(
             ["institute", "version", "check_value"],
             sa.select(
-                sa.literal(institute, sa.CHAR(8)), sa.literal(len(known)), sa.literal(_check(known[-1], institute))
+                sa.literal(institute, sa.CHAR(8)), sa.literal(newest.version), sa.literal(newest.check_value)
             ).where(~sa.exists().where(pseudonym_keys.c.institute == institute)),
         )
         .on_conflict_do_nothing()
     )
-    noted = _noted(connection, institute)
-    if noted is None:
-        raise AssertionError("a key was noted above")
-    return _with_key(institute, *noted)
+    return _with_keys(keys_in_use(connection, institute))
 
 
 def name_in_tables(connection: sa.Connection, institute: str, number: str) -> str:
     """What stands in the tables for a person's clear number: the pseudonym, if the bank's numbers became pseudonyms.
 
-    Raises SetupError if the key is missing or another one.
+    Raises SetupError if a key is missing or another one.
     """
-    noted = _noted(connection, institute)
-    if noted is None or is_pseudonym(NumberKind.PERSON, number):
+    in_use = keys_in_use(connection, institute)
+    if not in_use or is_pseudonym(NumberKind.PERSON, number):
         return number
-    return _with_key(institute, *noted)(NumberKind.PERSON, number)
+    return _with_keys(in_use)(NumberKind.PERSON, number)
+
+
+def newest_key(institute: str) -> KeyInUse:
+    """The last of REKU_PSEUDONYM_KEYS. Raises SetupError if there is none."""
+    known = _keys()
+    return KeyInUse(institute, len(known), known[-1].encode())
+
+
+def keys_in_use(connection: sa.Connection, institute: str) -> Sequence[KeyInUse]:
+    """The keys that the bank's pseudonyms were made with, in their order; none if it has no pseudonyms of ours.
+
+    Raises SetupError if one is missing or another one.
+    """
+    noted = connection.execute(
+        sa.select(pseudonym_keys).where(pseudonym_keys.c.institute == institute).order_by(pseudonym_keys.c.version)
+    ).all()
+    return [_noted_key(institute, row.version, row.check_value) for row in noted]
+
+
+def _noted_key(institute: str, version: int, check_value: str) -> KeyInUse:
+    known = _keys()
+    if version <= len(known):
+        key = KeyInUse(institute, version, known[version - 1].encode())
+        if hmac.compare_digest(key.check_value, check_value):
+            return key
+    raise SetupError(
+        f"REKU_PSEUDONYM_KEYS has at place {version} not the key with which the numbers of institute {institute} "
+        "became pseudonyms: put all keys back as they were, oldest first; a new key goes to the end, and "
+        f"`reku agree21 rotate-pseudonyms {institute}` changes to it."
+    )
 
 
 def _keys() -> list[str]:
@@ -80,34 +129,10 @@ def _keys() -> list[str]:
     return known
 
 
-def _noted(connection: sa.Connection, institute: str) -> tuple[int, str] | None:
-    """The version that makes the bank's pseudonyms, and its key; None if it has none. Raises SetupError."""
-    noted = connection.execute(
-        sa.select(pseudonym_keys)
-        .where(pseudonym_keys.c.institute == institute)
-        .order_by(pseudonym_keys.c.version.desc())
-        .limit(1)
-    ).one_or_none()
-    if noted is None:
-        return None
-    known, version = _keys(), int(noted.version)
-    if version > len(known) or not hmac.compare_digest(_check(known[version - 1], institute), noted.check_value):
-        raise SetupError(
-            f"REKU_PSEUDONYM_KEYS has at place {version} not the key with which the numbers of institute {institute} "
-            "became pseudonyms: put all keys back as they were, oldest first."
-        )
-    return version, known[version - 1]
-
-
-def _with_key(institute: str, version: int, key: str) -> Callable[[NumberKind, str], str]:
-    secret = key.encode()
-
+def _with_keys(keys: Sequence[KeyInUse]) -> Callable[[NumberKind, str], str]:
     def pseudonym(kind: NumberKind, number: str) -> str:
-        digest = hmac.digest(secret, f"{institute}|{kind}|{number}".encode(), "sha256").hex()
-        return f"{kind}{version}.{digest[:_DIGITS]}"
+        for key in keys:
+            number = key.pseudonym(kind, number)
+        return number
 
     return pseudonym
-
-
-def _check(key: str, institute: str) -> str:
-    return hmac.digest(key.encode(), f"{institute}|check".encode(), "sha256").hex()[:_CHECK_DIGITS]

@@ -43,5 +43,5 @@ pseudonym_keys = sa.Table(
     sa.Column("institute", sa.CHAR(8), primary_key=True, comment="BLZ, leading zeros kept"),
     sa.Column("version", sa.Integer, primary_key=True, comment="place of the key in REKU_PSEUDONYM_KEYS, from 1"),
     sa.Column("check_value", sa.Text, nullable=False, comment="tells the right key from another one"),
-    comment="With which keys a bank's pseudonyms were made; the highest version makes new ones",
+    comment="Keys by which a bank's numbers become pseudonyms: each makes one of what the one before has made",
 )

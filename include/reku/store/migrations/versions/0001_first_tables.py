@@ -969,7 +969,7 @@ def upgrade() -> None:
         sa.Column("check_value", sa.Text(), nullable=False, comment="tells the right key from another one"),
         sa.PrimaryKeyConstraint("institute", "version", name=op.f("pk_pseudonym_keys")),
         schema="reku",
-        comment="With which keys a bank's pseudonyms were made; the highest version makes new ones",
+        comment="Keys by which a bank's numbers become pseudonyms: each makes one of what the one before has made",
     )
     op.create_table(
         "imports",
