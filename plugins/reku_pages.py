@@ -37,3 +37,12 @@ class RekuPages(AirflowPlugin):
         {"name": "reku checks Host", "middleware": CheckedHost, "args": [], "kwargs": {}}
     ]
     fastapi_apps: ClassVar = [{"name": "reku", "app": pages, "url_prefix": MOUNTED_AT}]
+    external_views: ClassVar = [
+        {
+            "name": "Zu tun / needs a person",
+            "href": f"{MOUNTED_AT}/today",
+            "destination": "nav",
+            "url_route": "reku-today",
+            "nav_top_level": True,
+        }
+    ]

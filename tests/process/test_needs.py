@@ -79,7 +79,7 @@ def _missing(engine: sa.Engine) -> None:
             lambda engine: world.file(engine, verdict="UNKNOWN", kind="", received_at=NOON),
             "FILE",
             None,
-            "(unbekannt): UNKNOWN",
+            "kennt kein Vertrag",
             "reku files list",
         ),
         (

@@ -31,10 +31,10 @@ class ReportLink(BaseOperatorLink):
 
 def address(delivery: int) -> str:
     """Where a browser finds the report: a path on the server that the page with the link came from."""
-    return f"{urlsplit(_airflow()).path.rstrip('/')}{MOUNTED_AT}/reports/{delivery}"
+    return f"{urlsplit(airflow_address()).path.rstrip('/')}{MOUNTED_AT}/reports/{delivery}"
 
 
-def _airflow() -> str:
+def airflow_address() -> str:
     """Airflow's public address as it is configured, or empty."""
     from airflow.configuration import conf
 
@@ -50,4 +50,4 @@ def logged_address(delivery: int) -> Iterator[None]:
         from reku.release.report import find_report
 
         if find_report(delivery):
-            log.info("Prüfbericht / quality report: %s", urljoin(_airflow(), address(delivery)))
+            log.info("Prüfbericht / quality report: %s", urljoin(airflow_address(), address(delivery)))

@@ -16,26 +16,19 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from reku.foundation.errors import SetupError
-from reku.orchestration import login
+from reku.orchestration import login, today_page
 from reku.orchestration.names import dag_id
 from reku.orchestration.reports import address
+from reku.orchestration.today_page import HEADERS
 from reku.release.report import find_report
 from reku.store.engine import engine
 from reku.views.delivery_overview import occasion_of
 
 _LARGEST_ID = 2**63 - 1
 
-HEADERS = {
-    # The page holds its style and its picture itself; nothing else is fetched, and no script ever runs.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
 app = FastAPI(openapi_url=None)
 app.include_router(login.router)
+app.include_router(today_page.router)
 
 _Delivery = Annotated[int, Path(ge=1, le=_LARGEST_ID)]
 _NO_DAG = "~"
@@ -70,7 +63,8 @@ async def _refused(request: Request, error: StarletteHTTPException) -> Response:
     match error.status_code:
         case 401:
             delivery = request.path_params.get("delivery", "")
-            back = address(int(delivery)) if delivery.isdecimal() else ""
+            is_today = request.url.path.endswith(today_page.PATH)
+            back = address(int(delivery)) if delivery.isdecimal() else today_page.address() if is_today else ""
             login = get_auth_manager().get_url_login(**({"next_url": back} if back else {}))
             said = f'<a href="{escape(login)}">Bitte anmelden</a> / <span lang="en">please log in</span>'
         case 403:

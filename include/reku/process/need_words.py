@@ -150,8 +150,12 @@ def set_aside_file(file: int, kind: str, verdict: str, code: str, advice: str) -
 
 
 def _file(file: int, kind: str, verdict: str, code: str, advice: str) -> Words:
+    if not kind:
+        return Words(
+            f"Den Namen der Datei {file} kennt kein Vertrag.", f"The name of file {file} is known to no contract."
+        )
     about = " ".join(part for part in (verdict, code, advice) if part)
-    return Words(f"Datei {file} ({kind or 'unbekannt'}): {about}", f"File {file} ({kind or 'unknown'}): {about}")
+    return Words(f"Datei {file} ({kind}): {about}", f"File {file} ({kind}): {about}")
 
 
 def unclear_mails(mails: int) -> Said:

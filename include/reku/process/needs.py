@@ -57,6 +57,13 @@ class NeedKind(StrEnum):
         """The kind for people."""
         return _KINDS[self]
 
+    @property
+    def weight(self) -> str:
+        """How urgent it is: `high` where mails may go wrong, `mid` where a delivery does not go on, else `low`."""
+        if self in (NeedKind.BROKEN_CONFIGURATION, NeedKind.STOPPED, NeedKind.IN_DOUBT):
+            return "high"
+        return "low" if self in (NeedKind.FILE, NeedKind.UNCLEAR_MAILS) else "mid"
+
 
 _KINDS = {
     NeedKind.BROKEN_CONFIGURATION: Words("Konfiguration fehlerhaft", "broken configuration"),
@@ -76,7 +83,8 @@ _KINDS = {
 class Need:
     """One thing that needs a person. `people`: how many are concerned, None where nobody knows.
 
-    `institute`, `occasion` and `order` are empty where it does not concern a single one. No personal data.
+    `institute`, `occasion` and `order` are empty where it does not concern a single one; `delivery` is the id of a
+    delivery that may have a report. No personal data.
     """
 
     kind: NeedKind
@@ -87,6 +95,7 @@ class Need:
     order: str = ""
     since: datetime | None = None
     people: int | None = None
+    delivery: int | None = None
 
 
 def needs(engine: sa.Engine, institute: str = "") -> list[Need]:
@@ -109,9 +118,18 @@ def needs(engine: sa.Engine, institute: str = "") -> list[Need]:
     return sorted(wanted, key=lambda need: (place[need.kind], need.since or clock.now(), need.institute, need.order))
 
 
-def _of_order(kind: NeedKind, row: Any, said: Said, since: datetime | None = None, people: int | None = None) -> Need:
+def _of_order(
+    kind: NeedKind,
+    row: Any,
+    said: Said,
+    since: datetime | None = None,
+    people: int | None = None,
+    delivery: int | None = None,
+) -> Need:
     """`row` has the institute, the order_number and the occasion."""
-    return Need(kind, said, row.institute, _name(row.institute), row.occasion, row.order_number, since, people)
+    return Need(
+        kind, said, row.institute, _name(row.institute), row.occasion, row.order_number, since, people, delivery
+    )
 
 
 def _name(institute: str) -> str:
@@ -168,7 +186,7 @@ def _refused(connection: sa.Connection) -> Iterator[Need]:
     statement = sa.select(deliveries).where(c.state == DeliveryState.REFUSED, c.day >= oldest, ~is_replaced)
     for row in connection.execute(statement):
         said = need_words.refused(row.id, row.delivery_number, row.code, row.advice)
-        yield _of_order(NeedKind.REFUSED, row, said, row.created_at, row.rows)
+        yield _of_order(NeedKind.REFUSED, row, said, row.created_at, row.rows, row.id)
 
 
 def _missing(connection: sa.Connection) -> Iterator[Need]:
@@ -204,7 +222,7 @@ def _waiting_for_release(connection: sa.Connection) -> Iterator[Need]:
     )
     for row in connection.execute(statement):
         said = need_words.waiting_for_release(row.id, row.delivery_number)
-        yield _of_order(NeedKind.WAITING_FOR_RELEASE, row, said, row.asked_at, row.accepted)
+        yield _of_order(NeedKind.WAITING_FOR_RELEASE, row, said, row.asked_at, row.accepted, row.id)
 
 
 def _faulty_orders(connection: sa.Connection) -> Iterator[Need]:

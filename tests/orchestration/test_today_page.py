@@ -1,0 +1,125 @@
+"""What needs a person, as a page: in the browser's language, for who may see it, without any script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from reku.foundation.settings import settings
+from reku.orchestration.today_page import language_of, render
+from reku.process.need_words import broken_configuration
+from reku.process.needs import Need, NeedKind
+from reku.store import tables
+from reku.store.states import DeliveryState
+from reku_testing import world
+
+Token = Callable[..., str]
+BANK, OTHER = "99990001", "99990002"
+NOON = datetime(2026, 11, 24, 11, tzinfo=UTC)
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(autouse=True)
+def stuck(database: sa.Engine, clock_at: Callable[[datetime], None]) -> int:
+    """A delivery that is parked, one that is refused, and one that waits for a person."""
+    clock_at(NOON)
+    seldom = {"rhythm": "JAEHRLICH", "valid_from": date(2026, 6, 1)}
+    first = world.order(database, institute=BANK, **seldom)
+    world.delivery(database, first, state=DeliveryState.PARKED, rows=20, advice="Keine Steuerungsdatei")
+    second = world.order(database, "R0000102", institute=OTHER, occasion="MCAG008", **seldom)
+    world.delivery(database, second, state=DeliveryState.REFUSED, rows=7, code="ZEICHENSATZ", day=NOON.date())
+    asked = world.delivery(database, second, 18, state=DeliveryState.VALIDATED, rows=9, accepted=9, rejected=0)
+    with database.begin() as connection:
+        row = {"delivery_id": asked, "institute": OTHER, "asked_at": NOON}
+        connection.execute(sa.insert(tables.releases).values(row))
+    return asked
+
+
+def get(server: Any, path: str, cookie: str | None = None, **headers: str) -> Any:
+    server.cookies.clear()
+    if cookie:
+        server.cookies.set("_token", cookie)
+    return server.get(path, headers=headers)
+
+
+def test_it_speaks_the_browsers_language(airflow_server: Any, token_of: Token, stuck: int) -> None:
+    german = get(airflow_server, "/reku/today", token_of("viewer"), **{"Accept-Language": "de-DE,de;q=0.9,en;q=0.8"})
+    assert german.status_code == 200
+    assert '<html lang="de">' in german.text
+    assert "Sparkasse Musterstadt" in german.text
+    assert "Lieferung 000017 ist geparkt: Keine Steuerungsdatei" in german.text
+    assert f'href="/reku/reports/{stuck}"' in german.text
+    assert "Delivery" not in german.text
+    english = get(airflow_server, "/reku/today", token_of("viewer"), **{"Accept-Language": "en-GB,en;q=0.9,de;q=0.1"})
+    assert '<html lang="en">' in english.text
+    assert "Delivery 000017 is parked" in english.text
+    for answer in (german, english):
+        assert "script" not in answer.headers["content-security-policy"]
+        assert "<script" not in answer.text
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_bank_alone(airflow_server: Any, token_of: Token) -> None:
+    page = get(airflow_server, f"/reku/today?bank={BANK}", token_of("viewer"))
+    assert "Sparkasse Musterstadt" in page.text
+    assert "Sparkasse Beispielland" not in page.text
+    assert get(airflow_server, "/reku/today?bank=<script>", token_of("viewer")).status_code == 404
+
+
+def test_nobody_sees_it_without_a_login(airflow_server: Any, token_of: Token) -> None:
+    stranger = get(airflow_server, "/reku/today")
+    assert stranger.status_code == 401
+    assert "/auth/login?next=%2Freku%2Ftoday" in stranger.text
+    assert "Musterstadt" not in stranger.text
+    assert get(airflow_server, "/reku/today", token_of(None)).status_code == 403
+
+
+def test_only_what_concerns_a_dag_that_one_may_see(
+    airflow_server: Any, token_of: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.api_fastapi.app import get_auth_manager
+
+    def may(**asked: Any) -> bool:
+        return bool(asked["details"].id == "reku_mcag002")
+
+    monkeypatch.setattr(get_auth_manager(), "is_authorized_dag", may)
+    page = get(airflow_server, "/reku/today", token_of("viewer"))
+    assert "Sparkasse Musterstadt" in page.text
+    assert "Sparkasse Beispielland" not in page.text
+
+
+def test_without_the_database_it_says_so(airflow_server: Any, token_of: Token, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    settings.cache_clear()
+    answer = get(airflow_server, "/reku/today", token_of("viewer"))
+    assert (answer.status_code, "database does not answer" in answer.text) == (503, True)
+
+
+def test_what_comes_from_outside_is_text_and_nothing_else() -> None:
+    said = broken_configuration("<script>alert(1)</script>")
+    page = render([Need(NeedKind.BROKEN_CONFIGURATION, said, BANK, "<b>Bank</b>")], "", "de")
+    assert "<script>" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        ("", "de"),
+        ("fr", "de"),
+        ("en", "en"),
+        ("de;q=0.5, en;q=0.9", "en"),
+        ("en-US,en;q=0.5", "en"),
+        ("de-AT", "de"),
+        ("en;q=viel", "de"),
+        ("*", "de"),
+    ],
+)
+def test_the_language_that_a_browser_likes_better(accepted: str, language: str) -> None:
+    assert language_of(accepted) == language
