@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
 
+from reku.dispatch import stop_switches
 from reku.foundation.settings import settings
-from reku.orchestration.today_page import language_of, render
+from reku.orchestration.today_page import OF_THE_SYSTEM, language_of, render
 from reku.process.need_words import broken_configuration
 from reku.process.needs import Need, NeedKind
 from reku.store import tables
 from reku.store.states import DeliveryState
-from reku_testing import world
+from reku_testing import smtp, world
+from reku_testing.bank_files import deliver, order, people
+from reku_testing.by_blz import take_in_all
+from tests.conftest import PROJECT
 
 Token = Callable[..., str]
 BANK, OTHER = "99990001", "99990002"
@@ -29,7 +35,7 @@ def stuck(database: sa.Engine, clock_at: Callable[[datetime], None]) -> int:
     """A delivery that is parked, one that is refused, and one that waits for a person."""
     clock_at(NOON)
     seldom = {"rhythm": "JAEHRLICH", "valid_from": date(2026, 6, 1)}
-    first = world.order(database, institute=BANK, **seldom)
+    first = world.order(database, institute=BANK, occasion="MCAJ604", **seldom)
     world.delivery(database, first, state=DeliveryState.PARKED, rows=20, advice="Keine Steuerungsdatei")
     second = world.order(database, "R0000102", institute=OTHER, occasion="MCAG008", **seldom)
     world.delivery(database, second, state=DeliveryState.REFUSED, rows=7, code="ZEICHENSATZ", day=NOON.date())
@@ -85,12 +91,45 @@ def test_only_what_concerns_a_dag_that_one_may_see(
     from airflow.api_fastapi.app import get_auth_manager
 
     def may(**asked: Any) -> bool:
-        return bool(asked["details"].id == "reku_mcag002")
+        return bool(asked["details"].id == "reku_mcaj604")
 
     monkeypatch.setattr(get_auth_manager(), "is_authorized_dag", may)
     page = get(airflow_server, "/reku/today", token_of("viewer"))
     assert "Sparkasse Musterstadt" in page.text
     assert "Sparkasse Beispielland" not in page.text
+
+
+def test_a_failed_task_is_named_with_its_log_until_a_later_run_makes_it_good(
+    airflow_server: Any,
+    token_of: Token,
+    database: sa.Engine,
+    relay: smtp.Sink,
+    run_dag: Callable[..., Any],
+) -> None:
+    assert relay
+    order(BANK)
+    deliver(1, people(2), BANK)
+    take_in_all(database)
+    stop = stop_switches.throw(database, institute=None, order=None, actor="anna", note="wrong subject")
+    run = run_dag("reku_mcag002", day="2026-11-24")
+    page = get(airflow_server, "/reku/today", token_of("viewer"), **{"Accept-Language": "en"}).text
+    log = f"/dags/reku_mcag002/runs/{quote(run.run_id, safe='')}/tasks/delivery.dispatch/mapped/"
+    assert log in page
+    assert "Sparkasse Musterstadt · " in page
+    assert "/tasks/report" not in page, "what only repeats another failure is not named"
+    stop_switches.lift(database, stop, actor="anna", note="mended")
+    assert run_dag("reku_mcag002", day="2026-11-24").state == "success"
+    assert log not in get(airflow_server, "/reku/today", token_of("viewer")).text
+
+
+def test_the_dags_of_the_system_are_all_known() -> None:
+    written = {
+        name
+        for file in (PROJECT / "dags").glob("*.py")
+        for name in re.findall(r'"(reku_[a-z0-9_]+)"', file.read_text(encoding="utf-8"))
+    }
+    assert written <= set(OF_THE_SYSTEM)
+    assert written
 
 
 def test_without_the_database_it_says_so(airflow_server: Any, token_of: Token, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +141,7 @@ def test_without_the_database_it_says_so(airflow_server: Any, token_of: Token, m
 
 def test_what_comes_from_outside_is_text_and_nothing_else() -> None:
     said = broken_configuration("<script>alert(1)</script>")
-    page = render([Need(NeedKind.BROKEN_CONFIGURATION, said, BANK, "<b>Bank</b>")], "", "de")
+    page = render([Need(NeedKind.BROKEN_CONFIGURATION, said, BANK, "<b>Bank</b>")], [], "", "de")
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<b>" not in page

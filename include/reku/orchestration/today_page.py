@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from itertools import groupby
@@ -12,6 +13,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Header, HTTPException, Query
 from fastapi.responses import HTMLResponse
@@ -23,6 +25,7 @@ from reku.catalogue import occasions
 from reku.foundation import clock
 from reku.foundation.errors import SetupError
 from reku.foundation.words import Words
+from reku.orchestration.failed_tasks import FailedTask, failed_tasks
 from reku.orchestration.names import dag_id
 from reku.orchestration.reports import MOUNTED_AT, airflow_address
 from reku.process.needs import Need, needs
@@ -42,17 +45,23 @@ PATH = "/today"
 GERMAN, ENGLISH = "de", "en"
 _OF_ALL = "reku_intake"
 """Whoever may see this DAG is told of what concerns no single occasion."""
+OF_THE_SYSTEM = (_OF_ALL, "reku_agree21_import", "reku_collect", "reku_feedback", "reku_housekeeping")
+"""The DAGs that belong to no occasion."""
 _HTML = Path(__file__).parent / "html"
 
 
 @router.get(PATH, response_class=HTMLResponse)
 def today(
     user: GetUserDep,
+    session: SessionDep,
     bank: Annotated[str, Query(pattern=r"^([0-9]{8})?$")] = "",
     accept_language: Annotated[str, Header()] = "",
 ) -> HTMLResponse:
-    """All that needs a person, of those occasions whose DAGs this person may see; `bank` (BLZ) narrows it to one."""
-    known = {_OF_ALL, *map(dag_id, occasions())}
+    """All that needs a person, of those DAGs that this person may see; `bank` (BLZ) narrows it to one.
+
+    Failed tasks are named by the labels of their deliveries, so they are shown where all banks are.
+    """
+    known = {*OF_THE_SYSTEM, *map(dag_id, occasions())}
     allowed = get_auth_manager().filter_authorized_dag_ids(dag_ids=known, user=user)
     if not allowed:
         raise HTTPException(403)
@@ -61,7 +70,8 @@ def today(
     except (SetupError, DBAPIError):
         raise HTTPException(503, "reku today") from None
     seen = [need for need in found if _dag_of(need, known) in allowed]
-    return HTMLResponse(render(seen, bank, language_of(accept_language)), headers=HEADERS)
+    failed = [] if bank else failed_tasks(session, allowed)
+    return HTMLResponse(render(seen, failed, bank, language_of(accept_language)), headers=HEADERS)
 
 
 def _dag_of(need: Need, known: set[str]) -> str:
@@ -88,7 +98,7 @@ def language_of(accepted: str) -> str:
     return max((GERMAN, ENGLISH), key=lambda language: liked.get(language, 0.0))
 
 
-def render(found: list[Need], bank: str, language: str) -> str:
+def render(found: Sequence[Need], failed: Sequence[FailedTask], bank: str, language: str) -> str:
     """The page in one language; `found` comes with the most urgent kind first."""
 
     def say(german: str, english: str) -> str:
@@ -107,6 +117,7 @@ def render(found: list[Need], bank: str, language: str) -> str:
             word=word,
             style=(_HTML / "today.css").read_text(encoding="utf-8"),
             needs=found,
+            failed=failed,
             counts=list(Counter(need.kind for need in found).items()),
             groups=[(kind, list(of_kind)) for kind, of_kind in groupby(found, key=lambda need: need.kind)],
             bank=next((need.bank for need in found if need.institute == bank), bank),
