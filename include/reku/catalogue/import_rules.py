@@ -38,6 +38,10 @@ class ImportRules(Model):
     addresses_until: ClockTime = Field(
         time(12, 0), description="when the addresses of people who were not selected leave, Europe/Berlin"
     )
+    delta_days: Annotated[int, Field(ge=0, le=7)] = Field(
+        0,
+        description="for how many days after a snapshot deltas of customers are taken in, and addresses kept; 0: none",
+    )
     max_shrink: Share = Field(
         0.2, description="share by which a snapshot may be smaller than the one before; else a person has to accept it"
     )

@@ -51,6 +51,7 @@ class FaultCode(StrEnum):
     FEHLERQUOTE = "FEHLERQUOTE", "more rejected rows than allowed"
     SCHRUMPFUNG = "SCHRUMPFUNG", "a snapshot that is empty, or much smaller than the one before"
     SPALTE_LEER = "SPALTE_LEER", "a column that was filled in the snapshot before, and is missing or empty now"
+    AENDERUNG = "AENDERUNG", "a delta that was not agreed on, that no young snapshot carries, or with half a household"
     VERALTET = "VERALTET", "older than what was taken in already"
     KLARNUMMER = "KLARNUMMER", "a clear number where pseudonyms were agreed"
     # One row

@@ -109,6 +109,7 @@ class CoopBank:
         framed: bool = True,
         environment: str = "T",
         columns: Sequence[str] = (),
+        delta: bool = False,
     ) -> str:
         """A file in the inbox, drawn at that moment. Returns its name."""
         names = list(columns or (rows[0] if rows else [column.name for column in contracts()[kind].columns]))
@@ -118,7 +119,7 @@ class CoopBank:
         if not framed:
             lines = data.decode("cp1252").split("\r\n")[1:-2]
             data = "".join(f"{line[2:]}\r\n" for line in lines).encode("cp1252")
-        name = f"{SHORT[kind]}_{BLZ}_{clock.berlin(at):%Y%m%d%H%M%S}.csv"
+        name = f"{SHORT[kind]}_{'delta_' if delta else ''}{BLZ}_{clock.berlin(at):%Y%m%d%H%M%S}.csv"
         return self.put_bytes(name, data)
 
     def put_bytes(self, name: str, data: bytes) -> str:

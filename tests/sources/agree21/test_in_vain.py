@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -112,6 +114,21 @@ def test_a_file_that_waits_for_customers_may_wait_as_often_as_it_must(bank: Coop
     assert bank.rows(tables.file_tries) == []
     bank.put("IDA_KUNDEN", [person(1)])
     assert bank.verdicts() == ["PROCESSED", "PROCESSED"]
+
+
+def test_a_file_that_waits_in_vain_for_36_hours_is_refused_and_not_kept(bank: CoopBank) -> None:
+    name = bank.put("IDA_BESTAND", [holding(1, 1)])
+    assert bank.take_in().waiting == 1
+    file = bank.files / BLZ / "in_arbeit" / name
+    for hours, verdicts in ((35.9, []), (36.1, ["REFUSED PERSON_UNBEKANNT"]), (0, [])):
+        if file.exists():
+            put = time.time() - hours * 3600
+            os.utime(file, (put, put))
+        assert bank.verdicts() == verdicts
+    assert "Seit 36 Stunden fehlen die Kunden" in bank.receipt(name)
+    (refused,) = bank.rows(tables.files)
+    assert (refused["verdict"], refused["kind"], refused["file_name"]) == ("REFUSED", "IDA_BESTAND", name)
+    assert bank.lying() == []
 
 
 def test_a_look_takes_no_more_than_its_budget(bank: CoopBank, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,21 +52,29 @@ _OF_A_PERSON = (person_addresses, person_numbers, holdings, imported_appointment
 
 
 def write_customers(
-    connection: sa.Connection, bank: Institute, people: Sequence[Customer], names: Names, data_day: date
+    connection: sa.Connection,
+    bank: Institute,
+    people: Sequence[Customer],
+    names: Names,
+    data_day: date,
+    *,
+    delta: bool,
 ) -> Changes:
-    """Make the bank's people those of a snapshot of `data_day`, in the caller's transaction.
+    """Make the bank's people those of a snapshot of `data_day`, or change those of a delta.
 
-    Who is missing is marked, and leaves with everything after as many days as the bank says. Raises SetupError if
-    something cannot be sealed.
+    In the caller's transaction. Whom a snapshot lacks is marked, and leaves with everything after as many days as the
+    bank says. Raises SetupError if something cannot be sealed.
     """
     named = {person.number: names(NumberKind.PERSON, person.number) for person in people}
     before = count(connection, persons, bank.blz)
     staged = stage(connection, persons, _COLUMNS, _rows(bank.blz, people, named, names))
     added, changed = add_new(connection, persons, staged), update_changed(connection, persons, staged)
-    gone = _let_go(connection, bank, staged, data_day)
+    if not delta:
+        _mark_missing(connection, bank.blz, staged, data_day)
+    gone = _let_go(connection, bank, data_day)
     if bank.imports.pseudonyms == Pseudonyms.ON_ENTRY:
         _keep_numbers(connection, bank.blz, named)
-    _write_addresses(connection, bank.blz, people, named)
+    _write_addresses(connection, bank.blz, people, named, delta=delta)
     destroy_unused(connection, bank.blz)
     return Changes(before, added, changed, gone, count(connection, persons, bank.blz))
 
@@ -103,19 +111,26 @@ def _rows(
         )
 
 
-def _let_go(connection: sa.Connection, bank: Institute, staged: sa.Table, data_day: date) -> int:
-    """Mark who is missing, and remove who has been for long enough. Returns how many left."""
+def _mark_missing(connection: sa.Connection, institute: str, staged: sa.Table, data_day: date) -> None:
     there = sa.exists().where(staged.c.person_number == persons.c.person_number)
-    own = persons.c.institute == bank.blz
     connection.execute(
-        sa.update(persons).where(own, ~there, persons.c.missing_since.is_(None)).values(missing_since=data_day)
+        sa.update(persons)
+        .where(persons.c.institute == institute, ~there, persons.c.missing_since.is_(None))
+        .values(missing_since=data_day)
     )
+
+
+def _let_go(connection: sa.Connection, bank: Institute, data_day: date) -> int:
+    """Remove who has been missing for long enough, with all that is theirs. Returns how many left."""
     last_day = data_day - timedelta(days=bank.imports.erase_after_days)
     left = connection.scalars(
-        sa.delete(persons).where(own, persons.c.missing_since <= last_day).returning(persons.c.person_number)
+        sa.delete(persons)
+        .where(persons.c.institute == bank.blz, persons.c.missing_since <= last_day)
+        .returning(persons.c.person_number)
     ).all()
     for table in _OF_A_PERSON if left else ():
-        connection.execute(sa.delete(table).where(table.c.institute == bank.blz, table.c.person_number.in_(left)))
+        theirs = table.c.person_number == sa.any_(sa.literal(left, sa.ARRAY(sa.Text)))
+        connection.execute(sa.delete(table).where(table.c.institute == bank.blz, theirs))
     return len(left)
 
 
@@ -128,7 +143,7 @@ def _keep_numbers(connection: sa.Connection, institute: str, named: dict[str, st
 
 
 def _write_addresses(
-    connection: sa.Connection, institute: str, people: Sequence[Customer], named: dict[str, str]
+    connection: sa.Connection, institute: str, people: Sequence[Customer], named: dict[str, str], *, delta: bool
 ) -> None:
     seal = seal_of_day(connection, institute, SealedKind.ADDRESS, clock.today())
     plain = normalised({row["EMail"] for person in people for row in person.addresses if "EMail" in row})
@@ -149,14 +164,14 @@ def _write_addresses(
                 yield institute, pseudonym, recipient, domain, digest, seal.id, seal.seal(pseudonym, clear)
 
     staged = stage(connection, person_addresses, _ADDRESS_COLUMNS, rows())
-    remove_missing(connection, person_addresses, staged, institute)
-    # A row sealed anew looks different each time: its digest says whether it is.
-    connection.execute(
-        sa.delete(staged).where(
-            sa.exists().where(
-                *(person_addresses.c[name] == staged.c[name] for name in _ADDRESS_COLUMNS if name != "sealed")
-            )
-        )
-    )
+    if delta:
+        of_people = sa.exists().where(staged.c.person_number == person_addresses.c.person_number)
+        remove_missing(connection, person_addresses, staged, institute, of_people)
+    else:
+        remove_missing(connection, person_addresses, staged, institute)
+    # A row sealed anew looks different each time: its digest says whether it is. A snapshot's are sealed by its day.
+    sealing = ("sealed", "data_key_id") if delta else ("sealed",)
+    same = (person_addresses.c[name] == staged.c[name] for name in _ADDRESS_COLUMNS if name not in sealing)
+    connection.execute(sa.delete(staged).where(sa.exists().where(*same)))
     update_changed(connection, person_addresses, staged)
     add_new(connection, person_addresses, staged)

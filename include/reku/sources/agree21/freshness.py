@@ -9,9 +9,8 @@ import sqlalchemy as sa
 from reku.catalogue.institute import Institute
 from reku.catalogue.selection import Selection, asks_for_holdings
 from reku.foundation import clock
-from reku.sources.agree21.import_file import newest_import
 from reku.sources.agree21.kinds import Kind
-from reku.sources.agree21.scan import has_addresses
+from reku.sources.agree21.newest import have_addresses, newest_import
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,9 @@ def fresh_data(connection: sa.Connection, bank: Institute, rule: Selection) -> F
     imports = tuple(
         newest.id
         for kind, newest in found.items()
-        if newest is not None and _is_young(bank, newest) and (kind != Kind.CUSTOMERS or has_addresses(bank, newest))
+        if newest is not None
+        and _is_young(bank, newest)
+        and (kind != Kind.CUSTOMERS or have_addresses(connection, bank))
     )
     missing = tuple(kind for kind, newest in found.items() if newest is None or newest.id not in imports)
     return FreshData(imports, missing)

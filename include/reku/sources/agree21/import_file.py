@@ -14,16 +14,18 @@ from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, read
 from reku.sources.agree21.customer_rows import write_customers
 from reku.sources.agree21.customers import customers_of
+from reku.sources.agree21.delta import delta_fault, is_delta, torn_households
 from reku.sources.agree21.kinds import SNAPSHOTS, Kind
 from reku.sources.agree21.merge import Changes
+from reku.sources.agree21.newest import newest_import, newest_snapshot
 from reku.sources.agree21.number_names import Names, column_of, has_clear_number, names_for
 from reku.sources.agree21.other_rows import write_appointments, write_holdings, write_impulses
 from reku.sources.agree21.row_check import orphans, rejected_rows, too_many
-from reku.sources.agree21.snapshot_check import Earlier, filled_columns, snapshot_fault
+from reku.sources.agree21.snapshot_check import Earlier, filled_columns, lost_column, snapshot_fault
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.receipts import Line, Status, refusal
 from reku.store.states import FileVerdict
-from reku.store.tables import files, imports, persons
+from reku.store.tables import files, persons
 from reku.vault.pseudonyms import NumberKind
 
 _OTHERS = {
@@ -56,8 +58,8 @@ def import_file(
     Originals hold names and clear numbers, so none is kept that was taken in. Raises SetupError if a key is missing or
     another one.
     """
-    kind = Kind(contract.kind)
-    if (known := _already_taken(connection, bank.blz, kind, sha256)) is not None:
+    kind, delta = Kind(contract.kind), is_delta(file_name)
+    if (known := _already_taken(connection, bank.blz, kind, file_name, sha256, delta=delta)) is not None:
         return ImportResult(known)
     try:
         file = read(contract, data, environment=settings().environment, file_name=file_name)
@@ -70,17 +72,9 @@ def import_file(
     if kind in SNAPSHOTS and newest is not None and file.head.created_at <= newest.data_at:
         advice = "Ein neuerer Bestand ist schon übernommen; diese Datei ändert nichts."
         return ImportResult(_no_effect(FaultCode.VERALTET, advice))
-    return _judged(connection, bank, kind, file, newest, accepted)
-
-
-def newest_import(connection: sa.Connection, institute: str, kind: Kind) -> sa.Row[Any] | None:
-    """The newest import of a kind (by the data's own time), or None."""
-    return connection.execute(
-        sa.select(imports)
-        .where(imports.c.institute == institute, imports.c.kind == kind)
-        .order_by(imports.c.data_at.desc(), imports.c.id.desc())
-        .limit(1)
-    ).one_or_none()
+    if delta and (fault := delta_fault(connection, bank)):
+        return _refused(fault)
+    return _judged(connection, bank, kind, file, delta=delta, accepted=accepted)
 
 
 def _judged(
@@ -88,29 +82,37 @@ def _judged(
     bank: Institute,
     kind: Kind,
     file: RecordFile,
-    newest: sa.Row[Any] | None,
+    *,
+    delta: bool,
     accepted: bool,
 ) -> ImportResult:
     rules, rows = bank.imports, len(file.rows)
     filled = filled_columns(file)
     if kind in SNAPSHOTS and not accepted:
-        earlier = Earlier(newest.rows, newest.filled) if newest is not None else None
-        if fault := snapshot_fault(rows, filled, earlier, rules.max_shrink):
-            return _refused(fault)
+        before = newest_snapshot(connection, bank.blz, kind)
+        earlier = Earlier(before.rows, before.filled) if before is not None else None
+        doubt = lost_column(file, filled, earlier) if delta else snapshot_fault(rows, filled, earlier, rules.max_shrink)
+        if doubt:
+            return _refused(doubt)
     rejected = rejected_rows(rules, file)
     if fault := too_many(bank.max_reject_share, rows, rejected, FaultCode.FEHLERQUOTE):
         return _refused(fault, *rejected.values())
     names = names_for(connection, bank)
+    if delta:
+        rejected |= torn_households(connection, bank.blz, file, names, rejected)
+        if fault := too_many(bank.max_reject_share, rows, rejected, FaultCode.FEHLERQUOTE):
+            return _refused(fault, *rejected.values())
     unknown: dict[int, Fault] = {}
     if kind != Kind.CUSTOMERS:
         unknown = orphans(file, _known_people(connection, bank.blz, file, names), rejected)
         if fault := too_many(rules.max_orphans, rows, unknown, FaultCode.PERSON_UNBEKANNT):
             return _refused(fault)
     kept_out = rejected | unknown
-    changes, unclear = _write(connection, bank, kind, file, kept_out, names)
+    changes, unclear = _write(connection, bank, kind, file, kept_out, names, delta=delta)
     entry = {
         "institute": bank.blz,
         "kind": kind,
+        "delta": delta,
         "data_at": file.head.created_at,
         "taken_at": clock.now(),
         "rows": rows,
@@ -134,6 +136,8 @@ def _write(
     file: RecordFile,
     kept_out: Mapping[int, Fault],
     names: Names,
+    *,
+    delta: bool,
 ) -> tuple[Changes, int]:
     """Write the good rows. Returns what changed, and how many households have no clear contact person."""
     rows = [row for row, line in zip(file.as_dicts(), file.lines, strict=True) if line not in kept_out]
@@ -141,7 +145,10 @@ def _write(
         return _OTHERS[kind](connection, bank, rows, names), 0
     customers = customers_of(rows)
     data_day = clock.berlin(file.head.created_at).date()
-    return write_customers(connection, bank, customers.people, names, data_day), customers.unclear_households
+    return (
+        write_customers(connection, bank, customers.people, names, data_day, delta=delta),
+        customers.unclear_households,
+    )
 
 
 def _known_people(connection: sa.Connection, institute: str, file: RecordFile, names: Names) -> set[str]:
@@ -156,12 +163,16 @@ def _known_people(connection: sa.Connection, institute: str, file: RecordFile, n
     return {number for number in set(column_of(file, "Personennummer")) if names(NumberKind.PERSON, number) in stored}
 
 
-def _already_taken(connection: sa.Connection, institute: str, kind: Kind, sha256: str) -> FileDecision | None:
+def _already_taken(
+    connection: sa.Connection, institute: str, kind: Kind, file_name: str, sha256: str, *, delta: bool
+) -> FileDecision | None:
+    """What is told of a file that was taken in before; deltas of two days may be equal, if nothing has changed."""
     same = sa.exists().where(
         files.c.institute == institute,
         files.c.kind == kind,
         files.c.sha256 == sha256,
         files.c.verdict == FileVerdict.PROCESSED,
+        files.c.file_name == file_name if delta else sa.true(),
     )
     if not connection.scalar(sa.select(same)):
         return None

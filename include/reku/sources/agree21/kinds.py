@@ -15,4 +15,4 @@ class Kind(StrEnum):
 
 
 SNAPSHOTS = (Kind.CUSTOMERS, Kind.HOLDINGS)
-"""Kinds whose file is the whole state; of the others a file says what is new or has changed."""
+"""Kinds whose file is the whole state, if it is no delta; of the others a file says what is new or has changed."""

@@ -71,11 +71,12 @@ def add_new(connection: sa.Connection, table: sa.Table, staged: sa.Table) -> int
     ).rowcount
 
 
-def remove_missing(connection: sa.Connection, table: sa.Table, staged: sa.Table, institute: str) -> int:
-    """Remove the bank's rows that the staged ones lack. Returns how many."""
-    return connection.execute(
-        sa.delete(table).where(table.c.institute == institute, ~sa.exists().where(same_key(table, staged)))
-    ).rowcount
+def remove_missing(
+    connection: sa.Connection, table: sa.Table, staged: sa.Table, institute: str, *which: sa.ColumnElement[bool]
+) -> int:
+    """Remove the bank's rows (those for which `which` holds) that the staged ones lack. Returns how many."""
+    lacking = ~sa.exists().where(same_key(table, staged))
+    return connection.execute(sa.delete(table).where(table.c.institute == institute, lacking, *which)).rowcount
 
 
 def same_key(table: sa.Table, staged: sa.Table) -> sa.ColumnElement[bool]:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
-from typing import Any
+from datetime import date
 
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 from reku.foundation import clock
+from reku.foundation.bank_folders import Folder
+from reku.foundation.settings import settings
 from reku.records import Fault, FaultCode, match_name
-from reku.sources.agree21.customer_rows import forget_addresses
-from reku.sources.agree21.import_file import ImportResult, import_file, newest_import
+from reku.sources.agree21.import_file import ImportResult, import_file
 from reku.sources.agree21.import_report import FileResult, ImportReport, file_result
 from reku.sources.agree21.kinds import Kind
+from reku.sources.agree21.newest import are_addresses_left, forget_old_addresses, newest_import
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import shown_name
@@ -22,7 +24,7 @@ from reku.sources.inbox.receipts import refusal
 from reku.sources.inbox.scan import ClaimedFile, NamedFile, Scan, scan_inbox
 from reku.sources.source import TakenIn
 from reku.store.states import FileVerdict
-from reku.store.tables import imports, person_addresses
+from reku.store.tables import imports
 
 _RANK: dict[str, int] = {kind: rank for rank, kind in enumerate(Kind)}
 
@@ -59,14 +61,7 @@ class _DataScan(Scan[ImportReport]):
     @staticmethod
     def is_left(bank: Institute) -> sa.ColumnElement[bool]:
         """Whether there are addresses whose time is over."""
-        newest = (
-            sa.select(imports.c.taken_at)
-            .where(imports.c.institute == bank.blz, imports.c.kind == Kind.CUSTOMERS)
-            .order_by(imports.c.data_at.desc(), imports.c.id.desc())
-            .limit(1)
-            .scalar_subquery()
-        )
-        return sa.exists().where(person_addresses.c.institute == bank.blz) & (newest < _last_noon(bank))
+        return are_addresses_left(bank)
 
     def take_claimed(self, names: Sequence[str]) -> None:
         """The kinds in their order, each oldest first; then addresses whose time is over are forgotten."""
@@ -80,17 +75,31 @@ class _DataScan(Scan[ImportReport]):
         self.take_each(others, self._refuse_unknown)
         known.sort(key=lambda one: (_RANK[one.kind], one.groups["zeit"], one.name))
         self.take_each(known, self._take)
-        self.report.forgotten = _forget_at_noon(self.connection, self.bank)
+        with self.connection.begin():
+            self.report.forgotten = forget_old_addresses(self.connection, self.bank)
 
     def _take(self, named: _DataFile) -> FileResult | None:
         if _waits_for_customers(self.connection, self.bank, named):
-            return None
+            return self._refuse_without_customers(named)
         arrived = filing.arrive(self.folders, named.name, named.contract.max_bytes)
         name = shown_name(named.name)
         result = import_file(self.connection, self.bank, named.contract, name, arrived.data, arrived.sha256)
         file_id = filing.record(self.connection, self.folders, arrived, named.kind, result.decision)
         note_import(self.connection, file_id, result)
         return file_result(file_id, named.kind, result)
+
+    def _refuse_without_customers(self, named: _DataFile) -> FileResult | None:
+        """Refuse a file that has waited for customers for as long as a refused one is kept; None: it may wait on."""
+        hours = settings().keep_refused_imports_hours
+        # times of files are real, so they are held against the real clock
+        if time.time() - self.folders.modified(self.folders.path(Folder.AT_WORK, named.name)) < hours * 3600:
+            return None
+        advice = f"Seit {hours:g} Stunden fehlen die Kunden dazu. Kunden (ida_kunden_…) und diese Datei neu liefern."
+        fault = Fault(FaultCode.PERSON_UNBEKANNT, advice=advice)
+        decision = FileDecision(FileVerdict.REFUSED, fault.code, advice, refusal([fault]), keep=False)
+        arrived = filing.arrive(self.folders, named.name, 0)
+        file_id = filing.record(self.connection, self.folders, arrived, named.kind, decision)
+        return FileResult(file_id, decision.verdict, decision.code, named.kind, advice)
 
     def _refuse_unknown(self, file: ClaimedFile) -> FileResult:
         advice = "Der Dateiname passt zu keiner vereinbarten Datei dieses Instituts."
@@ -130,26 +139,3 @@ def note_import(connection: sa.Connection, file_id: int, result: ImportResult) -
     """Write what an import changed into `imports`."""
     if result.entry is not None:
         connection.execute(sa.insert(imports).values(file_id=file_id, **result.entry))
-
-
-def _forget_at_noon(connection: sa.Connection, bank: Institute) -> int:
-    """Forget the addresses that came before the last `addresses_until`. Returns how many rows left."""
-    with connection.begin():
-        newest = newest_import(connection, bank.blz, Kind.CUSTOMERS)
-        if newest is None or has_addresses(bank, newest):
-            return 0
-        return forget_addresses(connection, bank.blz)
-
-
-def has_addresses(bank: Institute, customers: sa.Row[Any]) -> bool:
-    """Whether the addresses of an import of customers are still kept: it came after the last `addresses_until`."""
-    return bool(customers.taken_at >= _last_noon(bank))
-
-
-def _last_noon(bank: Institute) -> datetime:
-    """The last `addresses_until` that is past."""
-    until: time = bank.imports.addresses_until
-    today = clock.at(clock.today(), until.hour, until.minute)
-    if today <= clock.now():
-        return today
-    return clock.at(clock.today() - timedelta(days=1), until.hour, until.minute)

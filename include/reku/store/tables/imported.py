@@ -20,6 +20,7 @@ imports = sa.Table(
     institute(),
     sa.Column("file_id", sa.ForeignKey(files.c.id), nullable=False, unique=True),
     sa.Column("kind", sa.Text, nullable=False, comment="kind of its contract"),
+    sa.Column("delta", sa.Boolean, nullable=False, comment="it says only what has changed; false: the whole state"),
     moment("data_at", nullable=False),
     moment("taken_at", nullable=False),
     sa.Column("rows", sa.Integer, nullable=False),

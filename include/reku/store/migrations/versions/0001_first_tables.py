@@ -977,6 +977,9 @@ def upgrade() -> None:
         sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
         sa.Column("file_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False, comment="kind of its contract"),
+        sa.Column(
+            "delta", sa.Boolean(), nullable=False, comment="it says only what has changed; false: the whole state"
+        ),
         sa.Column("data_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("rows", sa.Integer(), nullable=False),
