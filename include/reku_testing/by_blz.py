@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from reku.gate import gate
 from reku.process import intake
-from reku.process.systems import bank_named, feedback_of, served_banks
+from reku.process.systems import bank_named, served_banks, system_of
 from reku.reporting import export as exporting
 from reku.reporting.export import FeedbackFile
 from reku.sources.osplus import scan
@@ -35,16 +35,16 @@ def validate(engine: sa.Engine, delivery: int) -> gate.GateResult:
 def export(engine: sa.Engine, institute: str, **which: Any) -> FeedbackFile | None:
     """The bank's unreported events in a new response file."""
     bank = bank_named(institute)
-    return exporting.export(engine, bank, feedback_of(bank), **which)
+    return exporting.export(engine, bank, system_of(bank).feedback, **which)
 
 
 def assign(engine: sa.Engine, institute: str, **which: Any) -> FeedbackFile | None:
     """The first half of an export."""
     bank = bank_named(institute)
-    return exporting.assign(engine, bank, feedback_of(bank), **which)
+    return exporting.assign(engine, bank, system_of(bank).feedback, **which)
 
 
 def rebuild(engine: sa.Engine, institute: str, number: int) -> bytes:
     """The bytes of a response file, made again."""
     bank = bank_named(institute)
-    return b"".join(exporting.rebuild(engine, bank, feedback_of(bank), number).values())
+    return b"".join(exporting.rebuild(engine, bank, system_of(bank).feedback, number).values())

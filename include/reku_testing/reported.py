@@ -8,13 +8,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reku.foundation import clock
 from reku.records.contract import contracts
 from reku.records.reader import read
 from reku.records.rows import row_faults
 from reku.store.events import Event, record
 from reku.store.kinds import EventKind, UnsubscribedFrom
 from reku.store.states import MessageState
-from reku.store.tables import feedback_files
+from reku.store.tables import feedback_files, messages
+from reku.vault import numbers
+from reku.vault.pseudonyms import NumberKind, pseudonymiser
 from reku_testing import world
 
 NOW = datetime(2026, 11, 22, 21, tzinfo=UTC)
@@ -49,10 +52,27 @@ class World:
             record(connection, [Event(message, kind, at, reason or ("DUBLETTE" if kind is K.NOT_SENT else ""), **more)])
 
 
-def rows_of(data: bytes) -> list[dict[str, str]]:
+def pseudonymise(engine: sa.Engine, institute: str = world.BLZ) -> dict[str, str]:
+    """Put pseudonyms for the clear numbers of the ledger, and keep those sealed, as an import does.
+
+    Returns the clear numbers by pseudonym.
+    """
+    of = messages.c
+    with engine.begin() as connection:
+        known = connection.scalars(sa.select(of.person_number).distinct().where(of.institute == institute)).all()
+        pseudonym = pseudonymiser(connection, institute)
+        new = {pseudonym(NumberKind.PERSON, number): number for number in known if number.isdecimal()}
+        numbers.keep(connection, institute, new, clock.today())
+        for name, number in new.items():
+            own = (of.institute == institute) & (of.person_number == number)
+            connection.execute(sa.update(messages).where(own).values(person_number=name))
+    return new
+
+
+def rows_of(data: bytes, kind: str = "RESPONSE") -> list[dict[str, str]]:
     """The file read by our own reader; every row holds to the contract."""
-    found = read(contracts()["RESPONSE"], data, environment="T")
-    assert row_faults(contracts()["RESPONSE"], found) == []
+    found = read(contracts()[kind], data, environment="T")
+    assert row_faults(contracts()[kind], found) == []
     return list(found.as_dicts())
 
 

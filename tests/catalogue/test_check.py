@@ -12,6 +12,7 @@ from reku.catalogue.check import check_catalogue
 OCCASION = "occasions/MCAG002.yaml"
 MEDIUM = "templates/scom/geburtstag/medium.yaml"
 INSTITUTE = "institutes/99990009.yaml"
+ORDERED = "announces: {occasion: MCAG002, "
 
 Edit = Callable[[str, str, str], Path]
 Write = Callable[[str, str | bytes], Path]
@@ -177,14 +178,14 @@ def test_a_whole_configuration_has_no_fault(config: Path) -> None:
         (
             INSTITUTE,
             "active: true",
-            "active: true\n    announces: {occasion: MCAG002, rhythm: TAEGLICH, valid_from: 2026-01-01}",
+            f"active: true\n    {ORDERED}rhythm: TAEGLICH, valid_from: 2026-01-01, placeholder: X}}",
             14,
             ["campaigns[1]", "order R0000001", "numbers it like K2026-014"],
         ),
         (
             INSTITUTE,
             "active: true",
-            "active: true\n    announces: {occasion: MCAG002, rhythm: TAG, valid_from: 2026-01-01}",
+            f"active: true\n    {ORDERED}rhythm: TAG, valid_from: 2026-01-01, placeholder: X}}",
             17,
             ["'TAG'", "TAEGLICH"],
         ),
@@ -227,7 +228,9 @@ def test_one_broken_value_gives_one_clear_fault(
     assert "pydantic" not in text
 
 
-ANNOUNCES = "active: true\n    announces: {occasion: MCAG002, rhythm: TAEGLICH, valid_from: 2026-02-01}"
+ANNOUNCES = (
+    "active: true\n    announces: {occasion: MCAG002, rhythm: TAEGLICH, valid_from: 2026-02-01, placeholder: MF_01}"
+)
 RULE = "response_window: 6h\nselection: {row: person, on: born, anniversary: true}\n"
 
 
@@ -244,6 +247,15 @@ RULE = "response_window: 6h\nselection: {row: person, on: born, anniversary: tru
         (OCCASION, RULE, "response_window: 6h\n", 17, "no rule that selects people"),
         (INSTITUTE, "occasion: MCAG002", "occasion: MCAG003", 17, "no occasion 'MCAG003'. Did you mean 'MCAG002'"),
         (INSTITUTE, "2026-02-01", "2026-02-01, valid_until: 2026-01-01", 17, "lies before valid_from 2026-02-01"),
+        (
+            INSTITUTE,
+            ", placeholder: MF_01",
+            "",
+            17,
+            "'placeholder' is missing in campaigns[1].announces: Anlassvorlage that is set up for it in VTM",
+        ),
+        (INSTITUTE, "placeholder: MF_01", "placeholder: MF 01", 17, "placeholder 'MF 01'"),
+        (INSTITUTE, "placeholder: MF_01", "placeholder: ''", 17, "placeholder ''"),
     ],
 )
 def test_what_a_campaign_may_announce(

@@ -22,7 +22,13 @@ Announce = Callable[..., None]
 
 
 def campaign(order: str = "K2026-014", name: str = "Runde Geburtstage", **changes: Any) -> dict[str, Any]:
-    announces = {"occasion": OCCASION, "rhythm": "TAEGLICH", "valid_from": "2026-01-01"} | changes
+    announces = {
+        "occasion": OCCASION,
+        "rhythm": "TAEGLICH",
+        "valid_from": "2026-01-01",
+        "placeholder": "MF_PLATZHALTER_01",
+    }
+    announces |= changes
     return {
         "order": order,
         "name": name,

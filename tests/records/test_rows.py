@@ -30,7 +30,7 @@ def found(faults: list[Fault]) -> list[tuple[FaultCode, int | None, str]]:
     return [(fault.code, fault.line, fault.field) for fault in faults]
 
 
-@pytest.mark.parametrize("kind", ["VREKU", "VIAM", "REKU", "IAMW", "RESPONSE", "QUITTUNG"])
+@pytest.mark.parametrize("kind", ["VREKU", "VIAM", "REKU", "IAMW", "RESPONSE", "QUITTUNG", "VTM_AKTE"])
 def test_every_contract_s_own_examples_make_a_good_row(kind: str) -> None:
     assert row_faults(*as_file(kind, filled(kind))) == []
 

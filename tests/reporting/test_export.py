@@ -238,13 +238,9 @@ def test_codes_and_encoding_of_the_bank(
     assert "OEFF" not in text
 
 
-@pytest.mark.parametrize("institute", ["99950009", "99950002"])
-def test_institute_without_response_files(
-    database: sa.Engine, bank: Path, monkeypatch: pytest.MonkeyPatch, institute: str
-) -> None:
-    banks.configure(monkeypatch, bank, blz="99950002", core_system="agree21")
-    with pytest.raises(StageError, match=institute):
-        export(database, institute)
+def test_a_bank_that_nobody_knows(database: sa.Engine) -> None:
+    with pytest.raises(StageError, match="99950009"):
+        export(database, "99950009")
 
 
 # --- the same file, whatever happens -------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from reku.bench.world import BLZ, World, world
 from reku.foundation.errors import SetupError
-from reku.process.systems import bank_named, feedback_of
+from reku.process.systems import bank_named, system_of
 from reku.reporting import export as exporting
 from reku.reporting.formats.osplus import event_id
 from reku.runtime.places import account
@@ -109,7 +109,7 @@ def figures(there: World, events: int, rounds: int) -> list[dict[str, Any]]:
 def ours(there: World, events: int) -> tuple[float, float]:
     """Seconds of the transaction that assigns, and of the whole export."""
     bank = bank_named(BLZ)
-    feedback = feedback_of(bank)
+    feedback = system_of(bank).feedback
     begun = time.perf_counter()
     assigned = exporting.assign(there.engine, bank, feedback)
     middle = time.perf_counter()

@@ -17,6 +17,7 @@ from reku.catalogue.fields import (
     MediumKey,
     Model,
     OrderNumber,
+    Placeholder,
     Share,
     Text,
     no_repeats,
@@ -90,6 +91,9 @@ class Announcement(Model):
     rhythm: Rhythm = Field(description="how often people are selected")
     valid_from: date = Field(description="first day of the order")
     valid_until: date | None = Field(None, description="its last day; none: open end")
+    placeholder: Placeholder = Field(
+        description="Anlassvorlage that is set up for it in VTM, such as MF_PLATZHALTER_01"
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

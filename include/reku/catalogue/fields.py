@@ -104,6 +104,8 @@ OWN_NUMBER = r"K\d{4}-\d{3,6}"
 """Number of an order that a campaign announces: year and running number. No control file gives such a number."""
 OrderNumber = Annotated[str, Field(pattern=rf"^([A-Z0-9]{{1,20}}|{OWN_NUMBER})$")]
 """As a control file gives it, or as a bank gives it to a campaign that announces its order."""
+Placeholder = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
+"""Key of an Anlassvorlage, as it is set up in VTM."""
 MediumKey = Annotated[str, Field(pattern=r"^(SCOM|LBS|SKP|DEKA|VOEV|SV|EIGEN)(_[A-Z0-9]+)+$", max_length=60)]
 HexColour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Domain = Annotated[

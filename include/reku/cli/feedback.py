@@ -58,11 +58,11 @@ def rebuild_file(
     """
     import hashlib
 
-    from reku.process.systems import bank_named, feedback_of
+    from reku.process.systems import bank_named, system_of
     from reku.reporting.export import rebuild, send_again
 
     engine, bank = database(), bank_named(institute)
-    feedback = feedback_of(bank)
+    feedback = system_of(bank).feedback
     made = (
         send_again(engine, bank, feedback, number, actor=actor()) if again else rebuild(engine, bank, feedback, number)
     )

@@ -54,6 +54,10 @@ class Reason(StrEnum):
         return "" if self is Reason.ZURUECKGEHALTEN else self.value
 
 
+PASSING = frozenset({Reason.SPERRZEIT, Reason.ANDERE_KAMPAGNE, Reason.OBERGRENZE, Reason.TERMIN})
+"""Reasons that may be gone tomorrow."""
+
+
 @cache
 def in_order(found: frozenset[str]) -> tuple[Reason, ...]:
     """Reasons by their names, in the order of precedence."""

@@ -175,7 +175,10 @@ def _fault(file: Path, node: yaml.Node, model: type[BaseModel], details: Any) ->
         )
     if kind == "missing":
         where = f" in {_name(place[:-1])}" if place[:-1] else ""
-        return ConfigError(f"The key {place[-1]!r} is missing{where}.", file=file, line=line)
+        around = _model_in(_at(model, place[:-1]))
+        field = around.model_fields.get(str(place[-1])) if around else None
+        meaning = f": {field.description}" if field and field.description else ""
+        return ConfigError(f"The key {place[-1]!r} is missing{where}{meaning}.", file=file, line=line)
     name = _name(place)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         tag = details["ctx"].get("tag")

@@ -90,12 +90,12 @@ class ListBanks(BaseOperator):
         self.work = work
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
-        from reku.process.daily_feedback import feedback_banks
         from reku.process.data_import import data_banks
         from reku.process.intake import intake_banks
+        from reku.process.systems import served_banks
 
         with plain_errors():
-            return {"intake": intake_banks, "data": data_banks, "feedback": feedback_banks}[self.work]()
+            return {"intake": intake_banks, "data": data_banks, "feedback": served_banks}[self.work]()
 
 
 class BankTask(BaseOperator):

@@ -6,13 +6,8 @@ import sqlalchemy as sa
 
 from reku.process.answers import Counts
 from reku.process.collecting import age_of_return_mails
-from reku.process.systems import bank_named, feedback_of, served_banks, system_of
-from reku.reporting.export import export
-
-
-def feedback_banks() -> list[str]:
-    """The BLZ of each bank whose core system takes feedback, and of those whose file is broken."""
-    return served_banks(lambda bank: system_of(bank).feedback is not None)
+from reku.process.systems import bank_named, system_of
+from reku.reporting.export import NOTHING_TOLD, export
 
 
 def write_daily_feedback(engine: sa.Engine, institute: str) -> Counts:
@@ -20,10 +15,9 @@ def write_daily_feedback(engine: sa.Engine, institute: str) -> Counts:
 
     Nothing is collected for it: the counts say until when return mails are in.
 
-    Raises StageError for an unknown bank and one whose core system is not served or takes no feedback, ConfigError for
-    its broken file, SetupError if the outbox cannot be written to.
+    Raises StageError for an unknown bank and one whose core system is not served, ConfigError for its broken file,
+    SetupError if the outbox cannot be written to, or if a key that the file needs is missing or another one.
     """
     bank = bank_named(institute)
-    written = export(engine, bank, feedback_of(bank), daily=True)
-    counts: Counts = {"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0}
-    return counts | age_of_return_mails(engine)
+    written = export(engine, bank, system_of(bank).feedback, daily=True)
+    return (written.counts if written else NOTHING_TOLD) | age_of_return_mails(engine)

@@ -17,6 +17,7 @@ from reku.dispatch.channel import Channel
 from reku.foundation.errors import StageError, suggest
 from reku.reporting.feedback_format import FeedbackFormat
 from reku.reporting.formats.osplus import OsplusResponses
+from reku.reporting.formats.vtm import VtmActivities
 from reku.sources.agree21.source import Selections
 from reku.sources.osplus.source import OsplusFiles
 from reku.sources.source import Source
@@ -25,19 +26,16 @@ from reku.store.delivery import load_delivery
 
 @dataclass(frozen=True)
 class System:
-    """One core system: where its banks' deliveries come from, how they go out, how it is told what came back.
-
-    `feedback` None: it is told nothing yet, and its events wait.
-    """
+    """One core system: where its banks' deliveries come from, how they go out, how it is told what came back."""
 
     source: Source
     channel: Channel
-    feedback: FeedbackFormat | None
+    feedback: FeedbackFormat
 
 
 SYSTEMS: dict[CoreSystem, System] = {
     CoreSystem.OSPLUS: System(OsplusFiles(), EMAIL, OsplusResponses()),
-    CoreSystem.AGREE21: System(Selections(), EMAIL, None),
+    CoreSystem.AGREE21: System(Selections(), EMAIL, VtmActivities()),
 }
 """Every core system that is served."""
 
@@ -81,17 +79,6 @@ def system_of_delivery(engine: sa.Engine, delivery: int) -> System:
     """The core system that a delivery has come from. Raises StageError if there is no such delivery."""
     with engine.connect() as connection:
         return system_of(bank_named(load_delivery(connection, delivery).institute))
-
-
-def feedback_of(bank: Institute) -> FeedbackFormat:
-    """How the core system of a bank is told what came back. Raises StageError if it is told nothing yet."""
-    feedback = system_of(bank).feedback
-    if feedback is None:
-        raise StageError(
-            f"Institute {bank.blz} is on {bank.core_system}, for which there is no feedback format yet: no file is "
-            "written, and its events wait."
-        )
-    return feedback
 
 
 def served_banks(which: Callable[[Institute], bool] = lambda _bank: True) -> list[str]:

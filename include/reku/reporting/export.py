@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -40,8 +41,8 @@ _MANY = 10_000
 class FeedbackFile:
     """A report: a response file, or what else its format makes of it.
 
-    `file_name` is the name of its only file or of its first. `sha256`, over the bytes of all its files, is None, and
-    `path` empty, until it is written.
+    `rows`: its events, of which `left_out` have no line in it, since nobody can be named any more. `file_name`: of its
+    only file or of its first. `sha256`, over the bytes of all of them, is None, and `path` empty, until it is written.
     """
 
     id: int
@@ -51,8 +52,19 @@ class FeedbackFile:
     file_name: str
     stamped_at: datetime
     rows: int
+    left_out: int = 0
     sha256: str | None = None
     path: str = ""
+
+    @property
+    def counts(self) -> dict[str, int | str | None]:
+        """What a task says of it."""
+        counts: dict[str, int | str | None] = {"file": self.number, "rows": self.rows}
+        return counts | ({"left_out": self.left_out} if self.left_out else {})
+
+
+NOTHING_TOLD: dict[str, int | str | None] = {"file": None, "rows": 0}
+"""What a task says where there was nothing to report."""
 
 
 def export(
@@ -152,13 +164,13 @@ def _made_again(
         if file_id is None:
             raise no_such_file(bank.blz, number)
         file, order_number = _file(connection, file_id)
-        with _files(connection, bank, feedback, file, order_number) as made:
+        with _files(connection, bank, feedback, file, order_number, Counter()) as made:
             data = {one.name: b"".join(one.blocks) for one in made}
     if file.sha256 is not None and hashlib.sha256(b"".join(data.values())).hexdigest() != file.sha256:
         raise StageError(
-            f"{file.file_name} would not come out as it was written: the institute's codes, its encoding or the "
-            "contract of the response file were changed since, or a person of it was erased. Take the archived "
-            "original."
+            f"{file.file_name} would not come out as it was written: the institute's codes, its encoding, the name or "
+            "placeholder of a campaign, or the contract of the response file were changed since, or a person of it was "
+            "erased or has left the bank's data. Take the original from whom it was sent to."
         )
     return file, data
 
@@ -178,7 +190,7 @@ def _next_number(connection: sa.Connection, institute: str) -> int:
 def _assign(
     connection: sa.Connection, feedback: FeedbackFormat, institute: str, number: int, order_id: int | None
 ) -> FeedbackFile:
-    stamped_at = clock.now().replace(microsecond=0)
+    stamped_at = _free_moment(connection, feedback, institute, number)
     values = {
         "institute": institute,
         "number": number,
@@ -202,6 +214,21 @@ def _assign(
         # Otherwise PostgreSQL takes the new file for a small one, and looks its events up one by one.
         connection.execute(sa.text("ANALYZE reku.feedback_rows (file_id)"))
     return FeedbackFile(id=file_id, rows=rows, **values)  # type: ignore[arg-type]  # the values are the table's
+
+
+def _free_moment(connection: sa.Connection, feedback: FeedbackFormat, institute: str, number: int) -> datetime:
+    """Now to the second, or the next one at which no other report has the name: it need not have the number in it."""
+    moment = clock.now().replace(microsecond=0)
+    while connection.scalar(
+        sa.select(
+            sa.exists().where(
+                feedback_files.c.institute == institute,
+                feedback_files.c.file_name == feedback.file_name(institute, number, moment),
+            )
+        )
+    ):
+        moment += timedelta(seconds=1)
+    return moment
 
 
 def _fill_series(connection: sa.Connection, file_id: int) -> None:
@@ -234,14 +261,22 @@ def _write(engine: sa.Engine, bank: Institute, feedback: FeedbackFormat, file_id
         file, order_number = _file(connection, file_id)
         if file.sha256 is not None:
             return file
-        check_sum = hashlib.sha256()
-        with _files(connection, bank, feedback, file, order_number) as made:
+        check_sum, lines = hashlib.sha256(), Counter[str]()
+        with _files(connection, bank, feedback, file, order_number, lines) as made:
             for one in made:
                 _put(file.institute, one.name, _summed(one.blocks, check_sum))
         connection.execute(
             sa.update(feedback_files)
             .where(feedback_files.c.id == file_id)
-            .values(sha256=check_sum.hexdigest(), written_at=clock.now())
+            .values(sha256=check_sum.hexdigest(), written_at=clock.now(), left_out=file.rows - lines["told"])
+        )
+    if left_out := file.rows - lines["told"]:
+        log.warning(
+            "%s: %d of %d events are left out, since the numbers of their people are kept no more: they have left the "
+            "bank's data, or were erased.",
+            file.file_name,
+            left_out,
+            file.rows,
         )
     with engine.connect() as connection:
         return _file(connection, file_id)[0]
@@ -270,10 +305,15 @@ def _summed(blocks: Iterable[bytes], check_sum: hashlib._Hash) -> Iterator[bytes
 
 @contextmanager
 def _files(
-    connection: sa.Connection, bank: Institute, feedback: FeedbackFormat, file: FeedbackFile, order_number: str
+    connection: sa.Connection,
+    bank: Institute,
+    feedback: FeedbackFormat,
+    file: FeedbackFile,
+    order_number: str,
+    lines: Counter[str],
 ) -> Iterator[Iterator[OutgoingFile]]:
-    """The report's files, block by block. The connection can do nothing else until they are read or given up."""
-    told = (
+    """The report's files, block by block; `lines` counts what is told. The connection can do nothing else meanwhile."""
+    wanted = (
         feedback.records(bank)
         .select_from(feedback_rows)
         .join(responses, responses.c.id == feedback_rows.c.response_id)
@@ -285,8 +325,9 @@ def _files(
     stamp = Stamp(file.institute, order_number, file.number, file.stamped_at, file.file_name)
     # Closed before the transaction ends, also when the file cannot be written: it cannot end while rows are read.
     connection.execute(sa.text("SET LOCAL work_mem = '64MB'"))  # 100,000 events are put in order without the disk
-    with closing(copy_csv(connection, told, delimiter=feedback.delimiter())) as batches:
-        yield feedback.files(bank, stamp, _all_there(batches, file))
+    with closing(copy_csv(connection, wanted, delimiter=feedback.delimiter())) as batches:
+        told = feedback.told(bank, _all_there(batches, file))
+        yield feedback.files(bank, stamp, _counted(told, lines))
 
 
 def _all_there(batches: Iterable[list[bytes]], file: FeedbackFile) -> Iterator[list[bytes]]:
@@ -298,8 +339,14 @@ def _all_there(batches: Iterable[list[bytes]], file: FeedbackFile) -> Iterator[l
     if found != file.rows:
         raise StageError(
             f"{file.file_name} has {file.rows} events, of which {found} are in the tables: the others have left by "
-            "retention, or were removed by hand. Take the archived original."
+            "retention, or were removed by hand. Take the original from whom it was sent to."
         )
+
+
+def _counted(batches: Iterable[list[bytes]], lines: Counter[str]) -> Iterator[list[bytes]]:
+    for batch in batches:
+        lines["told"] += len(batch)
+        yield batch
 
 
 def _file(connection: sa.Connection, file_id: int) -> tuple[FeedbackFile, str]:
@@ -319,6 +366,7 @@ def _file(connection: sa.Connection, file_id: int) -> tuple[FeedbackFile, str]:
             file_name=row.file_name,
             stamped_at=row.stamped_at,
             rows=row.rows,
+            left_out=row.left_out,
             sha256=row.sha256 if written else None,
             path=path_below(row.institute, Folder.OUTBOX, row.file_name) if written else "",
         ),

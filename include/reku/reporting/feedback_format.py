@@ -49,9 +49,15 @@ class FeedbackFormat(Protocol):
     def delimiter(self) -> str:
         """What stands between two values of a line of `records`."""
 
+    def told(self, institute: Institute, batches: Iterable[list[bytes]]) -> Iterable[list[bytes]]:
+        """The lines of `records` as they stand in the files, no batch of them empty.
+
+        Here what only the core system may see is put in; lines that cannot be told are left out, and counted.
+        """
+
     def files(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[OutgoingFile]:
         """The report's files in the order in which they are put, such as parts, and a companion with their check sums.
 
-        `batches`: the rows of `records` as lines of CSV. The blocks of a file are read before the next one is asked
+        `batches`: what `told` has made of the lines. The blocks of a file are read before the next one is asked
         for. The same rows give the same bytes. Raises FileRefused for what the format does not allow.
         """

@@ -80,10 +80,18 @@ def sealed_tables() -> list[sa.Table]:
     return [table for table in metadata.sorted_tables if _KEY_COLUMN in table.columns]
 
 
+def unwrapped(id_: int, institute: str, wrapped: bytes, wrapped_by: str) -> Seal:
+    """The seal of a data key as it stands in the table. Raises SetupError if it cannot be opened."""
+    return _unwrapped(vault_keys(), id_, institute, wrapped, wrapped_by)
+
+
 def _seals_a_row_of(table: sa.Table) -> sa.ColumnElement[bool]:
     return sa.exists().where(table.c[_KEY_COLUMN] == data_keys.c.id)
 
 
 def _opened(row: sa.Row[tuple[object, ...]], keys: VaultKeys) -> Seal:
-    of = f"{row.id} of institute {row.institute}"
-    return Seal(row.id, row.institute, keys.unwrap(row.wrapped, of, row.wrapped_by))
+    return _unwrapped(keys, row.id, row.institute, row.wrapped, row.wrapped_by)
+
+
+def _unwrapped(keys: VaultKeys, id_: int, institute: str, wrapped: bytes, wrapped_by: str) -> Seal:
+    return Seal(id_, institute, keys.unwrap(wrapped, f"{id_} of institute {institute}", wrapped_by))

@@ -14,13 +14,17 @@ from reku.views.rows import filters, read
 
 @dataclass(frozen=True)
 class FeedbackFileLine:
-    """A response file. `order`: None for a file of all orders; without `written_at` the next export finishes it."""
+    """A response file. `order`: None for a file of all orders; without `written_at` the next export finishes it.
+
+    `left_out`: events of `rows` that have no line in it.
+    """
 
     institute: str
     number: int
     file_name: str
     order: str | None
     rows: int
+    left_out: int
     stamped_at: datetime
     written_at: datetime | None
 
@@ -42,6 +46,7 @@ class FeedbackFileDetails:
     file_name: str
     order: str | None
     rows: int
+    left_out: int
     stamped_at: datetime
     written_at: datetime | None
     sha256: str | None
@@ -58,6 +63,7 @@ def feedback_file_lines(engine: sa.Engine, institute: str = "") -> list[Feedback
             of.file_name,
             orders.c.order_number.label("order"),
             of.rows,
+            of.left_out,
             of.stamped_at,
             of.written_at,
         )
@@ -81,6 +87,7 @@ def feedback_file_details(engine: sa.Engine, institute: str, number: int) -> Fee
                 of.file_name,
                 orders.c.order_number.label("order"),
                 of.rows,
+                of.left_out,
                 of.stamped_at,
                 of.written_at,
                 of.sha256,

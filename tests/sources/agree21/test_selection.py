@@ -45,7 +45,7 @@ BIRTHDAYS = st.lists(st.integers(-6, 25), min_size=1, max_size=6)
 @pytest.fixture
 def coop(reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def configure(rhythm: str) -> None:
-        announces = {"occasion": "MCAG002", "rhythm": rhythm, "valid_from": FIRST.isoformat()}
+        announces = {"occasion": "MCAG002", "rhythm": rhythm, "valid_from": FIRST.isoformat(), "placeholder": "MF_01"}
         campaign = {"order": "K2026-014", "name": "Runde", "active": True, "announces": announces, "blocks": []}
         banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", campaigns=[campaign])
 

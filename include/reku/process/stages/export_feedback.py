@@ -6,9 +6,9 @@ from datetime import date
 
 import sqlalchemy as sa
 
-from reku.process.answers import Answer, Done, Skip
+from reku.process.answers import Answer, Done
 from reku.process.systems import bank_named, system_of
-from reku.reporting.export import export
+from reku.reporting.export import NOTHING_TOLD, export
 from reku.store.tables import deliveries
 
 
@@ -19,8 +19,5 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:  # noqa: A
             sa.select(deliveries.c.institute, deliveries.c.order_id).where(deliveries.c.id == delivery)
         ).one()
     bank = bank_named(institute)
-    feedback = system_of(bank).feedback
-    if feedback is None:
-        return Skip(f"{bank.name}: its core system takes no feedback yet; what came back waits for it.")
-    written = export(engine, bank, feedback, order_id=order)
-    return Done({"file": written.number, "rows": written.rows} if written else {"file": None, "rows": 0})
+    written = export(engine, bank, system_of(bank).feedback, order_id=order)
+    return Done(written.counts if written else NOTHING_TOLD)

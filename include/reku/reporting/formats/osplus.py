@@ -50,6 +50,10 @@ class OsplusResponses:
         """The contract's."""
         return _contract().delimiter
 
+    def told(self, institute: Institute, batches: Iterable[list[bytes]]) -> Iterable[list[bytes]]:  # noqa: ARG002 - see the protocol
+        """They are what stands in the file."""
+        return batches
+
     def files(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[OutgoingFile]:
         """The one file. Raises FileRefused for what the contract does not allow."""
         contract = _contract()

@@ -12,7 +12,11 @@ from reku.catalogue.fields import OWN_NUMBER
 from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.sources.source import AnnounceResult
+from reku.store.kinds import HITS, EventKind
 from reku.store.tables import lists, orders
+
+_WANTED = [EventKind.SENT, *HITS]
+"""Kinds of events that the advisors are told, besides those that are always told."""
 
 
 def announce(engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:
@@ -44,6 +48,8 @@ def _write(connection: sa.Connection, bank: Institute, campaign: Campaign, annou
         "valid_from": announced.valid_from,
         "valid_until": announced.valid_until,
         "expected_by": bank.imports.data_by,
+        "placeholder": announced.placeholder,
+        "wanted_events": _WANTED,
         "ended": False,
     }
     new = insert(orders).values(institute=bank.blz, order_number=campaign.order, occasion=announced.occasion, **content)

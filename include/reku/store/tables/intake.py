@@ -73,6 +73,13 @@ orders = sa.Table(
     sa.Column("medium", sa.Text, nullable=False, server_default="", comment="as announced; the campaign decides"),
     sa.Column("wanted_events", sa.ARRAY(sa.Text), comment="kinds of events to be reported; null: not said"),
     sa.Column("expected_by", sa.Time, nullable=False, comment="when its deliveries are there, Berlin wall clock"),
+    sa.Column(
+        "placeholder",
+        sa.Text,
+        nullable=False,
+        server_default="",
+        comment="what its activities hang on in the advisors' system, where we announce it",
+    ),
     sa.UniqueConstraint("institute", "order_number"),
     sa.CheckConstraint(f"wanted_events <@ ARRAY[{sql_list(EventKind)[1:-1]}]", name="wanted_events"),
     sa.Index("ix_orders_occasion", "occasion"),

@@ -1,0 +1,143 @@
+"""The file for VTM: what became of each person, as activities of a sales file (Vertriebsakte): layout VTM_AKTE.
+
+Told in docs/agree21.md, "Feedback". Clear person numbers are opened line by line while the file is written, and stand
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import csv
+import hmac
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from reku.catalogue.import_rules import Pseudonyms
+from reku.catalogue.institute import Institute
+from reku.contact.reasons import PASSING
+from reku.foundation.clock import berlin
+from reku.foundation.settings import required, settings
+from reku.records.contract import Contract, contracts
+from reku.records.record_file import Head
+from reku.records.writer import write_csv
+from reku.reporting.feedback_format import OutgoingFile, Stamp
+from reku.store.kinds import HITS, EventKind
+from reku.store.tables import messages, orders, responses
+from reku.store.unreported import unreported
+from reku.vault.numbers import NumberOpener, sealed_number
+from reku.vault.pseudonyms import NumberKind, is_pseudonym
+
+KIND = "VTM_AKTE"
+_MAIL, _REACTION = "EMAIL", "REAKTION"
+_ACTIVITIES: dict[str, tuple[str, str]] = {
+    EventKind.SENT: (_MAIL, "VERSENDET"),
+    EventKind.NOT_SENT: (_MAIL, "NICHT_VERSENDET"),
+    EventKind.RETAINED: (_MAIL, "ADRESSE_PRUEFEN"),
+    EventKind.OPENED: (_REACTION, "GEOEFFNET"),
+    EventKind.CLICKED: (_REACTION, "INTERESSE"),
+    EventKind.UNSUBSCRIBED: (_REACTION, "WIDERSPRUCH"),
+    EventKind.COMPLAINED: (_REACTION, "WIDERSPRUCH"),
+    EventKind.BOUNCED_HARD: (_REACTION, "ADRESSE_PRUEFEN"),
+}
+"""Kind of event → kind of activity and its result. What is not here does not concern an advisor."""
+_TITLE = 60
+_ID_DIGITS = 32
+
+
+class VtmActivities:
+    """One file for each report, with one activity for each event."""
+
+    def unreported(self, institute: str, order_id: int | None) -> sa.Select[int]:
+        """What VTM has a result for, without what may be different tomorrow; opens and clicks with consent only."""
+        is_passing = (responses.c.kind == EventKind.NOT_SENT) & responses.c.reason.in_(PASSING)
+        return unreported(institute, order_id).where(
+            responses.c.kind.in_(_ACTIVITIES), ~is_passing, messages.c.tracking | responses.c.kind.not_in(HITS)
+        )
+
+    def file_name(self, institute: str, number: int, stamped_at: datetime) -> str:  # noqa: ARG002 - not in the name
+        """`vtm_akte_<BLZ>_<Berlin time>.csv`."""
+        return f"vtm_akte_{institute}_{berlin(stamped_at):%Y%m%d%H%M%S}.csv"
+
+    def records(self, institute: Institute) -> sa.Select[Any]:  # noqa: ARG002 - the same for all
+        """What `told` makes a D record of, in order of UTC seconds, then of the events' ids."""
+        moment = sa.func.timezone("Europe/Berlin", responses.c.at)
+        return sa.select(
+            messages.c.person_number,
+            sa.func.coalesce(sealed_number(messages.c.institute, messages.c.person_number), ""),
+            orders.c.order_number,
+            orders.c.name,
+            orders.c.placeholder,
+            responses.c.id,
+            responses.c.kind,
+            sa.func.to_char(moment, "DD.MM.YYYY HH24:MI:SS"),
+            responses.c.reason,
+        ).order_by(sa.func.date_trunc("second", responses.c.at), responses.c.id)
+
+    def delimiter(self) -> str:
+        """The contract's."""
+        return _contract().delimiter
+
+    def told(self, institute: Institute, batches: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+        """The D records with clear person numbers.
+
+        People whose number is kept no more are left out: they have left the bank's data or were erased.
+        """
+        opener, key = NumberOpener(institute.blz), required("secret_key").encode()
+        delimiter = self.delimiter()
+        for lines in batches:
+            text = io.StringIO(newline="")
+            records = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+            for person, sealed, order, name, placeholder, event, kind, moment, reason in csv.reader(
+                io.StringIO(b"".join(lines).decode(), newline=""), delimiter=delimiter, strict=True
+            ):
+                number = opener.open(person, sealed) if sealed else _as_delivered(institute, person)
+                if number is None:
+                    continue
+                activity, result = _ACTIVITIES[kind]
+                about = number, f"{order}-{number}", _title(name), placeholder
+                what = _activity_id(key, institute.blz, event), activity, moment, result, "", "", reason
+                records.writerow(("D", *about, *what))
+            if data := text.getvalue().encode():
+                yield data.splitlines(keepends=True)
+
+    def files(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[OutgoingFile]:  # noqa: ARG002 - the same for all
+        """The one file. Raises FileRefused for what the contract does not allow."""
+        contract = _contract()
+        head = Head(
+            kind=KIND,
+            version=contract.version,
+            institute=stamp.institute,
+            order_number=stamp.order_number,
+            delivery_number=f"{stamp.number:06d}",
+            created_at=stamp.stamped_at,
+            sender="MF",
+            receiver="AGREE21",
+            environment=settings().environment,
+        )
+        blocks = write_csv(contract, head, [column.name for column in contract.columns], batches)
+        yield OutgoingFile(stamp.file_name, blocks)
+
+
+def _contract() -> Contract:
+    return contracts()[KIND]
+
+
+def _as_delivered(institute: Institute, person: str) -> str | None:
+    """The number of a person of whom nothing is sealed, if it is one of the bank's own: clear, or its own pseudonym."""
+    own_pseudonyms = institute.imports.pseudonyms is Pseudonyms.BANK
+    is_own = person.isdecimal() or (own_pseudonyms and is_pseudonym(NumberKind.PERSON, person))
+    return person if is_own else None
+
+
+def _title(name: str) -> str:
+    """A campaign's name on one line, as long as a title may be."""
+    printable = "".join(character if character.isprintable() else " " for character in name)
+    return " ".join(printable.split())[:_TITLE].rstrip()
+
+
+def _activity_id(key: bytes, institute: str, event: str) -> str:
+    """Always the same for an event, and tells nothing of how many there are."""
+    return hmac.digest(key, f"{institute}|activity|{event}".encode(), "sha256").hex()[:_ID_DIGITS]
