@@ -195,6 +195,25 @@ def test_every_rule_answers_with_how_many_rows_it_looked_at() -> None:
     assert [finding.looked_at for finding in find_breaches((), [], [], rules, EXPECTED["REKU"])] == [0] * len(rules)
 
 
+def test_an_expectation_describes_itself_once_however_often_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GX makes a handful of each in a run, and asks them more than a hundred times: most of what a run would cost."""
+    from great_expectations.expectations.expectation import Expectation
+
+    described: list[str] = []
+    real = Expectation.configuration
+
+    def counted(expectation: Expectation) -> object:
+        described.append(expectation.meta["rule"])
+        return real.fget(expectation)
+
+    monkeypatch.setattr(Expectation, "configuration", property(counted))
+    rules = rules_for(contracts()["REKU"], "")[:10]
+    row = _row("REKU")
+    find_breaches(tuple(row), [list(row.values())], [3], rules, EXPECTED["REKU"])
+    assert set(described) == set(range(len(rules)))
+    assert len(described) < 20 * len(rules)
+
+
 def test_a_repeated_reference_rejects_all_rows_but_the_first() -> None:
     rows = [_row("REKU", n, Referenz="R-1") for n in (1, 2, 3)] + [_row("REKU", 4)]
     assert _broken("REKU", rows) == [("reject", "Referenz", "DUBLETTE", 4), ("reject", "Referenz", "DUBLETTE", 5)]
@@ -256,7 +275,7 @@ _VALUES = {
 }
 
 
-# A run of GX takes half a second, however many rows it gets: few examples of many rows, and no shrinking.
+# A run of GX takes a second, however many rows it gets: few examples of many rows, and no shrinking.
 @settings(
     max_examples=3,
     deadline=None,

@@ -80,10 +80,10 @@ def find_breaches(
 
 def _judge_piece(piece: Piece, lines: Sequence[int], by: Sequence[Rule], expected: Expected) -> list[Finding]:
     """What each rule finds in some rows. Raises StageError if GX did not carry out every rule."""
-    gx, gxe, types, pd = _libraries()
+    gx, expecting, types, pd = _libraries()
     watched: dict[str, Any] = {}
     expectations = [
-        _expectation(gxe, watched, piece, rule, expected, {"rule": number}) for number, rule in enumerate(by)
+        _expectation(expecting, watched, piece, rule, expected, {"rule": number}) for number, rule in enumerate(by)
     ]
     context = gx.get_context(
         mode="ephemeral",
@@ -115,18 +115,19 @@ def _judge_piece(piece: Piece, lines: Sequence[int], by: Sequence[Rule], expecte
 
 
 def _libraries() -> tuple[Any, Any, Any, Any]:
-    """Great Expectations, its expectations, its types, and pandas: seconds to import, so only to judge a delivery."""
+    """Great Expectations, our expectations, its types, and pandas: seconds to import, so only to judge a delivery."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     import great_expectations.data_context.types.base as types
-    import great_expectations.expectations as gxe
     import pandas as pd
 
-    return gx, gxe, types, pd
+    from reku.gate import expectations as expecting
+
+    return gx, expecting, types, pd
 
 
 def _expectation(
-    gxe: Any, watched: dict[str, Any], piece: Piece, rule: Rule, expected: Expected, meta: dict[str, int]
+    expecting: Any, watched: dict[str, Any], piece: Piece, rule: Rule, expected: Expected, meta: dict[str, int]
 ) -> Any:
     """The GX expectation of a rule; puts the column that it looks at into `watched`. GX leaves out what is null."""
     shared = {"meta": meta, "severity": _GX_SEVERITY[rule.severity]}
@@ -135,22 +136,22 @@ def _expectation(
     match rule.check:
         case checks.Required(when=when) if not when:
             watched.setdefault(length, field.lengths)
-            return gxe.ExpectColumnValuesToNotBeNull(column=length, **shared)
+            return expecting.ExpectFieldToBeFilled(column=length, **shared)
         case checks.MaxLength(length=most):
             watched.setdefault(length, field.lengths)
-            return gxe.ExpectColumnValuesToBeBetween(column=length, max_value=most, **shared)
+            return expecting.ExpectLengthToBeBetween(column=length, max_value=most, **shared)
         case checks.Among(values=values):
             watched.setdefault(rule.field, field.categories)
-            return gxe.ExpectColumnValuesToBeInSet(column=rule.field, value_set=list(values), **shared)
+            return expecting.ExpectFieldToBeInSet(column=rule.field, value_set=list(values), **shared)
         case checks.AsExpected(of=of):
             watched.setdefault(rule.field, field.categories)
-            return gxe.ExpectColumnValuesToBeInSet(column=rule.field, value_set=[getattr(expected, of)], **shared)
+            return expecting.ExpectFieldToBeInSet(column=rule.field, value_set=[getattr(expected, of)], **shared)
         case checks.Unique():
             # GX's own expectation of uniqueness condemns the first of the rows as well.
             watched[holding] = ~piece.repeats(rule.field)
         case _:
             watched[holding] = holds(rule, [piece[name] for name in rule.fields], expected)
-    return gxe.ExpectColumnValuesToBeInSet(column=holding, value_set=[True], **shared)
+    return expecting.ExpectFieldToBeInSet(column=holding, value_set=[True], **shared)
 
 
 def _lines(result: Any, rule: Rule) -> tuple[int, ...]:
