@@ -30,6 +30,8 @@ RESPONSE_WINDOW = "5"
 """Seconds; hours in real life."""
 HIT_SETTLE = "3"
 """Seconds; a minute in real life."""
+PARSE_INTERVAL = "1200"
+"""Seconds; half a minute in real life, where occasions are edited. Reading all of them takes a core five seconds."""
 
 
 class DemoPlaces:
@@ -129,6 +131,7 @@ def _plan(places: DemoPlaces, *, anew: bool) -> Plan:
         "REKU_TRACKER_URL": f"http://{LOOPBACK}:{settings().tracker_port}",
         "REKU_RESPONSE_WINDOW_SECONDS": RESPONSE_WINDOW,
         "REKU_POKE_SECONDS": "1",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": PARSE_INTERVAL,
     }
     places.home.make()
     variables = up.environment(places.home, given, sink=True)
