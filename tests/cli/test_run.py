@@ -70,7 +70,7 @@ def test_what_is_wrong_with_one_bank_is_told_and_holds_up_no_other(relay: smtp.S
     put(OTHER, "Kundenliste.xlsx", b"PK")
     done = reku("run", OCCASION)
     assert done.exit_code == 1
-    assert f"Institute {OTHER}: 1 files that no contract knows lie in fehler/." in done.stderr
+    assert f"(BLZ {OTHER}): no contract knows the names of 1 files" in done.stderr
     assert len(relay.recipients) == 4
 
 

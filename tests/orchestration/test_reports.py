@@ -151,7 +151,7 @@ def test_the_log_has_the_link(
 ) -> None:
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.bank.example/orchestration/")
     delivery = world.delivery(database, world.order(database), state=DeliveryState.VALIDATED)
-    with caplog.at_level(logging.INFO), logged_address(delivery):
+    with caplog.at_level(logging.INFO), logged_address(lambda: delivery):
         write_report(database, delivery)
     assert f"https://airflow.bank.example/orchestration/reku/reports/{delivery}" in caplog.text
 

@@ -48,20 +48,24 @@ class ReleaseTask(ReportedStageTask):
             params={},  # None, the default, is refused by the server
         )
         self.log.info("a person is asked until %s Berlin time: %s", until, question.in_short(asked.decision))
-        raise TaskAwaitingInput(method_name="answered", timeout=asked.until - clock.now())
+        raise TaskAwaitingInput(
+            method_name="answered",
+            kwargs={"delivery": asked.decision.delivery},
+            timeout=asked.until - clock.now(),
+        )
 
-    def answered(self, context: Context, event: dict[str, Any]) -> Counts:
-        """Airflow goes on here with a person's answer, or when nobody has answered in time."""
+    def answered(self, context: Context, event: dict[str, Any], delivery: int) -> Counts:
+        """Airflow goes on here with a person's answer about a delivery, or when nobody has answered in time."""
         from reku.process.stages.release import unanswered
         from reku.store.engine import engine
 
         chosen = event.get("chosen_options") or []
         if "error" in event or len(chosen) != 1:
             with plain_errors():
-                return unanswered(engine(), self.delivery["delivery"]).counts
+                return unanswered(engine(), delivery).counts
         user = event.get("responded_by_user") or {}
         actor = user.get("name") or user.get("id") or "Airflow"
-        return self.carry_out(context, {"approved": chosen[0] == APPROVE, "actor": actor})
+        return self.carry_out(context, {"delivery": delivery, "approved": chosen[0] == APPROVE, "actor": actor})
 
     def carry_out(self, context: Context, event: dict[str, Any]) -> Counts:  # noqa: ARG002 - Airflow calls it so
         """Record the answer. If our database is away, keep it and come back: a retry would ask the person again."""
@@ -70,8 +74,8 @@ class ReleaseTask(ReportedStageTask):
         from reku.process.stages.release import answered
         from reku.store.engine import engine
 
-        delivery, approved, actor = self.delivery["delivery"], event["approved"], event["actor"]
-        with logged_address(delivery), plain_errors():
+        delivery, approved, actor = event["delivery"], event["approved"], event["actor"]
+        with logged_address(lambda: delivery), plain_errors():
             try:
                 return answered(engine(), delivery, approved=approved, actor=actor, note="answered in Airflow").counts
             except DBAPIError as error:

@@ -73,6 +73,14 @@ def take_up(engine: sa.Engine, delivery: int, context: Context) -> Skip | None:
     return ownership.take_up(engine, delivery, owner_of(context), is_alive)
 
 
+def show_name(label: str) -> None:
+    """Give the index of the running task another name at once: Airflow renders it anew only when a task has ended."""
+    from airflow.sdk.execution_time.comms import SetRenderedMapIndex
+    from airflow.sdk.execution_time.task_runner import SUPERVISOR_COMMS
+
+    SUPERVISOR_COMMS.send(SetRenderedMapIndex(rendered_map_index=label))
+
+
 class StageOperator(BaseOperator):
     """Base of the tasks whose stage may have to wait; a wait too short for a deferral is slept through."""
 
@@ -114,6 +122,8 @@ class StageOperator(BaseOperator):
                 self.defer(trigger=UntilTrigger(answer.moment.isoformat()), method_name="resume")
             case WaitFor():
                 self.log.info(str(answer))
+                if answer.label:
+                    show_name(answer.label)
                 self.defer(
                     trigger=PollTrigger(
                         answer.condition, answer.arguments, answer.deadline.isoformat(), answer.in_vain
@@ -169,12 +179,13 @@ class AwaitDelivery(StageOperator):
 
         answer = await_delivery(engine, Item(**self.item), day_of(context))
         if isinstance(answer, Done):
+            self.item = self.item | {"label": answer.counts["label"]}
             return take_up(engine, int(str(answer.counts["delivery"])), context) or answer
         return answer
 
 
 class StageTask(StageOperator):
-    """One stage of one delivery; `delivery` is what `await_delivery` handed on."""
+    """One stage of one delivery: that which `await_delivery` handed on, or the corrected one in its place."""
 
     template_fields = ("delivery",)
 
@@ -183,7 +194,10 @@ class StageTask(StageOperator):
         self.stage, self.delivery = stage, delivery
 
     def call(self, engine: sa.Engine, context: Context) -> Answer:
-        delivery = self.delivery["delivery"]
+        from reku.process.refused import standing_in_for
+
+        delivery = standing_in_for(engine, self.delivery["delivery"])
+        self.delivery = self.delivery | {"delivery": delivery}  # for its report, too
         return take_up(engine, delivery, context) or stage(self.stage)(engine, delivery, day_of(context))
 
 
@@ -193,7 +207,7 @@ class ReportedStageTask(StageTask):
     operator_extra_links = (ReportLink(),)
 
     def execute(self, context: Context) -> Counts:
-        with logged_address(self.delivery["delivery"]):
+        with logged_address(lambda: self.delivery["delivery"]):
             return super().execute(context)
 
 

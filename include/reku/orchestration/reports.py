@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -42,12 +42,15 @@ def airflow_address() -> str:
 
 
 @contextmanager
-def logged_address(delivery: int) -> Iterator[None]:
-    """Log where the delivery's report is when the work ends, however it ends; Airflow's pages show it as a link."""
+def logged_address(delivery: Callable[[], int]) -> Iterator[None]:
+    """Log where the delivery's report is when the work ends, however it ends; Airflow's pages show it as a link.
+
+    `delivery`: asked then, since a corrected one may have taken its place.
+    """
     try:
         yield
     finally:
         from reku.release.report import find_report
 
-        if find_report(delivery):
-            log.info("Prüfbericht / quality report: %s", urljoin(airflow_address(), address(delivery)))
+        if find_report(delivery()):
+            log.info("Prüfbericht / quality report: %s", urljoin(airflow_address(), address(delivery())))

@@ -49,7 +49,7 @@ class WaitFor:
     """Call the stage again as soon as a condition of `process.conditions` holds with these arguments.
 
     At the deadline the stage fails with the sentence `in_vain`; where that is empty, it is called all the same. The
-    arguments are plain JSON.
+    arguments are plain JSON. `label`: what the waiting item is called meanwhile, where its name says too little.
     """
 
     condition: str
@@ -57,6 +57,7 @@ class WaitFor:
     deadline: datetime
     why: str
     in_vain: str
+    label: str = ""
 
     def __str__(self) -> str:
         return f"waiting, until {shown(self.deadline)} Berlin time at most: {self.why}"

@@ -27,10 +27,15 @@ from reku.store.states import (
     MAY_STILL_GO_OUT,
     STANDS_IN_THE_LEDGER,
     STILL_TO_BE_LOADED,
+    WAS_TAKEN_IN,
     DeliveryState,
     MessageState,
+    in_states,
 )
 from reku.store.tables import deliveries, messages, orders, releases
+
+_KEY = ("institute", "contract", "order_number", "delivery_number")
+"""What a refused delivery and the corrected one in its place have in common."""
 
 
 @dataclass
@@ -88,12 +93,22 @@ def _left_to_others(items: Sequence[Item], outcomes: Sequence[StageOutcome]) -> 
 def _deliveries(connection: sa.Connection, occasion: str, day: date, items: Sequence[Item]) -> Sequence[sa.Row[Any]]:
     """Deliveries this run had to do with: those it listed, and those that came for an order it waited for."""
     listed = [item.delivery for item in items if item.delivery]
+    refused, corrected = deliveries.alias("refused"), deliveries.alias("corrected")
+    in_their_place = (
+        sa.select(corrected.c.id)
+        .join(refused, sa.and_(*(corrected.c[name] == refused.c[name] for name in _KEY)))
+        .where(refused.c.id.in_(listed), refused.c.state == DeliveryState.REFUSED, in_states(corrected, WAS_TAKEN_IN))
+    )
     waited = [item.order for item in items if not item.delivery]
     return connection.execute(
         sa.select(deliveries, orders.c.name)
         .join(orders, orders.c.id == deliveries.c.order_id)
         .where(orders.c.occasion == occasion)
-        .where(deliveries.c.id.in_(listed) | (deliveries.c.order_id.in_(waited) & (deliveries.c.period_start == day)))
+        .where(
+            deliveries.c.id.in_(listed)
+            | deliveries.c.id.in_(in_their_place)
+            | (deliveries.c.order_id.in_(waited) & (deliveries.c.period_start == day))
+        )
         .where(deliveries.c.state != DeliveryState.PARKED)
         .order_by(deliveries.c.institute, deliveries.c.order_number, deliveries.c.delivery_number)
     ).all()
@@ -148,9 +163,7 @@ def _is_asked(connection: sa.Connection, delivery: int) -> bool:
 
 def _is_corrected(connection: sa.Connection, refused: sa.Row[Any]) -> bool:
     other = deliveries.alias("other")
-    same = (
-        other.c[name] == getattr(refused, name) for name in ("institute", "contract", "order_number", "delivery_number")
-    )
+    same = (other.c[name] == getattr(refused, name) for name in _KEY)
     return bool(connection.scalar(sa.select(sa.exists().where(*same, other.c.state.in_(HOLDS_ITS_NUMBER)))))
 
 

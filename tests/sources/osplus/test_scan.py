@@ -306,7 +306,9 @@ def test_a_file_nobody_knows_goes_to_fehler_and_is_seen(
     assert bank.names("eingang") == bank.names("in_arbeit") == []
     assert bank.names("ausgang") == ([f"quittung_{name}"] if name in MISNAMED else [])
     assert name not in caplog.text
-    assert f"Institute {BLZ}: 2 files that no contract knows lie in fehler/." in report.problems
+    (told,) = report.problems
+    assert f"(BLZ {BLZ}): no contract knows the names of 2 files" in told
+    assert f"`reku files list --institute {BLZ} --verdict UNKNOWN`" in told
     assert report.counts == {"UNKNOWN": 2}
 
 
@@ -416,7 +418,9 @@ def test_an_inbox_that_is_a_link_reaches_no_other_bank(bank: Bank) -> None:
 
 def test_a_refused_control_file_is_a_problem_once(bank: Bank) -> None:
     bank.control(Auftrags_Bezeichnung="für")
-    assert any("R0004711" in problem and "NAME_UMLAUT" in problem for problem in bank.scan().problems)
+    (told,) = bank.scan().problems
+    assert f"vreku_{BLZ}_R0004711_" in told
+    assert "NAME_UMLAUT" in told
     assert bank.scan().problems == ()
 
 

@@ -105,7 +105,10 @@ def read_and_judge(
 
 
 def standing(institute: Institute, judgement: AdmissionDecision, created_at: datetime) -> dict[str, Any]:
-    """The columns of `deliveries` that hang on the judgement. `day` is today: the day whose run takes the delivery."""
+    """The columns of `deliveries` that hang on the judgement. `day` is today: the day whose run takes the delivery.
+
+    A refused one has its period too, so that who waits for that period's delivery learns of it.
+    """
     order = judgement.order
     columns = {
         "state": judgement.state,
@@ -116,7 +119,7 @@ def standing(institute: Institute, judgement: AdmissionDecision, created_at: dat
     }
     if order is None:
         return columns
-    if judgement.state == DeliveryState.REGISTERED:
+    if judgement.state != DeliveryState.PARKED:
         columns["period_start"] = _period_start(institute, order, created_at)
     return columns | {"order_id": order.id, "occasion": order.occasion}
 

@@ -37,7 +37,7 @@ def take_in(engine: sa.Engine, bank: Institute) -> IntakeReport:
     Each file has a transaction of its own. What goes wrong with one is reported and leaves the others alone. Raises
     SetupError or OSError if the folders cannot be used at all, StageError if the database connection is lost.
     """
-    report = IntakeReport(bank.blz)
+    report = IntakeReport(bank.blz, bank=bank.name)
     scan_inbox(engine, bank, report, _OsplusScan)
     return report
 
@@ -134,8 +134,7 @@ class _OsplusScan(Scan[IntakeReport]):
 
 
 def _result(known: _OsplusFile, file_id: int, decision: FileDecision) -> FileResult:
-    order_number, delivery_number = known.groups.get("auftrag", ""), known.groups.get("lnr", "")
-    return FileResult(file_id, decision.verdict, decision.code, known.kind, order_number, delivery_number)
+    return FileResult(file_id, decision.verdict, decision.code, known.kind, known.name, decision.advice)
 
 
 def _meant(name: str) -> Contract | None:

@@ -29,7 +29,11 @@ deliveries = sa.Table(
     sa.Column("delivery_number", sa.Integer, nullable=False),
     moment("created_at", nullable=False),
     sa.Column("day", sa.Date, nullable=False, comment="Berlin date it was registered on: the day whose run takes it"),
-    sa.Column("period_start", sa.Date, comment="due date of the order's rhythm that it fulfils; null while parked"),
+    sa.Column(
+        "period_start",
+        sa.Date,
+        comment="due date of the order's rhythm that it fulfils or, refused, would have; null while parked",
+    ),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("code", sa.Text, nullable=False, server_default=""),
     sa.Column("advice", sa.Text, nullable=False, server_default=""),

@@ -1,0 +1,77 @@
+"""Refused deliveries: what a person is told who waits for one, and which one has taken its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import sqlalchemy as sa
+
+from reku.process.answers import shown
+from reku.records import FaultCode
+from reku.store.states import WAS_TAKEN_IN, DeliveryState
+from reku.store.tables import deliveries, files
+
+
+@dataclass(frozen=True)
+class RefusedDelivery:
+    """A delivery that was refused as a whole: when it came, and why; `advice` is German, as its receipt has it."""
+
+    id: int
+    institute: str
+    number: int
+    received_at: datetime
+    code: str
+    advice: str
+
+    def __str__(self) -> str:
+        return (
+            f"it came on {shown(self.received_at)} as number {self.number:06d} and was refused for {self.code}:"
+            f" {self.advice.rstrip('.')}. {self.what_to_do}"
+        )
+
+    @property
+    def what_to_do(self) -> str:
+        """The way on, in sentences."""
+        taken = "It is taken as soon as it comes."
+        match self.code:
+            case FaultCode.UMGEBUNG:
+                return (
+                    "Either REKU_ENVIRONMENT is wrong on this system: then every bank's files are refused; set it and"
+                    f" use `reku deliveries retry {self.id}`. Or the sender has to deliver it for this environment."
+                    f" {taken}"
+                )
+            case FaultCode.NUMMER_VERGEBEN:
+                return f"Ask the sender for it under the next free number. {taken}"
+            case _:
+                return (
+                    f"Ask the sender for a corrected file with the same number. {taken} If the fault is ours, mend it,"
+                    f" then `reku deliveries retry {self.id}`."
+                )
+
+
+def refused_for(engine: sa.Engine, order: int, day: date) -> RefusedDelivery | None:
+    """The last delivery that came for an order's period that starts on that day and was refused; None without any."""
+    of = deliveries.c
+    with engine.connect() as connection:
+        row = connection.execute(
+            sa.select(of.id, of.institute, of.delivery_number, files.c.received_at, of.code, of.advice)
+            .join(files, files.c.id == of.file_id)
+            .where(of.order_id == order, of.period_start == day, of.state == DeliveryState.REFUSED)
+            .order_by(of.id.desc())
+            .limit(1)
+        ).one_or_none()
+    return None if row is None else RefusedDelivery(*row)
+
+
+def standing_in_for(engine: sa.Engine, delivery: int) -> int:
+    """The corrected delivery that has taken the place of a refused one; of any other, and without one, it itself."""
+    this, other = deliveries.alias("this"), deliveries.alias("other")
+    key = ("institute", "contract", "order_number", "delivery_number")
+    with engine.connect() as connection:
+        found: int | None = connection.scalar(
+            sa.select(other.c.id)
+            .join(this, sa.and_(*(other.c[name] == this.c[name] for name in key)))
+            .where(this.c.id == delivery, this.c.state == DeliveryState.REFUSED, other.c.state.in_(WAS_TAKEN_IN))
+        )
+    return delivery if found is None else found
