@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
+from reku.orchestration.failures import LONGEST_LINE, RETRY_POLICY, PassingFailure, ToldFailure, lines
 from reku.orchestration.operators import StageOperator, outcomes
 from reku.orchestration.triggers import SHORTEST_WAIT, PollTrigger, UntilTrigger
 from reku.process.answers import Answer, AskPerson, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
@@ -55,9 +56,9 @@ def test_done_is_handed_on() -> None:
     ("answer", "raised", "text"),
     [
         (Skip("in the hands of another"), AirflowSkipException, "in the hands of another"),
-        (StageError("mend it"), AirflowFailException, "mend it"),
-        (PassingError("it may pass"), AirflowException, "it may pass"),
-        (sa.exc.DBAPIError("SELECT", {}, Exception("person1@kunde.example")), AirflowException, r"\(Exception\)"),
+        (StageError("mend it"), ToldFailure, "mend it"),
+        (PassingError("it may pass"), PassingFailure, "it may pass"),
+        (sa.exc.DBAPIError("SELECT", {}, Exception("person1@kunde.example")), PassingFailure, r"\(Exception\)"),
     ],
 )
 def test_what_ends_a_task(answer: Any, raised: type[Exception], text: str) -> None:
@@ -65,6 +66,37 @@ def test_what_ends_a_task(answer: Any, raised: type[Exception], text: str) -> No
         execute(answer)
     assert type(told.value) is raised
     assert "kunde.example" not in str(told.value)
+
+
+def test_what_fails_is_told_in_plain_lines_and_tried_again_only_if_it_may_pass(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for error, again in ((StageError("mend it"), "fail"), (PassingError("it may pass"), "default")):
+        caplog.clear()
+        with pytest.raises(SystemExit) as ended:
+            execute(error)
+        assert [(one.levelname, one.getMessage(), one.exc_info) for one in caplog.records] == [
+            ("ERROR", str(error), None)
+        ]
+        assert ended.value.code == 1
+        assert RETRY_POLICY.evaluate(ended.value, 1, 3).action.value == again
+    caplog.clear()
+    with caplog.at_level("INFO"), pytest.raises(AirflowSkipException):
+        execute(Skip("in the hands of another"))
+    assert [one.getMessage() for one in caplog.records] == ["in the hands of another"]
+
+
+def test_lines_end_where_the_screen_does_and_break_no_command() -> None:
+    problems = [
+        "Not green:",
+        *(f"- Bank {n}: {'much is to be said ' * n}`reku deliveries show {n}`" for n in range(12)),
+    ]
+    told = lines("\n".join(problems))
+    assert max(map(len, told)) <= LONGEST_LINE
+    assert all(any(f"`reku deliveries show {n}`" in line for line in told) for n in range(12))
+    assert " ".join(" ".join(told).split()) == " ".join(" ".join(problems).split())
+    assert {line[:2] for line in told[1:]} == {"- ", "  "}
+    assert lines(f"see {'x' * 200}") == ["see", "x" * 200], "an address is not broken"
 
 
 def test_a_wait_is_a_deferral_that_comes_back_to_the_stage() -> None:
@@ -84,7 +116,7 @@ def test_a_wait_is_a_deferral_that_comes_back_to_the_stage() -> None:
     }
     assert not polled.value.kwargs  # `dag.test` resumes with the event alone
     task = Answering(answers=iter([Done({"rows": 1}), Done({"rows": 2})]))
-    with pytest.raises(AirflowFailException, match="it did not come"):
+    with pytest.raises(ToldFailure, match="it did not come"):
         task.resume({}, {"deadline": moment.isoformat(), "in_vain": "it did not come"})
     assert task.resume({}, {"holds": True}) == {"rows": 1}
     assert task.resume({}, {"deadline": moment.isoformat(), "in_vain": ""}) == {"rows": 2}
@@ -106,7 +138,7 @@ def test_a_short_look_for_something_is_taken_in_the_task_too(monkeypatch: pytest
         return WaitFor("earlier_loaded", {"delivery": 7}, clock.now() + timedelta(seconds=seconds), "why", in_vain)
 
     assert execute(wait(9, "it did not come"), Done({"rows": 1})) == {"rows": 1}
-    with pytest.raises(AirflowFailException, match="it did not come"):
+    with pytest.raises(ToldFailure, match="it did not come"):
         execute(wait(9, "it did not come"), wait(0, "it did not come"))
     assert execute(wait(9, ""), wait(0, ""), Done({"rows": 2})) == {"rows": 2}
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from airflow.sdk.exceptions import AirflowFailException
 
 from reku.foundation import clock
 from reku.foundation.settings import settings
+from reku.orchestration.failures import ToldFailure
 from reku.orchestration.operators import StageTask
 from reku.process import intake
 from reku.process.answers import Done, WaitFor
@@ -146,7 +146,7 @@ def test_clearing_the_red_task_goes_on_with_the_corrected_delivery(
         return task.execute({"ti": ti, "dag_run": run, "params": {}}), task.delivery["delivery"]  # type: ignore[arg-type, typeddict-item]  # what it asks for
 
     for _ in range(2):
-        with pytest.raises(AirflowFailException, match="FEHLERQUOTE"):
+        with pytest.raises(ToldFailure, match="FEHLERQUOTE"):
             cleared("validate")
     clock_at(NOON + timedelta(minutes=1))
     deliver(1, people(3))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from reku.foundation import clock
-from reku.orchestration.operators import ReportedStageTask, plain_errors
+from reku.orchestration.failures import plain_errors
+from reku.orchestration.operators import ReportedStageTask
 from reku.orchestration.reports import address, logged_address
 from reku.orchestration.triggers import UntilTrigger
 from reku.process.answers import Answer, AskPerson, Counts, shown

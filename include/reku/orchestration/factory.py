@@ -13,6 +13,7 @@ from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.orchestration.approval import ReleaseTask
 from reku.orchestration.docs import broken_doc, occasion_doc
+from reku.orchestration.failures import RETRY_POLICY, fail
 from reku.orchestration.names import dag_id, start_minute
 from reku.orchestration.operators import (
     AwaitControlFile,
@@ -33,6 +34,7 @@ DEFAULT_ARGS = {
     # What may pass by itself (a relay that drops, a dispatcher still running) is tried twice more; the rest fails.
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
+    "retry_policy": RETRY_POLICY,
 }
 TASKS: dict[str, type[StageTask]] = {
     "validate": ReportedStageTask,
@@ -125,9 +127,7 @@ def broken_dag(code: str, faults: Iterable[ConfigError]) -> DAG:
 
         @task
         def configuration() -> None:
-            from airflow.sdk.exceptions import AirflowFailException
-
-            raise AirflowFailException("\n".join(texts))
+            fail("\n".join(texts))
 
         configuration()
     return dag

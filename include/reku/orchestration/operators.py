@@ -6,19 +6,18 @@ this module every few seconds.
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from reku.foundation import clock
-from reku.foundation.errors import PassingError, RekuError
 from reku.orchestration import triggers
+from reku.orchestration.failures import fail, plain_errors, skip, tell
 from reku.orchestration.reports import ReportLink, logged_address
 from reku.orchestration.triggers import PollTrigger, UntilTrigger
 from reku.process.answers import Answer, Counts, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
@@ -30,20 +29,6 @@ if TYPE_CHECKING:
 
     from reku.process.due_work import Item
     from reku.process.ownership import OwningRun
-
-
-@contextmanager
-def plain_errors() -> Iterator[None]:
-    """Let a task fail with our own sentence, without traceback; what may pass by itself is tried again by Airflow."""
-    from reku.process.errors import told_database_errors
-
-    try:
-        with told_database_errors():
-            yield
-    except PassingError as error:
-        raise AirflowException(str(error)) from None
-    except RekuError as error:
-        raise AirflowFailException(str(error)) from None
 
 
 def day_of(context: Context) -> date:
@@ -101,13 +86,13 @@ class StageOperator(BaseOperator):
             if left > triggers.SHORTEST_WAIT:
                 return self.follow(answer, context)
             if isinstance(answer, WaitFor) and answer.in_vain and left <= timedelta():
-                raise AirflowFailException(answer.in_vain)
+                fail(answer.in_vain)
             time.sleep(min(max(left.total_seconds(), 0.0), settings().poke_seconds))  # a moved clock may jump
 
     def resume(self, context: Context, event: dict[str, Any]) -> Counts:
         """After a wait everything is looked at afresh: the world may have changed meanwhile."""
         if event.get("in_vain"):
-            raise AirflowFailException(event["in_vain"])
+            fail(event["in_vain"])
         return self.execute(context)
 
     def follow(self, answer: Answer, context: Context) -> Counts:  # noqa: ARG002 - used by `Release`
@@ -116,12 +101,12 @@ class StageOperator(BaseOperator):
             case Done():
                 return answer.counts
             case Skip():
-                raise AirflowSkipException(answer.why)
+                skip(answer.why)
             case WaitUntil():
-                self.log.info(str(answer))
+                tell(str(answer), logging.INFO)
                 self.defer(trigger=UntilTrigger(answer.moment.isoformat()), method_name="resume")
             case WaitFor():
-                self.log.info(str(answer))
+                tell(str(answer), logging.INFO)
                 if answer.label:
                     show_name(answer.label)
                 self.defer(

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
-from reku.orchestration.operators import plain_errors
+from reku.orchestration.failures import fail, plain_errors
 from reku.process.answers import Counts
 
 if TYPE_CHECKING:
@@ -182,7 +181,7 @@ class DailyFeedback(BankTask):
 def fail_with(problems: Sequence[str]) -> None:
     """Fail with what a person should look at, if there is something."""
     if problems:
-        raise AirflowFailException("\n".join(problems))
+        fail("\n".join(problems))
 
 
 HOUSEKEEPING = """\

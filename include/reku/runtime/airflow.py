@@ -66,6 +66,7 @@ def environment(home: Home, *, ui_port: int, database_url: str, async_database_u
         "AIRFLOW__API__PORT": str(ui_port),
         "AIRFLOW__API__BASE_URL": address,
         "AIRFLOW__API__INSTANCE_NAME": "reku",
+        "AIRFLOW__API__DEFAULT_WRAP": "True",  # a log's lines end at the edge of the screen, not beyond it
         # What a killed scheduler had in hand is taken up within a minute, not within five.
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "20",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
