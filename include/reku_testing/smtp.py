@@ -124,9 +124,9 @@ def only(point: str, answer: Callable[[str], str | None]) -> Callable[[str, str]
 
 @contextmanager
 def running(sink: Sink) -> Iterator[Sink]:
-    """The sink on a free port, in a thread of its own."""
+    """The sink on its port, or else on a free one, in a thread of its own."""
     loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(sink.serve, LOOPBACK, 0, limit=_LARGEST_MAIL))
+    server = loop.run_until_complete(asyncio.start_server(sink.serve, LOOPBACK, sink.port, limit=_LARGEST_MAIL))
     sink.port = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever, name="sink")
     thread.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from reku.process.ownership import OwningRun
 from reku.process.run_day import Wait, give_up, run_day
 from reku.process.stages import STAGES, stage
 from reku.release.report import find_report
-from reku.store.tables import deliveries, lists, messages
+from reku.store.tables import deliveries, dispatches, lists, messages
 from reku_testing import smtp, world
 from reku_testing.bank_files import BANK, OCCASION, ORDER, OTHER, deliver, order, people, reported
 from reku_testing.by_blz import take_in_all
 from reku_testing.days import jumping
+from reku_testing.ports import free_port
 from reku_testing.steps import allow_any_step
 from tests.process.conftest import NOON, Move, Work
 
@@ -208,6 +210,58 @@ def test_what_the_server_put_off_is_sent_by_the_same_stage(
     relay.say = smtp.only("rcpt", lambda address: next(refused, None) if address.startswith("person1@") else None)
     assert work().is_green
     assert sorted(relay.recipients) == ["person1@kunde.example", "person2@kunde.example"]
+
+
+def test_a_relay_that_is_away_for_an_hour_makes_nobody_s_day_red(
+    database: sa.Engine, relay: smtp.Sink, clock_at: Move, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_at(NOON)
+    order()
+    deliver(1, people(3))
+    take_in_all(database)
+    away = smtp.Sink(port=free_port())
+    monkeypatch.setenv("REKU_SMTP_PORT", str(away.port))
+    settings.cache_clear()
+    minutes: list[int] = []
+    whys: list[str] = []
+    with ExitStack() as running:
+
+        def pause(waits: Sequence[Wait]) -> bool:
+            (wait,) = waits
+            assert isinstance(wait, WaitUntil)
+            minutes.append(round((wait.moment - clock.now()).total_seconds() / 60))
+            whys.append(wait.why)
+            if len(minutes) == 5:
+                running.enter_context(smtp.running(away))
+            clock_at(wait.moment)
+            return True
+
+        assert work(pause=pause).is_green
+    assert minutes == [1, 5, 15, 15, 15]
+    assert sorted(away.recipients) == [f"person{n}@kunde.example" for n in (1, 2, 3)]
+    for why in whys:
+        assert "3 messages have to wait: No session with the relay 127.0.0.1:" in why
+        assert "Connection refused" in why
+        assert "It is tried again by itself until the send window ends at 20:00" in why
+    with database.connect() as connection:
+        assert connection.scalars(sa.select(dispatches.c.tries_in_vain)).all() == [0], "the next outage begins anew"
+
+
+def test_a_relay_that_stays_away_is_red_when_the_window_ends(
+    database: sa.Engine, relay: smtp.Sink, clock_at: Move, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock_at(datetime(2026, 11, 24, 18, 50, tzinfo=UTC))
+    order()
+    deliver(1, people(3))
+    take_in_all(database)
+    monkeypatch.setenv("REKU_SMTP_PORT", str(free_port()))
+    settings.cache_clear()
+    day = work()
+    (why,) = [one.why for one in day.outcomes if one.stage == "dispatch"]
+    assert "Everything not handed over is still open" in why
+    assert timedelta(minutes=56) < clock.now() - datetime(2026, 11, 24, 18, 0, tzinfo=UTC) < timedelta(minutes=58)
+    with database.connect() as connection:
+        assert connection.scalars(sa.select(messages.c.state)).all() == ["OPEN"] * 3
 
 
 def test_expected_delivery_that_does_not_come(

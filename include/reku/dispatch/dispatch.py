@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from reku.dispatch import canary, doubt, ledger, stop_switches
+from reku.dispatch import canary, doubt, ledger, outage, stop_switches
 from reku.dispatch.brake import Brake
 from reku.dispatch.channel import Channel, PreparedChannel
 from reku.dispatch.control_copy import send_control_copy
@@ -20,11 +21,13 @@ from reku.dispatch.progress import DispatchResult, Progress
 from reku.dispatch.window import send_window
 from reku.dispatch.workers import dispatch_by_workers
 from reku.foundation import clock
-from reku.foundation.errors import PassingError, StageError
+from reku.foundation.errors import AwayError, PassingError, StageError
 from reku.foundation.settings import settings
 from reku.store.delivery import load_delivery
 from reku.store.states import DeliveryState
 from reku.store.tables import messages
+
+log = logging.getLogger(__name__)
 
 SHORT_WAIT = timedelta(seconds=10)
 """A wait up to this long is waited for; for a longer one the task gives its worker back (`DispatchResult.next_try`)."""
@@ -67,9 +70,9 @@ def dispatch(
     """Hand over on the channel every open message of the delivery that is due up to `day` (or exactly on `due_day`).
 
     Ends early, with `next_try` in the answer, when what is left has to wait: for the send window, for the server that
-    put it off, for the canary. Raises CampaignFault, ConfigError and StageError before anything is sent; StillRunning
-    and StillLeased when another dispatcher is at it; Stopped, LockLost, DatabaseLost, StageError and what the channel
-    raises with everything not handed over still open.
+    put it off or is away, for the canary. Raises CampaignFault, ConfigError and StageError before anything is sent;
+    StillRunning and StillLeased when another dispatcher is at it; Stopped, LockLost, DatabaseLost, StageError and what
+    the channel raises with everything not handed over still open.
     """
     plan = check_dispatchable(engine, delivery)
     prepared = channel.prepare(plan)
@@ -87,14 +90,30 @@ def dispatch(
         with engine.connect() as connection:
             stop_switches.check_stops(connection, plan.institute.blz, plan.order_number)
         total = ledger.count_due(engine, due)
-        if total:
-            send_control_copy(engine, delivery, prepared)
         progress, brake = Progress(delivery, total), Brake(plan.institute.refusals)
         terms = Dispatcher(engine, plan, channel, due, window.closes, lock.session, result, progress.show, brake)
-        _send_until_done(terms, prepared)
+        try:
+            if total:
+                send_control_copy(engine, delivery, prepared)
+            _send_until_done(terms, prepared)
+        except AwayError as away:
+            _come_back(terms, away)
         progress.show(result, last=True)
         result.put_off = ledger.count_due(engine, due)
     return result
+
+
+def _come_back(terms: Dispatcher, away: AwayError) -> None:
+    """Have it tried again while the window is open; then the error is raised."""
+    moment = outage.next_try(terms.engine, terms.due.delivery)
+    if moment >= terms.until:
+        raise away
+    log.warning("delivery %d: %s", terms.due.delivery, away)
+    terms.result.next_try = moment
+    terms.result.why_later = (
+        f"{away} It is tried again by itself until the send window ends at {clock.berlin(terms.until):%H:%M}; clear"
+        " `dispatch` to have it tried at once."
+    )
 
 
 def _send_until_done(terms: Dispatcher, prepared: PreparedChannel) -> None:
@@ -105,6 +124,7 @@ def _send_until_done(terms: Dispatcher, prepared: PreparedChannel) -> None:
         allowance = canary.allowance(engine, terms.plan, due.delivery)
         if allowance.wait_until is None:
             _send(replace(terms, quota=allowance.quota), prepared)
+            outage.note_end(engine, due.delivery)
         wait = ledger.next_try(engine, due)
         if wait is None and doubt.resend(engine, due.delivery, terms.plan):
             continue

@@ -21,9 +21,9 @@ from reku.dispatch.lock import passing_database_errors
 from reku.dispatch.progress import DispatchResult
 from reku.dispatch.shutdown import ShutdownRequested, request_shutdown
 from reku.dispatch.window import send_window
-from reku.dispatch.workers import Task
+from reku.dispatch.workers import ERRORS, Task
 from reku.foundation import clock
-from reku.foundation.errors import PassingError, RekuError
+from reku.foundation.errors import RekuError
 from reku.store.engine import engine
 
 log = logging.getLogger(__name__)
@@ -65,8 +65,8 @@ def run_worker(argument: str, channel_named: Callable[[str], Channel]) -> int:
     except ShutdownRequested:
         log.info("asked to end")  # by the parent, who knows why
     except RekuError as error:
-        passing = isinstance(error, PassingError)
-        reports.write(result, error={"passing": passing, "text": str(error)})
+        kind = next((name for name, kind in ERRORS.items() if isinstance(error, kind)), "lasting")
+        reports.write(result, error={"kind": kind, "text": str(error)})
         return 1
     reports.write(result)
     return 0

@@ -19,7 +19,7 @@ from typing import Any
 from reku.dispatch.dispatcher import Dispatcher
 from reku.dispatch.progress import COUNTS, DispatchResult
 from reku.dispatch.shutdown import on_shutdown
-from reku.foundation.errors import PassingError, StageError
+from reku.foundation.errors import AwayError, PassingError, StageError
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ ENTRY_POINT = "reku.process.dispatch_worker"
 """The program that is run: it finds the channel by its name, which this room does not know."""
 _POLL_SECONDS = 1.0
 _GRACE_SECONDS = 150.0  # longer than the longest wait for an answer to a mail that is begun
+
+ERRORS: dict[str, type[StageError]] = {"away": AwayError, "passing": PassingError, "lasting": StageError}
+"""How a worker's report calls the kind of its error; the first that holds."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +144,7 @@ def _end(workers: list[_Worker]) -> None:
 def _raise_first(delivery: int, workers: list[_Worker]) -> None:
     for worker in workers:
         if worker.error is not None:
-            kind = PassingError if worker.error["passing"] else StageError
-            raise kind(worker.error["text"])
+            raise ERRORS[worker.error["kind"]](worker.error["text"])
     for worker in workers:
         if worker.process.returncode:
             raise PassingError(

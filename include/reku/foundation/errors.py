@@ -5,6 +5,7 @@ RekuError
 ├── FileRefused      an exchanged file that is refused as a whole (see records.faults)
 ├── StageError       a stage of a delivery cannot go on; nothing is lost, the message says what to do
 │   └── PassingError it may pass by itself: Airflow tries the task again
+│       └── AwayError another system is not there at all: the dispatch comes back to it for hours
 └── SetupError       the machine or the environment is not as needed (port taken, no write permission …)
 """
 
@@ -25,6 +26,10 @@ class StageError(RekuError):
 
 class PassingError(StageError):
     """A StageError that may pass by itself (relay away, lock lost, greylisting): worth trying again."""
+
+
+class AwayError(PassingError):
+    """Another system is not there, and nothing was begun with it: that may last for hours, and waiting harms nobody."""
 
 
 class SetupError(RekuError):

@@ -15,7 +15,8 @@ dispatches = sa.Table(
     moment("control_copy_at"),
     moment("canary_until"),
     moment("canary_passed_at"),
-    comment="What dispatch keeps of a delivery, from its first mail on: the control copy and the canary",
+    sa.Column("tries_in_vain", sa.Integer, nullable=False, server_default="0", comment="in a row, without a session"),
+    comment="What dispatch keeps of a delivery, from its first try on: the control copy, the canary, an outage",
 )
 
 fences = sa.Sequence("fences", metadata=metadata, schema=SCHEMA)

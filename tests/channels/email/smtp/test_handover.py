@@ -16,7 +16,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from reku.channels.email.smtp import handover
-from reku.channels.email.smtp.answers import LoginRefused, SessionError
+from reku.channels.email.smtp.answers import LoginRefused, NoSession, SessionError
 from reku.channels.email.smtp.handover import hand_over
 from reku.channels.email.smtp.transport import open_transport
 from reku_testing import certificate, hostile, mail_queues
@@ -85,7 +85,7 @@ def test_a_further_connection_is_tried_again_later(monkeypatch: pytest.MonkeyPat
 
 def test_without_a_relay_nothing_is_touched() -> None:
     notes = Notes(mail_queues.probe_mails(2))
-    with pytest.raises(SessionError, match="No session with the relay"):
+    with pytest.raises(NoSession, match="No session with the relay"):
         hand_over(notes, mail_queues.relay(free_port()), connections=2)
     assert notes.notes == ["returned 1"]
 

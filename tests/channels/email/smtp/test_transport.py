@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reku.channels.email.smtp.answers import LoginRefused, SessionError
+from reku.channels.email.smtp.answers import LoginRefused, NoSession, SessionError
 from reku.channels.email.smtp.transport import LONGEST_ANSWER_SECONDS, Offers, Relay, SmtpTransport, open_transport
 from reku.foundation.errors import PassingError, StageError
 from reku.foundation.settings import Settings
@@ -51,8 +51,9 @@ def test_a_relay_whose_certificate_nobody_vouches_for_is_refused(
 ) -> None:
     file = certificate.self_signed(tmp_path)
     with hostile.running(hostile.Hostile(tls=certificate.server_context(file))) as server:
-        with pytest.raises(SessionError, match="certificate"):
+        with pytest.raises(SessionError, match="certificate") as refused:
             _open(server, tls=True)
+        assert not isinstance(refused.value, NoSession)  # it does not mend itself
         monkeypatch.setenv("SSL_CERT_FILE", str(file))  # as an operator does for a relay of the house
         assert _open(server, tls=True).offers.pipelining
         with pytest.raises(SessionError, match="certificate"):  # it is for 127.0.0.1 only
@@ -62,9 +63,10 @@ def test_a_relay_whose_certificate_nobody_vouches_for_is_refused(
 def test_a_relay_without_tls_is_refused_where_tls_is_demanded() -> None:
     with (
         hostile.running(hostile.Hostile()) as server,
-        pytest.raises(SessionError, match=r"SMTPNotSupportedError.*REKU_SMTP_HOST"),
+        pytest.raises(SessionError, match=r"SMTPNotSupportedError.*REKU_SMTP_HOST") as refused,
     ):
         _open(server, tls=True, user="us", password="secret")
+    assert not isinstance(refused.value, NoSession)
     assert [command[:4] for command in server.commands] == ["ehlo"]
 
 
@@ -200,7 +202,7 @@ def test_login() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind"), [(b"535 5.7.8 us: no\r\n", LoginRefused), (b"454 4.7.0 later\r\n", SessionError)]
+    ("answer", "kind"), [(b"535 5.7.8 us: no\r\n", LoginRefused), (b"454 4.7.0 later\r\n", NoSession)]
 )
 def test_a_refused_login_is_told_from_one_put_off(answer: bytes, kind: type[StageError]) -> None:
     script = {(1, "auth", 1): Act(answer)}
@@ -210,7 +212,7 @@ def test_a_refused_login_is_told_from_one_put_off(answer: bytes, kind: type[Stag
     ):
         _open(server, user="us", password="secret")
     assert f"PLAIN (»{answer.decode().strip().replace('us', '…')}« came back)" in str(refused.value)
-    assert isinstance(refused.value, PassingError) is (kind is SessionError)  # is it worth trying again?
+    assert isinstance(refused.value, PassingError) is (kind is NoSession)  # is it worth trying again?
     assert "secret" not in str(refused.value)
     assert refused.value.__cause__ is None  # it quotes the server
     assert refused.value.__suppress_context__

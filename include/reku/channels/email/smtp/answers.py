@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from reku.foundation.errors import PassingError, StageError
+from reku.foundation.errors import AwayError, PassingError, StageError
 from reku.foundation.quoted_reply import quoted
 
 LONGEST_LINE = 8192
@@ -21,6 +21,10 @@ _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
 
 class SessionError(PassingError):
     """The relay, not a person, is the trouble: it refused or dropped us. What is not handed over is still open."""
+
+
+class NoSession(SessionError, AwayError):
+    """No session with the relay can be had at the moment: it is away, or does not want us now."""
 
 
 class LoginRefused(StageError):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reku.channels.email.smtp.answers import LoginRefused, Lost, Replies, SessionError
+from reku.channels.email.smtp.answers import LoginRefused, Lost, NoSession, Replies, SessionError
 from reku.foundation.quoted_reply import quoted
 from reku.foundation.settings import Settings
 
@@ -148,12 +148,25 @@ def open_transport(relay: Relay, heartbeat: Callable[[], None]) -> SmtpTransport
             smtp.close()
         if not isinstance(error, OSError | Lost | UnicodeError):  # smtplib's own errors are OSErrors
             raise
-        refused = isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500
         # `from None`: the cause may quote what the server said about a person.
-        raise (LoginRefused if refused else SessionError)(
+        raise _kind_of_failure(error)(
             f"No session with the relay {relay.place}: {_plain(error, smtp)}. Everything not handed over is still "
             "open. Check REKU_SMTP_HOST, _PORT, _TLS, _USER and _PASSWORD, then clear `dispatch`."
         ) from None
+
+
+def _kind_of_failure(error: BaseException) -> type[SessionError | LoginRefused]:
+    """Whether it is about us, and lasts until somebody mends it; or the relay is away, and comes back by itself."""
+    match error:
+        case smtplib.SMTPAuthenticationError(smtp_code=code) if code >= 500:
+            return LoginRefused
+        case smtplib.SMTPResponseException(smtp_code=code):
+            return SessionError if code >= 500 else NoSession
+        case smtplib.SMTPServerDisconnected() | Lost():
+            return NoSession
+        case smtplib.SMTPException() | ssl.SSLCertVerificationError() | UnicodeError():
+            return SessionError
+    return NoSession
 
 
 class _Opening(smtplib.SMTP):

@@ -424,7 +424,7 @@ def upgrade() -> None:
             "period_start",
             sa.Date(),
             nullable=True,
-            comment="due date of the order's rhythm that it fulfils; null while parked",
+            comment="due date of the order's rhythm that it fulfils or, refused, would have; null while parked",
         ),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("code", sa.Text(), server_default="", nullable=False),
@@ -594,10 +594,13 @@ def upgrade() -> None:
         sa.Column("control_copy_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("canary_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("canary_passed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "tries_in_vain", sa.Integer(), server_default="0", nullable=False, comment="in a row, without a session"
+        ),
         sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_dispatches_delivery_id")),
         sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_dispatches")),
         schema="reku",
-        comment="What dispatch keeps of a delivery, from its first mail on: the control copy and the canary",
+        comment="What dispatch keeps of a delivery, from its first try on: the control copy, the canary, an outage",
     )
     op.create_table(
         "messages",
