@@ -19,7 +19,7 @@ import pytest
 
 from reku.demo.airflow_api import AirflowApi
 from reku.foundation.settings import INCLUDE, settings
-from reku.orchestration.approval import APPROVE, DECLINE
+from reku.release.question import APPROVE, DECLINE
 from reku.runtime.airflow import ADMINISTRATOR
 from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
@@ -116,7 +116,7 @@ def test_answers_given_while_the_scheduler_is_dead_are_taken_up(
         for index, answer in enumerate((APPROVE, DECLINE)):
             http.patch(
                 f"/api/v2/dags/{DAG}/dagRuns/first/taskInstances/delivery.release/{index}/hitlDetails",
-                json={"chosen_options": [answer], "params_input": {}},
+                json={"chosen_options": [answer], "params_input": {"note": "wrong people"}},
                 headers={"Authorization": f"Bearer {session}"},
             ).raise_for_status()
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.orchestration.approval import APPROVE, DECLINE
+from reku.release.question import APPROVE, DECLINE
 from reku.store.states import Decision, DeliveryState
 from reku.store.tables import deliveries, messages, releases, subscribers
 from reku.views.funnel import funnel
@@ -34,12 +34,16 @@ WAITING = "delivery.release[0]"
 
 
 class Person(threading.Thread):
-    """Waits until Airflow asks and answers as its pages do; without `answer`, time runs out."""
+    """Waits until Airflow asks and answers as its pages do, with these reasons, the last one again and again.
 
-    def __init__(self, answer: str | None) -> None:
+    Without `answer`, time runs out.
+    """
+
+    def __init__(self, answer: str | None, *reasons: str | None) -> None:
         super().__init__(daemon=True)
-        self._answer = answer
+        self._answer, self._reasons = answer, list(reasons or ("wrong people",))
         self._asked: dict[object, tuple[str, str, timedelta]] = {}  # dag.test may write a task's old state once more
+        self.answers = 0
         self._over = threading.Event()
         self._metadata = sa.create_engine(os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
 
@@ -78,13 +82,16 @@ class Person(threading.Thread):
                     detail.responded_by = HITLUser(id="7", name="Anna Aufsicht")
                     detail.responded_at = datetime.now(UTC)
                     detail.chosen_options = [self._answer]
+                    detail.params_input = {"note": self._reasons[0]}
+                    self._reasons = self._reasons[1:] or self._reasons
+                    self.answers += 1
                     event = detail.as_resume_event_payload()
                 handle_event_submit(TriggerEvent(event), task_instance=ti, session=session)
 
 
 @contextmanager
-def person(answer: str | None) -> Iterator[Person]:
-    someone = Person(answer)
+def person(answer: str | None, *reasons: str | None) -> Iterator[Person]:
+    someone = Person(answer, *reasons)
     someone.start()
     yield someone
     someone.stop()
@@ -157,6 +164,19 @@ def test_a_declined_delivery_is_never_mailed_and_goes_back_row_by_row(
     (fate,) = traces(database, people(1)[0]["Referenz"], BANK)
     assert (fate.delivery_state, fate.state, fate.reason) == ("DECLINED", "WITHHELD", "FREIGABE_VERWEIGERT")
     assert [event["reason"] for event in fate.events] == ["FREIGABE_VERWEIGERT"]
+
+
+def test_a_decline_without_a_reason_does_not_count(
+    database: sa.Engine, relay: smtp.Sink, two_deliveries: int, run_dag: Run
+) -> None:
+    with person(DECLINE, None, "  ", "the consent is missing") as anna:
+        run = run_dag(DAG, day=DAY)
+    assert anna.answers == 3
+    assert states_of(run)[WAITING] == "failed"
+    kept = _row(database, releases, two_deliveries)
+    assert (kept.decision, kept.actor) == (Decision.DECLINED, "Anna Aufsicht")
+    assert kept.note == "answered in Airflow: the consent is missing"
+    assert "consent" not in _xcoms(run)
 
 
 def test_without_an_answer_nothing_is_sent_and_clearing_asks_again(

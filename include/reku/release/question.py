@@ -7,6 +7,8 @@ from reku.release.anomaly import JudgedMetric, explain
 from reku.release.decision import ReleaseDecision
 from reku.release.report_text import metric_name
 
+APPROVE, DECLINE = "Freigeben / Approve", "Endgültig ablehnen / Decline for good"
+"""The two answers."""
 FIRST = Words(
     "Erste Lieferung des Auftrags: sie soll von einer Person angesehen werden (approve_first).",
     "First delivery of the order: a person shall look at it (approve_first).",
@@ -33,12 +35,14 @@ def body(verdict: ReleaseDecision, report: str, until: str) -> str:
             "",
             f"[Bericht / report]({report})",
             "",
-            "**Approve**: die Lieferung wird geladen und versandt. **Decline**: nichts davon wird versandt, alle Zeilen"
-            " gehen als FREIGABE_VERWEIGERT zurück; das lässt sich nicht zurücknehmen."
+            "**Freigeben**: die Lieferung wird geladen und versandt. **Endgültig ablehnen**: nichts davon wird"
+            " versandt, alle Zeilen gehen als FREIGABE_VERWEIGERT zurück; das lässt sich nicht zurücknehmen. Eine"
+            " Ablehnung ohne Begründung zählt nicht: dann wird noch einmal gefragt."
             f" Ohne Antwort bis {until} wird nichts versandt.",
             "",
-            "**Approve**: the delivery is loaded and mailed. **Decline**: nothing of it is mailed, all rows go back as"
-            f" FREIGABE_VERWEIGERT; that cannot be undone. Without an answer by {until} nothing is mailed.",
+            "**Approve**: the delivery is loaded and mailed. **Decline for good**: nothing of it is mailed, all rows go"
+            " back as FREIGABE_VERWEIGERT; that cannot be undone. A decline without a reason does not count: the"
+            f" question comes again. Without an answer by {until} nothing is mailed.",
         )
     )
 
