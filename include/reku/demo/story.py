@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from reku.catalogue import institutes, media, occasions
 from reku.demo.airflow_api import ENDED, AirflowApi
 from reku.demo.state import DemoState, set_clock
 from reku.dispatch.doubt import in_doubt, resolve
@@ -56,6 +57,7 @@ class Story:
             truth=places.customers_truth,
             tracker_url=settings().tracker_url,
         )
+        self._faults: list[str] = []
         self._occasions = sorted({order.occasion for order in world.orders.values()})
 
     def tell(self) -> None:
@@ -63,12 +65,28 @@ class Story:
         self._until(lambda: all(map(self._airflow.known, self._dags())), "Airflow has read the DAGs")
         for day in DAYS:
             self._day(day)
+        self._until(lambda: True, "every file of the configuration can be read")  # what comes next reads them all
 
     def rest(self) -> None:
         """A second of a demo that is over: late customers still react."""
         self._watch()
-        self._customers.act()
+        if self._is_configured():
+            self._customers.act()
         time.sleep(1)
+
+    def _is_configured(self) -> bool:
+        """Whether every file of the configuration can be read; a fault is told once.
+
+        Whoever tries the demo may well change a bank's file: that must not cost its world.
+        """
+        faults = [str(fault) for entries in (institutes(), occasions(), media()) for fault in entries.faults]
+        for fault in faults:
+            if fault not in self._faults:
+                self._console.print(f"  {self._time()} the demo waits until this is mended: {fault}")
+        if self._faults and not faults:
+            self._console.print(f"  {self._time()} mended: the demo goes on")
+        self._faults = faults
+        return not faults
 
     def _dags(self) -> list[str]:
         return ["reku_intake", "reku_feedback", *map(dag_id, self._occasions)]
@@ -185,9 +203,12 @@ class Story:
             self._console.print(f"  {row.reference} was in doubt: closed as {'sent' if sent else 'not sent'}")
 
     def _until(self, reached: Callable[[], bool], what: str) -> None:
+        """Wait until it is so, and every file of the configuration can be read. Raises RekuError after `PATIENCE`."""
         begun = kept = time.monotonic()
-        while not reached():
+        while not (self._is_configured() and reached()):
             self._watch()
+            if self._faults:
+                begun = time.monotonic()
             collect(engine())  # the DAG that does it has no schedule where the clock is moved
             if time.monotonic() - begun > PATIENCE:
                 raise RekuError(f"Waited {PATIENCE:.0f} s until {what}. Logs: {self._places.home.logs}")
