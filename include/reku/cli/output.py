@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,10 +15,13 @@ from reku.foundation import clock
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
-    from rich.table import Table
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
+GAP = 2
+"""Blanks between two columns."""
+GLUE = "\N{NO-BREAK SPACE}"
+"""Between two words that stay on one line."""
 _WIDE = 100_000
 """Columns of a console that is no terminal: nothing may be cut off in a pipe or a file."""
 
@@ -28,7 +32,7 @@ def show(rows: Iterable[Mapping[Any, Any]], *, as_json: bool, nothing: str) -> N
     if as_json:
         print_json(listed)
     elif listed:
-        console().print(table(listed))
+        print_table(listed)
     else:
         typer.echo(nothing)
 
@@ -38,33 +42,66 @@ def show_one(values: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(dict(values))
         return
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
     parts = {name: value for name, value in values.items() if isinstance(value, list)}
-    for name, value in values.items():
-        if name not in parts and value not in (None, ""):
-            grid.add_row(name, printable(_for_people(value)))
-    console().print(grid, markup=False)
+    given = {name: value for name, value in values.items() if name not in parts and value not in (None, "")}
+    begin = max(map(len, given), default=0) + 2
+    for name, value in given.items():
+        for number, line in enumerate(_wrapped(printable(_for_people(value)), console().width - begin)):
+            typer.echo(f"{'' if number else name:{begin}}{line}")
     for name, rows in parts.items():
         typer.echo(f"\n{name}:" if rows else f"\n{name}: none")
         if rows:
-            console().print(table(rows))
+            print_table(rows)
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A table of rows that have the same keys; numbers stand on the right."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows that have the same keys as a table in which no value is broken; numbers stand on the right.
+
+    Columns that the terminal has no room for stand below their row, name and value.
+    """
+    from rich.cells import cell_len, set_cell_size
     from rich.text import Text
 
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name, value in rows[0].items():
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        shown.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(printable(_for_people(value))) for value in row.values()))
-    return shown
+    names = list(rows[0])
+    cells = [[printable(_for_people(value)) for value in row.values()] for row in rows]
+    widths = [max(cell_len(str(value)) for value in column) for column in zip(names, *cells, strict=True)]
+    terminal = console()
+    fitting = _columns_that_fit(widths, terminal.width)
+    numeric = [isinstance(value, int) and not isinstance(value, bool) for value in rows[0].values()]
+
+    def line(values: Sequence[str]) -> str:
+        padded = (
+            value.rjust(width) if is_number else set_cell_size(value, max(width, cell_len(value)))
+            for value, width, is_number in zip(values[:fitting], widths, numeric, strict=False)
+        )
+        return (" " * GAP).join(padded).rstrip()
+
+    if fitting:
+        terminal.print(Text(line(list(map(str, names))), style="bold"), soft_wrap=True)
+        terminal.print("─" * (sum(widths[:fitting]) + GAP * (fitting - 1)), soft_wrap=True)
+    for values in cells:
+        terminal.print(Text(line(values)), soft_wrap=True)
+        room = terminal.width - 2 * GAP
+        below = zip(names[fitting:], values[fitting:], strict=True)
+        pairs = [f"{name}{GLUE if len(value) < room / 2 else ' '}{value}" for name, value in below if value]
+        for part in _wrapped((" " * GAP).join(pairs), room):
+            terminal.print(Text(" " * 2 * GAP + part, style="dim"), soft_wrap=True)
+
+
+def _columns_that_fit(widths: Sequence[int], room: int) -> int:
+    """How many of the first columns stand side by side in that room."""
+    used = -GAP
+    for number, width in enumerate(widths):
+        used += GAP + width
+        if used > room:
+            return number
+    return len(widths)
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """A text in lines of at most that many characters; no word is broken, since it may be a key that is copied."""
+    lines = textwrap.wrap(text, max(room, 1), break_long_words=False, break_on_hyphens=False)
+    return [line.replace(GLUE, " ") for line in lines] or [""]
 
 
 def console() -> Console:

@@ -179,9 +179,9 @@ class StageTask(StageOperator):
         self.stage, self.delivery = stage, delivery
 
     def call(self, engine: sa.Engine, context: Context) -> Answer:
-        from reku.process.refused import standing_in_for
+        from reku.process.refused import corrected_one
 
-        delivery = standing_in_for(engine, self.delivery["delivery"])
+        delivery = corrected_one(engine, self.delivery["delivery"])
         self.delivery = self.delivery | {"delivery": delivery}  # for its report, too
         return take_up(engine, delivery, context) or stage(self.stage)(engine, delivery, day_of(context))
 

@@ -64,7 +64,7 @@ def refused_for(engine: sa.Engine, order: int, day: date) -> RefusedDelivery | N
     return None if row is None else RefusedDelivery(*row)
 
 
-def standing_in_for(engine: sa.Engine, delivery: int) -> int:
+def corrected_one(engine: sa.Engine, delivery: int) -> int:
     """The corrected delivery that has taken the place of a refused one; of any other, and without one, it itself."""
     this, other = deliveries.alias("this"), deliveries.alias("other")
     key = ("institute", "contract", "order_number", "delivery_number")
