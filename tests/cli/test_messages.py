@@ -120,6 +120,12 @@ def test_a_referenz_in_doubt_in_two_deliveries_needs_the_delivery(reku: Reku, da
     assert [row["delivery"] for row in _asked(reku, "messages", "in-doubt")] == [ledger]
 
 
+def test_without_an_outcome_nothing_is_resolved(reku: Reku) -> None:
+    done = reku("messages", "resolve", world.BLZ, "R0004711-000017-00002", "--note", "log")
+    assert done.exit_code == 2
+    assert "say --sent or --not-sent" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flag", "state", "kind", "reason"),
     [("--sent", "SENT", "SENT", ""), ("--not-sent", "WITHHELD", "NOT_SENT", "UNGEKLAERT")],

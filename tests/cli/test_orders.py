@@ -78,6 +78,12 @@ def test_lists_with_their_people(reku: Reku, database: sa.Engine) -> None:
     assert len(_asked(reku, "lists", "--institute", OTHER)) == 1
 
 
+def test_a_mistyped_occasion_is_not_one_without_orders(reku: Reku, database: sa.Engine) -> None:
+    done = reku("orders", "--occasion", "mcag2")
+    assert done.exit_code == 1
+    assert "There is no occasion MCAG2. Did you mean MCAG" in done.stderr
+
+
 def test_names_of_unknown_files_cannot_write_to_the_terminal(reku: Reku, database: sa.Engine) -> None:
     nasty = "a\x1b[2Jb\nc\r\u202egnp.csv\x9b31m [bold]"
     world.file(database, file_name=nasty, kind="", verdict=FileVerdict.UNKNOWN)

@@ -172,6 +172,7 @@ def test_data_docs_of_great_expectations_show_every_rule(database: sa.Engine) ->
         ({"state": DeliveryState.PARKED}, None, "Wartet auf eine Steuerungsdatei waits for a control file"),
         ({"state": DeliveryState.REFUSED, "code": "LEER", "advice": "Datei füllen"}, None, "LEER Datei füllen"),
         ({"state": DeliveryState.REFUSED}, None, "Als Ganzes abgelehnt refused as a whole"),
+        ({"state": DeliveryState.REFUSED, "accepted": 0, "rejected": 200}, None, "3 fehlerhaft faulty 1,5 % Anteil"),
         ({}, {"asked_at": NOON}, "Wartet auf Freigabe waits for a person's release"),
         ({}, {"asked_at": NOON}, "angefragt asked for , 24.11.2026 12:00"),
         (

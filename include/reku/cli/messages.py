@@ -75,11 +75,13 @@ def list_in_doubt(as_json: Json = False) -> None:
 @app.command("resolve")
 def resolve_doubt(
     institute: Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")],
-    sent: Annotated[bool, typer.Option("--sent/--not-sent", help="What the mail server's log says.")],
     note: Annotated[str, typer.Option("--note", help="How you know; kept in the audit. No personal data.")],
     reference: Annotated[
         str, typer.Argument(metavar="REFERENZ", help="Referenz of the message.", show_default=False)
     ] = "",
+    sent: Annotated[
+        bool | None, typer.Option("--sent/--not-sent", help="What the mail server's log says.", show_default=False)
+    ] = None,
     delivery: Annotated[
         int | None,
         typer.Option(
@@ -98,6 +100,8 @@ def resolve_doubt(
     """
     from reku.dispatch.doubt import resolve, resolve_all
 
+    if sent is None:
+        raise typer.BadParameter("say --sent or --not-sent: what the mail server's log says of it")
     count = 1
     if every and delivery is not None and not reference:
         count = resolve_all(database(), institute, delivery, sent=sent, actor=actor(), note=note)

@@ -23,8 +23,13 @@ def orders(
 
     The state is `active`, `ended` (by control file, or past valid_until), or `faulty` when the newest control file was.
     """
+    from reku.catalogue import occasions
+    from reku.foundation.errors import StageError, suggest
     from reku.views.order_overview import order_lines
 
+    known, occasion = occasions(), occasion.upper()
+    if occasion and occasion not in known and (near := suggest(occasion, known)):
+        raise StageError(f"There is no occasion {occasion}. Did you mean {near}?")
     show(map(asdict, order_lines(database(), institute, occasion)), as_json=as_json, nothing="No orders.")
 
 

@@ -172,9 +172,12 @@ def _write(engine: sa.Engine, delivery: sa.Row[Any], delivered: Rows, findings: 
             measure(connection, delivery.id, _damaged(findings))
     for warning in result.warnings:
         logger.warning("delivery %d: %s", delivery.id, warning)
-    logger.info(
-        "delivery %d: %d rows, %d accepted, %d rejected", delivery.id, result.rows, result.accepted, result.rejected
-    )
+    if result.refused:
+        logger.info("delivery %d: refused as a whole, %d of %d rows are faulty", delivery.id, len(faults), result.rows)
+    else:
+        logger.info(
+            "delivery %d: %d rows, %d accepted, %d rejected", delivery.id, result.rows, result.accepted, result.rejected
+        )
     return result
 
 

@@ -28,6 +28,7 @@ from reku.release import report_text as text
 from reku.release.report_docs import data_docs
 from reku.release.report_facts import Facts, read_facts
 from reku.release.report_plot import row_plot
+from reku.store.states import DeliveryState
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,12 @@ def render(facts: Facts) -> str:
 def _counts(facts: Facts) -> list[tuple[str, str, str]]:
     if facts.rows is None or facts.accepted is None or facts.rejected is None:
         return [("–", "Zeilen", "rows")]
+    if facts.state == DeliveryState.REFUSED:  # all of its rows count as rejected; people ask how many are bad
+        return [
+            (number(facts.rows), "Zeilen", "rows"),
+            (number(facts.rejects_in_all), "fehlerhaft", "faulty"),
+            (text.share(facts.rejects_in_all, facts.rows), "Anteil fehlerhaft", "share faulty"),
+        ]
     return [
         (number(facts.rows), "Zeilen", "rows"),
         (number(facts.accepted), "angenommen", "accepted"),

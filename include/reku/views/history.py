@@ -48,7 +48,8 @@ def _steps(fate: Trace) -> Iterator[Step]:
     line = f", line {fate.line}" if fate.line is not None else ""
     yield Step(fate.received_at, "received", f"{fate.file_name}{line}")
     if fate.gate == "rejected":
-        told = ": ".join(filter(None, (fate.field, fate.advice)))
+        named = fate.advice.startswith(f"{fate.field}: ")
+        told = fate.advice if named else ": ".join(filter(None, (fate.field, fate.advice)))
         yield Step(None, "rejected at the gate", " – ".join(filter(None, (fate.code, told))))
         return
     yield Step(None, "accepted at the gate")
