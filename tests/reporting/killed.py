@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import paramiko
@@ -14,8 +11,8 @@ from reku.foundation import sftp, storage
 from reku.reporting import export as exporting
 from reku.store.engine import engine
 from reku_testing.by_blz import export
+from reku_testing.deadly import AFTER, BEFORE, deadly
 
-BEFORE, AFTER = "before", "after"
 POINTS: dict[str, tuple[Any, str, str, int]] = {
     # point: owner and name of a function, and at which of its calls, before or after it, the process dies
     "within the transaction": (exporting, "_fill_series", AFTER, 1),
@@ -31,28 +28,11 @@ POINTS: dict[str, tuple[Any, str, str, int]] = {
 }
 
 
-def _deadly(function: Callable[..., Any], when: str, call: int) -> Callable[..., Any]:
-    calls = 0
-
-    @wraps(function)
-    def dies(*arguments: Any, **named: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == call and when == BEFORE:
-            os.kill(os.getpid(), signal.SIGKILL)
-        done = function(*arguments, **named)
-        if calls == call:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-
-    return dies
-
-
 def main(environment: dict[str, str], point: str, institute: str, order: int | None, daily: bool) -> None:
     """Export in a process that was forked from a server; without a point nobody is killed."""
     os.environ.clear()
     os.environ.update(environment)
     if point:
         owner, name, when, call = POINTS[point]
-        setattr(owner, name, _deadly(getattr(owner, name), when, call))
+        setattr(owner, name, deadly(getattr(owner, name), when, call))
     export(engine(), institute, order_id=order, daily=daily)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from reku.foundation.errors import RekuError, suggest
 from reku.foundation.unpacking import GZIP, MOST_TIMES, ArchiveTooDense, ArchiveTooLarge, BrokenArchive, unpack
 from reku.records.clean import read_rows
+from reku.records.code_page import check_code_page
 from reku.records.contract import Contract
 from reku.records.faults import Fault, FaultCode, FileRefused
 from reku.records.parsing import LONGEST_LINE, MOST_FAULTS, kept, records, sound
@@ -70,6 +71,7 @@ def read(
     if contract.frame == "either":
         contract = contract.model_copy(update={"frame": "vkdn" if _FRAMED.match(data) else "plain"})
     _check_rows(contract, data)
+    check_code_page(data, encoding)
     if len(data) >= _LARGE and (file := _read_by_column(contract, data, encoding, environment, named)) is not None:
         return file
     text = _decoded(data, encoding, offset)
