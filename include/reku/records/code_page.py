@@ -11,15 +11,16 @@ _UMLAUTS = re.compile("[äöüÄÖÜß]")
 
 
 def check_code_page(data: bytes, encoding: str) -> None:
-    """Raise FileRefused if a file is UTF-16, or if one of a single-byte encoding is UTF-8 all through, umlauts among it.
+    """Raise FileRefused if a file of a single-byte encoding is UTF-16, or UTF-8 all through with umlauts in it.
 
-    Written in the agreed encoding, every umlaut would be a capital letter before one of a few rare signs.
+    Written in the agreed encoding, every umlaut would be a capital letter before one of a few rare signs. (In a file
+    that has to be UTF-8, and in one with a mark of UTF-8, decoding finds the fault.)
     """
+    if encoding == "utf-8" or data.isascii() or data.startswith(codecs.BOM_UTF8):
+        return
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         advice = f"Die Datei ist in utf-16 geschrieben (Unicode-Text). Bitte in {encoding} liefern."
         raise FileRefused([Fault(FaultCode.ZEICHENSATZ, 1, advice=advice)])
-    if encoding == "utf-8" or data.isascii() or data.startswith(codecs.BOM_UTF8):
-        return  # whoever decodes it says what is wrong with a mark
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
