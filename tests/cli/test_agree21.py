@@ -1,4 +1,4 @@
-"""`reku agree21`: imports by hand, and the keys of the vault."""
+"""`reku agree21`: imports by hand, the keys of the vault, and the placeholders."""
 
 from __future__ import annotations
 
@@ -99,3 +99,42 @@ def test_a_file_that_cannot_be_imported(
 
 def test_nothing_was_imported_yet(database: sa.Engine, reku: Reku) -> None:
     assert "Nothing was imported yet" in reku("agree21", "status").stdout
+
+
+def test_placeholders_are_listed_with_the_campaigns_that_use_them(
+    reku: Reku, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def campaign(order: str, placeholder: str) -> dict[str, object]:
+        announces = {
+            "occasion": "MCAG002",
+            "rhythm": "TAEGLICH",
+            "valid_from": "2026-01-01",
+            "placeholder": placeholder,
+        }
+        return {"order": order, "name": "Größte", "active": False, "announces": announces, "blocks": []}
+
+    ordered = {"order": "R0000001", "name": "Ohne", "active": True, "blocks": []}
+    folder = banks.configure(monkeypatch, tmp_path / "config", campaigns=[ordered])
+    nothing = reku("agree21", "placeholders")
+    assert (nothing.exit_code, "no placeholder is needed" in nothing.output) == (0, True)
+    campaigns = [campaign("K2026-014", "MF_02"), campaign("K2026-013", "MF_02"), campaign("K2026-015", "MF_01")]
+    banks.configure(monkeypatch, folder, blz="99950002", core_system="agree21", campaigns=campaigns)
+    told = reku("agree21", "placeholders", "--json")
+    lines = json.loads(told.stdout)
+    assert [(line["placeholder"], line["order"]) for line in lines] == [
+        ("MF_01", "K2026-015"),
+        ("MF_02", "K2026-013"),
+        ("MF_02", "K2026-014"),
+    ]
+    assert lines[0] == {
+        "institute": "99950002",
+        "placeholder": "MF_01",
+        "order": "K2026-015",
+        "occasion": "MCAG002",
+        "active": False,
+        "campaign": "Größte",
+    }
+    assert reku("agree21", "placeholders", "99950002", "--json").stdout == told.stdout
+    assert json.loads(reku("agree21", "placeholders", BLZ, "--json").stdout) == []
+    unknown = reku("agree21", "placeholders", "99950009")
+    assert (unknown.exit_code, "99950009" in unknown.stderr) == (1, True)

@@ -13,13 +13,16 @@ import sqlalchemy as sa
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.process.answers import Ending
+from reku.process.daily_feedback import write_daily_feedback
 from reku.process.run_day import DayResult
 from reku.process.stages import STAGES
 from reku.process.systems import system_of_delivery
 from reku.store import tables
 from reku.store.states import DeliveryState
 from reku_testing import banks, days, smtp
+from reku_testing.reported import rows_of
 from reku_testing.smtp import Sink
+from reku_testing.world import BLZ
 from tests.process.test_announcing import OCCASION, campaign
 from tests.sources.agree21.conftest import CoopBank, person
 
@@ -111,9 +114,17 @@ def test_people_are_selected_judged_and_mailed(database: sa.Engine, bank: CoopBa
     }
     assert made["imports"] == [rows(database, tables.imports)[0]["id"]]
     assert rows(database, tables.selected_rows) == []
+    (told,) = (bank.files / BLZ / "ausgang").glob("vtm_akte_*.csv")
+    assert sorted((row["Personennummer"], row["Ergebnis"]) for row in rows_of(told.read_bytes(), "VTM_AKTE")) == [
+        ("0000000001", "VERSENDET"),
+        ("0000000001", "VERSENDET"),
+        ("0000000002", "VERSENDET"),
+    ]
+    assert in_clear(database, "0000000001", "0000000002") == set()
     assert work().is_green
     assert len(rows(database, tables.deliveries)) == 1
     assert len(relay.taken) == 3
+    assert write_daily_feedback(database, BLZ)["rows"] == 0
 
 
 @pytest.mark.parametrize("stages", [("validate",), ("validate", "release", "upsert_subscribers"), STAGES])

@@ -17,10 +17,12 @@ import sqlalchemy as sa
 from reku.foundation.settings import settings
 from reku_testing import banks, sftp, world
 from reku_testing.by_blz import export, rebuild
-from reku_testing.reported import NOW, K, World, files, rows_of
+from reku_testing.reported import NOW, K, World, files, pseudonymise, rows_of
 from tests.reporting import killed
 
 PEOPLE = 20
+OSPLUS, VTM = ("RESPONSE", "Ereignis_ID"), ("VTM_AKTE", "Aktivitaet_ID")
+"""Contract of a file, and its column that tells events apart."""
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([killed.__name__])  # one start of Python for all of them
 
@@ -60,14 +62,15 @@ def delivered(outbox: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in outbox.iterdir() if path.suffix != ".tmp"}
 
 
-def check(engine: sa.Engine, outbox: Path, institute: str, events: int) -> None:
+def check(engine: sa.Engine, outbox: Path, institute: str, events: int, told: tuple[str, str] = OSPLUS) -> None:
     """Numbers without a gap, each event in exactly one file, all files there and as they come out again."""
+    kind, key = told
     written = [file for file in files(engine) if file.institute == institute]
     assert [file.number for file in written] == list(range(1, len(written) + 1))
     assert all(file.written_at for file in written)
     there = delivered(outbox)
     assert there == {file.file_name: rebuild(engine, institute, file.number) for file in written}
-    ids = [row["Ereignis_ID"] for data in there.values() for row in rows_of(data)]
+    ids = [row[key] for data in there.values() for row in rows_of(data, kind)]
     assert len(ids) == len(set(ids)) == events
 
 
@@ -134,6 +137,36 @@ def test_killed(
         assert [written[0].stamped_at] == stamps
         assert delivered(outbox)[written[0].file_name] == expected
         assert before in ({}, {written[0].file_name: expected})
+
+
+@pytest.mark.parametrize(
+    ("point", "place"),
+    [("after the transaction", "local"), ("before the rename", "local"), ("during the upload", "remote")],
+)
+def test_killed_over_clear_numbers(
+    database: sa.Engine,
+    bank: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    point: str,
+    place: str,
+) -> None:
+    """The file for VTM, whose numbers are opened while it is written."""
+    banks.configure(monkeypatch, bank, core_system="agree21")
+    outbox: Path = request.getfixturevalue(place)
+    of = World(database, "K2026-014", placeholder="MF_01")
+    for _ in range(PEOPLE):
+        of.event(of.message(), K.SENT)
+    clear = pseudonymise(database)
+    end(start(point), -signal.SIGKILL)
+    assert [(file.rows, file.written_at) for file in files(database)] == [(PEOPLE, None)]
+    assert not outbox.exists() or delivered(outbox) == {}
+    of.event(of.message(), K.SENT)
+    clear |= pseudonymise(database)
+    export(database, world.BLZ)
+    check(database, outbox, world.BLZ, PEOPLE + 1, VTM)
+    named = [row["Personennummer"] for data in delivered(outbox).values() for row in rows_of(data, VTM[0])]
+    assert sorted(named) == sorted(clear.values())
 
 
 def test_writers_of_several_banks_at_once_some_of_them_killed(

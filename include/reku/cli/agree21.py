@@ -10,7 +10,7 @@ import typer
 
 from reku.cli.database import database
 from reku.cli.group import FAULT
-from reku.cli.options import Blz, Institute, Note, actor
+from reku.cli.options import Blz, Institute, Note, actor, blz
 from reku.cli.output import Json, print_json, show, show_one
 
 app = typer.Typer(
@@ -82,6 +82,41 @@ def status(institute: Institute = "", as_json: Json = False) -> None:
         map(asdict, newest_imports(database(), institute)),
         as_json=as_json,
         nothing="Nothing was imported yet: `reku agree21 import FILE` does it by hand.",
+    )
+
+
+@app.command("placeholders")
+def placeholders(
+    institute: Annotated[
+        str, typer.Argument(metavar="[BLZ]", callback=blz, help="Only this institute.", show_default=False)
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List the placeholders that must be set up in VTM.
+
+    For each the campaigns whose activities hang on it (Anlassvorlage), as the banks' files say.
+    """
+    from reku.catalogue import institutes
+    from reku.process.systems import bank_named
+
+    banks = [bank_named(institute)] if institute else [bank_named(known) for known in institutes()]
+    lines = [
+        {
+            "institute": bank.blz,
+            "placeholder": campaign.announces.placeholder,
+            "order": campaign.order,
+            "occasion": campaign.announces.occasion,
+            "active": campaign.active,
+            "campaign": campaign.name,
+        }
+        for bank in banks
+        for campaign in bank.campaigns
+        if campaign.announces
+    ]
+    show(
+        sorted(lines, key=lambda line: (line["institute"], line["placeholder"], line["order"])),
+        as_json=as_json,
+        nothing="No campaign announces an order, so no placeholder is needed.",
     )
 
 

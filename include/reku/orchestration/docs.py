@@ -27,7 +27,7 @@ been written to. Clear the one red index with its downstream tasks; the others s
 | `validate` | the file was refused as a whole | the receipt in `ausgang/` names the rows; a corrected file takes the same number |
 | `upsert_subscribers` | list frozen, or an earlier delivery of the order is not loaded | repair what the message names, clear |
 | `dispatch` | stopped by somebody (`reku stop list`), campaign without list or mail or not active, first mails taken badly, or the relay refuses us | do what the message names, clear `dispatch`: what is still in its window is sent |
-| `export_feedback` | the response file could not be written | mend the outbox, clear: the same bytes are written |
+| `export_feedback` | the response file, or the one for VTM, could not be written | mend the outbox or the key (`REKU_VAULT_KEYS`) that the message names, clear: the same bytes are written |
 | `report` | sums up; lists everything that is not green | work through its list, then clear `report` |
 
 Parked deliveries and messages in doubt are named by `report`. Look a person's row up by its reference, never by name.

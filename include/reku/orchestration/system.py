@@ -49,14 +49,15 @@ feedback use what is there, and say how old it is.
 DAILY_FEEDBACK = """\
 ### Daily feedback
 
-**What it does.** At 22:00 Berlin time it writes one response file per bank with every event that is not yet reported, an empty
-one if there is none (silence must be noticed). It waits for nobody: bounces are read by `reku_collect`, and the task
+**What it does.** At 22:00 Berlin time it writes one file per bank with every event that is not yet reported, an empty one if there
+is none (silence must be noticed): a response file for OSPlus, activities for VTM where we select the people. It waits for nobody: bounces are read by `reku_collect`, and the task
 says until when they are in.
 
 **Is it safe to clear?** Yes. Number, time stamp and rows of a file are fixed before it is written; a file that was not finished
 is written again with the same bytes, and no event is reported twice.
 
-**When it fails.** One bank's failure leaves the others untouched. Mend the outbox that the message names and clear its index.
+**When it fails.** One bank's failure leaves the others untouched. Mend the outbox or the key that the message names and clear its
+index. Clear person numbers stand in files for VTM only, and are opened while these are written: that needs `REKU_VAULT_KEYS`.
 """
 
 
