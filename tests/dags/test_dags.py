@@ -17,7 +17,14 @@ from tests.conftest import PROJECT
 
 pytestmark = pytest.mark.airflow
 
-SYSTEM_DAGS = {"reku_collect", "reku_intake", "reku_feedback", "reku_housekeeping", "reku_agree21_import"}
+SYSTEM_DAGS = {
+    "reku_collect",
+    "reku_intake",
+    "reku_feedback",
+    "reku_housekeeping",
+    "reku_agree21_import",
+    "reku_alarms",
+}
 CODES = sorted(file.stem for file in (PROJECT / "include" / "occasions").glob("*.yaml"))
 GROUP = [
     "delivery.await_delivery",
@@ -57,6 +64,7 @@ def test_exactly_one_dag_per_occasion_file(bag: Any) -> None:
 def test_every_dag_file_is_accounted_for() -> None:
     assert {file.name for file in (PROJECT / "dags").glob("*.py")} == {
         *("occasions.py", "collect.py", "intake.py", "feedback.py", "housekeeping.py", "agree21_import.py"),
+        "alarms.py",
     }
 
 

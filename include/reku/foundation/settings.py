@@ -268,6 +268,17 @@ class Settings(BaseSettings):
         description="names, joined by commas, by which Airflow's pages may be asked for (Host); empty: any. `reku up` "
         "and the demo set this machine's own",
     )
+    alarm_urls: SecretStr = Field(
+        SecretStr(""),
+        description="where people are told what needs them, separated by blanks, as apprise writes them: "
+        "mailtos://user:password@host?to=team@bank.example, jsons://host/path …; empty: nobody is told",
+    )
+    alarm_language: Literal["de", "en"] = Field("de", description="language of what they are told: de or en")
+    heartbeat_url: SecretStr = Field(
+        SecretStr(""),
+        description="asked for every five minutes while all is alive, so that a watcher elsewhere notices silence; "
+        "empty: none",
+    )
     ui_port: int = Field(8080, ge=1, le=65535, description="port of Airflow's pages in the embedded set-up")
     tracker_port: int = Field(8091, ge=1, le=65535, description="port of the tracker in the embedded set-up")
 

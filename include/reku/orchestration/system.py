@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -197,6 +198,46 @@ is kept where, how long and why. Nothing goes that is still needed.
 **When it fails.** The message names what could not be removed; all else is removed. Mend it and clear the task, or leave it
 to the next hour.
 """
+
+
+ALARMS = """\
+### Alarms
+
+**What it does.** Every five minutes it tells people at `REKU_ALARM_URLS` what is new among what needs a person, what has got worse, and
+what is over, in one message; and a watcher at `REKU_HEARTBEAT_URL` that all is alive. Each cause is told once.
+
+**Is it safe to clear?** Yes. If it fails after the message has gone, the same is told once more.
+
+| red task | meaning | what to do |
+| --- | --- | --- |
+| `alarms` | an address does not take the message | correct REKU_ALARM_URLS; the next run tells it again |
+| `heartbeat` | the watcher cannot be told | correct REKU_HEARTBEAT_URL |
+"""
+
+
+class RaiseAlarms(BaseOperator):
+    """Tells people what needs them, each cause once."""
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from urllib.parse import urljoin
+
+        from reku.orchestration.reports import MOUNTED_AT, airflow_address
+        from reku.process.alarming import raise_alarms
+        from reku.store.engine import engine
+
+        with plain_errors():
+            told = raise_alarms(engine(), urljoin(airflow_address(), f"{MOUNTED_AT}/today"))
+        return asdict(told)
+
+
+class SendHeartbeat(BaseOperator):
+    """Tells a watcher elsewhere that all is alive."""
+
+    def execute(self, context: Context) -> bool:  # noqa: ARG002 - Airflow calls it so
+        from reku.process.alarming import send_heartbeat
+
+        with plain_errors():
+            return send_heartbeat()
 
 
 class RemoveReports(BaseOperator):

@@ -45,7 +45,7 @@ PATH = "/today"
 GERMAN, ENGLISH = "de", "en"
 _OF_ALL = "reku_intake"
 """Whoever may see this DAG is told of what concerns no single occasion."""
-OF_THE_SYSTEM = (_OF_ALL, "reku_agree21_import", "reku_collect", "reku_feedback", "reku_housekeeping")
+OF_THE_SYSTEM = (_OF_ALL, "reku_agree21_import", "reku_alarms", "reku_collect", "reku_feedback", "reku_housekeeping")
 """The DAGs that belong to no occasion."""
 _HTML = Path(__file__).parent / "html"
 

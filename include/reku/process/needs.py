@@ -84,7 +84,7 @@ class Need:
     """One thing that needs a person. `people`: how many are concerned, None where nobody knows.
 
     `institute`, `occasion` and `order` are empty where it does not concern a single one; `delivery` is the id of a
-    delivery that may have a report. No personal data.
+    delivery that may have a report. `subject` tells it from others of its kind. No personal data.
     """
 
     kind: NeedKind
@@ -96,6 +96,12 @@ class Need:
     since: datetime | None = None
     people: int | None = None
     delivery: int | None = None
+    subject: str = ""
+
+    @property
+    def cause(self) -> str:
+        """The same as long as it is the same thing that needs somebody."""
+        return f"{self.kind} {self.subject or ' '.join((self.institute, self.occasion, self.order))}".rstrip()
 
 
 def needs(engine: sa.Engine, institute: str = "") -> list[Need]:
@@ -124,12 +130,18 @@ def _of_order(
     said: Said,
     since: datetime | None = None,
     people: int | None = None,
+    *,
     delivery: int | None = None,
+    subject: str = "",
 ) -> Need:
     """`row` has the institute, the order_number and the occasion."""
-    return Need(
-        kind, said, row.institute, _name(row.institute), row.occasion, row.order_number, since, people, delivery
-    )
+    order, bank = row.order_number, _name(row.institute)
+    return Need(kind, said, row.institute, bank, row.occasion, order, since, people, delivery, subject)
+
+
+def _of_delivery(kind: NeedKind, row: sa.Row[Any], said: Said, since: datetime, people: int | None) -> Need:
+    """`row` is one of `deliveries`."""
+    return _of_order(kind, row, said, since, people, delivery=row.id, subject=f"deliveries:{row.id}")
 
 
 def _name(institute: str) -> str:
@@ -157,7 +169,9 @@ def _stopped(connection: sa.Connection) -> Iterator[Need]:
         bank, order = _name(stop.institute) if stop.institute else "", stop.order or ""
         what = Words(" ".join(filter(None, (bank, order))) or "alles", " ".join(filter(None, (bank, order))) or "all")
         said = need_words.stopped(stop.id, stop.actor, stop.since, what)
-        yield Need(NeedKind.STOPPED, said, stop.institute or "", bank, "", order, stop.since)
+        yield Need(
+            NeedKind.STOPPED, said, stop.institute or "", bank, "", order, stop.since, subject=f"stops:{stop.id}"
+        )
 
 
 def _in_doubt(connection: sa.Connection) -> Iterator[Need]:
@@ -186,7 +200,7 @@ def _refused(connection: sa.Connection) -> Iterator[Need]:
     statement = sa.select(deliveries).where(c.state == DeliveryState.REFUSED, c.day >= oldest, ~is_replaced)
     for row in connection.execute(statement):
         said = need_words.refused(row.id, row.delivery_number, row.code, row.advice)
-        yield _of_order(NeedKind.REFUSED, row, said, row.created_at, row.rows, row.id)
+        yield _of_delivery(NeedKind.REFUSED, row, said, row.created_at, row.rows)
 
 
 def _missing(connection: sa.Connection) -> Iterator[Need]:
@@ -205,13 +219,14 @@ def _missing(connection: sa.Connection) -> Iterator[Need]:
                 continue
             until = source.expected(order, bank, day).until
             if until <= clock.now():
-                yield _of_order(NeedKind.MISSING, order, need_words.missing(order.order_number, day, until), until)
+                said = need_words.missing(order.order_number, day, until)
+                yield _of_order(NeedKind.MISSING, order, said, until, subject=f"orders:{order.id} {day}")
 
 
 def _parked(connection: sa.Connection) -> Iterator[Need]:
     for row in connection.execute(sa.select(deliveries).where(deliveries.c.state == DeliveryState.PARKED)):
         said = need_words.parked(row.delivery_number, row.advice)
-        yield _of_order(NeedKind.PARKED, row, said, row.created_at, row.rows)
+        yield _of_order(NeedKind.PARKED, row, said, row.created_at, row.rows, subject=f"deliveries:{row.id}")
 
 
 def _waiting_for_release(connection: sa.Connection) -> Iterator[Need]:
@@ -222,7 +237,7 @@ def _waiting_for_release(connection: sa.Connection) -> Iterator[Need]:
     )
     for row in connection.execute(statement):
         said = need_words.waiting_for_release(row.id, row.delivery_number)
-        yield _of_order(NeedKind.WAITING_FOR_RELEASE, row, said, row.asked_at, row.accepted, row.id)
+        yield _of_delivery(NeedKind.WAITING_FOR_RELEASE, row, said, row.asked_at, row.accepted)
 
 
 def _faulty_orders(connection: sa.Connection) -> Iterator[Need]:
@@ -254,7 +269,8 @@ def _files(connection: sa.Connection) -> Iterator[Need]:
     for row in connection.execute(sa.select(files).where((c.verdict == FileVerdict.SET_ASIDE) | refused)):
         say = need_words.set_aside_file if row.verdict == FileVerdict.SET_ASIDE else need_words.refused_file
         said = say(row.id, row.kind, row.verdict, row.code, row.advice)
-        yield Need(NeedKind.FILE, said, row.institute, _name(row.institute), since=row.received_at)
+        bank = _name(row.institute)
+        yield Need(NeedKind.FILE, said, row.institute, bank, since=row.received_at, subject=f"files:{row.id}")
 
 
 def _unclear_mails(connection: sa.Connection) -> Iterator[Need]:

@@ -33,6 +33,8 @@ class Lock(IntEnum):
     """Recording mails of the return mailbox: two collectors would wait for each other's events in turn."""
     SELECTION = 4709
     """Selecting people for an order (id): whoever comes second finds the delivery of the first."""
+    ALARMS = 4710
+    """Telling people what needs them: whoever comes second finds what was told."""
     RUN = 4708
     """Being at work outside Airflow: held by each `reku run` (a number of its own) to its end, for others to see."""
 

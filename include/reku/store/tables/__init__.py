@@ -32,11 +32,13 @@ from reku.store.tables.imported import (
 from reku.store.tables.intake import control_files, file_tries, files, lists, orders, osplus_orders
 from reku.store.tables.ledger import appointments, contacts, messages, past_messages, subscribers
 from reku.store.tables.selected import selected_rows, selections
+from reku.store.tables.told import alarms
 from reku.store.tables.vault import data_keys, person_numbers, pseudonym_keys
 
 __all__ = [
     "EVERY_INSTITUTE",
     "SCHEMA",
+    "alarms",
     "appointments",
     "audit",
     "barred_domains",

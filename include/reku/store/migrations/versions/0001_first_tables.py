@@ -224,6 +224,23 @@ def upgrade() -> None:
         "ix_reactivations_recipient", "reactivations", ["institute", "recipient_key"], unique=False, schema="reku"
     )
     op.create_table(
+        "alarms",
+        sa.Column("cause", sa.Text(), nullable=False, comment="kind and subject, such as PARKED deliveries:17"),
+        sa.Column("institute", sa.CHAR(length=8), nullable=True, comment="null: no single one"),
+        sa.Column("about", sa.Text(), nullable=False, comment="who is concerned, as people were told"),
+        sa.Column(
+            "people",
+            sa.Integer(),
+            nullable=True,
+            comment="how many were concerned when it was told last; null: nobody knows",
+        ),
+        sa.Column("first_told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("cause", name=op.f("pk_alarms")),
+        schema="reku",
+        comment="Causes that people were told of and that are not over; what is over leaves",
+    )
+    op.create_table(
         "stops",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("institute", sa.CHAR(length=8), nullable=True, comment="null: every institute"),
