@@ -274,6 +274,50 @@ def test_what_a_campaign_may_announce(
     assert piece in str(faults[0])
 
 
+MOVED = "response_window: 6h\nselection: {row: impulse, on: made}\n"
+ANSWERS = f"{ANNOUNCES}\n    impulses: [UMZUG, HEIRAT]"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "line", "piece"),
+    [
+        (INSTITUTE, "    impulses: [UMZUG, HEIRAT]\n", "", 17, "`impulses: [CODE]`"),
+        (INSTITUTE, "impulses: [", "impulse: [", 18, "Did you mean 'impulses'"),
+        (INSTITUTE, "[UMZUG, HEIRAT]", "[UMZUG, UMZUG]", 18, "UMZUG stands there more than once"),
+        (INSTITUTE, "[UMZUG, HEIRAT]", "[UMZUG, ABCDEFGHIJKLMNOPQRSTU]", 18, "20 characters"),
+        (OCCASION, MOVED, RULE, 18, "selects no impulses"),
+    ],
+)
+def test_which_impulses_a_campaign_may_answer(
+    config: Path, edit: Edit, file: str, old: str, new: str, line: int, piece: str
+) -> None:
+    edit(OCCASION, "response_window: 6h\n", MOVED)
+    (config / INSTITUTE).write_text(
+        (config / INSTITUTE).read_text(encoding="utf-8").replace("R0000001", "K2026-014").replace("osplus", "agree21"),
+        encoding="utf-8",
+    )
+    edit(INSTITUTE, "active: true", ANSWERS)
+    assert check_catalogue(config) == []
+    edit(file, old, new)
+    faults = [fault for fault in check_catalogue(config) if fault.file == config / INSTITUTE]
+    assert [fault.line for fault in faults] == [line], [str(fault) for fault in faults]
+    assert piece in str(faults[0])
+
+
+def test_an_impulse_is_answered_by_one_campaign_and_by_an_order_of_its_own(config: Path, edit: Edit) -> None:
+    edit(OCCASION, "response_window: 6h\n", MOVED)
+    file = config / INSTITUTE
+    text = file.read_text(encoding="utf-8").replace("osplus", "agree21")
+    campaign = text[text.index("  - order: R0000001") :]
+    own = campaign.replace("R0000001", "K2026-014").replace("active: true", ANSWERS)
+    file.write_text(text.replace(campaign, own + own.replace("K2026-014", "K2026-015")), encoding="utf-8")
+    faults = check_catalogue(config)
+    assert [piece in str(faults[0]) for piece in ("campaigns[2].impulses[1]", "order K2026-014 already")] == [True] * 2
+    assert len(faults) == 2
+    file.write_text(text.replace("active: true", "active: true\n    impulses: [UMZUG]"), encoding="utf-8")
+    assert "`announces` its order" in str(check_catalogue(config)[0])
+
+
 @pytest.mark.parametrize("content", ["", "# only a comment\n", "- a\n- b\n", "Text", "\x00"])
 def test_a_file_that_is_no_mapping(config: Path, write: Write, content: str) -> None:
     write("occasions/MCAG003.yaml", content)

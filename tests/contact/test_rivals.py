@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from reku.contact.reasons import Reason
 from reku.store.kinds import SuppressionKind
 from reku.store.states import MessageState
-from reku.store.tables import messages, stops, suppressions
+from reku.store.tables import delivery_rows, messages, stops, suppressions
 from reku_testing import banks, contacting
 from reku_testing.contacting import ACCOUNT, BIRTHDAY, DAY, LOAN, MEDIUM, NOW, PARTY, PASSIVE, Bank, campaign
 from tests.contact.conftest import Rules
@@ -42,6 +42,17 @@ def test_the_more_important_occasion_goes_first_whatever_its_time(bank: Bank) ->
     birthday = bank.message(BIRTHDAY, due_at=NOW)
     loan = bank.message(LOAN, due_at=NOW + timedelta(hours=3))
     assert kept_back(bank, account, birthday, loan) == [account, birthday]
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_row_may_say_how_important_it_is(bank: Bank) -> None:
+    """An impulse has a priority of its own, whatever its occasion has."""
+    loan, account = bank.message(LOAN), bank.message(ACCOUNT)
+    assert kept_back(bank, loan, account) == [account]
+    with bank.engine.begin() as connection:
+        of = sa.select(messages.c.row_id).where(messages.c.id == loan)
+        connection.execute(sa.update(delivery_rows).where(delivery_rows.c.id.in_(of)).values(priority=9))
+    assert kept_back(bank, loan, account) == [loan]
 
 
 @pytest.mark.usefixtures("plain")

@@ -24,10 +24,12 @@ def test_a_row_of_each_interface() -> None:
         tracking=True,
         salutation="2",
         content_key=None,
+        priority=None,
     )
     assert row_reader(contracts()["REKU"])(fields) == reku
     asked = fields | {"Gueltig_bis": "30.11.2026", "Content_Schluessel": "SCOM_B", "Einwilligung_EMail": "N"}
-    iamw = reku._replace(valid_until=date(2026, 11, 30), content_key="SCOM_B", consent=False)
+    asked["Prioritaet"] = "3"
+    iamw = reku._replace(valid_until=date(2026, 11, 30), content_key="SCOM_B", consent=False, priority=3)
     assert row_reader(contracts()["IAMW"])(asked) == iamw
     assert row_reader(contracts()["REKU"])(asked) == reku._replace(consent=False), "ReKu has no such columns"
 

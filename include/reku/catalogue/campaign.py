@@ -14,6 +14,7 @@ from reku.catalogue.fields import (
     ClockTime,
     Code,
     Duration,
+    ImpulseCode,
     MediumKey,
     Model,
     OrderNumber,
@@ -111,6 +112,9 @@ class Campaign(Model):
     announces: Announcement | None = Field(
         None, description="the order, where we select the people ourselves; none: a control file announces it"
     )
+    impulses: tuple[ImpulseCode, ...] = Field(
+        (), description="codes of impulses that it answers, where its occasion is selected by impulses"
+    )
     blocks: tuple[Block, ...] = Field(description="start → wait → send")
     send_days: tuple[Weekday, ...] = Field(tuple(Weekday), min_length=1, description="permitted weekdays")
     mandatory: bool = Field(
@@ -119,6 +123,7 @@ class Campaign(Model):
     canary: Canary = Field(Canary(), description="mails that go out first and decide on the others")
 
     _days_once = field_validator("send_days")(no_repeats)
+    _codes_once = field_validator("impulses")(no_repeats)
 
     @model_validator(mode="after")
     def _numbered_by_who_announces(self) -> Self:
@@ -127,6 +132,12 @@ class Campaign(Model):
                 f"order {self.order}: a campaign that announces its order numbers it like K2026-014, "
                 "and such a number needs `announces`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _announced_for_impulses(self) -> Self:
+        if self.impulses and self.announces is None:
+            raise ValueError(f"order {self.order}: impulses are answered by a campaign that `announces` its order")
         return self
 
     @field_validator("blocks")

@@ -172,6 +172,28 @@ def _announced_against_occasions(
                     file=file,
                     line=line,
                 )
+            elif occasion is not None and isinstance(occasion.selection, Selection):
+                yield from _impulses_against_rule(file, number, campaign, occasion.selection.row == "impulse")
+
+
+def _impulses_against_rule(file: Path, number: int, campaign: Campaign, by_impulses: bool) -> Iterator[ConfigError]:
+    """A campaign names codes of impulses if, and only if, its occasion is selected by impulses."""
+    if by_impulses == bool(campaign.impulses) or campaign.announces is None:
+        return
+    where, code = f"campaign {campaign.name!r}", campaign.announces.occasion
+    if by_impulses:
+        yield ConfigError(
+            f"{where}: {code} is selected by impulses. Name the codes that the campaign answers: `impulses: [CODE]`.",
+            file=file,
+            line=yaml_source.line_of(file, ("campaigns", number, "announces", "occasion")),
+        )
+    else:
+        yield ConfigError(
+            f"{where}, impulses: occasions/{code}.yaml selects no impulses. Leave the codes out, or announce an "
+            "occasion whose rule has `row: impulse`.",
+            file=file,
+            line=yaml_source.line_of(file, ("campaigns", number, "impulses")),
+        )
 
 
 def _sent(campaign: Campaign) -> list[tuple[int, str]]:

@@ -107,6 +107,8 @@ OrderNumber = Annotated[str, Field(pattern=rf"^([A-Z0-9]{{1,20}}|{OWN_NUMBER})$"
 Placeholder = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 """Key of an Anlassvorlage, as it is set up in VTM."""
 MediumKey = Annotated[str, Field(pattern=r"^(SCOM|LBS|SKP|DEKA|VOEV|SV|EIGEN)(_[A-Z0-9]+)+$", max_length=60)]
+ImpulseCode = Annotated[str, Field(min_length=1, max_length=20)]
+"""Impuls_Code, as the bank's Impulsmanager writes it."""
 HexColour = Annotated[str, Field(pattern=r"^#[0-9A-Fa-f]{6}$")]
 Domain = Annotated[
     str, Field(pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]$", max_length=253)

@@ -204,6 +204,26 @@ class Institute(Model):
 
     @field_validator("campaigns")
     @classmethod
+    def _one_answer_to_an_impulse(cls, campaigns: tuple[Campaign, ...]) -> tuple[Campaign, ...]:
+        answered: dict[str, str] = {}
+        faults = [
+            InitErrorDetails(
+                type=PydanticCustomError(
+                    "answered_twice", "is answered by order {other} already; an impulse is used once", {"other": other}
+                ),
+                loc=(number, "impulses", place),
+                input=code,
+            )
+            for number, campaign in enumerate(campaigns)
+            for place, code in enumerate(campaign.impulses)
+            if (other := answered.setdefault(code, campaign.order)) != campaign.order
+        ]
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return campaigns
+
+    @field_validator("campaigns")
+    @classmethod
     def _within_send_window(cls, campaigns: tuple[Campaign, ...], info: ValidationInfo) -> tuple[Campaign, ...]:
         send_until = info.data.get("send_until")  # missing when it is wrong itself
         faults = list(_outside_send_window(campaigns, send_until)) if send_until else []
@@ -219,6 +239,11 @@ class Institute(Model):
     def campaign(self, order: str) -> Campaign | None:
         """The campaign of an order number, or None."""
         return next((campaign for campaign in self.campaigns if campaign.order == order), None)
+
+    @property
+    def impulse_codes(self) -> frozenset[str]:
+        """Codes of impulses that one of its campaigns answers; those with others are parked."""
+        return frozenset(code for campaign in self.campaigns for code in campaign.impulses)
 
     def reject_limit(self, order: str) -> float:
         """The share of rejected rows above which a delivery of this order is refused."""

@@ -16,7 +16,7 @@ from reku.catalogue.fields import Model, Text
 
 
 class SelectionField(StrEnum):
-    """What a condition may ask for; of people, or of their holdings (`OF_HOLDINGS`)."""
+    """What a condition may ask for; of people, of their holdings (`OF_HOLDINGS`), or of impulses (`OF_IMPULSES`)."""
 
     BORN = "born"
     CUSTOMER_SINCE = "customer_since"
@@ -28,6 +28,8 @@ class SelectionField(StrEnum):
     PAYMENT_FLOW = "payment_flow"
     OPENED = "opened"
     DUE = "due"
+    MADE = "made"
+    VALUE_DATE = "value_date"
 
 
 OF_HOLDINGS = frozenset(
@@ -39,7 +41,15 @@ OF_HOLDINGS = frozenset(
         SelectionField.DUE,
     }
 )
-DateField = Literal[SelectionField.BORN, SelectionField.CUSTOMER_SINCE, SelectionField.OPENED, SelectionField.DUE]
+OF_IMPULSES = frozenset({SelectionField.MADE, SelectionField.VALUE_DATE})
+DateField = Literal[
+    SelectionField.BORN,
+    SelectionField.CUSTOMER_SINCE,
+    SelectionField.OPENED,
+    SelectionField.DUE,
+    SelectionField.MADE,
+    SelectionField.VALUE_DATE,
+]
 TextField = Literal[
     SelectionField.SEGMENT,
     SelectionField.POSTCODE,
@@ -156,19 +166,26 @@ Condition = Annotated[
 
 
 class Selection(Model):
-    """Whom an occasion selects: people, or holdings of people."""
+    """Whom an occasion selects: people, holdings of people, or impulses about people."""
 
-    row: Literal["person", "holding"] = Field(description="what is looked through")
+    row: Literal["person", "holding", "impulse"] = Field(description="what is looked through")
     on: DateField = Field(description="the date that becomes Anlass_Datum, or whose anniversary does")
     anniversary: bool = Field(False, description="whether it is the date's anniversary; of a 29 February on 1 March")
     where: Condition | None = Field(None, description="condition; none: everybody with such a date")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if (self.on in OF_IMPULSES) != (self.row == "impulse"):
+            raise ValueError(
+                f"`row: impulse` and `on: {'` or `on: '.join(sorted(OF_IMPULSES))}` belong together: they are the "
+                "dates of an impulse"
+            )
         if self.row == "person" and self.on in OF_HOLDINGS:
             raise ValueError(f"a person has no {self.on}: write `row: holding`")
+        if self.row == "impulse" and self.anniversary:
+            raise ValueError("an impulse is used once and has no anniversary")
         if self.where is not None:
-            _check_fields(self.where, of_holding=self.row == "holding", inside=False, depth=1)
+            _check_fields(self.where, row=self.row, inside=False, depth=1)
         return self
 
 
@@ -202,12 +219,14 @@ def parts_of(condition: Condition) -> Iterator[Condition]:
             yield one
 
 
-def _check_fields(condition: Condition, *, of_holding: bool, inside: bool, depth: int) -> None:
+def _check_fields(condition: Condition, *, row: str, inside: bool, depth: int) -> None:
     """Refuse a field where it means nothing. `inside`: within `has` or `has_no`, where it is of that holding."""
     if depth > _MOST_DEPTH:
         raise ValueError(f"conditions lie in one another more than {_MOST_DEPTH} deep; say it more simply")
     field = getattr(condition, "field", None)
-    if field in OF_HOLDINGS and not (of_holding or inside):
+    if field in OF_IMPULSES and (row != "impulse" or inside):
+        raise ValueError(f"only an impulse has {field}: write `row: impulse`, outside has and has_no")
+    if field in OF_HOLDINGS and not (row == "holding" or inside):
         raise ValueError(f"a person has no {field}: put it into has or has_no, or write `row: holding`")
     if inside and field is not None and field not in OF_HOLDINGS:
         raise ValueError(f"a holding has no {field}: put it outside has and has_no")
@@ -216,7 +235,7 @@ def _check_fields(condition: Condition, *, of_holding: bool, inside: bool, depth
             raise ValueError("has and has_no cannot lie in one another")
         inside = True
     for part in parts_of(condition):
-        _check_fields(part, of_holding=of_holding, inside=inside, depth=depth + 1)
+        _check_fields(part, row=row, inside=inside, depth=depth + 1)
 
 
 for _model in (AllOf, AnyOf, Not, Has, HasNo, Selection):

@@ -75,7 +75,10 @@ def accept_one(
 
 @app.command("status")
 def status(institute: Institute = "", as_json: Json = False) -> None:
-    """Show the newest import of each kind: its age and counts."""
+    """Show the newest import of each kind: its age and counts.
+
+    `parked` names the codes of impulses that no campaign of the bank answers, with their number.
+    """
     from reku.views.import_overview import newest_imports
 
     show(

@@ -62,7 +62,17 @@ def try_rule(occasion: Code, institute: Blz, day: Day = None, as_json: Json = Fa
 
     found, rule = _rule(occasion)
     when = day.date() if day else clock.today()
-    show_one(trial(database(), rule, found.window, institute, when).as_dict(), as_json=as_json)
+    tried = trial(database(), rule, found.window, institute, when, _codes(institute, found.code))
+    show_one(tried.as_dict(), as_json=as_json)
+
+
+def _codes(institute: str, occasion: str) -> tuple[str, ...]:
+    """Codes of impulses that the bank's campaigns of an occasion answer."""
+    from reku.process.systems import data_bank_named
+
+    campaigns = data_bank_named(institute).campaigns
+    announced = [one for one in campaigns if one.announces and one.announces.occasion == occasion]
+    return tuple(code for campaign in announced for code in campaign.impulses)
 
 
 def _rule(code: str) -> tuple[Occasion, Selection]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from functools import cache
 
+import sqlalchemy as sa
+
 from reku.store.kinds import EventKind
+from reku.store.states import MessageState
 
 
 class Reason(StrEnum):
@@ -55,7 +58,16 @@ class Reason(StrEnum):
 
 
 PASSING = frozenset({Reason.SPERRZEIT, Reason.ANDERE_KAMPAGNE, Reason.OBERGRENZE, Reason.TERMIN})
-"""Reasons that may be gone tomorrow."""
+"""Reasons that pass by themselves. They stand last: where one of them is the first that holds, no other reason does.
+
+Where we select the people, a message that ends by one of them frees its person: nobody is told of it, and the person is
+selected again while the window lasts.
+"""
+
+
+def has_freed(table: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Whether a message (of `table`) has ended by a reason that passes by itself."""
+    return (table.c.state == MessageState.WITHHELD) & table.c.reason.in_(PASSING)
 
 
 @cache

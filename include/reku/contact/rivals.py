@@ -1,5 +1,7 @@
 """Which of several campaigns writes to a person on a day: the most important one, else the one that is due first.
 
+How important a mail is its row may say, as that of an impulse does; else its occasion does.
+
 Only active media compete. A rival that was handed over already is no rival any more but a contact with a
 blocking period.
 """
@@ -31,7 +33,7 @@ _CONTESTED = sa.text("""
         SELECT * FROM unnest(CAST(:orders AS text[]), CAST(:media AS text[]), CAST(:mandatory AS boolean[]))
             AS c(order_number, medium, mandatory)
     ), active AS (
-        SELECT m.id, m.person_number, m.order_id, o.occasion, m.due_at, c.mandatory,
+        SELECT m.id, m.person_number, m.order_id, o.occasion, r.priority, m.due_at, c.mandatory,
             CAST(timezone('Europe/Berlin', m.due_at) AS date) AS due_on
         FROM reku.messages m
         JOIN reku.orders o ON o.id = m.order_id
@@ -73,7 +75,13 @@ def contests(connection: sa.Connection, policy: Policy, ids: Collection[int]) ->
     rows = connection.execute(_CONTESTED, given | policy.campaign_arrays())
     return [
         sorted(
-            Rival(known[row.occasion].priority, row.due_at.timestamp(), row.id, row.order_id, row.mandatory)
+            Rival(
+                row.priority or known[row.occasion].priority,
+                row.due_at.timestamp(),
+                row.id,
+                row.order_id,
+                row.mandatory,
+            )
             for row in group
         )
         for _, group in groupby(rows, key=lambda row: (row.person_number, row.due_on))

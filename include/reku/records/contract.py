@@ -28,6 +28,7 @@ Role = Literal[
     "tracking",  # consent to being counted by person
     "salutation",
     "content_key",  # the medium that was chosen for the row
+    "priority",  # 1 first, 9 last, where contacts compete
 ]
 """What a column is to us, whatever its file calls it: its values stand in a column of `delivery_rows` of that name."""
 

@@ -26,6 +26,7 @@ class DeliveredRow(NamedTuple):
     tracking: bool
     salutation: str | None
     content_key: str | None
+    priority: int | None
 
 
 def row_reader(contract: Contract) -> Callable[[Mapping[str, str]], DeliveredRow]:
@@ -47,6 +48,7 @@ def row_reader(contract: Contract) -> Callable[[Mapping[str, str]], DeliveredRow
             of("tracking") == YES,
             of("salutation") or None,
             of("content_key") or None,
+            int(of("priority")) if of("priority") else None,
         )
 
     return read

@@ -60,6 +60,7 @@ class FaultCode(StrEnum):
     WERT = "WERT", "a value that is not allowed here"
     LAENGE = "LAENGE", "a value that is too long"
     DUBLETTE = "DUBLETTE", "a key that stood in the file before"
+    ABGELAUFEN = "ABGELAUFEN", "an impulse that is not valid any more"
     PERSON_UNBEKANNT = "PERSON_UNBEKANNT", "a person whom the newest customers do not have"
     ADRESSE = "ADRESSE", "not a valid mail address"
     BESCHAEDIGT = "BESCHAEDIGT", "a text that was damaged on its way: character set, HTML, placeholder"
@@ -78,6 +79,7 @@ class FaultCode(StrEnum):
     DATEINAME = "DATEINAME", "no contract knows a file of this name"
     VERARBEITUNG = "VERARBEITUNG", "a file that could not be handled here in three tries; a person looks at it"
     # Warnings: the file is taken all the same
+    IMPULS_GEPARKT = "IMPULS_GEPARKT", "an impulse whose code no campaign of the bank answers; it waits for one"
     SPALTE_UNBEKANNT = "SPALTE_UNBEKANNT", "a column that the contract does not have; it is left out"
     NUMMERNLUECKE = "NUMMERNLUECKE", "a delivery number was left out"
     LISTENNAME = "LISTENNAME", "the list has another name already and keeps it"

@@ -1,4 +1,7 @@
-"""Whom a rule selects, in plain Python: three truths, one row after the other, as slowly as it likes."""
+"""Whom a rule selects, in plain Python: three truths, one row after the other, as slowly as it likes.
+
+What lies beside a person is a holding or an impulse; an impulse has its Berlin day as `made`.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,32 @@ from datetime import date, timedelta
 from typing import Any
 
 from reku.catalogue.occasion import Window
-from reku.catalogue.selection import OF_HOLDINGS, Condition, Selection
+from reku.catalogue.selection import OF_HOLDINGS, OF_IMPULSES, Condition, Selection
 
 Record = Mapping[str, Any]
 
 
 def selected(
-    rule: Selection, window: Window, people: Sequence[Record], held: Sequence[Record], day: date
-) -> set[tuple[str, date]]:
-    """Person and Anlass_Datum."""
-    found = set()
+    rule: Selection,
+    window: Window,
+    people: Sequence[Record],
+    held: Sequence[Record],
+    day: date,
+    told: Sequence[Record] = (),
+    codes: Sequence[str] = (),
+) -> set[tuple[str, date, str | None]]:
+    """Person, Anlass_Datum and, of impulses (`told`), the one that takes precedence."""
+    found: dict[tuple[str, date], Record | None] = {}
     for person in people:
         own = [one for one in held if one["person_number"] == person["person_number"]]
-        rows: list[Record | None] = list(own) if rule.row == "holding" else [None]
+        beside: dict[str, list[Record | None]] = {
+            "person": [None],
+            "holding": list(own),
+            "impulse": [
+                one for one in told if one["person_number"] == person["person_number"] and open_(one, day, codes)
+            ],
+        }
+        rows = beside[rule.row]
         for row in rows:
             start = value_of(rule.on, person, row)
             for occasion_date in dates(rule, start):
@@ -28,8 +44,20 @@ def selected(
                 if not first <= day <= last:
                     continue
                 if rule.where is None or holds(rule.where, person, row, own, day, occasion_date) is True:
-                    found.add((person["person_number"], occasion_date))
-    return found
+                    pair = (person["person_number"], occasion_date)
+                    found[pair] = first(found.get(pair), row) if rule.row == "impulse" else None
+    return {(*pair, row["impulse"] if row else None) for pair, row in found.items()}
+
+
+def open_(impulse: Record, day: date, codes: Sequence[str]) -> bool:
+    return impulse["code"] in codes and (impulse["valid_until"] is None or impulse["valid_until"] >= day)
+
+
+def first(one: Record | None, other: Record | None) -> Record | None:
+    """Of two impulses the one that takes precedence."""
+    if one is None or other is None:
+        return one or other
+    return min(one, other, key=lambda impulse: (impulse["priority"], impulse["made_at"], impulse["impulse"]))
 
 
 def dates(rule: Selection, start: date | None) -> Iterator[date]:
@@ -53,7 +81,7 @@ def years_between(start: date, end: date) -> int:
 
 
 def value_of(field: str, person: Record, row: Record | None) -> Any:
-    if field in OF_HOLDINGS:
+    if field in OF_HOLDINGS | OF_IMPULSES:
         assert row is not None
         return row[field]
     return person[field]

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from reku.catalogue import occasions
 from reku.catalogue.occasion import Window
-from reku.catalogue.selection import OF_HOLDINGS, Selection, SelectionField
+from reku.catalogue.selection import OF_HOLDINGS, OF_IMPULSES, Selection, SelectionField
+from reku.foundation import clock
 from reku.sources.agree21.selecting import candidates
 from reku.store import tables
 from reku_testing.world import BLZ
@@ -38,7 +39,13 @@ TEXTS = {
     SelectionField.BALANCE_CLASS: ["A", "D"],
     SelectionField.PAYMENT_FLOW: ["GEHALT"],
 }
-DATE_FIELDS = [SelectionField.BORN, SelectionField.CUSTOMER_SINCE, SelectionField.OPENED, SelectionField.DUE]
+DATE_FIELDS = [
+    SelectionField.BORN,
+    SelectionField.CUSTOMER_SINCE,
+    SelectionField.OPENED,
+    SelectionField.DUE,
+    *sorted(OF_IMPULSES),
+]
 
 
 def maybe(values: Sequence[str]) -> st.SearchStrategy[str | None]:
@@ -62,6 +69,23 @@ HELD = st.lists(
             "product": st.sampled_from(TEXTS[SelectionField.PRODUCT]),
         }
         | {name: maybe(TEXTS[SelectionField(name)]) for name in ("balance_class", "payment_flow")}
+    ),
+    max_size=6,
+)
+
+
+CODES = ["UMZUG", "HEIRAT"]
+TOLD = st.lists(
+    st.fixed_dictionaries(
+        {
+            "of": st.integers(0, 3),
+            "code": st.sampled_from([*CODES, "OTHER"]),
+            "priority": st.integers(1, 3),
+            "made": st.dates(DAY - timedelta(days=40), DAY + timedelta(days=2)),
+            "hour": st.sampled_from([0, 23]),
+            "value_date": DATES,
+            "valid_until": st.one_of(st.none(), st.dates(DAY - timedelta(days=40), DAY + timedelta(days=130))),
+        }
     ),
     max_size=6,
 )
@@ -132,16 +156,33 @@ def depth(tree: dict[str, Any]) -> int:
 
 @st.composite
 def rules(draw: st.DrawFn) -> Selection:
-    row = draw(st.sampled_from(["person", "holding"]))
-    own = [field for field in SelectionField if row == "holding" or field not in OF_HOLDINGS]
+    row = draw(st.sampled_from(["person", "holding", "impulse"]))
+    others = {"person": OF_HOLDINGS | OF_IMPULSES, "holding": OF_IMPULSES, "impulse": OF_HOLDINGS}[row]
+    own = [field for field in SelectionField if field not in others]
     has = st.builds(
         lambda kind, where: {"kind": kind, "where": where},
         st.sampled_from(["has", "has_no"]),
         leaves([field for field in SelectionField if field in OF_HOLDINGS]),
     )
     where = draw(st.one_of(st.none(), trees(st.one_of(leaves(own), has)).filter(lambda tree: depth(tree) <= 5)))
-    on = draw(st.sampled_from([field.value for field in DATE_FIELDS if field in own]))
-    return Selection.model_validate({"row": row, "on": on, "anniversary": draw(st.booleans()), "where": where})
+    dates = [field for field in DATE_FIELDS if field in own and (row != "impulse" or field in OF_IMPULSES)]
+    on, anniversary = draw(st.sampled_from(dates)).value, row != "impulse" and draw(st.booleans())
+    return Selection.model_validate({"row": row, "on": on, "anniversary": anniversary, "where": where})
+
+
+def tell(engine: sa.Engine, people: list[dict[str, Any]], told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Impulses in the table; returns them as records."""
+    impulses = [
+        {"institute": BLZ, "impulse": f"i{n}", "person_number": f"p{one['of'] % len(people)}"}
+        | {"made_at": clock.at(one["made"], one["hour"], 59)}
+        | {name: value for name, value in one.items() if name not in ("of", "made", "hour")}
+        for n, one in enumerate(told)
+    ]
+    with engine.begin() as connection:
+        connection.execute(sa.delete(tables.impulses))
+        if impulses:
+            connection.execute(sa.insert(tables.impulses), impulses)
+    return [impulse | {"made": one["made"]} for impulse, one in zip(impulses, told, strict=True)]
 
 
 def fill(engine: sa.Engine, people: list[dict[str, Any]], held: list[dict[str, Any]]) -> tuple[list[Any], list[Any]]:
@@ -175,18 +216,31 @@ def found(engine: sa.Engine, rule: Selection, window: Window, day: date = DAY) -
 @hypothesis_settings(
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(rule=rules(), people=PEOPLE, held=HELD, ends=st.tuples(st.integers(-60, 40), st.integers(0, 60)), day=DAYS)
+@given(
+    rule=rules(),
+    people=PEOPLE,
+    held=HELD,
+    told=TOLD,
+    ends=st.tuples(st.integers(-60, 40), st.integers(0, 60)),
+    day=DAYS,
+)
 def test_random_rules_select_whom_the_plain_model_selects(
     database: sa.Engine,
     rule: Selection,
     people: list[dict[str, Any]],
     held: list[dict[str, Any]],
+    told: list[dict[str, Any]],
     ends: tuple[int, int],
     day: date,
 ) -> None:
     window = Window(first_day=ends[0], last_day=ends[0] + ends[1])
     persons, holdings = fill(database, people, held)
-    assert found(database, rule, window, day) == sorted(selected(rule, window, persons, holdings, day))
+    impulses = tell(database, people, told)
+    with database.connect() as connection:
+        rows = connection.execute(candidates(rule, window, BLZ, day, CODES)).all()
+    wanted = selected(rule, window, persons, holdings, day, impulses, CODES)
+    assert {(row.person_number, row.occasion_date, row.impulse) for row in rows} == wanted
+    assert len(rows) == len(wanted)
 
 
 def birthday(**changes: Any) -> Selection:

@@ -15,6 +15,7 @@ from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, re
 from reku.sources.agree21.customer_rows import write_customers
 from reku.sources.agree21.customers import customers_of
 from reku.sources.agree21.delta import delta_fault, is_delta, torn_households
+from reku.sources.agree21.impulses import expired_rows, parked_rows
 from reku.sources.agree21.kinds import SNAPSHOTS, Kind
 from reku.sources.agree21.merge import Changes
 from reku.sources.agree21.newest import newest_import, newest_snapshot
@@ -108,6 +109,10 @@ def _judged(
         if fault := too_many(rules.max_orphans, rows, unknown, FaultCode.PERSON_UNBEKANNT):
             return _refused(fault)
     kept_out = rejected | unknown
+    parked: dict[int, Fault] = {}
+    if kind == Kind.IMPULSES:
+        kept_out |= expired_rows(file, kept_out)
+        parked = parked_rows(bank, file, kept_out)
     changes, unclear = _write(connection, bank, kind, file, kept_out, names, delta=delta)
     entry = {
         "institute": bank.blz,
@@ -126,7 +131,7 @@ def _judged(
         "known_after": changes.after,
         "filled": filled,
     }
-    return ImportResult(_taken(file, kept_out, unclear), entry)
+    return ImportResult(_taken(file, kept_out, parked, unclear), entry)
 
 
 def _write(
@@ -188,16 +193,19 @@ def _refused(*faults: Fault, keep: bool = True) -> ImportResult:
     return ImportResult(FileDecision(FileVerdict.REFUSED, first.code, first.advice, refusal(faults), keep=keep))
 
 
-def _taken(file: RecordFile, kept_out: Mapping[int, Fault], unclear: int) -> FileDecision:
+def _taken(file: RecordFile, kept_out: Mapping[int, Fault], parked: Mapping[int, Fault], unclear: int) -> FileDecision:
     """The file's own line first, then what was kept out; a warning in words for what is odd about the whole."""
     warnings = [fault.advice for fault in file.warnings]
     if kept_out:
         warnings.append(f"{len(kept_out)} Zeilen nicht übernommen.")
+    if parked:
+        warnings.append(f"{len(parked)} Impulse warten: Ihrem Code ist kein Anlass zugeordnet.")
     if unclear:
         warnings.append(f"{unclear} Haushalte ohne eindeutige Ansprechperson: Die kleinste Personennummer gilt.")
     code = file.warnings[0].code if file.warnings else ""
     status = Status.OK_MIT_WARNUNG if warnings else Status.OK
     lines = [Line(status, code, " ".join(warnings))]
-    for line, fault in sorted(kept_out.items())[:1000]:
-        lines.append(Line(Status.ABGELEHNT, fault.code, fault.advice, fault.field, line))
+    for line, fault in sorted({**kept_out, **parked}.items())[:1000]:
+        told = Status.GEPARKT if line in parked else Status.ABGELEHNT
+        lines.append(Line(told, fault.code, fault.advice, fault.field, line))
     return FileDecision(FileVerdict.PROCESSED, code, " ".join(warnings), tuple(lines), keep=False)

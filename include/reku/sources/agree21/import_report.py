@@ -21,9 +21,10 @@ class FileResult(scan_report.FileResult):
 
 @dataclass
 class ImportReport(ScanReport[FileResult]):
-    """One scan of one institute. `forgotten`: rows of addresses whose time was over."""
+    """One scan of one institute. `forgotten`: rows of addresses whose time was over; `expired`: impulses that left."""
 
     forgotten: int = 0
+    expired: int = 0
 
     def note_set_aside(self, file_id: int) -> None:
         """Add the outcome of a file that was tried in vain; why stands in `failures`."""
@@ -31,8 +32,9 @@ class ImportReport(ScanReport[FileResult]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many files had which verdict, and how many rows of addresses were forgotten."""
-        return super().counts | ({"addresses_forgotten": self.forgotten} if self.forgotten else {})
+        """How many files had which verdict, how many rows of addresses were forgotten and how many impulses expired."""
+        left = {"addresses_forgotten": self.forgotten, "impulses_expired": self.expired}
+        return super().counts | {name: number for name, number in left.items() if number}
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ class ImportReport(ScanReport[FileResult]):
 
     def numbers(self) -> dict[str, int]:
         """What else is counted, as it is called for people."""
-        return {**super().numbers(), "addresses forgotten": self.forgotten}
+        return {**super().numbers(), "addresses forgotten": self.forgotten, "impulses expired": self.expired}
 
 
 def file_result(file_id: int, kind: str, result: ImportResult) -> FileResult:

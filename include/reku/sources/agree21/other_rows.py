@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.records import parse_date, parse_moment
+from reku.sources.agree21.impulses import forget_expired
 from reku.sources.agree21.merge import Changes, add_new, count, remove_missing, stage, update_changed
 from reku.sources.agree21.number_names import Names
 from reku.store.tables import appointments, holdings, imported_appointments, impulses
@@ -83,7 +84,7 @@ def write_appointments(connection: sa.Connection, bank: Institute, rows: Iterabl
 
 
 def write_impulses(connection: sa.Connection, bank: Institute, rows: Iterable[Row], names: Names) -> Changes:
-    """Add impulses, or rewrite those that have come before; expired ones leave."""
+    """Add impulses, or rewrite those that have come before; those that have expired leave."""
     columns = (
         "institute",
         "impulse",
@@ -95,6 +96,7 @@ def write_impulses(connection: sa.Connection, bank: Institute, rows: Iterable[Ro
         "wished_channel",
         "advisor",
         "value",
+        "value_date",
     )
     before = count(connection, impulses, bank.blz)
     staged = stage(
@@ -113,14 +115,22 @@ def write_impulses(connection: sa.Connection, bank: Institute, rows: Iterable[Ro
                 row["Kanal_Wunsch"] or None,
                 row["Berater_Nr"] or None,
                 row["Wert"] or None,
+                _date_of(row["Wert"]),
             )
             for row in rows
         ),
     )
     changed, added = update_changed(connection, impulses, staged), add_new(connection, impulses, staged)
-    expired = impulses.c.valid_until < clock.today()
-    gone = connection.execute(sa.delete(impulses).where(impulses.c.institute == bank.blz, expired)).rowcount
+    gone = forget_expired(connection, bank.blz)
     return Changes(before, added, changed, gone, count(connection, impulses, bank.blz))
+
+
+def _date_of(value: str) -> date | None:
+    """The date that a value is; None if it is a code."""
+    try:
+        return parse_date(value)
+    except ValueError:
+        return None
 
 
 def _set_days(connection: sa.Connection, institute: str) -> None:

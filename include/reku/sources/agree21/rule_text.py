@@ -31,12 +31,21 @@ _NAMES = {
     SelectionField.PAYMENT_FLOW: "Zahlungsstrom",
     SelectionField.OPENED: "Eröffnung",
     SelectionField.DUE: "Fälligkeit",
+    SelectionField.MADE: "Entstehung",
+    SelectionField.VALUE_DATE: "genanntes Datum",
+}
+
+
+_WHO = {
+    "person": "Personen, deren",
+    "holding": "Personen mit einem Vertrag, dessen",
+    "impulse": "Personen mit einem gültigen, noch nicht verwendeten Impuls der Kampagne, dessen",
 }
 
 
 def sentence(rule: Selection, window: Window) -> str:
     """What the rule selects, as one sentence."""
-    who = "Personen, deren" if rule.row == "person" else "Personen mit einem Vertrag, dessen"
+    who = _WHO[rule.row]
     name = f"Jahrestag ({_NAMES[rule.on]})" if rule.anniversary else _NAMES[rule.on]
     where = f", wenn {_told(rule.where)}" if rule.where is not None else ""
     return f"Ausgewählt werden {who} {name} {_days(-window.last_day, -window.first_day)} liegt{where}."

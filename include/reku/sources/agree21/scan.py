@@ -15,6 +15,7 @@ from reku.foundation.settings import settings
 from reku.records import Fault, FaultCode, match_name
 from reku.sources.agree21.import_file import ImportResult, import_file
 from reku.sources.agree21.import_report import FileResult, ImportReport, file_result
+from reku.sources.agree21.impulses import forget_expired
 from reku.sources.agree21.kinds import Kind
 from reku.sources.agree21.newest import are_addresses_left, forget_old_addresses, newest_import
 from reku.sources.inbox import filing
@@ -77,6 +78,9 @@ class _DataScan(Scan[ImportReport]):
         self.take_each(known, self._take)
         with self.connection.begin():
             self.report.forgotten = forget_old_addresses(self.connection, self.bank)
+        self.report.forgotten = _forget_at_noon(self.connection, self.bank)
+        with self.connection.begin():
+            self.report.expired = forget_expired(self.connection, self.bank.blz)
 
     def _take(self, named: _DataFile) -> FileResult | None:
         if _waits_for_customers(self.connection, self.bank, named):

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from reku.catalogue.institute import Institute
 from reku.catalogue.occasion import Window
 from reku.catalogue.selection import Selection
+from reku.contact.reasons import has_freed
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.records import Contract, contracts, format_date
@@ -25,6 +26,7 @@ from reku.store.states import STILL_TO_BE_LOADED, WAITS_FOR_THE_GATE, in_states
 from reku.store.tables import (
     deliveries,
     delivery_rows,
+    impulses,
     messages,
     person_addresses,
     persons,
@@ -51,11 +53,13 @@ _NO = "N"
 class Selected:
     """`rows`: one for each mail address of each selected pair of person and Anlass_Datum, as the tables have it.
 
-    `funnel`: pairs; matched = have_a_message + without_consent + without_address + selected.
+    `funnel`: pairs; matched = have_a_message + without_consent + without_address + another_impulse + selected.
+    `impulses`: those that people were selected for, with Anlass_Datum.
     """
 
     rows: Sequence[sa.Row[Any]]
     funnel: dict[str, int]
+    impulses: dict[str, date]
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,9 @@ def selected_people(
     rows: list[sa.Row[Any]] = []
     counted: Counter[str] = Counter()
     last: tuple[str, date] | None = None
-    for row in connection.execute(_wanted(bank.blz, order.id, candidates(rule, window, bank.blz, day))):
+    campaign = bank.campaign(order.order_number)
+    found = candidates(rule, window, bank.blz, day, campaign.impulses if campaign else ())
+    for row in connection.execute(_wanted(bank.blz, order.id, found)):
         pair, reason = (row.person_number, row.occasion_date), _reason(row)
         if pair != last:
             counted["matched"] += 1
@@ -92,8 +98,22 @@ def selected_people(
         last = pair
         if reason == "selected":
             rows.append(row)
-    names = ("matched", "have_a_message", "without_consent", "without_address", "selected")
-    return Selected(rows, {name: counted[name] for name in names})
+    if rule.row == "impulse":
+        rows = _first_of_each(rows)
+        left = len({(row.person_number, row.occasion_date) for row in rows})
+        counted["another_impulse"], counted["selected"] = counted["selected"] - left, left
+    names = ("matched", "have_a_message", "without_consent", "without_address", "another_impulse", "selected")
+    taken = {row.impulse: row.occasion_date for row in rows if row.impulse is not None}
+    return Selected(rows, {name: counted[name] for name in names}, taken)
+
+
+def _first_of_each(rows: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
+    """Of each person the rows of the impulse that takes precedence; the others stay open."""
+    first: dict[str, tuple[Any, ...]] = {}
+    for row in rows:
+        rank = (row.priority, row.made_at, row.impulse)
+        first[row.person_number] = min(first.get(row.person_number, rank), rank)
+    return [row for row in rows if row.impulse == first[row.person_number][-1]]
 
 
 def _reason(row: sa.Row[Any]) -> str:
@@ -120,7 +140,7 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
             is_pair_of(table),
         )
 
-    known = sa.exists().where(messages.c.order_id == order, is_pair_of(messages))
+    known = sa.exists().where(messages.c.order_id == order, is_pair_of(messages), ~has_freed(messages))
     return (
         sa.select(
             pair,
@@ -133,6 +153,11 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
             persons.c.household,
             persons.c.household_rank,
             persons.c.advisor,
+            impulses.c.priority,
+            impulses.c.made_at,
+            impulses.c.valid_until,
+            impulses.c.value,
+            impulses.c.advisor.label("told_advisor"),
             address.c.recipient_key,
             address.c.domain,
             address.c.data_key_id,
@@ -140,6 +165,7 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
         )
         .select_from(pair)
         .join(persons, (persons.c.institute == institute) & (persons.c.person_number == pair.c.person_number))
+        .outerjoin(impulses, (impulses.c.institute == institute) & (impulses.c.impulse == pair.c.impulse))
         .outerjoin(
             address,
             (address.c.institute == institute)
@@ -194,7 +220,10 @@ def _fields(bank: Institute, order: sa.Row[Any], row: sa.Row[Any], reference: st
         "Personennummer": row.person_number,
         "Anlass_Code": order.occasion,
         "Anlass_Datum": format_date(row.occasion_date),
-        "Anlass_Wert": str(row.years) if row.years else "",
+        "Anlass_Wert": row.value or (str(row.years) if row.years else ""),
+        "Impuls_ID": row.impulse or "",
+        "Prioritaet": str(row.priority) if row.priority else "",
+        "Gueltig_bis": format_date(row.valid_until) if row.valid_until else "",
         "Kanal": "EMAIL",
         "Anrede": salutation,
         "Titel": address.get("Titel", ""),
@@ -211,7 +240,7 @@ def _fields(bank: Institute, order: sa.Row[Any], row: sa.Row[Any], reference: st
         "Ansprechperson": YES if row.household_rank == 1 else _NO,
         "Werbesperre_KZ": _flag(bank, row.flags),
         "Nachlass_KZ": YES if row.estate else _NO,
-        "Berater_Nr": row.advisor or "",
+        "Berater_Nr": row.told_advisor or row.advisor or "",
     }
     return {field: value for field, value in fields.items() if value}
 

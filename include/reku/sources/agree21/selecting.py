@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
@@ -9,10 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from reku.catalogue.occasion import Window
 from reku.catalogue.selection import (
     OF_HOLDINGS,
+    OF_IMPULSES,
     AllOf,
     AnyOf,
     Begins,
@@ -28,7 +31,8 @@ from reku.catalogue.selection import (
     SelectionField,
     Years,
 )
-from reku.store.tables import holdings, persons
+from reku.sources.agree21.impulses import is_open, made_on, rank
+from reku.store.tables import holdings, impulses, persons
 
 Truth = sa.ColumnElement[bool]
 
@@ -36,25 +40,27 @@ _A_MONTH = timedelta(days=28)
 """A shorter window touches two months at most, so that the index on birthdays helps."""
 
 
-def candidates(rule: Selection, window: Window, institute: str, day: date) -> sa.Select[tuple[str, date]]:
+def candidates(
+    rule: Selection, window: Window, institute: str, day: date, codes: Collection[str] = ()
+) -> sa.Select[tuple[str, date]]:
     """People (`person_number`) whose window is open on that day, with `occasion_date`: each pair once.
 
-    Of several holdings with one date the one with the lowest contract number stands for all; `contract_number` is null
-    where people are looked through; `years` lie between the rule's date and Anlass_Datum. People whom the newest
-    customers lack are left out.
+    Of several holdings with one date the one with the lowest contract number stands for all, of several impulses the
+    most important one, else the oldest: `contract_number` and `impulse` are null where others are looked through.
+    `years` lie between the rule's date and Anlass_Datum, 0 for an impulse. `codes`: those of the impulses that are
+    looked through, of which only open ones count. People whom the newest customers lack are left out.
     """
     first, last = day - timedelta(days=window.last_day), day - timedelta(days=window.first_day)
-    holding = holdings.alias("held")
-    of_row = _Row(holding if rule.row == "holding" else None, institute, day, sa.null())
+    of_row = _Row(_looked_through(rule), institute, day, sa.null())
     start = of_row.column(rule.on)
     source: sa.FromClause = persons
-    if rule.row == "holding":
-        source = persons.join(
-            holding,
-            (holding.c.institute == persons.c.institute) & (holding.c.person_number == persons.c.person_number),
-        )
-    occasion_date: sa.ColumnElement[date] = start
     wanted: list[Truth] = [persons.c.institute == institute, persons.c.missing_since.is_(None), start.is_not(None)]
+    if of_row.beside is not None:
+        same_person = of_row.beside.c.person_number == persons.c.person_number
+        source = persons.join(of_row.beside, (of_row.beside.c.institute == persons.c.institute) & same_person)
+        if rule.row == "impulse":
+            wanted += [of_row.beside.c.code.in_(codes), is_open(of_row.beside, day)]
+    occasion_date: sa.ColumnElement[date] = start
     if rule.anniversary:
         years = (
             sa.func.generate_series(sa.literal(first.year), sa.literal(last.year))
@@ -69,46 +75,69 @@ def candidates(rule: Selection, window: Window, institute: str, day: date) -> sa
             wanted.append(_month(start).in_({(first - timedelta(days=1)).month, last.month}))
     wanted.append(occasion_date.between(first, last))
     if rule.where is not None:
-        wanted.append(condition_of(rule.where, _Row(of_row.holding, institute, day, occasion_date)))
-    contract = holding.c.contract_number if rule.row == "holding" else sa.null()
-    passed = sa.cast(sa.extract("year", occasion_date) - sa.extract("year", start), sa.Integer)
-    statement = (
-        sa.select(
-            persons.c.person_number,
-            occasion_date.label("occasion_date"),
-            sa.func.min(contract).label("contract_number")
-            if rule.row == "holding"
-            else sa.cast(sa.null(), sa.Text).label("contract_number"),
-            (sa.func.min(passed) if rule.row == "holding" else passed).label("years"),
-        )
-        .select_from(source)
-        .where(*wanted)
+        wanted.append(condition_of(rule.where, _Row(of_row.beside, institute, day, occasion_date)))
+    statement = sa.select(
+        persons.c.person_number, occasion_date.label("occasion_date"), *_told(rule, of_row.beside, start, occasion_date)
     )
-    return statement.group_by(persons.c.person_number, occasion_date) if rule.row == "holding" else statement
+    statement = statement.select_from(source).where(*wanted)
+    match rule.row:
+        case "holding":
+            return statement.group_by(persons.c.person_number, occasion_date)
+        case "impulse" if of_row.beside is not None:
+            pair = (persons.c.person_number, occasion_date)
+            return statement.ext(distinct_on(*pair)).order_by(*pair, *rank(of_row.beside))
+    return statement
+
+
+def _told(
+    rule: Selection, beside: sa.FromClause | None, start: sa.ColumnElement[Any], occasion_date: sa.ColumnElement[Any]
+) -> tuple[sa.ColumnElement[Any], ...]:
+    """What is told of each pair beside itself; of the holdings of one pair the one that stands for all."""
+    years = sa.extract("year", occasion_date) - sa.extract("year", start)
+    passed: sa.ColumnElement[int] = sa.cast(years, sa.Integer)
+    contract: sa.ColumnElement[Any] = sa.cast(sa.null(), sa.Text)
+    impulse: sa.ColumnElement[Any] = sa.cast(sa.null(), sa.Text)
+    if beside is not None and rule.row == "holding":
+        contract, passed = sa.func.min(beside.c.contract_number), sa.func.min(passed)
+    elif beside is not None:
+        impulse = beside.c.impulse
+    return contract.label("contract_number"), passed.label("years"), impulse.label("impulse")
+
+
+def _looked_through(rule: Selection) -> sa.FromClause | None:
+    """What lies beside a person in the rows that a rule looks through; None if it looks at people alone."""
+    match rule.row:
+        case "holding":
+            return holdings.alias("held")
+        case "impulse":
+            return impulses.alias("told")
+    return None
 
 
 @dataclass(frozen=True)
 class _Row:
-    """What a condition looks at: a person, and the holding beside it if there is one."""
+    """What a condition looks at: a person, and the holding or impulse beside it if there is one."""
 
-    holding: sa.FromClause | None
+    beside: sa.FromClause | None
     institute: str
     day: date
     occasion_date: sa.ColumnElement[Any]
 
     def column(self, field: SelectionField) -> sa.ColumnElement[Any]:
         """The column of a field."""
-        if field not in OF_HOLDINGS:
+        if field not in OF_HOLDINGS | OF_IMPULSES:
             return persons.c[field.value]
-        if self.holding is None:
-            raise AssertionError(f"{field} outside a holding: the model lets none through")
-        return self.holding.c[field.value]
+        if self.beside is None:
+            raise AssertionError(f"{field} of a person: the model lets none through")
+        if field == SelectionField.MADE:
+            return made_on(self.beside)
+        return self.beside.c[field.value]
 
 
 def statement_text(rule: Selection, window: Window) -> str:
     """The statement of `candidates` for people to read, with its values, for an example bank and day."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
-    statement = candidates(rule, window, "00000000", date(2026, 1, 1))
+    statement = candidates(rule, window, "00000000", date(2026, 1, 1), ["CODE"])
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 

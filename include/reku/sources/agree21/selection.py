@@ -16,6 +16,7 @@ from reku.catalogue.selection import Selection
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.sources.agree21.freshness import FreshData, fresh_data
+from reku.sources.agree21.impulses import note_selected, set_free
 from reku.sources.agree21.kinds import Kind
 from reku.sources.agree21.selected_people import Selected, selected_people, write_rows
 from reku.sources.source import Retried
@@ -98,6 +99,7 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
         # What gate and release found out about it goes: both will see it anew, and a person may be asked again.
         for table in (rejects, rule_counts, delivery_rows, selected_rows, selections, metrics, releases):
             connection.execute(sa.delete(table).where(table.c.delivery_id == delivery_id))
+        set_free(connection, delivery_id)
         connection.execute(
             sa.update(deliveries)
             .where(deliveries.c.id == delivery_id)
@@ -202,6 +204,7 @@ def _fill(connection: sa.Connection, delivery: int, order: sa.Row[Any], bank: In
     data, people = _consistent(connection, bank, order, occasion, day)
     number = connection.execute(sa.select(deliveries.c.delivery_number).where(deliveries.c.id == delivery)).scalar_one()
     rows = write_rows(connection, bank, order, delivery, number, people.rows)
+    note_selected(connection, bank.blz, delivery, people.impulses)
     connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery).values(rows=rows))
     connection.execute(
         sa.insert(selections).values(

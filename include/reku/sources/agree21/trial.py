@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import date
 
@@ -34,9 +35,11 @@ class TrialResult:
         return asdict(self)
 
 
-def trial(engine: sa.Engine, rule: Selection, window: Window, institute: str, day: date) -> TrialResult:
-    """Count in one statement whom a rule selects of a bank's data on a day."""
-    found = candidates(rule, window, institute, day).subquery()
+def trial(
+    engine: sa.Engine, rule: Selection, window: Window, institute: str, day: date, codes: Collection[str] = ()
+) -> TrialResult:
+    """Count in one statement whom a rule selects of a bank's data on a day; `codes`: of impulses that are answered."""
+    found = candidates(rule, window, institute, day, codes).subquery()
     has_address = sa.exists().where(
         person_addresses.c.institute == institute,
         person_addresses.c.person_number == found.c.person_number,

@@ -121,6 +121,14 @@ impulses = sa.Table(
     sa.Column("wished_channel", sa.Text),
     sa.Column("advisor", sa.Text),
     sa.Column("value", sa.Text, comment="for placeholders: a code or a date"),
+    sa.Column("value_date", sa.Date, comment="the date that the value is; null: it is none"),
+    # no foreign key: it outlives its delivery, which leaves by retention
+    sa.Column(
+        "delivery_id",
+        sa.BigInteger,
+        comment="the delivery that it was last selected for; whether it is used follows from its message",
+    ),
+    sa.Column("occasion_date", sa.Date, comment="Anlass_Datum for which it was last selected"),
     sa.Index("ix_impulses_person", "institute", "person_number"),
     sa.Index("ix_impulses_code", "institute", "code"),
     comment="Reasons of the bank's to write to a person, used once",

@@ -534,6 +534,12 @@ def upgrade() -> None:
             comment="key of the medium that was chosen for it; null: the campaign's",
         ),
         sa.Column(
+            "priority",
+            sa.SmallInteger(),
+            nullable=True,
+            comment="1 first, 9 last, where contacts compete; null: the occasion's",
+        ),
+        sa.Column(
             "fields", JSONB(), nullable=False, comment="all delivered fields but the reference, by name, as delivered"
         ),
         sa.Column(
@@ -1144,6 +1150,14 @@ def upgrade() -> None:
         sa.Column("wished_channel", sa.Text(), nullable=True),
         sa.Column("advisor", sa.Text(), nullable=True),
         sa.Column("value", sa.Text(), nullable=True, comment="for placeholders: a code or a date"),
+        sa.Column("value_date", sa.Date(), nullable=True, comment="the date that the value is; null: it is none"),
+        sa.Column(
+            "delivery_id",
+            sa.BigInteger(),
+            nullable=True,
+            comment="the delivery that it was last selected for; whether it is used follows from its message",
+        ),
+        sa.Column("occasion_date", sa.Date(), nullable=True, comment="Anlass_Datum for which it was last selected"),
         sa.PrimaryKeyConstraint("institute", "impulse", name=op.f("pk_impulses")),
         schema="reku",
         comment="Reasons of the bank's to write to a person, used once",
