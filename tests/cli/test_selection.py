@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from reku.catalogue import occasions
+from reku.catalogue import institutes, occasions
+from reku.catalogue.occasion import Window
 from reku.catalogue.selection import Selection
+from reku.foundation import clock
+from reku.process.systems import system_of
+from reku.sources.agree21 import announcing
 from reku.sources.agree21.rule_text import sentence
+from reku.sources.agree21.selecting import candidates
+from reku.sources.agree21.why import why
 from reku.store import tables
+from reku.vault.pseudonyms import NumberKind, pseudonymiser
+from reku_testing import banks
 from reku_testing.world import BLZ
 from tests.cli.conftest import Reku
+from tests.sources.agree21.imported import add_person, end, note_import
+
+
+@pytest.fixture
+def coop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bank whose data we select from, with a campaign for round birthdays and one for moves."""
+    campaigns = [
+        {
+            "order": order,
+            "name": occasion,
+            "active": True,
+            "announces": {"occasion": occasion, "rhythm": "TAEGLICH", "valid_from": "2026-11-01"},
+            "impulses": codes,
+            "blocks": [],
+        }
+        for order, occasion, codes in (("K2026-014", "MCAG002", []), ("K2026-015", "MCAU030", ["UMZUG"]))
+    ]
+    banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", campaigns=campaigns)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +81,7 @@ def test_an_occasion_without_a_rule_says_why(reku: Reku, code: str, says: str) -
     assert (refused.exit_code, says in refused.stderr) == (1, True)
 
 
+@pytest.mark.usefixtures("coop")
 def test_a_trial_adds_up_and_has_no_effect(database: sa.Engine, reku: Reku) -> None:
     people = [
         {"consent": True},
@@ -82,3 +111,114 @@ def test_a_trial_adds_up_and_has_no_effect(database: sa.Engine, reku: Reku) -> N
     }
     with database.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.deliveries)) == 0
+
+
+NUMBER = "0001234567"
+
+
+@pytest.mark.usefixtures("coop")
+def test_why_shows_the_tree_for_a_clear_number_that_is_asked_for(database: sa.Engine, reku: Reku) -> None:
+    with database.begin() as connection:
+        pseudonym = pseudonymiser(connection, BLZ)(NumberKind.PERSON, NUMBER)
+        add_person(connection, pseudonym, born=date(1976, 11, 22), consent=False)
+    told = reku("selection", "why", "MCAG002", BLZ, "--day", "2026-11-22", typed=f"{NUMBER}\n")
+    assert told.exit_code == 0
+    assert told.stdout.splitlines()[1:] == [
+        "✗ Person",
+        "  ✓ Im neuesten Kundenbestand",
+        "  ✓ Jahrestag (Geburtsdatum) frühestens vor 3 Tagen und spätestens heute: 22.11.2026",
+        "  ✓ Alle davon",
+        "    ✓ Anrede bekannt und nicht 4: 2",
+        "    ✓ Geburtsdatum 10 bis 120 Jahre her, in Schritten von 10: 22.11.1976",
+        "  ✗ Einwilligung in E-Mails",
+        "  ✓ E-Mail-Adresse vorhanden",
+    ]
+    assert NUMBER not in told.stdout
+    assert pseudonym not in told.stdout
+    refused = reku("selection", "why", "MCAG002", BLZ, NUMBER)
+    assert refused.exit_code == 2, "the number stands in no history"
+    (tree,) = json.loads(
+        reku("selection", "why", "MCAF702", BLZ, "--json", typed=f"{NUMBER}\n").stdout.partition(": ")[2]
+    )
+    assert (tree["text"], tree["holds"], tree["parts"][1]["value"]) == ("Vertrag", False, "unbekannt")
+    nobody = reku("selection", "why", "MCAG002", BLZ, typed="0000000009\n")
+    assert nobody.stdout.splitlines()[1:] == ["✗ In den übernommenen Daten"]
+
+
+@pytest.mark.usefixtures("coop")
+def test_why_holds_for_exactly_those_whom_the_rule_selects(database: sa.Engine) -> None:
+    """Conditions within has, unknown values, and each holding by itself."""
+    day = date(2026, 11, 22)
+    where = {
+        "kind": "any",
+        "of": [
+            {"kind": "not", "of": {"kind": "in", "field": "segment", "values": ["PK"]}},
+            {"kind": "has", "where": {"kind": "in", "field": "product", "values": ["DEPOT"]}},
+        ],
+    }
+    rule = Selection.model_validate({"row": "holding", "on": "due", "where": where})
+    window = Window(first_day=-3, last_day=0)
+    held = [
+        ("a", "GIRO", day),
+        ("a", "DEPOT", None),
+        ("b", "GIRO", day),
+        ("c", "GIRO", day),
+        ("c", "GIRO", date(2027, 1, 1)),
+    ]
+    with database.begin() as connection:
+        for name, segment in (("a", "PK"), ("b", None), ("c", "FK"), ("d", "FK")):
+            add_person(connection, name, segment=segment)
+        for number, (person, product, due) in enumerate(held):
+            values = {"institute": BLZ, "contract_number": f"v{number}", "person_number": person}
+            connection.execute(sa.insert(tables.holdings).values(values | {"product": product, "due": due}))
+    trees = {name: why(database, rule, window, BLZ, name, day) for name in "abcd"}
+    holds = {name: sorted(str(tree.holds) for tree in several) for name, several in trees.items()}
+    assert holds == {"a": ["None", "True"], "b": ["None"], "c": ["False", "True"], "d": ["None"]}
+    with database.connect() as connection:
+        found = {row.person_number for row in connection.execute(candidates(rule, window, BLZ, day))}
+    assert found == {name for name, several in trees.items() if any(tree.holds for tree in several)}
+
+
+@pytest.mark.usefixtures("coop")
+def test_diff_counts_who_came_and_who_went(
+    database: sa.Engine, reku: Reku, clock_at: Callable[[datetime], None]
+) -> None:
+    day = date(2026, 11, 22)
+    bank = institutes()[BLZ]
+    clock_at(clock.at(day, 6))
+    announcing.announce(database, bank, "MCAG002")
+    (first,) = json.loads(reku("selection", "diff", "MCAG002", BLZ, "--json").stdout)
+    assert (first["selected_on"], first["before"], first["matched"]) == (None, 0, 0)
+    with database.begin() as connection:
+        order = connection.scalar(sa.select(tables.orders.c.id))
+        for name, born in (("stays", 22), ("over", 19), ("gone", 22), ("unmet", 22)):
+            add_person(connection, name, born=date(1976, 11, born))
+        add_person(connection, "opens", born=date(1976, 11, 23))
+        add_person(connection, "meets", born=None)
+    note_import(database)
+    delivery = system_of(bank).source.obtain(database, order, day)
+    with database.begin() as connection:
+        end(connection, delivery, "SENT")
+        of = tables.persons.c
+        for name, change in (
+            ("gone", {"missing_since": day}),
+            ("unmet", {"born": date(1977, 11, 22)}),
+            ("meets", {"born": date(1986, 11, 22)}),
+        ):
+            connection.execute(sa.update(tables.persons).where(of.person_number == name).values(change))
+    clock_at(clock.at(date(2026, 11, 23), 6))
+    (then,) = json.loads(reku("selection", "diff", "MCAG002", BLZ, "--json").stdout)
+    assert then == {
+        "order": "K2026-014",
+        "selected_on": "2026-11-22",
+        "selected": 4,
+        "before": 4,
+        "stayed": 1,
+        "window_over": 1,
+        "not_in_data": 1,
+        "rule_not_met": 1,
+        "matched": 3,
+        "window_opened": 1,
+        "met_since": 1,
+    }
+    assert "No campaign" in reku("selection", "diff", "MCAG003", BLZ).stdout

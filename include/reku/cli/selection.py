@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from reku.cli.database import database
 from reku.cli.options import Blz
-from reku.cli.output import Json, print_json, show_one
+from reku.cli.output import Json, print_json, show, show_one
 
 if TYPE_CHECKING:
     from reku.catalogue.occasion import Occasion
@@ -64,6 +65,57 @@ def try_rule(occasion: Code, institute: Blz, day: Day = None, as_json: Json = Fa
     when = day.date() if day else clock.today()
     tried = trial(database(), rule, found.window, institute, when, _codes(institute, found.code))
     show_one(tried.as_dict(), as_json=as_json)
+
+
+@app.command("why")
+def why_person(occasion: Code, institute: Blz, day: Day = None, as_json: Json = False) -> None:
+    """Show why an occasion selects a person, or does not.
+
+    The person number is asked for and not shown: the clear one, where pseudonyms are kept too. Shows the rule as a tree
+    with ✓, ✗ or ? (unknown) and the person's values, for each holding or impulse that the person has.
+    """
+    from reku.foundation import clock
+    from reku.sources.agree21.why import why
+    from reku.vault.pseudonyms import name_in_tables
+
+    found, rule = _rule(occasion)
+    codes = _codes(institute, found.code)
+    engine, when = database(), day.date() if day else clock.today()
+    with engine.connect() as connection:
+        person = name_in_tables(connection, institute, _asked_for("Person number"))
+    trees = why(engine, rule, found.window, institute, person, when, codes)
+    if as_json:
+        print_json([asdict(tree) for tree in trees])
+        return
+    for tree in trees:
+        for line in tree.lines():
+            typer.echo(line)
+
+
+@app.command("diff")
+def diff(occasion: Code, institute: Blz, day: Day = None, as_json: Json = False) -> None:
+    """Count who has come and gone since the last selection.
+
+    In numbers only, a row for each order: of the pairs of person and Anlass_Datum that it selected those that the rule
+    matches still (stayed), and why the others are gone; of those that it matches now, why they have come.
+    """
+    from reku.foundation import clock
+    from reku.process.systems import data_bank_named
+    from reku.sources.agree21.since_last import since_last
+
+    found, rule = _rule(occasion)
+    when = day.date() if day else clock.today()
+    rows = since_last(database(), data_bank_named(institute), found.code, rule, found.window, when)
+    show(
+        map(asdict, rows),
+        as_json=as_json,
+        nothing=f"No campaign of institute {institute} has announced {found.code} yet.",
+    )
+
+
+def _asked_for(what: str) -> str:
+    """What a person types, unseen: it shall stand in no history and on no screen."""
+    return str(typer.prompt(what, hide_input=True, err=True)).strip()
 
 
 def _codes(institute: str, occasion: str) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def selected(
                     continue
                 if rule.where is None or holds(rule.where, person, row, own, day, occasion_date) is True:
                     pair = (person["person_number"], occasion_date)
-                    found[pair] = first(found.get(pair), row) if rule.row == "impulse" else None
+                    found[pair] = better(found.get(pair), row) if rule.row == "impulse" else None
     return {(*pair, row["impulse"] if row else None) for pair, row in found.items()}
 
 
@@ -53,7 +53,7 @@ def open_(impulse: Record, day: date, codes: Sequence[str]) -> bool:
     return impulse["code"] in codes and (impulse["valid_until"] is None or impulse["valid_until"] >= day)
 
 
-def first(one: Record | None, other: Record | None) -> Record | None:
+def better(one: Record | None, other: Record | None) -> Record | None:
     """Of two impulses the one that takes precedence."""
     if one is None or other is None:
         return one or other

@@ -45,20 +45,25 @@ _WHO = {
 
 def sentence(rule: Selection, window: Window) -> str:
     """What the rule selects, as one sentence."""
-    who = _WHO[rule.row]
+    where = f", wenn {told(rule.where)}" if rule.where is not None else ""
+    return f"Ausgewählt werden {_WHO[rule.row]} {told_window(rule, window)} liegt{where}."
+
+
+def told_window(rule: Selection, window: Window) -> str:
+    """Which date has to lie on which days."""
     name = f"Jahrestag ({_NAMES[rule.on]})" if rule.anniversary else _NAMES[rule.on]
-    where = f", wenn {_told(rule.where)}" if rule.where is not None else ""
-    return f"Ausgewählt werden {who} {name} {_days(-window.last_day, -window.first_day)} liegt{where}."
+    return f"{name} {_days(-window.last_day, -window.first_day)}"
 
 
-def _told(condition: Condition) -> str:
+def told(condition: Condition) -> str:
+    """A condition in words."""
     match condition:
         case AllOf(of=several):
-            return _joined([_told(part) for part in several], " und ")
+            return _joined([told(part) for part in several], " und ")
         case AnyOf(of=several):
-            return _joined([_told(part) for part in several], " oder ")
+            return _joined([told(part) for part in several], " oder ")
         case Not(of=one):
-            return f"nicht gilt: {_told(one)}"
+            return f"nicht gilt: {told(one)}"
         case In(field=field, values=values):
             return f"{_NAMES[field]} = {' oder '.join(values)}"
         case NotIn(field=field, values=values):
@@ -75,9 +80,9 @@ def _told(condition: Condition) -> str:
             span = f"{least}" if least == most else f"{least} bis {most}"
             return f"{_NAMES[field]} {span} Jahre her{steps}"
         case Has(where=where):
-            return f"es einen Vertrag gibt mit {_told(where)}"
+            return f"es einen Vertrag gibt mit {told(where)}"
         case HasNo(where=where):
-            return f"es keinen Vertrag gibt mit {_told(where)}"
+            return f"es keinen Vertrag gibt mit {told(where)}"
 
 
 def _joined(parts: list[str], word: str) -> str:
