@@ -35,7 +35,12 @@ def coop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             "order": order,
             "name": occasion,
             "active": True,
-            "announces": {"occasion": occasion, "rhythm": "TAEGLICH", "valid_from": "2026-11-01"},
+            "announces": {
+                "occasion": occasion,
+                "rhythm": "TAEGLICH",
+                "valid_from": "2026-11-01",
+                "placeholder": "MF_1",
+            },
             "impulses": codes,
             "blocks": [],
         }
@@ -61,7 +66,7 @@ def coop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_rule_in_a_sentence(reku: Reku, code: str, says: str) -> None:
     told = reku("selection", "explain", code.lower())
-    assert told.exit_code == 0
+    assert told.exit_code == 0, told.stderr
     assert says in told.stdout
     assert "FROM reku.persons" in told.stdout
 
@@ -122,7 +127,7 @@ def test_why_shows_the_tree_for_a_clear_number_that_is_asked_for(database: sa.En
         pseudonym = pseudonymiser(connection, BLZ)(NumberKind.PERSON, NUMBER)
         add_person(connection, pseudonym, born=date(1976, 11, 22), consent=False)
     told = reku("selection", "why", "MCAG002", BLZ, "--day", "2026-11-22", typed=f"{NUMBER}\n")
-    assert told.exit_code == 0
+    assert told.exit_code == 0, told.stderr
     assert told.stdout.splitlines()[1:] == [
         "✗ Person",
         "  ✓ Im neuesten Kundenbestand",
@@ -137,9 +142,8 @@ def test_why_shows_the_tree_for_a_clear_number_that_is_asked_for(database: sa.En
     assert pseudonym not in told.stdout
     refused = reku("selection", "why", "MCAG002", BLZ, NUMBER)
     assert refused.exit_code == 2, "the number stands in no history"
-    (tree,) = json.loads(
-        reku("selection", "why", "MCAF702", BLZ, "--json", typed=f"{NUMBER}\n").stdout.partition(": ")[2]
-    )
+    shown = reku("selection", "why", "MCAF702", BLZ, "--json", typed=f"{NUMBER}\n").stdout
+    (tree,) = json.loads(shown[shown.index("[") :])
     assert (tree["text"], tree["holds"], tree["parts"][1]["value"]) == ("Vertrag", False, "unbekannt")
     nobody = reku("selection", "why", "MCAG002", BLZ, typed="0000000009\n")
     assert nobody.stdout.splitlines()[1:] == ["✗ In den übernommenen Daten"]

@@ -49,8 +49,8 @@ def note_import(engine: sa.Engine, kind: str = "IDA_KUNDEN") -> None:
     file = world.file(engine, institute=BLZ)
     with engine.begin() as connection:
         now = clock.now()
-        told = {"institute": BLZ, "file_id": file, "kind": kind, "data_at": now, "taken_at": now, "filled": {}}
-        connection.execute(sa.insert(tables.imports).values(told | dict.fromkeys(counts, 0)))
+        told = {"institute": BLZ, "file_id": file, "kind": kind, "data_at": now, "taken_at": now, "delta": False}
+        connection.execute(sa.insert(tables.imports).values(told | {"filled": {}} | dict.fromkeys(counts, 0)))
 
 
 def end(connection: sa.Connection, delivery: int, state: str, reason: str = "") -> None:

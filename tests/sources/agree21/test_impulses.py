@@ -29,7 +29,7 @@ Impulse = dict[str, Any]
 
 
 def campaign(order: str, occasion: str, *codes: str) -> dict[str, Any]:
-    announces = {"occasion": occasion, "rhythm": "TAEGLICH", "valid_from": "2026-11-01"}
+    announces = {"occasion": occasion, "rhythm": "TAEGLICH", "valid_from": "2026-11-01", "placeholder": "MF_1"}
     named = {"order": order, "name": occasion, "active": True, "announces": announces, "blocks": []}
     return named | {"impulses": list(codes)}
 

@@ -78,8 +78,6 @@ class _DataScan(Scan[ImportReport]):
         self.take_each(known, self._take)
         with self.connection.begin():
             self.report.forgotten = forget_old_addresses(self.connection, self.bank)
-        self.report.forgotten = _forget_at_noon(self.connection, self.bank)
-        with self.connection.begin():
             self.report.expired = forget_expired(self.connection, self.bank.blz)
 
     def _take(self, named: _DataFile) -> FileResult | None:
