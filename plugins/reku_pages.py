@@ -39,7 +39,7 @@ class RekuPages(AirflowPlugin):
     fastapi_apps: ClassVar = [{"name": "reku", "app": pages, "url_prefix": MOUNTED_AT}]
     external_views: ClassVar = [
         {
-            "name": "Zu tun / needs a person",
+            "name": "Zu tun",
             "href": f"{MOUNTED_AT}/today",
             "destination": "nav",
             "url_route": "reku-today",

@@ -111,6 +111,14 @@ def test_what_needs_a_person_says_what_happened_and_what_to_do(
     assert need.bank in ("", "Sparkasse Beispielstadt")
 
 
+def test_nothing_is_missing_from_before_an_order_was_known(database: sa.Engine) -> None:
+    order = world.order(database, valid_from=date(2026, 11, 1))
+    assert len(needs(database)) == 3
+    world.subscriber_list(database, order, reserved_at=NOON - timedelta(hours=26))
+    (need,) = needs(database)
+    assert "23.11.2026" in need.said.what.german
+
+
 @pytest.mark.parametrize(
     "mend",
     [
@@ -162,3 +170,23 @@ def test_a_broken_bank_is_named_by_file_and_line_and_hides_no_other(database: sa
 
 def test_every_kind_is_called_something_in_both_languages() -> None:
     assert all(kind.words.german and kind.words.english for kind in NeedKind)
+
+
+def test_a_later_selection_makes_up_for_those_before(
+    database: sa.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, clock_at: Callable[[datetime], None]
+) -> None:
+    banks.configure(monkeypatch, tmp_path / "config", core_system="agree21")
+    order = world.order(database, "K2026-014", valid_from=date(2026, 11, 1))
+    (need,) = needs(database)
+    assert "Für den 23.11.2026 wurde bis 23.11.2026 20:00 niemand ausgewählt" in need.said.what.german
+    delivery = world.delivery(database, order, state="LOADED", period_start=TODAY)
+    assert needs(database) == []
+    _gone(database, delivery)
+    clock_at(NOON + timedelta(hours=9))
+    (need,) = needs(database)
+    assert "24.11.2026" in need.said.what.german
+
+
+def _gone(engine: sa.Engine, delivery: int) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.delete(tables.deliveries).where(tables.deliveries.c.id == delivery))

@@ -88,6 +88,21 @@ def missing(order: str, day: date, until: datetime) -> Said:
     )
 
 
+def not_selected(order: str, day: date, until: datetime) -> Said:  # noqa: ARG001 - as for `missing`
+    """A selection that was to be made until then."""
+    at = clock.berlin(until)
+    return Said(
+        Words(
+            f"Für den {day:%d.%m.%Y} wurde bis {at:%d.%m.%Y %H:%M} niemand ausgewählt: es fehlten frische Daten.",
+            f"Nobody was selected for {day:%d.%m.%Y} until {at:%d.%m.%Y %H:%M}: fresh data were missing.",
+        ),
+        Words(
+            "`reku agree21 status`; die Bank um frische Daten bitten. Die nächste Auswahl holt das Offene nach.",
+            "`reku agree21 status`; ask the bank for fresh data. The next selection makes up for whose window is open.",
+        ),
+    )
+
+
 def parked(number: int, advice: str) -> Said:
     """A delivery that waits for its control file."""
     return Said(

@@ -5,15 +5,15 @@ It is worked out from our own tables and the configuration, so that it does not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
-from reku.catalogue import institutes, occasions
+from reku.catalogue import Institute, institutes, occasions
 from reku.dispatch import stop_switches
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
@@ -30,7 +30,7 @@ from reku.store.states import (
     MessageState,
     in_states,
 )
-from reku.store.tables import deliveries, files, messages, orders, osplus_orders, releases, return_mails
+from reku.store.tables import deliveries, files, lists, messages, orders, osplus_orders, releases, return_mails
 
 MISSED_DAYS = 3
 """So many days back an expected delivery that did not come is named."""
@@ -204,23 +204,36 @@ def _refused(connection: sa.Connection) -> Iterator[Need]:
 
 
 def _missing(connection: sa.Connection) -> Iterator[Need]:
-    """Expected on one of the last days, its time is over, and it is not there."""
+    """Expected on one of the last days, since its order is known, its time is over, and it is not there.
+
+    Where we select the people ourselves, the next selection makes up for those before: only the last one is named.
+    """
     days = [clock.today() - timedelta(days=back) for back in range(MISSED_DAYS, -1, -1)]
     c, known = deliveries.c, institutes().whole
     came = sa.select(c.order_id, c.period_start).where(c.period_start.in_(days), c.state.in_(HOLDS_ITS_NUMBER))
     there = {(row.order_id, row.period_start) for row in connection.execute(came)}
-    for order in connection.execute(sa.select(orders).where(~orders.c.ended)):
+    since = sa.select(sa.func.min(lists.c.reserved_at)).where(lists.c.order_id == orders.c.id).scalar_subquery()
+    for order in connection.execute(sa.select(orders, since.label("since")).where(~orders.c.ended)):
         bank = known.get(order.institute)
-        if bank is None or not is_served(bank):
-            continue
-        source = system_of(bank).source
-        for day in days:
-            if (order.id, day) in there or not source.is_expected(order, bank, day):
-                continue
-            until = source.expected(order, bank, day).until
-            if until <= clock.now():
-                said = need_words.missing(order.order_number, day, until)
+        if bank is not None and is_served(bank):
+            missed = list(_missed(order, bank, [day for day in days if (order.id, day) not in there]))
+            if bank.delivers_data:
+                last = max((day for of, day in there if of == order.id), default=date.min)
+                missed = [one for one in missed[-1:] if one[0] > last]
+            for day, until in missed:
+                say = need_words.not_selected if bank.delivers_data else need_words.missing
+                said = say(order.order_number, day, until)
                 yield _of_order(NeedKind.MISSING, order, said, until, subject=f"orders:{order.id} {day}")
+
+
+def _missed(order: sa.Row[Any], bank: Institute, days: Sequence[date]) -> Iterator[tuple[date, datetime]]:
+    """Those of the days on which a delivery of the order was expected, and until when, as far as that is past."""
+    source = system_of(bank).source
+    for day in days:
+        if source.is_expected(order, bank, day):
+            until = source.expected(order, bank, day).until
+            if until <= clock.now() and (order.since is None or order.since < until):
+                yield day, until
 
 
 def _parked(connection: sa.Connection) -> Iterator[Need]:
