@@ -24,7 +24,7 @@ from reku_testing.touched import touched
 if TYPE_CHECKING:  # what has to do with the database takes seconds to import, and many a run needs none
     from reku.runtime.postgres import Postgres
 
-_COSTS = ("e2e", "airflow", "processes", "database")
+_COSTS = ("e2e", "airflow", "processes", "gx", "database")
 """Marks in the order in which their tests are handed out: what takes longest first, so that no worker waits for it."""
 
 _TOGETHER = {
@@ -84,7 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--touched",
         action="store_true",
-        help="only tests without database and processes, and those of what differs from the branch main",
+        help="only tests without database, processes and Great Expectations, and those of what differs from main",
     )
 
 
@@ -113,13 +113,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _keep_touched(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep quick tests, those of touched rooms that need no more than the database, and those that are meant."""
+    """Keep quick tests, of touched rooms those without processes as well, and those that are meant."""
     changed = touched(config.rootpath)
 
     def is_kept(item: pytest.Item) -> bool:
         costs = {mark for mark in _COSTS if item.get_closest_marker(mark)}
         file = item.path.relative_to(config.rootpath)
-        return not costs or (costs == {"database"} and changed.is_in_room(file)) or changed.is_meant(file)
+        return not costs or (costs <= {"database", "gx"} and changed.is_in_room(file)) or changed.is_meant(file)
 
     config.hook.pytest_deselected(items=[item for item in items if not is_kept(item)])
     items[:] = [item for item in items if is_kept(item)]

@@ -10,6 +10,8 @@ from reku.bench import gate, read, sample_delivery
 from reku.foundation.errors import SetupError
 from reku.gate.rules import Severity
 
+pytestmark = pytest.mark.gx
+
 ROWS = 23 * sample_delivery.ONE_IN
 
 

@@ -37,6 +37,7 @@ ASKING = [
 ]
 
 
+@pytest.mark.processes
 def test_nothing_heavy_is_loaded_before_a_command_is_known() -> None:
     program = "import sys, reku.cli; print(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -49,6 +50,7 @@ def _run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run([REKU, *arguments], env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("url", ["postgresql+psycopg://nobody@127.0.0.1:1/reku", "postgresql+psycopg://@/x?host=/none"])
 def test_a_database_that_does_not_answer_is_one_sentence(url: str) -> None:
     done = _run("orders", REKU_DATABASE_URL=url)
@@ -59,6 +61,7 @@ def test_a_database_that_does_not_answer_is_one_sentence(url: str) -> None:
     assert "Is `reku up` or `make demo` running?" in done.stderr
 
 
+@pytest.mark.processes
 def test_no_set_up_of_this_checkout_is_running(tmp_path: Path) -> None:
     home = tmp_path / "home"
     done = _run("orders", REKU_HOME=str(home))
@@ -200,12 +203,14 @@ def test_the_demo_ends_with_its_own_exit_code(reku: Reku, monkeypatch: pytest.Mo
     assert told == {"once": True, "fresh": False}
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("form", ["", "--json"])
 def test_a_pipe_that_is_closed_is_no_fault(form: str) -> None:
     done = subprocess.run(["bash", "-c", f"'{REKU}' occasions {form} | true"], capture_output=True, check=False)
     assert done.stderr == b""
 
 
+@pytest.mark.processes
 def test_a_terminal_without_umlauts_is_no_fault() -> None:
     done = _run("occasions", PYTHONIOENCODING="ascii")
     assert done.returncode == 0

@@ -54,6 +54,7 @@ def test_every_program_of_ours_begins_so(file: Path) -> None:
     assert WRITE_NOTHING_ABOUT_PEOPLE.search(str(file)) or re.search(r"^    +keep_private\(\)", text, re.MULTILINE)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "program",
     [

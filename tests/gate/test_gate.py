@@ -273,6 +273,7 @@ def test_a_loaded_delivery_stays_loaded(bank: sa.Engine) -> None:
     assert decide_release(bank, delivery).decision is Decision.NORMAL
 
 
+@pytest.mark.processes
 def test_importing_the_gate_imports_nothing_heavy() -> None:
     import subprocess
 

@@ -93,6 +93,7 @@ def _broken(kind: str, cases: Sequence[Case]) -> list[set[str]]:
     return broken
 
 
+@pytest.mark.gx
 @pytest.mark.parametrize("kind", DELIVERIES)
 def test_every_rule_passes_and_breaks_as_its_examples_say(kind: str) -> None:
     cases = list(_cases(kind))
@@ -150,6 +151,7 @@ def test_advice_names_no_field_that_the_sender_lacks() -> None:
                 assert not [field for field in others if field in rule.advice], (code, rule.name)
 
 
+@pytest.mark.gx
 @pytest.mark.parametrize(
     "name", ["reku_99950001_R0004711_000017_20261122021500.csv", "iamw_99950001_I0000815_000003_20261122022000.csv"]
 )
@@ -161,6 +163,7 @@ def test_the_published_examples_break_no_rule(name: str) -> None:
     assert _of_file(kind, data, code, expected, name) == {}
 
 
+@pytest.mark.gx
 def test_the_demo_world_breaks_the_rules_that_it_means_to_break() -> None:
     """Every row that the demo knows as rejected is, for its one reason, and no other row is."""
     world_of_demo = build(1, good_first_day(date(2026, 11, 2), ("NW", "BY"))).of_bank(BANK_2)

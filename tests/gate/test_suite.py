@@ -16,6 +16,8 @@ from reku.gate.suite import Expected, find_breaches
 from reku.records import FaultCode, Head, RecordFile, contracts, row_faults
 from reku_testing import world
 
+pytestmark = pytest.mark.gx
+
 LONG = "x" * 300
 DAY = date(2026, 11, 22)
 EXPECTED = {

@@ -63,6 +63,7 @@ def test_both_checkers_find_the_same_fields(kind: str, data: st.DataObject) -> N
     assert [fault.line for fault in faults] == sorted(fault.line or 0 for fault in faults)
 
 
+@pytest.mark.gx
 @pytest.mark.parametrize("kind", ["REKU", "IAMW"])
 def test_the_gate_finds_the_same_as_row_by_row(kind: str) -> None:
     """A thousand rows at once, since Great Expectations takes its time for each suite."""
