@@ -42,6 +42,25 @@ def _in_doubt(engine: sa.Engine) -> None:
         world.message(engine, row, state="IN_DOUBT", begun_at=NOON)
 
 
+def _relay_away(engine: sa.Engine) -> None:
+    """Of two deliveries one still has somebody to write to now, and somebody for later."""
+    for number, due in ((17, {"OPEN": NOON, "CLAIMED": NOON + timedelta(days=1)}), (18, {"SENT": NOON})):
+        delivery = world.delivery(engine, _ordered(engine, number=f"R00047{number}"), number, state="LOADED")
+        fields = [world.reku_fields(row, number) for row, _ in enumerate(due, start=1)]
+        for row, (state, due_at) in zip(world.rows(engine, delivery, fields), due.items(), strict=True):
+            world.message(engine, row, state=state, due_at=due_at)
+        with engine.begin() as connection:
+            values = {"delivery_id": delivery, "institute": BLZ, "tries_in_vain": 2}
+            connection.execute(sa.insert(tables.dispatches).values(**values))
+
+
+def _refused_though_expected(engine: sa.Engine) -> None:
+    """Nobody is told to ask the sender for what came."""
+    order = world.order(engine, valid_from=date(2026, 11, 23))
+    yesterday = {"day": date(2026, 11, 23), "period_start": date(2026, 11, 23), "rows": 20}
+    world.delivery(engine, order, **yesterday, state="REFUSED", code="ZEICHENSATZ", advice="UTF-8")
+
+
 def _asked(engine: sa.Engine) -> None:
     delivery = _delivered(engine, state="VALIDATED", accepted=18, rejected=2)
     with engine.begin() as connection:
@@ -72,6 +91,8 @@ def _missing(engine: sa.Engine) -> None:
             "geparkt: Keine Steuerungsdatei",
             "control file",
         ),
+        (_relay_away, "RELAY_AWAY", 1, "1 Lieferungen warten", "REKU_SMTP_HOST"),
+        (_refused_though_expected, "REFUSED", 20, "Lieferung 000017 ist abgewiesen (ZEICHENSATZ)", "same number"),
         (_asked, "WAITING_FOR_RELEASE", 18, "wartet auf eine Freigabe", "approve"),
         (_missing, "MISSING", None, "Für den 23.11.2026 ist keine Lieferung da", "R0004711"),
         (lambda engine: _ordered(engine, faulty=True), "FAULTY_ORDER", None, "Steuerungsdatei", "receipt"),

@@ -43,6 +43,22 @@ def stopped(stop: int, actor: str, since: datetime, what: Words) -> Said:
     )
 
 
+def relay_away(deliveries: int) -> Said:
+    """Of how many deliveries the last try found no session."""
+    return Said(
+        Words(
+            f"Der Mailserver ist nicht erreichbar: {deliveries} Lieferungen warten und versuchen es von selbst wieder.",
+            f"The mail server is away: {deliveries} deliveries wait and try again by themselves.",
+        ),
+        Words(
+            "Mailserver und REKU_SMTP_HOST, _PORT prüfen; das Protokoll von `dispatch` nennt den Grund. Wer nicht"
+            " warten will, setzt `dispatch` zurück.",
+            "Check the mail server and REKU_SMTP_HOST, _PORT; the log of `dispatch` says why. To have it tried at once,"
+            " clear `dispatch`.",
+        ),
+    )
+
+
 def in_doubt(people: int) -> Said:
     """Mails that were begun and of which no answer is known."""
     return Said(

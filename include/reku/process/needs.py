@@ -24,13 +24,24 @@ from reku.process.systems import is_served, system_of
 from reku.store.states import (
     FILE_WAS_REFUSED,
     HOLDS_ITS_NUMBER,
+    MAY_STILL_GO_OUT,
     WAS_TAKEN_IN,
     DeliveryState,
     FileVerdict,
     MessageState,
     in_states,
 )
-from reku.store.tables import deliveries, files, lists, messages, orders, osplus_orders, releases, return_mails
+from reku.store.tables import (
+    deliveries,
+    dispatches,
+    files,
+    lists,
+    messages,
+    orders,
+    osplus_orders,
+    releases,
+    return_mails,
+)
 
 MISSED_DAYS = 3
 """So many days back an expected delivery that did not come is named."""
@@ -43,6 +54,7 @@ class NeedKind(StrEnum):
 
     BROKEN_CONFIGURATION = "BROKEN_CONFIGURATION"  # a file of a bank or an occasion
     STOPPED = "STOPPED"  # a stop is in force
+    RELAY_AWAY = "RELAY_AWAY"  # there was no session with the mail server; it is tried again
     IN_DOUBT = "IN_DOUBT"  # nobody knows whether mails went out
     REFUSED = "REFUSED"  # a delivery that was refused, and no other one has come for its order
     MISSING = "MISSING"  # a delivery that should be there
@@ -60,7 +72,7 @@ class NeedKind(StrEnum):
     @property
     def weight(self) -> str:
         """How urgent it is: `high` where mails may go wrong, `mid` where a delivery does not go on, else `low`."""
-        if self in (NeedKind.BROKEN_CONFIGURATION, NeedKind.STOPPED, NeedKind.IN_DOUBT):
+        if self in (NeedKind.BROKEN_CONFIGURATION, NeedKind.STOPPED, NeedKind.RELAY_AWAY, NeedKind.IN_DOUBT):
             return "high"
         return "low" if self in (NeedKind.FILE, NeedKind.UNCLEAR_MAILS) else "mid"
 
@@ -68,6 +80,7 @@ class NeedKind(StrEnum):
 _KINDS = {
     NeedKind.BROKEN_CONFIGURATION: Words("Konfiguration fehlerhaft", "broken configuration"),
     NeedKind.STOPPED: Words("angehalten", "stopped"),
+    NeedKind.RELAY_AWAY: Words("Mailserver nicht erreichbar", "mail server away"),
     NeedKind.IN_DOUBT: Words("ungeklärt", "in doubt"),
     NeedKind.REFUSED: Words("abgewiesen", "refused"),
     NeedKind.MISSING: Words("fehlt", "missing"),
@@ -110,6 +123,7 @@ def needs(engine: sa.Engine, institute: str = "") -> list[Need]:
         found = [
             *_broken_configuration(),
             *_stopped(connection),
+            *_relay_away(connection),
             *_in_doubt(connection),
             *_refused(connection),
             *_missing(connection),
@@ -174,6 +188,20 @@ def _stopped(connection: sa.Connection) -> Iterator[Need]:
         )
 
 
+def _relay_away(connection: sa.Connection) -> Iterator[Need]:
+    """One line, however many deliveries found no session at their last try and still have somebody to write to."""
+    due = (dispatches.c.tries_in_vain > 0, in_states(messages, MAY_STILL_GO_OUT), messages.c.due_at <= clock.now())
+    row = connection.execute(
+        sa.select(
+            sa.func.count(dispatches.c.delivery_id.distinct()).label("deliveries"), sa.func.count().label("people")
+        )
+        .join(messages, messages.c.delivery_id == dispatches.c.delivery_id)
+        .where(*due)
+    ).one()
+    if row.people:
+        yield Need(NeedKind.RELAY_AWAY, need_words.relay_away(row.deliveries), people=row.people)
+
+
 def _in_doubt(connection: sa.Connection) -> Iterator[Need]:
     by = (deliveries.c.institute, deliveries.c.order_number, deliveries.c.occasion)
     statement = (
@@ -204,13 +232,16 @@ def _refused(connection: sa.Connection) -> Iterator[Need]:
 
 
 def _missing(connection: sa.Connection) -> Iterator[Need]:
-    """Expected on one of the last days, since its order is known, its time is over, and it is not there.
+    """Expected on one of the last days, since its order is known, its time is over, and it has not come.
 
-    Where we select the people ourselves, the next selection makes up for those before: only the last one is named.
+    What was refused is named as such. Where we select the people ourselves, the next selection makes up for those
+    before: only the last one is named.
     """
     days = [clock.today() - timedelta(days=back) for back in range(MISSED_DAYS, -1, -1)]
     c, known = deliveries.c, institutes().whole
-    came = sa.select(c.order_id, c.period_start).where(c.period_start.in_(days), c.state.in_(HOLDS_ITS_NUMBER))
+    came = sa.select(c.order_id, c.period_start).where(
+        c.period_start.in_(days), c.state.in_((*HOLDS_ITS_NUMBER, DeliveryState.REFUSED))
+    )
     there = {(row.order_id, row.period_start) for row in connection.execute(came)}
     since = sa.select(sa.func.min(lists.c.reserved_at)).where(lists.c.order_id == orders.c.id).scalar_subquery()
     for order in connection.execute(sa.select(orders, since.label("since")).where(~orders.c.ended)):
