@@ -51,6 +51,16 @@ def test_no_value_is_broken_and_no_line_is_too_long_but_for_one_word(data: Any, 
             assert len(line.rstrip()) <= width or len(line.split()) <= 2
 
 
+def test_a_key_that_is_longer_than_the_terminal_stays_whole() -> None:
+    key = "<1.R0000101-000017-00001.0123456789abcdef@post.example>"
+    row = {"id": 1, "message_id": key, "advice": f"look for {key} there"}
+    for lines in (
+        _at(40, lambda: output.show([row], as_json=False, nothing="")),
+        _at(40, lambda: output.show_one(row, as_json=False)),
+    ):
+        assert [word for line in lines for word in line.split()].count(key) == 2
+
+
 @pytest.mark.parametrize("width", [80, 100, 120])
 def test_keys_are_whole_at_any_terminal(database: Any, width: int) -> None:
     order()
