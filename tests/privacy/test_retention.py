@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from reku.catalogue.contact import MOST_DAYS_AFTER
 from reku.foundation import clock
 from reku.foundation.bank_folders import BankFolders
 from reku.foundation.errors import StageError
@@ -434,7 +435,8 @@ def test_what_is_over_by_itself(chain: Chain) -> None:
     world.file(chain.engine, institute=BANK, received_at=past)
     with chain.engine.begin() as connection:
         row = {"institute": BANK, "person_number": _number(1)}
-        for day in (clock.today() - timedelta(days=1), clock.today()):
+        kept = clock.today() - timedelta(days=MOST_DAYS_AFTER)
+        for day in (kept - timedelta(days=1), kept):
             connection.execute(sa.insert(appointments).values(row | {"day": day}))
         entry = {"institute": BANK, "actor": "a", "action": "b", "subject": "c"}
         for at in (past, NOON):
@@ -446,7 +448,7 @@ def test_what_is_over_by_itself(chain: Chain) -> None:
     removed = apply(chain.engine, clock.now())
     assert removed == {"appointments": 1, "audit": 1, "files": 1, "reactivations": 1, "rate_limits": 1}
     assert {row.domain for row in chain.rows(rate_limits)} == {"busy.example", ""}
-    assert [row.day for row in chain.rows(appointments)] == [clock.today()]
+    assert [row.day for row in chain.rows(appointments)] == [kept]
 
 
 def test_mails_and_journals_and_logs(chain: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

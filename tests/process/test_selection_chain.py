@@ -37,12 +37,7 @@ def bank(
     database: sa.Engine, reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock_at: Move
 ) -> CoopBank:
     def configure(**changes: Any) -> None:
-        contact = {
-            "household": "Haushalt_ID",
-            "contact_person": "Ansprechperson",
-            "refusal": {"Werbesperre_KZ": ["W"]},
-            "estate": {"Nachlass_KZ": ["J"]},
-        }
+        contact = {"refusal": {"Werbesperre_KZ": ["W"]}, "estate": {"Nachlass_KZ": ["J"]}}
         told = {"name": "Volksbank Beispielstadt", "campaigns": [campaign()], "contact": contact} | changes
         banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", **told)
 
@@ -54,7 +49,7 @@ def bank(
 @pytest.fixture
 def work(database: sa.Engine, relay: smtp.Sink, clock_at: Move) -> Work:
     def work(**how: Any) -> DayResult:
-        return days.work(database, clock_at, occasion=OCCASION, **how)
+        return days.work(database, clock_at, **{"occasion": OCCASION, **how})
 
     return work
 
@@ -106,10 +101,12 @@ def test_people_are_selected_judged_and_mailed(database: sa.Engine, bank: CoopBa
     (made,) = rows(database, tables.selections)
     assert made["funnel"] == {
         "matched": 4,
-        "have_a_message": 0,
-        "without_consent": 1,
-        "without_address": 1,
         "selected": 2,
+        "household": 0,
+        "later_date": 0,
+        "KEINE_EINWILLIGUNG": 1,
+        "without_address": 1,
+        "have_a_message": 0,
         "rows": 3,
     }
     assert made["imports"] == [rows(database, tables.imports)[0]["id"]]
@@ -165,7 +162,9 @@ def test_refusal_and_estate_are_the_bank_s_to_say(database: sa.Engine, bank: Coo
     deliver(bank, refusing, person(2, Geburtsdatum=BORN, Nachlass_KZ="J"), person(3, Geburtsdatum=BORN))
     assert failed(work()) == []
     assert relay.recipients == ["person3@kunde.example"]
-    assert sorted(row["reason"] for row in rows(database, tables.messages)) == ["", "NACHLASS", "WERBEVERWEIGERER"]
+    assert len(rows(database, tables.messages)) == 1
+    funnel = rows(database, tables.selections)[0]["funnel"]
+    assert (funnel["NACHLASS"], funnel["WERBEVERWEIGERER"], funnel["selected"], funnel["matched"]) == (1, 1, 1, 3)
 
 
 def test_today_s_data_are_waited_for_then_any_that_are_young(

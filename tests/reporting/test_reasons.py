@@ -142,7 +142,7 @@ ACTS: dict[Reason, Callable[[Scene], None]] = {
     ),
     Reason.TERMIN: _claimed_after(lambda scene: scene.insert(appointments, person_number="0000000001", day=DAY)),
 }
-"""How each reason comes about, in the way that it does in life."""
+"""How each reason comes about, in the way that it does in life; BESTAND does only where no response file is written."""
 
 
 @pytest.fixture
@@ -167,7 +167,11 @@ def scene(
     return Scene(bank, delivery, bank.message(delivery=delivery), tmp_path)
 
 
-@pytest.mark.parametrize("reason", list(Reason))
+def test_no_reason_is_forgotten() -> None:
+    assert set(Reason) - ACTS.keys() == {Reason.BESTAND}
+
+
+@pytest.mark.parametrize("reason", list(ACTS))
 def test_every_reason_reaches_the_response_file(scene: Scene, reason: Reason, reku_settings: Path) -> None:
     ACTS[reason](scene)
     file = export(scene.bank.engine, scene.bank.blz)

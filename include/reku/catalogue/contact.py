@@ -15,6 +15,12 @@ Flags = dict[Text, tuple[Text, ...]]
 
 Days = Annotated[int, Field(ge=0, le=366)]
 
+MOST_DAYS_AFTER = 60
+"""No bank's days without mails after an appointment are more: so long appointments are kept."""
+
+REFUSAL_FIELD, ESTATE_FIELD = "Werbesperre_KZ", "Nachlass_KZ"
+"""Where we select from a bank's data: the fields of customers by whose values it says who refuses and who has died."""
+
 
 class UnsubscribeComparison(StrEnum):
     """Which unsubscribes are held against a message. One from everything always counts."""
@@ -63,6 +69,12 @@ class ContactRules(Model):
     appointment_days: int | None = Field(
         None, ge=0, le=90, description="no mail within so many days before an appointment; none: not looked at"
     )
+    appointment_days_after: int | None = Field(
+        None,
+        ge=0,
+        le=MOST_DAYS_AFTER,
+        description="no mail within so many days after an appointment, its own day included; none: not looked at",
+    )
 
     @model_validator(mode="after")
     def _makes_sense(self) -> ContactRules:
@@ -71,6 +83,11 @@ class ContactRules(Model):
         if self.at_most and not self.blocking_days:
             raise ValueError("at_most counts contacts with active media: name these under blocking_days")
         return self
+
+    @property
+    def has_appointment_days(self) -> bool:
+        """Whether an appointment keeps mails back."""
+        return self.appointment_days is not None or self.appointment_days_after is not None
 
     def fields(self) -> list[tuple[tuple[str, ...], str]]:
         """All fields of deliveries that the rules look at, each with its place below `contact` in the file."""

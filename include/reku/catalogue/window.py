@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from functools import cache
 
+from reku.catalogue.campaign import Campaign
+from reku.catalogue.occasion import Window
 from reku.foundation import clock
+
+PLAY_OUT = time(9)
+"""Berlin time at which mails become due where no campaign names one; `dispatch` complains about such a campaign."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,23 @@ def due_window(
     today = clock.berlin(now).date()
     due_day = next((day for day in permitted if day >= today), permitted[-1])
     return DueWindow(_at(due_day, play_out), permitted[-1])
+
+
+def message_window(
+    window: Window, campaign: Campaign | None, now: datetime
+) -> Callable[[date, date | None], DueWindow]:
+    """When a message of a campaign is due by its Anlass_Datum and its own last day (None: it has none)."""
+    play_out = PLAY_OUT if campaign is None or campaign.play_out_time is None else campaign.play_out_time
+    weekdays = None if campaign is None else campaign.permitted_weekdays
+
+    @cache
+    def of(occasion_date: date, valid_until: date | None) -> DueWindow:
+        end = window.last_day
+        if valid_until is not None:
+            end = min(end, (valid_until - occasion_date).days)
+        return due_window(occasion_date, window.first_day, end, play_out, weekdays, now)
+
+    return of
 
 
 def anniversary(day: date, year: int) -> date:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from reku.catalogue.contact import ESTATE_FIELD, REFUSAL_FIELD
 from reku.cli.group import FAULT
 from reku.cli.output import Json, print_json, working
 from reku.foundation.errors import ConfigError
@@ -15,6 +16,13 @@ _EXCHANGED = ("VREKU", "REKU", "VIAM", "IAMW", "RESPONSE", "QUITTUNG")
 """Kinds of files that the stages ask for by name."""
 _DELIVERED = ("REKU", "IAMW")
 """Those that bring people."""
+_SELECTED = {
+    "refusal": {REFUSAL_FIELD},
+    "estate": {ESTATE_FIELD},
+    "household": {"Haushalt_ID"},
+    "contact_person": {"Ansprechperson"},
+}
+"""Where we select the people: key of the contact rules → the fields that it may name."""
 
 
 def check(as_json: Json = False) -> None:
@@ -92,12 +100,14 @@ def _unknown_flags(folder: Path, contracts: Path) -> Iterator[ConfigError]:
     from reku.records import load_contracts
 
     known = load_contracts(contracts)
-    fields = {column.name for kind in _DELIVERED if kind in known for column in known[kind].columns}
+    delivered = {column.name for kind in _DELIVERED if kind in known for column in known[kind].columns}
     for blz, bank in institutes(folder).whole.items():
         file = folder / "institutes" / f"{blz}.yaml"
         for place, field in bank.contact.fields():
+            fields = _SELECTED[place[0]] if bank.delivers_data else delivered
             if field not in fields:
-                problem = f"contact, {place[0]}: no delivery has the field {field!r}, so this rule would never hold."
+                whose = "the data of this bank say so in no" if bank.delivers_data else "no delivery has the"
+                problem = f"contact, {place[0]}: {whose} field {field!r}, so this rule would never hold."
                 line = line_of(file, ("contact", *place))
                 yield ConfigError(problem, file=file, line=line, value=field, valid=sorted(fields))
 

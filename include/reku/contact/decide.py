@@ -1,21 +1,27 @@
-"""Decide for a batch of messages, in one statement, whether each person may be contacted now (docs/contact.md)."""
+"""Decide in one statement whether people may be contacted now: those of a batch of messages, or candidates for some.
+
+Told in docs/contact.md.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from reku.catalogue.contact import Flags, UnsubscribeComparison
+from reku.catalogue.contact import ESTATE_FIELD, REFUSAL_FIELD, Flags, UnsubscribeComparison
 from reku.contact import statement
+from reku.contact.candidates import Candidate, candidates, with_candidates
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason, in_order
 from reku.contact.rivals import contests, kept_back
+from reku.contact.statement import Asked
 from reku.foundation.addresses import normalised
+from reku.records.delivered_row import YES
 from reku.store.bounce_series import RETAINED_AT, series
 from reku.store.tables import EVERY_INSTITUTE, barred_domains, delivery_rows, messages
 
@@ -41,11 +47,36 @@ def reasons(
     Runs in the caller's transaction, so that nothing comes between the decision and the claim. The one thing it
     cannot see, a second row for the same person in the same batch, is caught by the ledger's unique indexes.
     """
-    found, contested = _own_reasons(connection, policy, ids, day)
+    return _against(connection, policy, Asked.MESSAGES, ids, day, barred_by)
+
+
+def reasons_of_candidates(
+    connection: sa.Connection, policy: Policy, order: int, people: Sequence[Candidate], day: date
+) -> Against:
+    """Everything that speaks against a message of an order (id) to each of these people, by the place in `people`.
+
+    A candidate competes with the open messages of other orders as its message would.
+    """
+    if not people:
+        return {}
+    with with_candidates(connection, policy.institute, order, people) as ids:
+        against = _against(connection, policy, Asked.CANDIDATES, ids, day, EVERY_REASON)
+    return {id_ - ids.start: reasons for id_, reasons in against.items()}
+
+
+def _against(
+    connection: sa.Connection,
+    policy: Policy,
+    asked: Asked,
+    ids: Collection[int],
+    day: date,
+    barred_by: frozenset[Reason],
+) -> Against:
+    found, contested = _own_reasons(connection, policy, asked, ids, day)
     if contested:
-        met = contests(connection, policy, contested)
+        met = contests(connection, policy, asked, contested)
         others = {one.id for contest in met for one in contest} - set(ids)
-        barred = found.keys() | _own_reasons(connection, policy, others, day)[0].keys()
+        barred = found.keys() | _own_reasons(connection, policy, Asked.MESSAGES, others, day)[0].keys()
         for id_ in kept_back(met, barred).intersection(contested):
             found.setdefault(id_, set()).add(Reason.ANDERE_KAMPAGNE.value)
     against = {id_: in_order(frozenset(names & barred_by)) for id_, names in found.items()}
@@ -56,31 +87,39 @@ def barred_among(
     connection: sa.Connection, policy: Policy, ids: Collection[int], barred_by: frozenset[Reason] = EVERY_REASON
 ) -> set[int]:
     """Those of the messages whose person has unsubscribed, complained or been blacklisted by now."""
-    found = _found(connection, policy, statement.BARRED, ids, date.min)
+    found = _found(connection, policy, Asked.MESSAGES, statement.BARRED, ids, date.min)
     return {id_ for id_, names in found.items() if names & barred_by}
 
 
-def _own_reasons(connection: sa.Connection, policy: Policy, ids: Collection[int], day: date) -> tuple[Found, set[int]]:
+def _own_reasons(
+    connection: sa.Connection, policy: Policy, asked: Asked, ids: Collection[int], day: date
+) -> tuple[Found, set[int]]:
     """What speaks against each message by itself, and which messages somebody else's may have to go before."""
-    rules = policy.rules
-    asked = statement.decisive(contacts=bool(rules.blocking_days), appointments=rules.appointment_days is not None)
-    found = _found(connection, policy, asked, ids, day)
+    wanted = statement.decisive(
+        asked,
+        contacts=bool(policy.rules.blocking_days),
+        appointments=policy.rules.has_appointment_days,
+        imported=policy.imported,
+    )
+    found = _found(connection, policy, asked, wanted, ids, day)
     contested = _take(found, statement.CONTESTED)
     return {id_: names for id_, names in found.items() if names}, contested
 
 
-def _found(connection: sa.Connection, policy: Policy, asked: sa.TextClause, ids: Collection[int], day: date) -> Found:
+def _found(
+    connection: sa.Connection, policy: Policy, asked: Asked, wanted: sa.TextClause, ids: Collection[int], day: date
+) -> Found:
     """What a statement of this room finds; what it could only ask about addresses is answered."""
     if not ids:
         return {}
-    found = {row.id: set(row.reasons) for row in connection.execute(asked, _parameters(policy, ids, day))}
-    for question, holds, reason in (
-        (statement.BOUNCED, _retained, Reason.ZURUECKGEHALTEN),
-        (statement.FOREIGN, _in_barred_domain, Reason.BLACKLIST),
-    ):
-        about = _take(found, question)
-        for id_ in holds(connection, policy.institute, about) if about else ():
-            found[id_].add(reason.value)
+    found = {row.id: set(row.reasons) for row in connection.execute(wanted, _parameters(policy, ids, day))}
+    table = messages if asked is Asked.MESSAGES else candidates
+    if bounced := _take(found, statement.BOUNCED):
+        for id_ in _retained(connection, policy.institute, table, bounced):
+            found[id_].add(Reason.ZURUECKGEHALTEN.value)
+    if foreign := _take(found, statement.FOREIGN):
+        for id_ in _in_barred_domain(connection, policy.institute, foreign):
+            found[id_].add(Reason.BLACKLIST.value)
     return {id_: names for id_, names in found.items() if names}
 
 
@@ -92,9 +131,9 @@ def _take(found: Found, question: str) -> set[int]:
     return about
 
 
-def _retained(connection: sa.Connection, institute: str, ids: Collection[int]) -> set[int]:
-    """Those of the messages whose address has had too many hard bounces in a row."""
-    rows = connection.execute(sa.select(messages.c.id, messages.c.recipient_key).where(_one_of(ids))).all()
+def _retained(connection: sa.Connection, institute: str, table: sa.Table, ids: Collection[int]) -> set[int]:
+    """Those of the messages, or candidates, whose address has had too many hard bounces in a row."""
+    rows = connection.execute(sa.select(table.c.id, table.c.recipient_key).where(_one_of(ids, table))).all()
     counted = series(connection, institute, sorted({row.recipient_key for row in rows}))
     return {row.id for row in rows if counted.get(row.recipient_key, 0) >= RETAINED_AT}
 
@@ -115,8 +154,8 @@ def _in_barred_domain(connection: sa.Connection, institute: str, ids: Collection
     return {row.id for row in rows if normal.get(row.address, "").rpartition("@")[2] in barred}
 
 
-def _one_of(ids: Collection[int]) -> sa.ColumnElement[bool]:
-    return messages.c.id == sa.any_(sa.cast(list(ids), ARRAY(sa.BigInteger)))
+def _one_of(ids: Collection[int], table: sa.Table = messages) -> sa.ColumnElement[bool]:
+    return table.c.id == sa.any_(sa.cast(list(ids), ARRAY(sa.BigInteger)))
 
 
 def _parameters(policy: Policy, ids: Collection[int], day: date) -> dict[str, Any]:
@@ -129,9 +168,12 @@ def _parameters(policy: Policy, ids: Collection[int], day: date) -> dict[str, An
         "active": list(rules.blocking_days),
         "estate": _pairs(rules.estate),
         "refusal": _pairs(rules.refusal),
+        "estate_bars": YES in rules.estate.get(ESTATE_FIELD, ()),
+        "refusing": list(rules.refusal.get(REFUSAL_FIELD, ())),
         "cap_contacts": rules.at_most and rules.at_most.contacts,
         "cap_days": rules.at_most and rules.at_most.days,
-        "appointment_days": rules.appointment_days,
+        "days_before": rules.appointment_days or 0,
+        "days_after": rules.appointment_days_after or 0,
         **policy.campaign_arrays(),
     }
 

@@ -9,20 +9,32 @@ from reku.catalogue import institutes
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.contact import ContactRules
 from reku.catalogue.institute import Institute
+from reku.contact.reasons import PASSING, Reason
 
 
 @dataclass(frozen=True)
 class Policy:
-    """The rules of one bank (BLZ), and its campaigns that can send."""
+    """The rules of one bank (BLZ), and its campaigns that can send.
+
+    `imported`: we select its people from its data, so the newest data count, and who is kept out by a reason that
+    passes is selected again.
+    """
 
     institute: str
     rules: ContactRules = field(default_factory=ContactRules)
     campaigns: tuple[Campaign, ...] = ()
+    imported: bool = False
 
     @classmethod
     def of(cls, bank: Institute) -> Policy:
         """The policy that a bank's file holds."""
-        return cls(bank.blz, bank.contact, tuple(campaign for campaign in bank.campaigns if campaign.is_complete))
+        complete = tuple(campaign for campaign in bank.campaigns if campaign.is_complete)
+        return cls(bank.blz, bank.contact, complete, bank.delivers_data)
+
+    @property
+    def untold(self) -> frozenset[Reason]:
+        """Reasons that nobody is told of when they end a message: its person is selected again."""
+        return PASSING if self.imported else frozenset()
 
     def campaign_arrays(self) -> dict[str, list[Any]]:
         """Order number, first medium and mandatory of each campaign, as parallel arrays for a statement."""

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     GESTOPPT = "GESTOPPT", "a person closed the delivery before this mail went out"
     UNGEKLAERT = "UNGEKLAERT", "begun and never answered; a person closed it as not sent"
     ABGELAUFEN = "ABGELAUFEN", "past the last day on which the mail makes sense"
+    BESTAND = "BESTAND", "is in no current data of the bank any more (only where we select from its data)"
     NACHLASS = "NACHLASS", "the person has died; which flags say so is set by the bank"
     WERBEVERWEIGERER = "WERBEVERWEIGERER", "refuses advertising; which flags say so is set by the bank"
     KEINE_EINWILLIGUNG = "KEINE_EINWILLIGUNG", "no consent to advertising by mail in this delivery"
@@ -44,7 +45,7 @@ class Reason(StrEnum):
     SPERRZEIT = "SPERRZEIT", "within the blocking period of an earlier active contact"
     ANDERE_KAMPAGNE = "ANDERE_KAMPAGNE", "another campaign of higher priority writes to the person on the same day"
     OBERGRENZE = "OBERGRENZE", "has had as many active contacts as the bank allows in that time"
-    TERMIN = "TERMIN", "has an appointment with the bank within the next days"
+    TERMIN = "TERMIN", "has, or has had, an appointment with the bank within a few days"
 
     @property
     def event(self) -> EventKind:

@@ -16,10 +16,14 @@ import sqlalchemy as sa
 
 from reku.catalogue import occasions
 from reku.contact.policy import Policy
+from reku.contact.statement import Asked
 
 
 class Rival(NamedTuple):
-    """An open message that competes for its person on its day. The fields' order is the order of precedence."""
+    """An open message, or a candidate for one, that competes for its person on its day.
+
+    The fields' order is the order of precedence.
+    """
 
     priority: int
     due: float  # seconds since 1970
@@ -28,22 +32,26 @@ class Rival(NamedTuple):
     mandatory: bool
 
 
-_CONTESTED = sa.text("""
+_CONTESTED = """
     WITH campaigns AS (
         SELECT * FROM unnest(CAST(:orders AS text[]), CAST(:media AS text[]), CAST(:mandatory AS boolean[]))
             AS c(order_number, medium, mandatory)
     ), active AS (
         SELECT m.id, m.person_number, m.order_id, o.occasion, r.priority, m.due_at, c.mandatory,
             CAST(timezone('Europe/Berlin', m.due_at) AS date) AS due_on
-        FROM reku.messages m
+        FROM (
+            SELECT m.id, m.institute, m.person_number, m.order_id, m.due_at, m.row_id
+            FROM reku.messages m
+            WHERE m.institute = :institute AND m.state = 'OPEN'
+                AND m.person_number IN (
+                    SELECT asked.person_number FROM {asked} asked WHERE asked.id = ANY(CAST(:ids AS bigint[]))
+                )
+            {candidates}
+        ) AS m
         JOIN reku.orders o ON o.id = m.order_id
         JOIN campaigns c ON c.order_number = o.order_number
         LEFT JOIN reku.delivery_rows r ON r.id = m.row_id
-        WHERE m.institute = :institute AND m.state = 'OPEN'
-            AND m.person_number IN (
-                SELECT asked.person_number FROM reku.messages asked WHERE asked.id = ANY(CAST(:ids AS bigint[]))
-            )
-            AND coalesce(r.content_key, c.medium) = ANY(CAST(:active AS text[]))
+        WHERE coalesce(r.content_key, c.medium) = ANY(CAST(:active AS text[]))
             AND o.occasion = ANY(CAST(:occasions AS text[]))
             AND NOT EXISTS (
                 SELECT FROM reku.stops s
@@ -56,14 +64,24 @@ _CONTESTED = sa.text("""
         FROM active WINDOW one_day AS (PARTITION BY person_number, due_on)
     ) AS a
     WHERE contested ORDER BY person_number, due_on
-""")
+"""
+_CANDIDATES = """
+            UNION ALL
+            SELECT c.id, c.institute, c.person_number, c.order_id, c.due_at, NULL
+            FROM candidates c WHERE c.id = ANY(CAST(:ids AS bigint[]))
+"""
+_STATEMENTS = {
+    asked: sa.text(_CONTESTED.format(asked=asked.value, candidates=_CANDIDATES if asked is Asked.CANDIDATES else ""))
+    for asked in Asked
+}
 
 
-def contests(connection: sa.Connection, policy: Policy, ids: Collection[int]) -> list[list[Rival]]:
+def contests(connection: sa.Connection, policy: Policy, asked: Asked, ids: Collection[int]) -> list[list[Rival]]:
     """The open messages of several orders with active media that are due to one person on one Berlin day.
 
-    One list for each such person (of messages `ids`) and day, the most important message first. What cannot be sent
-    anyway is left out: campaigns that are switched off or not complete, stopped orders, occasions without a file.
+    Candidates that are asked about are among them. One list for each such person (of those asked about) and day, the
+    most important message first. What cannot be sent anyway is left out: campaigns that are switched off or not
+    complete, stopped orders, occasions without a file.
     """
     known = occasions().whole
     given = {
@@ -72,7 +90,7 @@ def contests(connection: sa.Connection, policy: Policy, ids: Collection[int]) ->
         "active": list(policy.rules.blocking_days),
         "occasions": list(known),
     }
-    rows = connection.execute(_CONTESTED, given | policy.campaign_arrays())
+    rows = connection.execute(_STATEMENTS[asked], given | policy.campaign_arrays())
     return [
         sorted(
             Rival(

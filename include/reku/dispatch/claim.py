@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from reku.contact.contacts import lock_people, reserve
+from reku.contact.data_age import check_data_age
 from reku.contact.decide import Against, reasons
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason
@@ -109,7 +110,8 @@ def claim(
 
     Messages with a reason against them end as withheld in the same transaction, with their event. Dispatchers of one
     order claim one after the other, so that the same person in two of its deliveries is seen. `after`: look at higher
-    ids first, and at all of them only if there is none.
+    ids first, and at all of them only if there is none. Raises StageError, with nothing claimed, if the data of a bank
+    whose people we select are too old.
     """
     moment, blz = clock.now(), plan.institute.blz
     policy, limits = Policy.of(plan.institute), channel.limits(plan.institute)
@@ -179,9 +181,11 @@ def decide(
     if not people:
         return None
     policy = Policy.of(plan.institute)
+    if policy.imported:
+        check_data_age(connection, plan.institute)
     lock_people(connection, policy)
     against = _against(connection, policy, channel, people, clock.berlin(moment).date())
-    withheld = withhold(connection, against, moment)
+    withheld = withhold(connection, against, moment, untold=policy.untold)
     free = [row for row in people if row.id not in against]
     _check_rows(due.delivery, free)
     return ClaimDecision(free, withheld, people[-1].id)

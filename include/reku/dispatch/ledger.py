@@ -165,7 +165,7 @@ def _withhold_barred(connection: sa.Connection, barred: Collection[tuple[int, in
     if rows:
         policy = policy_of(rows[0].institute)
         against = reasons(connection, policy, [row.id for row in rows], clock.berlin(moment).date())
-        withhold(connection, against, moment)
+        withhold(connection, against, moment, untold=policy.untold)
         for row in rows:  # those whose bar was lifted meanwhile
             if row.id not in against:
                 reopen(connection, {row.fence: [row.id]})
@@ -201,11 +201,13 @@ _WITHHOLD = with_states("""
 """)
 
 
-def withhold(connection: sa.Connection, against: Against, moment: datetime) -> int:
+def withhold(
+    connection: sa.Connection, against: Against, moment: datetime, *, untold: frozenset[Reason] = frozenset()
+) -> int:
     """End messages as withheld, with their events; the first reason is reported, all are kept. Returns how many.
 
-    One that a server kept putting off until its window ended was not delivered in time. A message that another
-    dispatcher has ended meanwhile is left alone.
+    Of `untold` reasons there is no event. One that a server kept putting off until its window ended was not delivered
+    in time. A message that another dispatcher has ended meanwhile is left alone.
     """
     if not against:
         return 0
@@ -220,7 +222,7 @@ def withhold(connection: sa.Connection, against: Against, moment: datetime) -> i
         reason = Reason(row.reason)
         if row.state == MessageState.UNDELIVERED:
             events.append(Event(row.id, EventKind.BOUNCED_SOFT, moment, NOT_IN_TIME))
-        else:
+        elif reason not in untold:
             events.append(Event(row.id, reason.event, moment, reason.code))
     record(connection, events)
     return len(rows)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from reku.catalogue import institutes
+from reku.catalogue.contact import MOST_DAYS_AFTER
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import Settings
@@ -224,7 +225,7 @@ def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
                 contacts.c.blocked_until < today,
             ),
         ),
-        "appointments": (appointments, (appointments.c.day < today,)),
+        "appointments": (appointments, (appointments.c.day < today - timedelta(days=MOST_DAYS_AFTER),)),
         "reactivations": (reactivations, (reactivations.c.at < limit, ~_has_mail_before(reactivations))),
         "files": (
             files,

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from reku.catalogue import Occasion, institutes, occasions
-from reku.catalogue.window import DueWindow, due_window
+from reku.catalogue.window import DueWindow, message_window
 from reku.foundation import addresses
 from reku.foundation.errors import StageError
 from reku.store.bulk import copy_rows
 from reku.store.tables import deliveries, delivery_rows, messages
 from reku.subscribers.global_suppressions import bar_here_too
 from reku.vault.sealed_rows import hidden_parts
-
-PLAY_OUT = time(9)
-"""Berlin time at which mails become due where no campaign names one; `dispatch` complains about such a campaign."""
 
 _BATCH = 10_000
 
@@ -143,22 +140,9 @@ def _public() -> Callable[[str], bool]:
 
 
 def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, date | None], DueWindow]:
-    """When a message is due by its Anlass_Datum and its own last day (None: it has none)."""
-    occasion = _occasion(order)
     institute = institutes().get(order.institute)
     campaign = None if institute is None else institute.campaign(order.order_number)
-    play_out = PLAY_OUT if campaign is None or campaign.play_out_time is None else campaign.play_out_time
-    weekdays = None if campaign is None else campaign.permitted_weekdays
-    first, last = occasion.window.first_day, occasion.window.last_day
-
-    @cache
-    def window(occasion_date: date, valid_until: date | None) -> DueWindow:
-        end = last
-        if valid_until is not None:
-            end = min(last, (valid_until - occasion_date).days)
-        return due_window(occasion_date, first, end, play_out, weekdays, now)
-
-    return window
+    return message_window(_occasion(order).window, campaign, now)
 
 
 def _occasion(order: sa.Row[Any]) -> Occasion:

@@ -26,6 +26,8 @@ from reku_testing import banks, world
 from reku_testing.world import BLZ
 
 FIRST = date(2026, 11, 2)
+BEFORE, AFTER = 1, 2
+"""Days around an appointment on which nobody is written to."""
 WINDOW = 3
 """Days after the birthday on which MCAG002 may still be written to; ages are round."""
 Move = Callable[[datetime], None]
@@ -34,7 +36,8 @@ STEPS = st.lists(
     st.tuples(
         st.sampled_from(["run", "run", "again", "backfill"]),
         st.integers(0, 4),  # days that pass before
-        st.sampled_from(["load", "wait", "refuse"]),
+        st.sampled_from(["load", "wait", "refuse", "free"]),
+        st.none() | st.tuples(st.integers(0, 5), st.integers(-3, 3)),  # somebody's appointment, from that day on
     ),
     min_size=1,
     max_size=8,
@@ -47,7 +50,8 @@ def coop(reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def configure(rhythm: str) -> None:
         announces = {"occasion": "MCAG002", "rhythm": rhythm, "valid_from": FIRST.isoformat(), "placeholder": "MF_01"}
         campaign = {"order": "K2026-014", "name": "Runde", "active": True, "announces": announces, "blocks": []}
-        banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", campaigns=[campaign])
+        contact = {"appointment_days": BEFORE, "appointment_days_after": AFTER}
+        banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", campaigns=[campaign], contact=contact)
 
     return configure
 
@@ -61,6 +65,7 @@ class World:
         self.source = system_of(self.bank).source
         self.pairs = {f"p{n}": FIRST + timedelta(days=offset) for n, offset in enumerate(birthdays)}
         self.taken: set[str] = set()
+        self.appointments: set[tuple[str, date]] = set()
         self.move(clock.at(FIRST, 5))
         announcing.announce(engine, self.bank, "MCAG002")
         with engine.begin() as connection:
@@ -115,9 +120,22 @@ class World:
             )
 
     def wanted(self) -> set[str]:
-        """Whose window is open today and who was not selected before."""
+        """Whose window is open today, who was not selected before unless a passing reason ended it, and is free."""
         open_ = {p for p, day in self.pairs.items() if day <= self.today <= day + timedelta(days=WINDOW)}
-        return open_ - self.taken
+        return {p for p in open_ - self.taken if not self.is_barred(p)}
+
+    def is_barred(self, person: str) -> bool:
+        near = range(-AFTER, BEFORE + 1)
+        return any((person, self.today + timedelta(days=ahead)) in self.appointments for ahead in near)
+
+    def appoint(self, number: int, ahead: int) -> None:
+        """Somebody has an appointment."""
+        one = f"p{number % len(self.pairs)}", self.today + timedelta(days=ahead)
+        if one not in self.appointments:
+            self.appointments.add(one)
+            row = {"institute": BLZ, "person_number": one[0], "day": one[1]}
+            with self.engine.begin() as connection:
+                connection.execute(sa.insert(tables.appointments).values(row))
 
     def select(self, day: date, then: str) -> None:
         """Have the day's delivery, hold it against the model if it is new, and let something become of it."""
@@ -136,11 +154,13 @@ class World:
             assert all(row.occasion_date == self.pairs[row.person_number] for row in rows)
             if then == "refuse":
                 state = DeliveryState.REFUSED
+            elif then == "free":
+                state = DeliveryState.LOADED
             else:
                 self.taken |= found
                 state = DeliveryState.LOADED if then == "load" else DeliveryState.REGISTERED
-            for row in rows if then == "load" else ():
-                self._message(connection, delivery, row)
+            for row in rows if then in ("load", "free") else ():
+                self._message(connection, delivery, row, "SPERRZEIT" if then == "free" else "KEINE_EINWILLIGUNG")
             if then != "wait":
                 connection.execute(sa.text("SET LOCAL session_replication_role = replica"))  # steps in between
                 connection.execute(
@@ -150,7 +170,7 @@ class World:
                     sa.update(tables.deliveries).where(tables.deliveries.c.id == delivery).values(state=state)
                 )
 
-    def _message(self, connection: sa.Connection, delivery: int, row: Any) -> None:
+    def _message(self, connection: sa.Connection, delivery: int, row: Any, reason: str) -> None:
         connection.execute(
             sa.insert(tables.messages).values(
                 institute=BLZ,
@@ -166,6 +186,7 @@ class World:
                 due_at=clock.now(),
                 last_day=self.today,
                 state="WITHHELD",
+                reason=reason,
             )
         )
 
@@ -190,16 +211,18 @@ def test_nobody_twice_and_nobody_missed(
     clock_at: Move,
     rhythm: str,
     birthdays: list[int],
-    steps: list[tuple[str, int, str]],
+    steps: list[tuple[str, int, str, tuple[int, int] | None]],
 ) -> None:
     coop(rhythm)
     of = World(database, clock_at, birthdays)
     schedule = Schedule(of.order.rhythm, FIRST, None, "NW")
     try:
-        for what, pass_, then in steps:
+        for what, pass_, then, appointment in steps:
             of.today += timedelta(days=pass_)
             clock_at(clock.at(of.today, 5, 30))
             of.import_today()
+            if appointment is not None:
+                of.appoint(*appointment)
             due = due_dates(schedule, FIRST, of.today)
             if what == "backfill":
                 of.select(due[len(due) // 2], then)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 from reku.catalogue.selection import Selection, asks_for_holdings
+from reku.contact.data_age import is_young
 from reku.foundation import clock
 from reku.sources.agree21.kinds import Kind
-from reku.sources.agree21.newest import have_addresses, newest_import
+from reku.sources.agree21.newest import have_addresses
+from reku.store.imports import newest_import
 
 
 @dataclass(frozen=True)
@@ -33,16 +36,15 @@ def fresh_data(connection: sa.Connection, bank: Institute, rule: Selection) -> F
         newest.id
         for kind, newest in found.items()
         if newest is not None
-        and _is_young(bank, newest)
+        and _is_fresh(bank, newest)
         and (kind != Kind.CUSTOMERS or have_addresses(connection, bank))
     )
     missing = tuple(kind for kind, newest in found.items() if newest is None or newest.id not in imports)
     return FreshData(imports, missing)
 
 
-def _is_young(bank: Institute, newest: sa.Row[tuple[object, ...]]) -> bool:
-    rules, now = bank.imports, clock.now()
+def _is_fresh(bank: Institute, newest: sa.Row[Any]) -> bool:
     if clock.berlin(newest.data_at).date() == clock.today():
         return True
-    by = clock.at(clock.today(), rules.data_by.hour, rules.data_by.minute)
-    return bool(now >= by and now - newest.data_at < rules.max_data_age)
+    by = clock.at(clock.today(), bank.imports.data_by.hour, bank.imports.data_by.minute)
+    return clock.now() >= by and is_young(bank, newest.data_at)

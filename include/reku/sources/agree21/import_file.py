@@ -18,13 +18,14 @@ from reku.sources.agree21.delta import delta_fault, is_delta, torn_households
 from reku.sources.agree21.impulses import expired_rows, parked_rows
 from reku.sources.agree21.kinds import SNAPSHOTS, Kind
 from reku.sources.agree21.merge import Changes
-from reku.sources.agree21.newest import newest_import, newest_snapshot
+from reku.sources.agree21.newest import newest_snapshot
 from reku.sources.agree21.number_names import Names, column_of, has_clear_number, names_for
 from reku.sources.agree21.other_rows import write_appointments, write_holdings, write_impulses
 from reku.sources.agree21.row_check import orphans, rejected_rows, too_many
 from reku.sources.agree21.snapshot_check import Earlier, filled_columns, lost_column, snapshot_fault
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.receipts import Line, Status, refusal
+from reku.store.imports import newest_import
 from reku.store.states import FileVerdict
 from reku.store.tables import files, persons
 from reku.vault.pseudonyms import NumberKind

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from reku.store import imports
+
 
 class Kind(StrEnum):
     """Dateiart. Whoever comes later names people of the customers."""
 
-    CUSTOMERS = "IDA_KUNDEN"
+    CUSTOMERS = imports.CUSTOMERS
     HOLDINGS = "IDA_BESTAND"
     APPOINTMENTS = "GDIX_TERMINE"
     IMPULSES = "IMPULSE"

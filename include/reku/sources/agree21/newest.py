@@ -1,4 +1,4 @@
-"""The newest imports, and how long the addresses of the newest customers are kept."""
+"""The newest snapshots, and how long the addresses of the newest customers are kept."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ from reku.foundation import clock
 from reku.sources.agree21.customer_rows import forget_addresses
 from reku.sources.agree21.kinds import Kind
 from reku.store.tables import imports, person_addresses
-
-
-def newest_import(connection: sa.Connection, institute: str, kind: Kind) -> sa.Row[Any] | None:
-    """The newest import of a kind (by the data's own time), a delta too; or None."""
-    return connection.execute(sa.select(imports).where(imports.c.id == _newest(institute, kind))).one_or_none()
 
 
 def newest_snapshot(connection: sa.Connection, institute: str, kind: Kind) -> sa.Row[Any] | None:

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import sqlalchemy as sa
 
+from reku.catalogue.contact import MOST_DAYS_AFTER
 from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.records import parse_date, parse_moment
@@ -19,8 +20,8 @@ from reku.vault.pseudonyms import NumberKind
 Row = Mapping[str, str]
 
 _TAKES_PLACE = ("GEPLANT", "STATTGEFUNDEN")
-_KEEP_APPOINTMENTS = timedelta(days=60)
-"""How long after its day an appointment is kept: longer than any bank's days without advertising after it."""
+_KEEP_APPOINTMENTS = timedelta(days=MOST_DAYS_AFTER)
+"""How long after its day an appointment is kept: as long as any bank may want no mails after it."""
 
 
 def write_holdings(connection: sa.Connection, bank: Institute, rows: Iterable[Row], names: Names) -> Changes:

@@ -17,13 +17,14 @@ from reku.sources.agree21.import_file import ImportResult, import_file
 from reku.sources.agree21.import_report import FileResult, ImportReport, file_result
 from reku.sources.agree21.impulses import forget_expired
 from reku.sources.agree21.kinds import Kind
-from reku.sources.agree21.newest import are_addresses_left, forget_old_addresses, newest_import
+from reku.sources.agree21.newest import are_addresses_left, forget_old_addresses
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import shown_name
 from reku.sources.inbox.receipts import refusal
 from reku.sources.inbox.scan import ClaimedFile, NamedFile, Scan, scan_inbox
 from reku.sources.source import TakenIn
+from reku.store.imports import newest_import
 from reku.store.states import FileVerdict
 from reku.store.tables import imports
 

@@ -14,7 +14,11 @@ import sqlalchemy as sa
 from reku.catalogue.institute import Institute
 from reku.catalogue.occasion import Window
 from reku.catalogue.selection import Selection
-from reku.contact.reasons import has_freed
+from reku.catalogue.window import message_window
+from reku.contact.candidates import Candidate
+from reku.contact.decide import reasons_of_candidates
+from reku.contact.policy import Policy
+from reku.contact.reasons import Reason, has_freed
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.records import Contract, contracts, format_date
@@ -47,13 +51,19 @@ _COLUMNS = (
     "sealed",
 )
 _NO = "N"
+_SELECTED, _HOUSEHOLD, _LATER_DATE = "selected", "household", "later_date"
+_ANOTHER_IMPULSE, _NO_ADDRESS, _HAS_MESSAGE = "another_impulse", "without_address", "have_a_message"
+_REASONS = tuple(reason.value for reason in Reason)
+_OUTCOMES = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, *_REASONS, _NO_ADDRESS, _HAS_MESSAGE)
+"""What becomes of a pair of person and Anlass_Datum: the first in this order that holds for one of its addresses."""
+_ALWAYS_SHOWN = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _NO_ADDRESS, _HAS_MESSAGE)
 
 
 @dataclass(frozen=True)
 class Selected:
     """`rows`: one for each mail address of each selected pair of person and Anlass_Datum, as the tables have it.
 
-    `funnel`: pairs; matched = have_a_message + without_consent + without_address + another_impulse + selected.
+    `funnel`: pairs; `matched` is the sum of all others, which are those of `_OUTCOMES`.
     `impulses`: those that people were selected for, with Anlass_Datum.
     """
 
@@ -80,48 +90,91 @@ class SelectedRows:
 def selected_people(
     connection: sa.Connection, bank: Institute, order: sa.Row[Any], rule: Selection, window: Window, day: date
 ) -> Selected:
-    """Whose window is open on the day and who has no message yet for (order, person, Anlass_Datum).
+    """Whose window is open on the day, who has no message yet for (order, person, Anlass_Datum) and may be contacted.
 
-    Nor must the pair wait in a delivery of the order that is not loaded yet. Kept out are people without consent or
-    mail address too, who stay candidates; what else speaks against somebody is asked when the message is claimed.
+    Nor must the pair wait in a delivery of the order that is not loaded yet. A message that a passing reason has ended
+    is none. Of several dates of one person the first is taken; of the members of a household who share an address one.
+    Whoever is kept out stays a candidate.
     """
-    rows: list[sa.Row[Any]] = []
-    counted: Counter[str] = Counter()
-    last: tuple[str, date] | None = None
     campaign = bank.campaign(order.order_number)
     found = candidates(rule, window, bank.blz, day, campaign.impulses if campaign else ())
-    for row in connection.execute(_wanted(bank.blz, order.id, found)):
-        pair, reason = (row.person_number, row.occasion_date), _reason(row)
-        if pair != last:
-            counted["matched"] += 1
-            counted[reason] += 1
-        last = pair
-        if reason == "selected":
-            rows.append(row)
-    if rule.row == "impulse":
-        rows = _first_of_each(rows)
-        left = len({(row.person_number, row.occasion_date) for row in rows})
-        counted["another_impulse"], counted["selected"] = counted["selected"] - left, left
-    names = ("matched", "have_a_message", "without_consent", "without_address", "another_impulse", "selected")
-    taken = {row.impulse: row.occasion_date for row in rows if row.impulse is not None}
-    return Selected(rows, {name: counted[name] for name in names}, taken)
+    rows = connection.execute(_wanted(bank.blz, order.id, found)).all()
+    outcomes = _outcomes(rows, _reasons(connection, bank, order, window, rows, day))
+    by_pair: dict[tuple[str, date], list[str]] = {}
+    for row, outcome in zip(rows, outcomes, strict=True):
+        by_pair.setdefault((row.person_number, row.occasion_date), []).append(outcome)
+    counted = Counter(min(of_pair, key=_OUTCOMES.index) for of_pair in by_pair.values())
+    funnel = {name: counted[name] for name in _OUTCOMES if counted[name] or name in _ALWAYS_SHOWN}
+    selected = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == _SELECTED]
+    taken = {row.impulse: row.occasion_date for row in selected if row.impulse is not None}
+    return Selected(selected, {"matched": len(by_pair), **funnel}, taken)
 
 
-def _first_of_each(rows: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
-    """Of each person the rows of the impulse that takes precedence; the others stay open."""
+def _reasons(
+    connection: sa.Connection,
+    bank: Institute,
+    order: sa.Row[Any],
+    window: Window,
+    rows: Sequence[sa.Row[Any]],
+    day: date,
+) -> dict[int, str]:
+    """What speaks first against a message to each of the rows, by place; those that cannot have one are not asked."""
+    due = message_window(window, bank.campaign(order.order_number), clock.now())
+    places = [place for place, row in enumerate(rows) if not _has_one(row) and row.recipient_key is not None]
+    people = []
+    for row in (rows[place] for place in places):
+        would_be = due(row.occasion_date, row.valid_until)
+        people.append(
+            Candidate(
+                row.person_number, row.recipient_key, row.domain, row.occasion_date, would_be.due_at, would_be.last_day
+            )
+        )
+    against = reasons_of_candidates(connection, Policy.of(bank), order.id, people, day)
+    return {places[place]: reasons[0].value for place, reasons in against.items()}
+
+
+def _outcomes(rows: Sequence[sa.Row[Any]], against: Mapping[int, str]) -> list[str]:
+    """What becomes of each row: one of `_OUTCOMES`."""
+    outcomes = [against.get(place) or _outcome(row) for place, row in enumerate(rows)]
+    free = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == _SELECTED]
     first: dict[str, tuple[Any, ...]] = {}
-    for row in rows:
-        rank = (row.priority, row.made_at, row.impulse)
-        first[row.person_number] = min(first.get(row.person_number, rank), rank)
-    return [row for row in rows if row.impulse == first[row.person_number][-1]]
+    for row in free:
+        first[row.person_number] = min(_turn(row), first.get(row.person_number, _turn(row)))
+    places: dict[tuple[str, str, date], tuple[int, str]] = {
+        _place(row): (0, row.person_number) for row in rows if row.waits
+    }
+    for row in free:
+        if _turn(row) == first[row.person_number]:
+            own = (row.household_rank, row.person_number)
+            places[_place(row)] = min(own, places.get(_place(row), own))
+    for place, row in enumerate(rows):
+        if outcomes[place] != _SELECTED:
+            continue
+        if _turn(row) != first[row.person_number]:
+            outcomes[place] = _LATER_DATE if row.impulse is None else _ANOTHER_IMPULSE
+        elif places[_place(row)][1] != row.person_number:
+            outcomes[place] = _HOUSEHOLD
+    return outcomes
 
 
-def _reason(row: sa.Row[Any]) -> str:
-    if row.known:
-        return "have_a_message"
-    if not row.consent:
-        return "without_consent"
-    return "without_address" if row.recipient_key is None else "selected"
+def _turn(row: sa.Row[Any]) -> tuple[Any, ...]:
+    """What of several of one person comes first: by priority and age of the impulse, or by Anlass_Datum."""
+    return (row.occasion_date,) if row.impulse is None else (row.priority, row.made_at, row.impulse)
+
+
+def _outcome(row: sa.Row[Any]) -> str:
+    if _has_one(row):
+        return _HAS_MESSAGE
+    return _NO_ADDRESS if row.recipient_key is None else _SELECTED
+
+
+def _has_one(row: sa.Row[Any]) -> bool:
+    return bool(row.known or row.waits)
+
+
+def _place(row: sa.Row[Any]) -> tuple[str, str, date]:
+    """What one mail is for: an address in a household, on one Anlass_Datum."""
+    return row.household, row.recipient_key, row.occasion_date
 
 
 def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]:
@@ -144,8 +197,8 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
     return (
         sa.select(
             pair,
-            (known | waits_in(delivery_rows) | waits_in(selected_rows)).label("known"),
-            persons.c.consent,
+            known.label("known"),
+            (waits_in(delivery_rows) | waits_in(selected_rows)).label("waits"),
             persons.c.tracking,
             persons.c.estate,
             persons.c.flags,
