@@ -256,6 +256,8 @@ RULE = "response_window: 6h\nselection: {row: person, on: born, anniversary: tru
         ),
         (INSTITUTE, "placeholder: MF_01", "placeholder: MF 01", 17, "placeholder 'MF 01'"),
         (INSTITUTE, "placeholder: MF_01", "placeholder: ''", 17, "placeholder ''"),
+        (INSTITUTE, "TAEGLICH", "WOECHENTLICH", 17, "Right would be: TAEGLICH, or a window of"),
+        (INSTITUTE, "state:", "daily_on: bank_working_days\nstate:", 18, "Right would be: `daily_on: all_days`, or"),
     ],
 )
 def test_what_a_campaign_may_announce(

@@ -17,7 +17,9 @@ from reku.catalogue.campaign import Campaign, SendBlock
 from reku.catalogue.institute import Institute
 from reku.catalogue.loader import Entries
 from reku.catalogue.medium import Medium, folder_of
+from reku.catalogue.missed_dates import missed_dates
 from reku.catalogue.occasion import Occasion
+from reku.catalogue.rhythm import Rhythm, Schedule
 from reku.catalogue.selection import Selection
 from reku.foundation import yaml_source
 from reku.foundation.errors import ConfigError
@@ -44,6 +46,7 @@ def check_catalogue(config_dir: Path) -> list[ConfigError]:
     faults += _campaigns_against_media(config_dir, institutes, media)
     faults += _blocking_against_media(config_dir, institutes, media)
     faults += _announced_against_occasions(config_dir, institutes, occasions)
+    faults += _rhythm_against_window(config_dir, institutes, occasions)
     faults += _plain_yaml(config_dir)
     return sorted(faults, key=lambda fault: (str(fault.file), fault.line or 0))
 
@@ -194,6 +197,47 @@ def _impulses_against_rule(file: Path, number: int, campaign: Campaign, by_impul
             file=file,
             line=yaml_source.line_of(file, ("campaigns", number, "impulses")),
         )
+
+
+def _rhythm_against_window(
+    config_dir: Path, institutes: Entries[Institute], occasions: Entries[Occasion]
+) -> Iterator[ConfigError]:
+    """An order must be due often enough for the occasion's window: who falls between two due dates hears nothing."""
+    for institute in institutes.whole.values():
+        file = config_dir / "institutes" / f"{institute.blz}.yaml"
+        for number, campaign in enumerate(institute.campaigns):
+            announced = campaign.announces
+            occasion = occasions.whole.get(announced.occasion) if announced else None
+            if announced is None or occasion is None:
+                continue
+            window, rhythm = occasion.window, announced.rhythm
+            schedule = Schedule(
+                rhythm,
+                announced.valid_from,
+                announced.valid_until,
+                institute.state,
+                institute.daily_on,
+                institute.due_on_holiday,
+            )
+            missed = missed_dates(schedule, window, campaign.permitted_weekdays)
+            if missed is None:
+                continue
+            days = window.last_day - window.first_day + 1
+            if days >= missed.longest_gap:
+                cure = "permit more weekdays, one of them in each window"
+            elif rhythm is Rhythm.TAEGLICH:
+                cure = f"`daily_on: all_days`, or a window of {missed.longest_gap} days"
+            else:
+                cure = f"TAEGLICH, or a window of {missed.longest_gap} days"
+            yield ConfigError(
+                f"campaign {campaign.name!r}, announces: {missed.number} of {missed.looked_at} days are missed in "
+                f"silence (the first: Anlass_Datum {missed.first:%d.%m.%Y}). The window of {announced.occasion} is "
+                f"{days} day(s) long, due dates are up to {missed.longest_gap} days apart; some "
+                f"windows open and end between two, or hold no permitted weekday after one. Right would be: {cure}.",
+                file=file,
+                line=yaml_source.line_of(file, ("campaigns", number, "announces", "rhythm")),
+                value=rhythm.value,
+            )
 
 
 def _sent(campaign: Campaign) -> list[tuple[int, str]]:
