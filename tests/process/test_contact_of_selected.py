@@ -10,12 +10,15 @@ import pytest
 import sqlalchemy as sa
 
 from reku.foundation import clock
+from reku.process.collecting import collect
 from reku.process.run_day import DayResult
 from reku.process.stages import STAGES
 from reku.process.systems import system_of_delivery
 from reku.store import tables
 from reku.store.kinds import EventKind, SuppressionKind, SuppressionSource
+from reku.store.states import MessageState
 from reku_testing.smtp import Sink
+from reku_testing.steps import allow_any_step
 from tests.process.test_announcing import campaign
 from tests.process.test_selection_chain import BORN, TODAY, deliver, failed, rows
 from tests.process.test_selection_chain import bank as bank  # a fixture
@@ -307,3 +310,41 @@ def test_who_shares_an_address_gets_the_mail_if_the_contact_person_s_is_withheld
     day_after(bank, clock_at, 1, without, other)
     assert failed(work()) == []
     assert relay.recipients == [SHARED]
+
+
+def test_row_and_data_key_leave_with_the_last_mail(
+    database: sa.Engine, bank: CoopBank, work: Work, relay: Sink, clock_at: Move
+) -> None:
+    deliver(bank, person(1, Geburtsdatum=BORN), person(2, Geburtsdatum=BORN, Werbesperre_KZ="V"))
+    assert failed(work(stages=LOADED)) == []
+    clock_at(clock.at(TODAY, 12, 5))
+    assert bank.take_in().forgotten == 2
+    assert len(rows(database, tables.delivery_rows)) == 2
+    keys = {row["kind"]: row["wrapped"] is None for row in rows(database, tables.data_keys)}
+    assert keys == {"NUMBER": False, "ADDRESS": False}
+    assert failed(work()) == []
+    assert len(relay.taken) == 2
+    assert rows(database, tables.delivery_rows) == []
+    keys = {row["kind"]: row["wrapped"] is None for row in rows(database, tables.data_keys)}
+    assert keys == {"NUMBER": False, "ADDRESS": True}
+    (entry,) = [row for row in rows(database, tables.audit) if row["action"] == "erase rows"]
+    assert entry["note"] == "2 of 2 rows erased with their mails so far; 1 data keys destroyed"
+
+
+def test_what_is_in_doubt_for_too_long_is_closed_and_its_row_leaves(
+    database: sa.Engine, bank: CoopBank, work: Work, clock_at: Move
+) -> None:
+    deliver(bank, person(1, Geburtsdatum=BORN))
+    assert failed(work(stages=LOADED)) == []
+    with database.begin() as connection:
+        begun = {"state": MessageState.IN_DOUBT, "begun_at": clock.now(), "fence": 1}
+        allow_any_step(connection)
+        connection.execute(sa.update(tables.messages).values(begun))
+    clock_at(clock.now() + timedelta(hours=35, minutes=59))
+    assert collect(database).problems == ()
+    assert (states(database), len(rows(database, tables.delivery_rows))) == ([("IN_DOUBT", "")], 1)
+    clock_at(clock.now() + timedelta(minutes=2))
+    assert collect(database).problems == ()
+    assert (states(database), rows(database, tables.delivery_rows)) == ([("WITHHELD", "UNGEKLAERT")], [])
+    assert told(database) == [("NOT_SENT", "UNGEKLAERT")]
+    assert [row["actor"] for row in rows(database, tables.audit)] == ["reku"]

@@ -30,7 +30,10 @@ class Reason(StrEnum):
     AUFTRAG_BEENDET = "AUFTRAG_BEENDET", "the order was ended by its control file or has run out"
     FREIGABE_VERWEIGERT = "FREIGABE_VERWEIGERT", "a person declined to release the delivery"
     GESTOPPT = "GESTOPPT", "a person closed the delivery before this mail went out"
-    UNGEKLAERT = "UNGEKLAERT", "begun and never answered; a person closed it as not sent"
+    UNGEKLAERT = (
+        "UNGEKLAERT",
+        "begun and never answered; closed as not sent by a person, or by itself where we select the people",
+    )
     ABGELAUFEN = "ABGELAUFEN", "past the last day on which the mail makes sense"
     BESTAND = "BESTAND", "is in no current data of the bank any more (only where we select from its data)"
     NACHLASS = "NACHLASS", "the person has died; which flags say so is set by the bank"

@@ -23,9 +23,11 @@ from reku.dispatch.workers import dispatch_by_workers
 from reku.foundation import clock
 from reku.foundation.errors import AwayError, PassingError, StageError
 from reku.foundation.settings import settings
+from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
 from reku.store.states import DeliveryState
-from reku.store.tables import messages
+from reku.store.tables import delivery_rows, messages
+from reku.vault.day_keys import destroy_unused
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,8 @@ def dispatch(
             _come_back(terms, away)
         progress.show(result, last=True)
         result.put_off = ledger.count_due(engine, due)
+        if plan.institute.delivers_data and result.handed_over + result.withheld:
+            _end_seals(engine, plan)
     return result
 
 
@@ -114,6 +118,23 @@ def _come_back(terms: Dispatcher, away: AwayError) -> None:
         f"{away} It is tried again by itself until the send window ends at {clock.berlin(terms.until):%H:%M}; clear"
         " `dispatch` to have it tried at once."
     )
+
+
+def _end_seals(engine: sa.Engine, plan: SendPlan) -> None:
+    """Destroy the data keys that seal nothing any more, and put on record how many rows have left with their mails."""
+    of = sa.select(sa.func.count()).where(messages.c.delivery_id == plan.delivery)
+    left = sa.select(sa.func.count()).where(delivery_rows.c.delivery_id == plan.delivery)
+    with engine.begin() as connection:
+        destroyed = destroy_unused(connection, plan.institute.blz)
+        total, waiting = connection.scalar(of) or 0, connection.scalar(left) or 0
+        put_on_record(
+            connection,
+            plan.institute.blz,
+            actor="reku",
+            action="erase rows",
+            subject=f"deliveries:{plan.delivery}",
+            note=f"{total - waiting} of {total} rows erased with their mails so far; {destroyed} data keys destroyed",
+        )
 
 
 def _send_until_done(terms: Dispatcher, prepared: PreparedChannel) -> None:

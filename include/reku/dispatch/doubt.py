@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,10 +21,12 @@ from reku.contact.reasons import Reason
 from reku.dispatch.plan import SendPlan
 from reku.foundation import clock, tokens
 from reku.foundation.errors import StageError
+from reku.foundation.settings import settings
 from reku.store.events import Event, record
 from reku.store.kinds import EventKind
 from reku.store.states import MessageState
-from reku.store.tables import audit, messages, orders
+from reku.store.tables import audit, delivery_rows, messages, orders
+from reku.vault.sealed_rows import forget_rows
 
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 
@@ -169,11 +172,36 @@ def resolve_all(engine: sa.Engine, institute: str, delivery: int, *, sent: bool,
     return len(rows)
 
 
+def close_old(engine: sa.Engine) -> int:
+    """Close as not sent what has been in doubt for REKU_KEEP_DOUBT_HOURS and has a sealed row; returns how many.
+
+    Where we select the people, their names and addresses may be kept no longer. It is never sent again.
+    """
+    hours = settings().keep_doubt_hours
+    of_sealed = (delivery_rows.c.delivery_id == messages.c.delivery_id) & (
+        delivery_rows.c.reference == messages.c.reference
+    )
+    old = (
+        sa.select(messages.c.id, messages.c.institute, messages.c.reference, messages.c.begun_at, messages.c.row_id)
+        .join(delivery_rows, of_sealed)
+        .where(delivery_rows.c.data_key_id.is_not(None), messages.c.state == MessageState.IN_DOUBT)
+        .where(messages.c.begun_at < clock.now() - timedelta(hours=hours))
+        .order_by(messages.c.institute, messages.c.id)
+        .with_for_update(of=messages, skip_locked=True)
+    )
+    with engine.begin() as connection:
+        rows = connection.execute(old).all()
+        for institute, of_institute in groupby(rows, key=lambda row: row.institute):
+            note = f"nobody has said within {hours:g} hours what became of it"
+            _close(connection, institute, list(of_institute), sent=False, actor="reku", note=note)
+    return len(rows)
+
+
 def _locked(
     connection: sa.Connection, institute: str, delivery: int | None, *conditions: sa.ColumnElement[bool]
 ) -> _Rows:
     wanted = (
-        sa.select(messages.c.id, messages.c.reference, messages.c.begun_at, messages.c.delivery_id)
+        sa.select(messages.c.id, messages.c.reference, messages.c.begun_at, messages.c.delivery_id, messages.c.row_id)
         .where(messages.c.institute == institute, messages.c.state == MessageState.IN_DOUBT, *conditions)
         .order_by(messages.c.id)
         .with_for_update()
@@ -197,6 +225,7 @@ def _close(connection: sa.Connection, institute: str, rows: _Rows, *, sent: bool
         events = [Event(row.id, EventKind.NOT_SENT, moment, UNRESOLVED_CODE) for row in rows]
     connection.execute(sa.update(messages).where(messages.c.id.in_([row.id for row in rows])).values(**change))
     record(connection, events)
+    forget_rows(connection, [row.row_id for row in rows if row.row_id is not None])
     audited = {
         "institute": institute,
         "at": moment,

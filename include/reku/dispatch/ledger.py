@@ -26,8 +26,9 @@ from reku.foundation import clock
 from reku.store.due import due_by
 from reku.store.events import Event, record
 from reku.store.kinds import EventKind
-from reku.store.states import MessageState, with_states
+from reku.store.states import MESSAGE_HAS_ENDED, MessageState, with_states
 from reku.store.tables import claims, delivery_rows, messages
+from reku.vault.sealed_rows import forget_rows
 
 NOT_IN_TIME = "4.4.7"
 """Status of a message that was put off until its time was over (RFC 3463: delivery time expired)."""
@@ -83,19 +84,21 @@ _RECORD = with_states("""
     WHERE m.id = ended.id AND m.fence = ended.fence
         -- not `IN`: the planner would walk the index of everything handed over instead of looking up these few
         AND CASE WHEN m.state IN {TAKES_A_LATE_ANSWER} THEN true ELSE false END
-    RETURNING m.id
+    RETURNING m.id, m.institute, m.row_id, m.state
 """)
 
 
 def record_answers(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]) -> None:
     """Record how hand-over ended, `(fence, what)` for each message, with the events, in the caller's transaction.
 
-    A message that carries another fence by now, or that a person has closed, is left alone.
+    A message that carries another fence by now, or that a person has closed, is left alone. Sealed rows of those that
+    have ended leave.
     """
     if not ended:
         return
     ends = [{"fence": fence} | one._asdict() for fence, one in ended]
-    recorded = set(connection.scalars(_RECORD, {"ends": msgspec.json.encode(ends).decode()}))
+    rows = connection.execute(_RECORD, {"ends": msgspec.json.encode(ends).decode()}).all()
+    recorded = {row.id for row in rows}
     record(
         connection,
         [
@@ -104,6 +107,17 @@ def record_answers(connection: sa.Connection, ended: Sequence[tuple[int, Ended]]
             if one.event and one.id in recorded
         ],
     )
+    _forget_sealed(connection, rows)
+
+
+def _forget_sealed(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> None:
+    """Let the sealed rows go of messages (institute, row_id, state) that have ended: names and addresses are through.
+
+    In the transaction that records the end, so that none is left behind.
+    """
+    ended = [row.row_id for row in rows if row.state in MESSAGE_HAS_ENDED and row.row_id is not None]
+    if ended and policy_of(rows[0].institute).imported:
+        forget_rows(connection, ended)
 
 
 def record_batches(
@@ -197,7 +211,7 @@ _WITHHOLD = with_states("""
         reasons = string_to_array(given.reasons, ' '), ended_at = :moment
     FROM unnest(CAST(:ids AS bigint[]), CAST(:first AS text[]), CAST(:all AS text[])) AS given(id, reason, reasons)
     WHERE m.id = given.id AND m.state IN {MAY_STILL_GO_OUT}
-    RETURNING m.id, m.state, given.reason
+    RETURNING m.id, m.state, given.reason, m.institute, m.row_id
 """)
 
 
@@ -225,6 +239,7 @@ def withhold(
         elif reason not in untold:
             events.append(Event(row.id, reason.event, moment, reason.code))
     record(connection, events)
+    _forget_sealed(connection, rows)
     return len(rows)
 
 
@@ -235,13 +250,14 @@ def end_put_off(engine: sa.Engine, due: Due, before: datetime) -> int:
     """
     moment = clock.now()
     with engine.begin() as connection:
-        late = connection.scalars(
+        late = connection.execute(
             sa.update(messages)
             .where(due.condition(), messages.c.retry_at.is_not(None), messages.c.begun_at < before)
             .values(state=MessageState.UNDELIVERED, ended_at=moment)
-            .returning(messages.c.id)
+            .returning(messages.c.id, messages.c.institute, messages.c.row_id, messages.c.state)
         ).all()
-        record(connection, [Event(id_, EventKind.BOUNCED_SOFT, moment, NOT_IN_TIME) for id_ in late])
+        record(connection, [Event(row.id, EventKind.BOUNCED_SOFT, moment, NOT_IN_TIME) for row in late])
+        _forget_sealed(connection, late)
     return len(late)
 
 

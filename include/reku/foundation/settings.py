@@ -245,6 +245,13 @@ class Settings(BaseSettings):
         description="how long originals of a cooperative bank's data are kept that were refused or set aside; those "
         "that are taken in are not kept",
     )
+    keep_doubt_hours: float = Field(
+        36.0,
+        ge=1,
+        le=720,
+        description="how long a mail to somebody whom we have selected may be in doubt; then it is closed as not sent "
+        "(UNGEKLAERT), and its row leaves",
+    )
     keep_outbox_days: int = Field(30, ge=1, description="how long receipts and response files are kept")
     keep_bounce_mails_days: int = Field(30, ge=1, description="how long mails of the return mailbox are kept")
     keep_logs_days: int = Field(30, ge=1, description="how long logs, and journals of finished batches, are kept")

@@ -24,6 +24,7 @@ from reku.store.tables import (
     claims,
     contacts,
     control_files,
+    data_keys,
     deliveries,
     delivery_rows,
     dispatches,
@@ -51,6 +52,7 @@ from reku.store.tables import (
     suppressions,
 )
 from reku.store.unreported import hold_exports, waiting
+from reku.vault.day_keys import destroy_unused
 
 Done = tuple[Counter[str], list[str]]
 
@@ -99,6 +101,16 @@ def sent_rows(engine: sa.Engine, now: datetime, s: Settings) -> Done:
         with engine.begin() as connection:
             for condition in (told, over & unopened):
                 counted["delivered_rows"] += _delete(connection, delivery_rows, of_delivery, condition)
+    return counted, []
+
+
+def unused_keys(engine: sa.Engine, now: datetime, s: Settings) -> Done:  # noqa: ARG001 - a step takes them
+    """Data keys that seal nothing any more, whoever has erased the last row."""
+    counted: Counter[str] = Counter()
+    with engine.begin() as connection:
+        live = connection.scalars(sa.select(data_keys.c.institute).where(data_keys.c.wrapped.is_not(None)).distinct())
+        for institute in live.all():
+            counted["data_keys"] += destroy_unused(connection, institute)
     return counted, []
 
 

@@ -30,6 +30,7 @@ STEPS: tuple[Step, ...] = (
     old_rows.whole_deliveries,
     old_rows.forgotten_people,
     old_rows.the_rest,
+    old_rows.unused_keys,
     old_files.bounce_mails,
     old_files.journals,
     old_files.logs,

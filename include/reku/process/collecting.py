@@ -6,12 +6,14 @@ taken in by the trackers, every second.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from reku.dispatch import doubt
 from reku.foundation import clock
 from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import settings
@@ -34,9 +36,13 @@ class CollectResult:
 def collect(engine: sa.Engine) -> CollectResult:
     """Take in return mails, opens and clicks, each for `REKU_COLLECT_SECONDS` at most; the rest is left for the next.
 
-    May run anywhere, any number of times at once.
+    Then sealed rows of mails leave that were in doubt for too long. May run anywhere, any number of times at once.
     """
-    of = {RETURN_MAILS: collect_return_mails, HITS: collect_hits}
+    of: dict[str, Callable[[sa.Engine], object]] = {
+        RETURN_MAILS: collect_return_mails,
+        HITS: collect_hits,
+        "mails in doubt": doubt.close_old,
+    }
     done = one_by_one(of, lambda source: of[source](engine), named=str)
     return CollectResult(tuple(failure.why for failure in done.failures))
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from reku.foundation import addresses
 from reku.foundation.errors import StageError
+from reku.store.tables import delivery_rows
 from reku.vault.day_keys import seals
 from reku.vault.sealing import Seal
 
@@ -58,3 +59,10 @@ def hidden_parts(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list
         None if row.data_key_id is None else read(keys[row.data_key_id].open(row.person_number, row.sealed))
         for row in rows
     ]
+
+
+def forget_rows(connection: sa.Connection, ids: Collection[int]) -> None:
+    """Let those of these rows of `delivery_rows` go that are sealed: their mails have ended."""
+    connection.execute(
+        sa.delete(delivery_rows).where(delivery_rows.c.id.in_(ids), delivery_rows.c.data_key_id.is_not(None))
+    )
