@@ -43,12 +43,12 @@ def test_the_recipes_make_a_sound_configuration(configuration: Path) -> None:
     checked = run.invoke(app, ["check"])
     assert checked.exit_code == 0, checked.output
     assert checked.output != before
-    mail = run.invoke(app, ["preview", "EIGEN_DEPOT_WILLKOMMEN", "--institute", "99990003"])
+    mail = run.invoke(app, ["preview", "EIGEN_DEPOT_WILLKOMMEN", "--institute", "99990009"])
     assert "Ihr Depot ist eröffnet. Fragen beantworten wir gern" in mail.output
     assert "Sparkasse Neustadt" in mail.output
 
 
 def test_a_recipe_that_does_not_work_is_seen(configuration: Path) -> None:
-    name = "institutes/99990003.yaml"
+    name = "institutes/99990009.yaml"
     (configuration / name).write_text(FILES[name], encoding="utf-8")  # without the medium that it names
     assert CliRunner().invoke(app, ["check"]).exit_code == 1

@@ -44,7 +44,7 @@ def _edit(file: Path, old: str, new: str) -> None:
 def test_what_is_shipped_is_whole(reku: Reku, reku_settings: Path) -> None:
     done = reku("check")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.startswith("all fine: 56 occasions, 29 media, 2 institutes, ")
+    assert done.stdout.startswith("all fine: 56 occasions, 29 media, 3 institutes, ")
     assert done.stdout.count("\n") == 1
 
 

@@ -26,7 +26,8 @@ def test_it_says_what_happened_and_what_to_do(
     done = reku("today")
     assert done.exit_code == 1
     assert done.stdout.splitlines() == [
-        "PARKED · Sparkasse Musterstadt (99990001) · MCAG002 · R0004711 · since 24.11.2026 12:00 · 20 people",
+        "PARKED: NO CONTROL FILE · Sparkasse Musterstadt (99990001) · MCAG002 · R0004711 "
+        "· since 24.11.2026 12:00 · 20 people",
         "  Delivery 000017 is parked: Keine Steuerungsdatei",
         "  > Ask for the order's control file; when it is there, the delivery goes on by itself.",
         "",

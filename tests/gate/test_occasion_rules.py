@@ -166,7 +166,7 @@ def test_the_published_examples_break_no_rule(name: str) -> None:
 @pytest.mark.gx
 def test_the_demo_world_breaks_the_rules_that_it_means_to_break() -> None:
     """Every row that the demo knows as rejected is, for its one reason, and no other row is."""
-    world_of_demo = build(1, good_first_day(date(2026, 11, 2), ("NW", "BY"))).of_bank(BANK_2)
+    world_of_demo = build(1, good_first_day(date(2026, 11, 2), ("NW", "BY"))).of_banks(BANK_2)
     rejected = 0
     for delivery in world_of_demo.deliveries:
         expected = Expected(

@@ -14,15 +14,21 @@ from pathlib import Path
 import pytest
 
 from reku.simulator.build import build
-from reku.simulator.world import DemoWorld
+from reku.simulator.world import SAVINGS_BANKS, DemoWorld
 from reku_testing.ports import free_port
 
 DAY_1 = date(2026, 11, 24)
 
 
 @pytest.fixture(scope="session")
-def world() -> DemoWorld:
+def whole_world() -> DemoWorld:
     return build(1, DAY_1)
+
+
+@pytest.fixture(scope="session")
+def world(whole_world: DemoWorld) -> DemoWorld:
+    """The savings banks' part."""
+    return whole_world.of_banks(*SAVINGS_BANKS)
 
 
 @dataclass

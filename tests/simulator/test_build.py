@@ -1,7 +1,7 @@
 """The demo world: always the same, and with every case that a run has to get right."""
 
 from collections import Counter
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -10,29 +10,34 @@ from reku.catalogue.calendar import is_bank_working_day
 from reku.catalogue.window import due_window
 from reku.foundation.addresses import is_public, is_valid, normalise
 from reku.foundation.clock import berlin
+from reku.records.times import parse_date
 from reku.simulator.build import RENAMED, build
+from reku.simulator.cooperative_bank import PEOPLE, SHARED
 from reku.simulator.world import (
     BANK_1,
     BANK_2,
-    BANKS,
+    BANK_3,
+    DAYS,
+    SAVINGS_BANKS,
     Bounce,
     DeliveryStep,
     DemoWorld,
     ExpectedOutcome,
     Unsubscribes,
+    calendar_day,
     good_first_day,
     moment,
 )
 from tests.simulator.conftest import DAY_1
 
 
-def test_the_same_seed_and_day_give_the_same_world(world: DemoWorld) -> None:
-    assert build(1, DAY_1) == world
-    assert build(2, DAY_1) != world
+def test_the_same_seed_and_day_give_the_same_world(whole_world: DemoWorld) -> None:
+    assert build(1, DAY_1) == whole_world
+    assert build(2, DAY_1) != whole_world
 
 
 def test_a_later_first_day_moves_dates_and_nothing_else(world: DemoWorld) -> None:
-    later = build(1, date(2027, 2, 28))
+    later = build(1, date(2027, 2, 28)).of_banks(*SAVINGS_BANKS)
     assert [row.customer for row in later.rows()] == [row.customer for row in world.rows()]
     assert [row.outcome for row in later.rows()] == [row.outcome for row in world.rows()]
     assert later.deliveries[0].rows[9].occasion_date == date(2027, 2, 28)
@@ -60,7 +65,7 @@ def test_every_address_is_invented_and_belongs_to_one_person_of_a_bank(world: De
 
 
 def test_every_outcome_and_reason_is_there_in_both_banks(world: DemoWorld) -> None:
-    for bank in BANKS:
+    for bank in SAVINGS_BANKS:
         found = {(row.outcome, row.reason) for row in world.rows() if row.order.institute == bank}
         withheld = ("KEINE_EINWILLIGUNG", "ADRESSE_UNGUELTIG", "ABGEMELDET", "ZRUE", "ABGELAUFEN", "DUBLETTE")
         assert {(ExpectedOutcome.WITHHELD, reason) for reason in withheld} <= found
@@ -69,10 +74,12 @@ def test_every_outcome_and_reason_is_there_in_both_banks(world: DemoWorld) -> No
 
 
 def test_the_second_bank_alone_has_every_kind_of_file(world: DemoWorld) -> None:
-    part = world.of_bank(BANK_2)
+    part = world.of_banks(BANK_2)
     assert {row.order.institute for row in part.rows()} == {BANK_2}
     assert {file.event for file in part.control_files} == {"NEU", "AENDERUNG"}
-    assert {file.step for step in DeliveryStep for file in part.files(step)} == set(DeliveryStep)
+    assert {file.step for step in DeliveryStep for file in part.files(step)} == {
+        step for step in DeliveryStep if not step.brings_data
+    }
     assert any(delivery.packed for delivery in part.deliveries)
     assert any(not delivery.rows for delivery in part.deliveries)
 
@@ -169,7 +176,7 @@ def test_each_row_is_due_on_the_day_that_the_world_says(world: DemoWorld) -> Non
 
 
 def test_the_contents_of_the_approach_are_media_of_its_campaign(world: DemoWorld) -> None:
-    for bank in BANKS:
+    for bank in SAVINGS_BANKS:
         campaign = institutes()[bank].campaign("I0000201")
         assert campaign is not None
         assert set(campaign.send_media) == set(world.orders[bank, "I0000201"].contents)
@@ -195,4 +202,40 @@ def test_a_good_first_day_begins_three_bank_working_days(not_before: date) -> No
 def test_steps_follow_one_another() -> None:
     moments = [moment(DAY_1, step) for step in DeliveryStep]
     assert moments == sorted(moments)
-    assert [step.day for step in DeliveryStep] == [1, 1, 2, 2, 3]
+    assert [step.day for step in DeliveryStep] == [1, 1, 1, 2, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("first", [DAY_1, date(2027, 2, 27), date(2028, 2, 28), date(2028, 12, 31)])
+def test_the_cooperative_bank_selects_nobody_but_those_who_are_planned(first: date) -> None:
+    """Held against the occasions' rules by the letter of their windows: 3 days for birthdays, 7 for jubilees."""
+    world = build(1, first).of_banks(BANK_3)
+    planned = {(row.order.number, row.customer.person_number) for row in world.rows()}
+    files = {file.kind: file for file in world.files(DeliveryStep.DAY_1_DATA)}
+    assert len({row["Personennummer"] for row in files["IDA_KUNDEN"].rows}) == PEOPLE
+    last = calendar_day(first, 3)
+    born = {row["Personennummer"]: row for row in files["IDA_KUNDEN"].rows}
+    may_be_written_to = {
+        number
+        for number, row in born.items()
+        if row["Einwilligung_EMail"] == "J" and row["Nachlass_KZ"] == "N" and not row["Werbesperre_KZ"]
+    }
+
+    def has_anniversary(text: str, days: int, every: int) -> bool:
+        begun = parse_date(text)
+        for back in range(days + len(DAYS)):
+            day = last - timedelta(days=back)
+            if (day.month, day.day) == (begun.month, begun.day) and day.year > begun.year:
+                return (day.year - begun.year) % every == 0
+        return False
+
+    birthdays = {n for n in may_be_written_to if has_anniversary(born[n]["Geburtsdatum"], 3, 10)}
+    jubilees = {
+        row["Personennummer"]
+        for row in files["IDA_BESTAND"].rows
+        if row["Produktart"] == "GIRO" and has_anniversary(row["Eroeffnung"], 7, 5)
+    } & may_be_written_to
+    # Of two who share an address only the contact person is written to.
+    others = {n for n, row in born.items() if row["Haushalt_ID"] == SHARED and row["Ansprechperson"] == "N"}
+    gone = born.keys() - {row["Personennummer"] for row in world.files(DeliveryStep.DAY_2_DATA)[0].rows}
+    assert {("K2026-001", n) for n in birthdays - gone - others} | {("K2026-002", n) for n in jubilees} == planned
+    assert (len(gone), len(others)) == (1, 1)

@@ -21,7 +21,7 @@ from reku.simulator import customers
 from reku.simulator.customers import CLICKS_AFTER, OPENS_AFTER, Acts, Customers
 from reku.simulator.devices import DEVICES, Device, device_of
 from reku.simulator.truth_file import TruthFile, entries, put
-from reku.simulator.world import BANKS, Bounce, DemoWorld, ExpectedOutcome, PlannedRow, Unsubscribes
+from reku.simulator.world import SAVINGS_BANKS, Bounce, DemoWorld, ExpectedOutcome, PlannedRow, Unsubscribes
 
 PAGE = (
     '<form method="post"><input type="hidden" name="k" value="1"><button name="abmelden" value="ja">Ja</button></form>'
@@ -271,7 +271,9 @@ def test_a_mail_of_nobody_is_counted(post: Post, world: DemoWorld) -> None:
 
 def test_nobody_reacts_to_a_copy_for_the_control_address(post: Post, world: DemoWorld) -> None:
     row = a_row(world, clicks=1)
-    own, other = (str(institutes()[bank].control_address) for bank in sorted(BANKS, key=row.order.institute.__ne__))
+    own, other = (
+        str(institutes()[bank].control_address) for bank in sorted(SAVINGS_BANKS, key=row.order.institute.__ne__)
+    )
     post.deliver(row, recipient=own)
     assert post.act() == Acts()
     post.deliver(row, recipient=other)

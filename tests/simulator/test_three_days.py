@@ -1,6 +1,6 @@
 """The three demo days through all stages, with a real database, mail server and tracker, only without Airflow.
 
-One bank is enough: the second one has every planted case.
+One savings bank is enough beside the cooperative one: the second has every planted case.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.foundation.settings import settings
+from reku.process.data_import import import_data
 from reku.process.run_day import Wait
 from reku.responses.bounces import collect_all
 from reku.responses.hits import take_in
@@ -23,7 +24,7 @@ from reku.simulator.core_bank import deliver
 from reku.simulator.customers import Acts, Customers
 from reku.simulator.sink import write_dead_addresses
 from reku.simulator.truth import compare
-from reku.simulator.world import BANK_2, DAYS, DeliveryStep, DemoWorld, ExpectedOutcome, calendar_day, moment
+from reku.simulator.world import BANK_2, BANK_3, DAYS, DeliveryStep, DemoWorld, ExpectedOutcome, calendar_day, moment
 from reku.store.states import DeliveryState, FileVerdict, MessageState
 from reku.store.tables import deliveries, lists, messages
 from reku_testing import days
@@ -63,7 +64,8 @@ class Demo:
     def arrive(self, step: DeliveryStep) -> None:
         self.move(moment(self.world.day_1, step))
         deliver(self.world, step, settings().files_url)
-        for taken in take_in_all(self.engine).values():
+        looks = [import_data(self.engine, BANK_3)] if step.brings_data else take_in_all(self.engine).values()
+        for taken in looks:
             assert taken.problems == ()
             self.verdicts.update(taken.counts)
 
@@ -86,7 +88,8 @@ class Demo:
         assert (acts.open, acts.failed, acts.unknown_mails) == (0, 0, 0)
         collect_all(self.engine)
         assert take_in(self.engine) == 0
-        export(self.engine, BANK_2, daily=True)
+        for bank in {order.institute for order in self.world.orders.values()}:
+            export(self.engine, bank, daily=True)
 
     def _act(self) -> Acts:
         with Customers(
@@ -114,20 +117,21 @@ class Demo:
 
 @pytest.mark.processes
 @pytest.mark.usefixtures("_connected")
-def test_the_response_files_hold_exactly_what_happened(
+def test_the_core_banks_are_told_exactly_what_happened(
     database: sa.Engine,
-    world: DemoWorld,
+    whole_world: DemoWorld,
     sink: SinkProcess,
     clock_at: Callable[[datetime], None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG, "reku")
-    world = world.of_bank(BANK_2)
+    world = whole_world.of_banks(BANK_2, BANK_3)
     write_dead_addresses(sink.rules, world.dead_addresses)
     demo = Demo(database, world, sink, clock_at)
     for number in DAYS:
         day = calendar_day(DAY_1, number)
         demo.arrive(DeliveryStep[f"DAY_{number}"])
+        demo.arrive(DeliveryStep[f"DAY_{number}_DATA"])
         if number == 1:
             assert demo.verdicts[FileVerdict.PARKED] == 1
             demo.arrive(DeliveryStep.DAY_1_CURE)  # the parked delivery is set free before the day's work
@@ -147,7 +151,7 @@ def numbers_add_up(engine: sa.Engine, world: DemoWorld) -> None:
         loaded = connection.execute(sa.select(deliveries)).all()
         states = Counter(connection.scalars(sa.select(messages.c.state)))
     assert {row.state for row in loaded} == {DeliveryState.LOADED}
-    assert len(loaded) == len(world.deliveries)
+    assert len(loaded) == len(world.deliveries) + len(world.selections)
     assert sum(row.rows for row in loaded) == sum(1 for _ in world.rows())
     outcomes = Counter(row.outcome for row in world.rows())
     assert sum(row.rejected for row in loaded) == outcomes[ExpectedOutcome.REJECTED]

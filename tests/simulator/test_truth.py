@@ -14,7 +14,7 @@ from reku.catalogue import institutes
 from reku.foundation import clock
 from reku.records import Head, contracts, format_moment, write
 from reku.simulator.truth import Discrepancies, Response, compare
-from reku.simulator.world import BANKS, DemoWorld, ExpectedOutcome, PlannedRow
+from reku.simulator.world import SAVINGS_BANKS, DemoWorld, ExpectedOutcome, PlannedRow
 from tests.simulator.conftest import DAY_1
 
 TARGET = "https://www.sparkasse-musterstadt.example/giro"
@@ -88,7 +88,7 @@ class Demo:
         for name, lines in (("sink", self.sink), ("customers", self.acts)):
             text = "".join(json.dumps(line) + "\n" for line in lines)
             (self.folder / f"{name}.jsonl").write_text(text)
-        for bank in BANKS:
+        for bank in SAVINGS_BANKS:
             events = [event for event in self.reported if event.institute == bank]
             for number, part in enumerate((events[::2], events[1::2]), start=1):
                 self.write(bank, number, part)
@@ -284,7 +284,7 @@ def forget_to_track(demo: Demo) -> None:
         (lose, "No mail came: R0000101-000001-00002 of institute 99990001."),
         (double, "2 mails for one row"),
         (send_withheld, "must be WITHHELD (KEINE_EINWILLIGUNG)"),
-        (send_duplicate, "2 mails to one person for 2026-11-24: order R0000101"),
+        (send_duplicate, "2 mails to one address of a person for 2026-11-24: order R0000101"),
         (send_to_nobody, "1 mails came that belong to no row"),
         (try_dead_again, "2 attempts at an unknown mailbox, not 1"),
         (track_without_consent, "tracks a person without consent (open)"),
@@ -302,7 +302,7 @@ def test_a_mail_that_should_not_be_or_is_not_there_is_found(
 
 def control_copy(demo: Demo, **changes: str) -> dict[str, str]:
     """What the sink notes of the copy of some delivery's mail, spoilt by the changes."""
-    bank = institutes()[BANKS[0]]
+    bank = institutes()[SAVINGS_BANKS[0]]
     return demo.sink[0] | {
         "what": "taken",
         "recipient": str(bank.control_address),
@@ -314,7 +314,7 @@ def control_copy(demo: Demo, **changes: str) -> dict[str, str]:
 
 def test_copies_for_the_control_address_of_a_bank_are_nobodys_mails(demo: Demo) -> None:
     right = demo.compare()
-    demo.sink += [control_copy(demo), control_copy(demo, feedback_id=f"000002:I0000201:{BANKS[0]}:reku")]
+    demo.sink += [control_copy(demo), control_copy(demo, feedback_id=f"000002:I0000201:{SAVINGS_BANKS[0]}:reku")]
     assert demo.compare() == right
     assert right.agrees
 
@@ -322,7 +322,7 @@ def test_copies_for_the_control_address_of_a_bank_are_nobodys_mails(demo: Demo) 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"feedback_id": f"000001:R0000101:{BANKS[1]}:reku"},
+        {"feedback_id": f"000001:R0000101:{SAVINGS_BANKS[1]}:reku"},
         {"feedback_id": "None"},
         {"feedback_id": "000001:R0000101:99999999:reku"},
         {"recipient": "kontakt@sparkasse-musterstadt.example"},

@@ -18,9 +18,6 @@ Days = Annotated[int, Field(ge=0, le=366)]
 MOST_DAYS_AFTER = 60
 """No bank's days without mails after an appointment are more: so long appointments are kept."""
 
-REFUSAL_FIELD, ESTATE_FIELD = "Werbesperre_KZ", "Nachlass_KZ"
-"""Where we select from a bank's data: the fields of customers by whose values it says who refuses and who has died."""
-
 
 class UnsubscribeComparison(StrEnum):
     """Which unsubscribes are held against a message. One from everything always counts."""

@@ -127,3 +127,9 @@ def no_repeats(values: tuple[str, ...]) -> tuple[str, ...]:
     if twice:
         raise ValueError(f"{', '.join(twice)} stands there more than once")
     return values
+
+
+REFUSAL_FIELD, ESTATE_FIELD = "Werbesperre_KZ", "Nachlass_KZ"
+"""Where we select from a bank's data: the fields of customers by whose values it says who refuses and who has died."""
+HOUSEHOLD_FIELD, CONTACT_PERSON_FIELD = "Haushalt_ID", "Ansprechperson"
+"""There, too: the fields that say who lives together, and who is the contact person."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from reku.catalogue.contact import ESTATE_FIELD, REFUSAL_FIELD
+from reku.catalogue.fields import CONTACT_PERSON_FIELD, ESTATE_FIELD, HOUSEHOLD_FIELD, REFUSAL_FIELD
 from reku.cli.group import FAULT
 from reku.cli.output import Json, print_json, working
 from reku.foundation.errors import ConfigError
@@ -19,8 +19,8 @@ _DELIVERED = ("REKU", "IAMW")
 _SELECTED = {
     "refusal": {REFUSAL_FIELD},
     "estate": {ESTATE_FIELD},
-    "household": {"Haushalt_ID"},
-    "contact_person": {"Ansprechperson"},
+    "household": {HOUSEHOLD_FIELD},
+    "contact_person": {CONTACT_PERSON_FIELD},
 }
 """Where we select the people: key of the contact rules → the fields that it may name."""
 

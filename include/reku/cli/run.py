@@ -39,8 +39,8 @@ def demo(
 ) -> None:
     """Run the demo world on real Airflow.
 
-    Three days of two savings banks, with real mails, responses and response files; then it stays up until Ctrl-C. A
-    demo that was killed goes on where it was.
+    Three days of two savings banks and a cooperative bank, with real mails, responses and files for their core
+    systems; then it stays up until Ctrl-C. A demo that was killed goes on where it was.
     """
     import reku.demo
 

@@ -13,7 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from reku.catalogue.contact import ESTATE_FIELD, REFUSAL_FIELD, Flags, UnsubscribeComparison
+from reku.catalogue.contact import Flags, UnsubscribeComparison
+from reku.catalogue.fields import ESTATE_FIELD, REFUSAL_FIELD
 from reku.contact import statement
 from reku.contact.candidates import Candidate, candidates, with_candidates
 from reku.contact.policy import Policy

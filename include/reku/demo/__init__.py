@@ -1,4 +1,4 @@
-"""`make demo`: three days of two savings banks on real Airflow, with real mails, responses and response files."""
+"""`make demo`: three days of three banks on real Airflow, with real mails, responses and files for the core banks."""
 
 from reku.demo.run import main
 

@@ -47,11 +47,11 @@ def show_outcome(places: DemoPlaces, story: Story, console: Console) -> bool:
             console.print(f"[red]{title}: {len(faults) - MOST_SHOWN} more[/red]")
     console.print(f"Numbers add up: {_yes(adds_up)}")
     console.print(
-        f"Response files against what mail server and customers noted: {discrepancies.agreed} events agree, "
+        f"Files for the core banks against what mail server and customers noted: {discrepancies.agreed} events agree, "
         f"{len(discrepancies.missing)} missing, {len(discrepancies.unexpected)} too many: {_yes(discrepancies.agrees)}"
     )
     for bank in sorted(path for path in places.home.files.iterdir() if path.is_dir()):
-        console.print(f"Response files of {bank.name}: {bank / Folder.OUTBOX}")
+        console.print(f"Files for {bank.name}: {bank / Folder.OUTBOX}")
     return adds_up and discrepancies.agrees
 
 

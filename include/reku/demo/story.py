@@ -89,13 +89,14 @@ class Story:
         return not faults
 
     def _dags(self) -> list[str]:
-        return ["reku_intake", "reku_feedback", *map(dag_id, self._occasions)]
+        return ["reku_intake", "reku_agree21_import", "reku_feedback", *map(dag_id, self._occasions)]
 
     def _day(self, number: int) -> None:
         day = calendar_day(self.world.day_1, number)
         self._console.print(f"[bold]Day {number}[/bold], {day:%A %d.%m.%Y}")
         self._arrive(DeliveryStep[f"DAY_{number}"])
         self._once(f"{number}: runs started", lambda: self._start_runs(number, day.isoformat()))
+        self._arrive(DeliveryStep[f"DAY_{number}_DATA"])
         if number == 1:
             self._arrive(DeliveryStep.DAY_1_CURE)
         self._once(f"{number}: loaded", lambda: self._until(lambda: self._loaded(number), "all deliveries are loaded"))
@@ -114,16 +115,17 @@ class Story:
             self.state.keep(self._places.state)
 
     def _arrive(self, step: DeliveryStep) -> None:
-        """The core banks write their files, and intake takes them in."""
+        """The core banks write their files, and intake or import takes them in."""
+        dag = "reku_agree21_import" if step.brings_data else "reku_intake"
 
         def do() -> None:
             set_clock(self._places.clock, moment(self.world.day_1, step))
             run = f"demo_{step.name.lower()}"
-            if self._airflow_state("reku_intake", run) is None:
+            if self._airflow_state(dag, run) is None:
                 names = core_bank.deliver(self.world, step, settings().files_url)
                 self._console.print(f"  {self._time()} {len(names)} files from the core banks ({step})")
-            self._airflow.trigger("reku_intake", run)
-            self._wait_for({("reku_intake", run)})
+            self._airflow.trigger(dag, run)
+            self._wait_for({(dag, run)})
 
         self._once(step.name, do)
 
@@ -163,8 +165,8 @@ class Story:
         self._until(lambda: take_in(engine()) == 0, "their opens and clicks are judged")
         self._airflow.trigger("reku_feedback", self._run(number))
         self._wait_for({("reku_feedback", self._run(number))})
-        files = sorted(self._places.home.files.glob(f"*/{Folder.OUTBOX}/response_*.csv"))
-        self._console.print(f"  {self._time()} daily feedback written, {len(files)} response files so far")
+        files = sorted(self._places.home.files.glob(f"*/{Folder.OUTBOX}/*.csv"))
+        self._console.print(f"  {self._time()} daily feedback written, {len(files)} files for the core banks so far")
 
     def _wait_for(self, runs: set[tuple[str, str]]) -> None:
         """Wait until all runs are green; customers react meanwhile. A red one is repaired as an operator would."""

@@ -1,4 +1,7 @@
-"""Builds the demo world: the orders of both banks, their deliveries of three days, and the planted cases."""
+"""Builds the demo world: the orders of both savings banks, their deliveries of three days, and the planted cases.
+
+The cooperative bank's part is built beside it, from the same dice and people.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from itertools import count
 from typing import Any
 
 from reku.catalogue.rhythm import Rhythm
+from reku.simulator.cooperative_bank import CooperativeBank
+from reku.simulator.data_files import data_files
 from reku.simulator.people import Customer, People
 from reku.simulator.world import (
     BANK_1,
     BANK_2,
-    BANKS,
     RETAINED,
+    SAVINGS_BANKS,
     Behaviour,
     Bounce,
     DeliveryStep,
@@ -39,7 +44,7 @@ _NIGHT = {1: DeliveryStep.DAY_1, 2: DeliveryStep.DAY_2, 3: DeliveryStep.DAY_3}
 def build(seed: int, day_1: date) -> DemoWorld:
     """The world of a seed and a first demo day. The same arguments give the same world."""
     draft = _Draft(random.Random(f"reku demo {seed}"), day_1)  # noqa: S311  # invented people, no secret
-    for institute in BANKS:
+    for institute in SAVINGS_BANKS:
         for order in _orders(institute):
             draft.add_order(order)
         _cast(draft, institute)
@@ -161,7 +166,9 @@ class _Draft:
             step = _NIGHT[list(order.rows)[number - 1]]
             packed = (institute, order_number) == (BANK_2, "R0000105")
             deliveries.append(PlannedDelivery(order, number, step, moment(self._day_1, step), tuple(rows), packed))
-        return DemoWorld(self._day_1, tuple(control_files), tuple(deliveries))
+        cooperative = CooperativeBank(self._dice, self._people, self._day_1)
+        data = tuple(data_files(cooperative, self._day_1))
+        return DemoWorld(self._day_1, tuple(control_files), tuple(deliveries), data, tuple(cooperative.selections))
 
     def _announcement(self, order: Order) -> PlannedControlFile:
         early = order.announced is DeliveryStep.DAY_1

@@ -1,4 +1,4 @@
-"""The core banks: write control files and deliveries into the institutes' inboxes, complete ones only.
+"""The core banks: write control files, deliveries and data into the institutes' inboxes, complete ones only.
 
 A file appears under a `.tmp` name, is renamed when it is whole, and gets an empty `.ok` marker.
 """
@@ -6,6 +6,7 @@ A file appears under a `.tmp` name, is renamed when it is whole, and gets an emp
 from __future__ import annotations
 
 import gzip
+from collections.abc import Iterator, Mapping
 
 import fsspec
 
@@ -15,7 +16,18 @@ from reku.foundation.clock import berlin
 from reku.foundation.settings import settings
 from reku.foundation.storage import DRAFT
 from reku.records import Head, contracts, format_date, write
-from reku.simulator.world import DeliveryStep, DemoWorld, PlannedControlFile, PlannedDelivery, PlannedRow
+from reku.simulator.world import (
+    DeliveryStep,
+    DemoWorld,
+    PlannedControlFile,
+    PlannedData,
+    PlannedDelivery,
+    PlannedFile,
+    PlannedRow,
+)
+
+_PARTIES = {"AGREE21": ("AGREE21", "MF")}
+"""Partner of a contract → sender and receiver of its files, where it is not the savings banks' computing centre."""
 
 
 def deliver(world: DemoWorld, step: DeliveryStep, files_url: str) -> list[str]:
@@ -23,7 +35,7 @@ def deliver(world: DemoWorld, step: DeliveryStep, files_url: str) -> list[str]:
     system, root = fsspec.core.url_to_fs(files_url)
     names = []
     for file in world.files(step):
-        inbox = f"{root}/{file.order.institute}/{Folder.INBOX}"
+        inbox = f"{root}/{file.institute}/{Folder.INBOX}"
         name = file_name(file)
         system.makedirs(inbox, exist_ok=True)
         system.pipe_file(f"{inbox}/{name}{DRAFT}", content(file))
@@ -33,41 +45,54 @@ def deliver(world: DemoWorld, step: DeliveryStep, files_url: str) -> list[str]:
     return names
 
 
-def file_name(file: PlannedControlFile | PlannedDelivery) -> str:
+def file_name(file: PlannedFile) -> str:
     """The name by the contract of its kind."""
     stamp = berlin(file.created_at).strftime("%Y%m%d%H%M%S")
-    stem = f"{kind(file).lower()}_{file.order.institute}_{file.order.number}"
+    if isinstance(file, PlannedData):
+        return f"{file.kind.lower()}_{file.institute}_{stamp}.csv"
+    stem = f"{kind(file).lower()}_{file.institute}_{file.order.number}"
     if isinstance(file, PlannedControlFile):
         return f"{stem}_{stamp}.csv"
     return f"{stem}_{file.number:06d}_{stamp}.csv{'.gz' if file.packed else ''}"
 
 
-def kind(file: PlannedControlFile | PlannedDelivery) -> str:
-    """The Dateiart: REKU, IAMW, or VREKU, VIAM of their control files."""
+def kind(file: PlannedFile) -> str:
+    """The Dateiart: REKU, IAMW, or VREKU, VIAM of their control files; of data their own."""
+    if isinstance(file, PlannedData):
+        return file.kind
     if isinstance(file, PlannedDelivery):
         return file.order.kind
     return "VREKU" if file.order.kind == "REKU" else "VIAM"
 
 
-def content(file: PlannedControlFile | PlannedDelivery) -> bytes:
+def content(file: PlannedFile) -> bytes:
     """The bytes of the file, packed if it is a packed one; the same for the same file."""
     contract = contracts()[kind(file)]
-    records = [_control_record(file)] if isinstance(file, PlannedControlFile) else [_record(row) for row in file.rows]
     columns = tuple(column.name for column in contract.columns)
+    parties = _PARTIES.get(contract.partner, ("FI", "EMMA"))
     head = Head(
         kind=contract.kind,
         version=contract.version,
-        institute=file.order.institute,
-        order_number=file.order.number,
+        institute=file.institute,
+        order_number="" if isinstance(file, PlannedData) else file.order.number,
         delivery_number=f"{file.number:06d}" if isinstance(file, PlannedDelivery) else "0",
         created_at=file.created_at,
-        sender="FI",
-        receiver="EMMA",
+        sender=parties[0],
+        receiver=parties[1],
         environment=settings().environment,
     )
-    rows = [[record.get(name, "") for name in columns] for record in records]
-    data = write(contract, head, columns, rows)
+    rows = [[record.get(name, "") for name in columns] for record in _records(file)]
+    data = write(contract.model_copy(update={"frame": "vkdn"}), head, columns, rows)
     return gzip.compress(data, mtime=0) if isinstance(file, PlannedDelivery) and file.packed else data
+
+
+def _records(file: PlannedFile) -> Iterator[Mapping[str, str]]:
+    if isinstance(file, PlannedData):
+        yield from file.rows
+    elif isinstance(file, PlannedControlFile):
+        yield _control_record(file)
+    else:
+        yield from map(_record, file.rows)
 
 
 def _control_record(file: PlannedControlFile) -> dict[str, str]:

@@ -18,8 +18,10 @@ from reku.foundation import clock
 from reku.foundation.addresses import normalise
 from reku.simulator.people import Customer
 
-BANK_1, BANK_2 = "99990001", "99990002"
-BANKS = (BANK_1, BANK_2)
+BANK_1, BANK_2, BANK_3 = "99990001", "99990002", "99990003"
+"""Two savings banks and a cooperative bank."""
+SAVINGS_BANKS = (BANK_1, BANK_2)
+BANKS = (*SAVINGS_BANKS, BANK_3)
 DAYS = (1, 2, 3)
 
 
@@ -27,15 +29,23 @@ class DeliveryStep(StrEnum):
     """When the core banks deliver, in this order."""
 
     DAY_1 = "day 1, at night"
+    DAY_1_DATA = "day 1, in the morning: the cooperative bank's data"
     DAY_1_CURE = "day 1, in the morning: the control file that a delivery waits for"
     DAY_2 = "day 2, at night"
+    DAY_2_DATA = "day 2, in the morning: the cooperative bank's data"
     DAY_2_RENAME = "day 2, in the evening: an order is renamed"
     DAY_3 = "day 3, at night"
+    DAY_3_DATA = "day 3, in the morning: the cooperative bank's data"
 
     @property
     def day(self) -> int:
         """The demo day, 1 to 3."""
         return int(self.name[4])
+
+    @property
+    def brings_data(self) -> bool:
+        """Whether data about all customers come, from which we select."""
+        return self.name.endswith("_DATA")
 
 
 class ExpectedOutcome(StrEnum):
@@ -133,7 +143,7 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class PlannedDelivery:
-    """A delivery file."""
+    """A delivery: a file, or what must be selected from a bank's data."""
 
     order: Order
     number: int
@@ -141,6 +151,11 @@ class PlannedDelivery:
     created_at: datetime
     rows: tuple[PlannedRow, ...]
     packed: bool = False
+
+    @property
+    def institute(self) -> str:
+        """The BLZ of the bank."""
+        return self.order.institute
 
 
 @dataclass(frozen=True)
@@ -154,6 +169,25 @@ class PlannedControlFile:
     step: DeliveryStep
     created_at: datetime
 
+    @property
+    def institute(self) -> str:
+        """The BLZ of the bank."""
+        return self.order.institute
+
+
+@dataclass(frozen=True)
+class PlannedData:
+    """A file with data about all customers of a bank; `kind` is its Dateiart, `rows` are by the contract's columns."""
+
+    institute: str
+    kind: str
+    step: DeliveryStep
+    created_at: datetime
+    rows: tuple[Mapping[str, str], ...]
+
+
+PlannedFile = PlannedControlFile | PlannedDelivery | PlannedData
+
 
 @cache
 def normal_form(address: str) -> str:
@@ -163,39 +197,45 @@ def normal_form(address: str) -> str:
 
 @dataclass(frozen=True)
 class DemoWorld:
-    """All files of the demo and all that must come of them."""
+    """All files of the demo and all that must come of them. `selections`: what must be selected from `data`."""
 
     day_1: date
     control_files: tuple[PlannedControlFile, ...]
     deliveries: tuple[PlannedDelivery, ...]
+    data: tuple[PlannedData, ...] = ()
+    selections: tuple[PlannedDelivery, ...] = ()
 
-    def files(self, step: DeliveryStep) -> list[PlannedControlFile | PlannedDelivery]:
+    def files(self, step: DeliveryStep) -> list[PlannedFile]:
         """What the core banks write in a step, control files first."""
-        files: list[PlannedControlFile | PlannedDelivery] = [*self.control_files, *self.deliveries]
+        files: list[PlannedFile] = [*self.control_files, *self.deliveries, *self.data]
         return [file for file in files if file.step is step]
 
     def rows(self) -> Iterator[PlannedRow]:
-        """All rows of all deliveries."""
-        for delivery in self.deliveries:
+        """All rows of all deliveries and selections."""
+        for delivery in (*self.deliveries, *self.selections):
             yield from delivery.rows
 
-    def of_bank(self, institute: str) -> DemoWorld:
-        """The part of the world that is one bank's. The second bank's alone has every planted case."""
+    def of_banks(self, *banks: str) -> DemoWorld:
+        """The part of the world that is some banks'. The second savings bank's alone has all their planted cases."""
         return DemoWorld(
             self.day_1,
-            tuple(file for file in self.control_files if file.order.institute == institute),
-            tuple(delivery for delivery in self.deliveries if delivery.order.institute == institute),
+            tuple(file for file in self.control_files if file.institute in banks),
+            tuple(delivery for delivery in self.deliveries if delivery.institute in banks),
+            tuple(file for file in self.data if file.institute in banks),
+            tuple(selection for selection in self.selections if selection.institute in banks),
         )
 
     @cached_property
     def customers(self) -> tuple[Customer, ...]:
         """Everybody who is delivered at least once."""
-        return tuple({row.customer.person_number: row.customer for row in self.rows()}.values())
+        rows = {(row.order.institute, normal_form(row.customer.address)): row for row in self.rows()}
+        return tuple(row.customer for row in rows.values())
 
     @cached_property
     def orders(self) -> Mapping[tuple[str, str], Order]:
         """All orders by BLZ and order number."""
-        return {(file.order.institute, file.order.number): file.order for file in self.control_files}
+        orders = [*(file.order for file in self.control_files), *(chosen.order for chosen in self.selections)]
+        return {(order.institute, order.number): order for order in orders}
 
     def row_of(self, institute: str, order: str, delivery_number: int, address: str) -> PlannedRow | None:
         """The row that a received mail belongs to, or None if there is none.
@@ -234,6 +274,8 @@ def calendar_day(day_1: date, day: int) -> date:
 def moment(day_1: date, step: DeliveryStep) -> datetime:
     """When the core banks write the files of a step (UTC): their Erstellt_am."""
     hour, minute = {DeliveryStep.DAY_1_CURE: (5, 10), DeliveryStep.DAY_2_RENAME: (19, 30)}.get(step, (2, 15))
+    if step.brings_data:
+        hour, minute = 4, 10
     return clock.at(calendar_day(day_1, step.day), hour, minute)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from reku.dispatch import queue, rate_limit
+from reku.dispatch import outage, queue, rate_limit
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.store.states import MessageState
@@ -87,6 +87,7 @@ def hostile(
     clock_at(dispatching.NINE)
     configure(tmp_path, monkeypatch, bank=[NO_CONTROL_COPY, ('per_domain: {"*": 100}', 'per_domain: {"*": 80}')])
     monkeypatch.setattr(queue, "RETRY_AFTER", (0.05, 0.1))
+    monkeypatch.setattr(outage, "TRY_AGAIN_AFTER", (0.05, 0.1))
     monkeypatch.setattr(rate_limit, "SLOWED_FOR", (0.1, 0.2))
     sink = Hostile()
     with running(sink):
