@@ -21,7 +21,7 @@ def config(tmp_path: Path, reku_settings: Path, monkeypatch: pytest.MonkeyPatch)
     for rules in (folder / "expectations/occasions").iterdir():
         if rules.stem != "MCAG002":
             rules.unlink()
-    for rules_of in ("bounces.yaml", "bots.yaml"):
+    for rules_of in ("bounces.yaml", "bots.yaml", "products.yaml"):
         shutil.copy(INCLUDE / rules_of, folder)
     for name in ("occasions/MCAG002.yaml", "institutes/99990001.yaml"):
         (folder / name).parent.mkdir()
@@ -110,6 +110,8 @@ def test_a_whole_configuration(reku: Reku, config: Path) -> None:
             ["MCAG002.yaml:", "Did you mean 'in_steps'"],
         ),
         ("bounces.yaml", "rules:", "rulez:", ["bounces.yaml:", "Did you mean 'rules'"]),
+        ("products.yaml", "products:", "product:", ["products.yaml:", "Did you mean 'products'"]),
+        ("products.yaml", "GIRO: Girokonto", "GIRO: Konto 12345678", ["products.yaml:", "GIRO"]),
         ("bots.yaml", "agent_has:", "agent_hat:", ["bots.yaml:", "Did you mean 'agent_has'"]),
         (
             "templates/scom/geburtstag/mail.txt",

@@ -24,7 +24,7 @@ from reku_testing.reported import rows_of
 from reku_testing.smtp import Sink
 from reku_testing.world import BLZ
 from tests.process.test_announcing import OCCASION, campaign
-from tests.sources.agree21.conftest import CoopBank, person
+from tests.sources.agree21.conftest import CoopBank, holding, person
 
 TODAY = date(2026, 11, 24)
 BORN = "24.11.1976"
@@ -122,6 +122,20 @@ def test_people_are_selected_judged_and_mailed(database: sa.Engine, bank: CoopBa
     assert len(rows(database, tables.deliveries)) == 1
     assert len(relay.taken) == 3
     assert write_daily_feedback(database, BLZ)["rows"] == 0
+
+
+def test_a_mail_about_a_holding_names_the_product(database: sa.Engine, bank: CoopBank, work: Work, relay: Sink) -> None:
+    savings = campaign(name="Letzte Rate", occasion="MCAC160")
+    savings["blocks"][-1] = {"block": "send", "media": ["LBS_LETZTE_RATE_SPARPLAN"]}
+    bank.configure(campaigns=[savings])
+    deliver(bank, person(1), person(2))
+    due = {"Faelligkeit": "01.12.2026"}
+    held = [holding(1, 1, Produktart="SPARPLAN_ALT", **due), holding(2, 2, Produktart="SPARBRIEF", **due)]
+    bank.put("IDA_BESTAND", held, clock.at(TODAY, 4, 20))
+    assert bank.verdicts() == ["PROCESSED"]
+    assert failed(work(occasion="MCAC160")) == []
+    (mail,) = relay.mails()
+    assert "letzte Rate für Ihren Sparplan („Sparplan“)" in mail.get_body(("plain",)).get_content()
 
 
 @pytest.mark.parametrize("stages", [("validate",), ("validate", "release", "upsert_subscribers"), STAGES])

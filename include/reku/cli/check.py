@@ -28,9 +28,9 @@ _SELECTED = {
 def check(as_json: Json = False) -> None:
     """Check the whole configuration.
 
-    That is occasions, media, institutes, contracts, rules of the gate, of bounces and of bots. Every fault is
-    shown with file, line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any. Nothing is
-    changed, and no database is needed.
+    That is occasions, media, institutes, contracts, rules of the gate, of bounces and of bots, names of products. Every
+    fault is shown with file, line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any.
+    Nothing is changed, and no database is needed.
     """
     from reku.foundation.settings import settings
 
@@ -53,7 +53,7 @@ def check(as_json: Json = False) -> None:
 
 def _faults(folder: Path) -> list[ConfigError]:
     """All faults in order of file and line, each once, whoever finds it."""
-    from reku.catalogue import bot_rules, bounce_rules
+    from reku.catalogue import bot_rules, bounce_rules, product_texts
     from reku.catalogue.check import check_catalogue as check_catalogue
     from reku.channels.email.media.compile import media_faults
     from reku.foundation.yaml_source import load_all
@@ -75,6 +75,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     for own, model in (
         (folder / bounce_rules.FILE, bounce_rules.BounceRules),
         (folder / bot_rules.FILE, bot_rules.BotRules),
+        (folder / product_texts.FILE, product_texts.ProductTexts),
     ):
         if own.exists():  # a configuration without one takes the shipped rules
             faults += load_all(own, model)[1]

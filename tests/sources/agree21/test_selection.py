@@ -22,8 +22,9 @@ from reku.store import tables
 from reku.store.kinds import SealedKind
 from reku.store.states import DeliveryState
 from reku.vault.day_keys import seal_of_day
-from reku_testing import banks, world
+from reku_testing import banks
 from reku_testing.world import BLZ
+from tests.sources.agree21.imported import note_import
 
 FIRST = date(2026, 11, 2)
 BEFORE, AFTER = 1, 2
@@ -100,24 +101,6 @@ class World:
                 sealed=seal.seal(person, b'{"EMail":"a@kunde.example","Nachname":"Test"}'),
             )
         )
-
-    def import_today(self) -> None:
-        file = world.file(self.engine, institute=BLZ)
-        zero = dict.fromkeys(
-            ("rows", "taken", "rejected", "orphans", "known_before", "added", "changed", "gone", "known_after"), 0
-        )
-        with self.engine.begin() as connection:
-            connection.execute(
-                sa.insert(tables.imports).values(
-                    institute=BLZ,
-                    file_id=file,
-                    kind="IDA_KUNDEN",
-                    data_at=clock.now(),
-                    taken_at=clock.now(),
-                    filled={},
-                    **zero,
-                )
-            )
 
     def wanted(self) -> set[str]:
         """Whose window is open today, who was not selected before unless a passing reason ended it, and is free."""
@@ -220,7 +203,7 @@ def test_nobody_twice_and_nobody_missed(
         for what, pass_, then, appointment in steps:
             of.today += timedelta(days=pass_)
             clock_at(clock.at(of.today, 5, 30))
-            of.import_today()
+            note_import(database)
             if appointment is not None:
                 of.appoint(*appointment)
             due = due_dates(schedule, FIRST, of.today)

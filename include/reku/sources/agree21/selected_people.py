@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 from reku.catalogue.occasion import Window
+from reku.catalogue.product_texts import product_texts
 from reku.catalogue.selection import Selection
 from reku.catalogue.window import message_window
 from reku.contact.candidates import Candidate
@@ -30,6 +31,7 @@ from reku.store.states import STILL_TO_BE_LOADED, WAITS_FOR_THE_GATE, in_states
 from reku.store.tables import (
     deliveries,
     delivery_rows,
+    holdings,
     impulses,
     messages,
     person_addresses,
@@ -211,6 +213,7 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
             impulses.c.valid_until,
             impulses.c.value,
             impulses.c.advisor.label("told_advisor"),
+            holdings.c.product,
             address.c.recipient_key,
             address.c.domain,
             address.c.data_key_id,
@@ -219,6 +222,10 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
         .select_from(pair)
         .join(persons, (persons.c.institute == institute) & (persons.c.person_number == pair.c.person_number))
         .outerjoin(impulses, (impulses.c.institute == institute) & (impulses.c.impulse == pair.c.impulse))
+        .outerjoin(
+            holdings,
+            (holdings.c.institute == institute) & (holdings.c.contract_number == pair.c.contract_number),
+        )
         .outerjoin(
             address,
             (address.c.institute == institute)
@@ -293,6 +300,7 @@ def _fields(bank: Institute, order: sa.Row[Any], row: sa.Row[Any], reference: st
         "Ansprechperson": YES if row.household_rank == 1 else _NO,
         "Werbesperre_KZ": _flag(bank, row.flags),
         "Nachlass_KZ": YES if row.estate else _NO,
+        "Produkt_Text": product_texts().text(row.product),
         "Berater_Nr": row.told_advisor or row.advisor or "",
     }
     return {field: value for field, value in fields.items() if value}
