@@ -30,6 +30,7 @@ class BenchStage(StrEnum):
     FEEDBACK = "feedback"
     DSN = "dsn"
     BANKS = "banks"
+    IMPORT = "import"
     STRANGERS = "strangers"
 
 
@@ -46,8 +47,8 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`, `strangers`; none: all of them. `kill`: no race, but dispatchers killed with "
-            "SIGKILL, and what became of every mail. `fuzz`: no race, but damaged inputs for every reader.",
+            "`feedback`, `dsn`, `banks`, `import`, `strangers`; none: all of them. `kill`: no race, but dispatchers "
+            "killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged inputs for every reader.",
             show_default=False,
         ),
     ] = "",
@@ -100,6 +101,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
     from reku.bench import (
         banks,
         contact,
+        data_import,
         dispatch,
         dsn,
         feedback,
@@ -126,6 +128,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         BenchStage.FEEDBACK: feedback.measure,
         BenchStage.DSN: dsn.measure,
         BenchStage.BANKS: banks.measure,
+        BenchStage.IMPORT: data_import.measure,
         BenchStage.STRANGERS: strangers.measure,
     }
     return measures[stage]

@@ -25,7 +25,12 @@ class Changes:
 def stage(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> sa.Table:
-    """Rows (values in the order of `columns`) in a temporary table that lives as long as the transaction."""
+    """Rows (values in the order of `columns`) in a temporary table that lives as long as the transaction.
+
+    Until then no statement joins row by row: the server may take a table for empty that is not, or that its own INSERT
+    is filling, and would read all of it for each row (600,000 contracts: for hours).
+    """
+    connection.execute(sa.text("SET LOCAL enable_nestloop = off"))
     staged = sa.Table(
         f"staged_{table.name}",
         sa.MetaData(),

@@ -1,0 +1,252 @@
+"""Stage "import": a cooperative bank's data taken in, against psql's \\copy of the finished rows into the same tables.
+
+Ours is one look into the inbox: two files are read, judged, their numbers made pseudonyms, names and addresses sealed,
+merged with what is known, and receipts written. The peer copies the rows that came of the first day into the same
+tables, with their keys and indexes, emptied before. On the second day every fiftieth customer has another address.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+
+from reku.bench.world import World, world
+from reku.catalogue import institutes
+from reku.foundation import clock, settings
+from reku.foundation.bank_folders import MARKER, Folder
+from reku.foundation.errors import SetupError
+from reku.records import Head, contracts, write
+from reku.runtime.home import SECRETS
+from reku.sources.agree21.scan import take_in
+from reku.store.engine import engine
+
+PEOPLE, HOLDINGS = 200_000, 3
+"""Customers, and contracts of each."""
+CHANGED_EVERY = 50
+FIRST_DAY, NEXT_DAY = 0.2, 0.4
+
+_BLZ = "99990008"
+_TABLES = ("persons", "person_addresses", "person_numbers", "holdings")
+_BANK = f"""\
+blz: "{_BLZ}"
+name: Volksbank Messung
+core_system: agree21
+state: NW
+interface_active_from: 2025-01-01
+sender:
+  name: Volksbank Messung
+  address: service@messung.example
+  domains: [messung.example]
+colours: {{primary: "#00508C"}}
+imprint: Volksbank Messung eG, Marktplatz 1, 99999 Musterstadt
+"""
+_LAST = ("Beispiel-Müßig", "Muster", "Schäfer", "Öztürk", "Testmann", "von der Höhe")
+
+
+def measure(rounds: int) -> list[dict[str, Any]]:
+    """The figures of this stage. Raises SetupError if the process that measures fails."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        (sys.executable, "-P", "-m", "reku.bench.data_import", str(rounds), str(PEOPLE)),
+        env={name: value for name, value in os.environ.items() if not name.startswith("REKU_")},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SetupError("The import could not be measured; what went wrong stands above.")
+    figures: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def customer(number: int, day: int) -> Mapping[str, str]:
+    """A customer with one address; every fiftieth has another one on every day."""
+    moved = f".{day}" if number % CHANGED_EVERY == 0 else ""
+    return {
+        "Personennummer": f"{number:010d}",
+        "Haushalt_ID": f"{number // 2:010d}",
+        "Ansprechperson": "NJ"[number % 2],
+        "Anrede": str(1 + number % 3),
+        "Vorname": "Jördis",
+        "Nachname": _LAST[number % len(_LAST)],
+        "Strasse": f"Prüfweg {number % 90}",
+        "PLZ": f"{1067 + number % 900:05d}",
+        "Ort": "Musterstadt",
+        "EMail": f"person{number}{moved}@kunde{number % 800}.example",
+        "Einwilligung_EMail": "J",
+        "Tracking_Einwilligung": "N",
+        "Nachlass_KZ": "N",
+        "Kundensegment": "PK",
+        "Kunde_seit": "01.04.2001",
+        "Geburtsdatum": f"{1 + number % 28:02d}.{1 + number % 12:02d}.{1940 + number % 60}",
+        "Berater_Nr": f"B{number % 300:04d}",
+        "Stand": "21.11.2026",
+    }
+
+
+def holding(number: int, of: int) -> Mapping[str, str]:
+    """A contract of a customer."""
+    return {
+        "Vertragsnummer": f"7{number:09d}",
+        "Personennummer": f"{of:010d}",
+        "Produktart": ("GIRO", "FESTGELD", "BAUSPAREN")[number % 3],
+        "Eroeffnung": "01.12.2020",
+        "Faelligkeit": f"{1 + number % 28:02d}.{1 + number % 12:02d}.2027",
+        "Saldo_Klasse": "ABCD"[number % 4],
+    }
+
+
+def add_bank(config: Path) -> None:
+    """Write the bank's file into a configuration folder."""
+    (config / "institutes" / f"{_BLZ}.yaml").write_text(_BANK, encoding="utf-8")
+
+
+class Race:
+    """The bank's files of two days, and what is measured of them. To be used where the world is in force."""
+
+    def __init__(self, there: World, people: int) -> None:
+        self.engine, self._people, self._folder = engine(), people, there.folder
+        self._url = there.environment["REKU_DATABASE_URL"].replace("postgresql+psycopg:", "postgresql:", 1)
+        self._inbox = Path(there.environment["REKU_FILES_URL"]) / _BLZ / Folder.INBOX
+        self._days = {day: self._files(day, clock.now() - timedelta(minutes=30 - day)) for day in (1, 2)}
+
+    def first_day(self) -> float:
+        """Seconds of taking in all customers and holdings into empty tables."""
+        self._empty()
+        return self._take_in(1)
+
+    def next_day(self) -> float:
+        """Seconds of the second day, after the first."""
+        return self._take_in(2)
+
+    def keep_rows(self) -> None:
+        """Keep the rows that came of the first day, for the peer."""
+        for table in _TABLES:
+            with (
+                psycopg.connect(self._url) as connection,
+                connection.cursor().copy(f"COPY reku.{table} TO STDOUT") as copy,
+                self._rows(table).open("wb") as out,
+            ):
+                out.writelines(copy)
+
+    def peer(self) -> float:
+        """Seconds of \\copy of those rows: psql's if there is one on this machine, else psycopg's of the same bytes."""
+        self._empty()
+        psql, begun = shutil.which("psql"), time.perf_counter()
+        for table in _TABLES:
+            if psql:
+                copy = f"\\copy reku.{table} from '{self._rows(table)}'"
+                command = (psql, "--no-psqlrc", "--quiet", self._url, "--command", copy)
+                subprocess.run(command, check=True)  # noqa: S603 - as above
+            else:
+                self._by_psycopg(table)
+        return time.perf_counter() - begun
+
+    def _by_psycopg(self, table: str) -> None:
+        with (
+            psycopg.connect(self._url) as connection,
+            connection.cursor().copy(f"COPY reku.{table} FROM STDIN") as copy,
+            self._rows(table).open("rb") as data,
+        ):
+            while block := data.read(1 << 16):
+                copy.write(block)
+
+    def _rows(self, table: str) -> Path:
+        return self._folder / f"{table}.rows"
+
+    def _take_in(self, day: int) -> float:
+        self._inbox.mkdir(parents=True, exist_ok=True)
+        for name, data in self._days[day].items():
+            (self._inbox / name).write_bytes(data)
+            (self._inbox / f"{name}{MARKER}").touch()
+        self._tidy()
+        begun = time.perf_counter()
+        report = take_in(self.engine, institutes()[_BLZ])
+        taken = time.perf_counter() - begun
+        if report.problems or report.counts.get("PROCESSED") != len(self._days[day]):
+            raise SetupError(f"The data of day {day} were not taken in, so this is no measure: {report}")
+        return taken
+
+    def _files(self, day: int, drawn_at: datetime) -> dict[str, bytes]:
+        people = range(self._people)
+        rows = {
+            "IDA_KUNDEN": (customer(number, day) for number in people),
+            "IDA_BESTAND": (holding(number * HOLDINGS + n, number) for number in people for n in range(HOLDINGS)),
+        }
+        stamp = f"{clock.berlin(drawn_at):%Y%m%d%H%M%S}"
+        return {f"{kind.lower()}_{_BLZ}_{stamp}.csv": _bytes(kind, rows[kind], drawn_at) for kind in rows}
+
+    def _empty(self) -> None:
+        with self.engine.begin() as connection:
+            tables = ", ".join(f"reku.{table}" for table in (*_TABLES, "imports", "files"))
+            connection.execute(sa.text(f"TRUNCATE {tables} CASCADE"))
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """No vacuum of the server's own, and no checkpoint, shall fall into what is measured next."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(sa.text(f"VACUUM ANALYZE {', '.join(f'reku.{table}' for table in _TABLES)}"))
+            connection.execute(sa.text("CHECKPOINT"))
+
+
+def _bytes(kind: str, rows: Iterator[Mapping[str, str]], drawn_at: datetime) -> bytes:
+    contract = contracts()[kind].model_copy(update={"frame": "vkdn"})
+    columns = tuple(column.name for column in contract.columns)
+    head = Head(kind, "1", _BLZ, "", "0", drawn_at, "AGREE21", "MF", settings.settings().environment)
+    return write(contract, head, columns, [[row.get(name, "") for name in columns] for row in rows])
+
+
+def race(rounds: int, people: int) -> list[dict[str, Any]]:
+    """Both days against the peer, in alternation."""
+    with world() as there:
+        add_bank(Path(there.environment["REKU_CONFIG_DIR"]))
+        keys = {name: SECRETS[name]() for name in ("REKU_PSEUDONYM_KEYS", "REKU_VAULT_KEYS")}
+        limits = {"REKU_INTAKE_SECONDS": "3600"}
+        there.environment.update(keys | limits)
+        with there.in_force():
+            runner = Race(there, people)
+            first, following, copied = [], [], []
+            for _ in range(rounds):
+                first.append(runner.first_day())
+                runner.keep_rows()
+                following.append(runner.next_day())
+                copied.append(runner.peer())
+            runner.engine.dispose()
+    rows = people * (1 + HOLDINGS)
+    memory = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    what = f"{people} customers and {people * HOLDINGS} holdings"
+    return [
+        _figure(f"first import of {what}", first, copied, FIRST_DAY, rows, memory),
+        _figure(f"the next day's of {what}, every 50th customer changed", following, copied, NEXT_DAY, rows, memory),
+    ]
+
+
+def _figure(what: str, ours: list[float], peer: list[float], at_least: float, rows: int, memory: int) -> dict[str, Any]:
+    ratio = statistics.median(theirs / mine for mine, theirs in zip(ours, peer, strict=True))
+    return {
+        "stage": "import",
+        "what": what,
+        "against": "\\copy of the finished rows",
+        "ratio": round(ratio, 2),
+        "at_least": at_least,
+        "rounds": len(ours),
+        "rows": rows,
+        "microseconds_a_row": round(statistics.median(ours) / rows * 1_000_000, 1),
+        "megabytes": memory,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(race(int(sys.argv[1]), int(sys.argv[2]))))  # noqa: T201 - read by `measure`
