@@ -87,35 +87,41 @@ def test_an_occasion_without_a_rule_says_why(reku: Reku, code: str, says: str) -
 
 
 @pytest.mark.usefixtures("coop")
-def test_a_trial_adds_up_and_has_no_effect(database: sa.Engine, reku: Reku) -> None:
-    people = [
-        {"consent": True},
-        {"consent": False, "estate": True},
-        {"consent": True, "estate": True},
-        {"consent": True, "flags": ["W1"]},
-        {"consent": True},
-        {"consent": True, "born": date(1977, 11, 22)},
-    ]
-    base = {"institute": BLZ, "household_rank": 1, "salutation": "2", "tracking": False, "born": date(1976, 11, 22)}
+def test_a_trial_is_what_a_run_then_selects_and_has_no_effect(
+    database: sa.Engine, reku: Reku, clock_at: Callable[[datetime], None]
+) -> None:
+    day = date(2026, 11, 22)
+    clock_at(clock.at(day, 6))
     with database.begin() as connection:
-        for number, person in enumerate(people):
-            name = {"person_number": f"p{number}", "household": f"p{number}"}
-            row = base | {"estate": False, "flags": []} | name | person
-            connection.execute(sa.insert(tables.persons).values(row))
-        address = {"institute": BLZ, "recipient_key": "k", "domain": "kunde.example", "digest": "d", "data_key_id": 1}
-        connection.execute(sa.insert(tables.person_addresses).values(person_number="p0", sealed=b"s", **address))
-    tried = json.loads(reku("selection", "try", "MCAG002", BLZ, "--day", "2026-11-22", "--json").stdout)
-    assert tried == {
-        "matched": 5,
-        "people": 5,
-        "without_consent": 1,
-        "estates": 1,
-        "flagged": 1,
-        "without_address": 1,
-        "left": 1,
-    }
+        for name, changes in (
+            ("wanted", {}),
+            ("nowhere", {}),
+            ("shares", {"household": "wanted", "household_rank": 2}),
+            ("younger", {"born": date(1977, 11, 22)}),
+        ):
+            add_person(connection, name, **{"born": date(1976, 11, 22)} | changes)
+        of = tables.person_addresses
+        connection.execute(sa.delete(of).where(of.c.person_number == "nowhere"))
+        connection.execute(sa.update(of).where(of.c.person_number == "shares").values(recipient_key="wanted" * 2))
+    note_import(database)
+    (tried,) = json.loads(reku("selection", "try", "MCAG002", BLZ, "--json").stdout)
+    expected = {"matched": 3, "selected": 1, "household": 1, "without_address": 1}
+    assert {name: count for name, count in tried.items() if count} == {"order": "K2026-014"} | expected
+    assert tried["matched"] == sum(count for name, count in tried.items() if name not in ("order", "matched"))
     with database.connect() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.deliveries)) == 0
+        for table in (tables.deliveries, tables.orders, tables.selected_rows):
+            assert connection.scalar(sa.select(sa.func.count()).select_from(table)) == 0
+    bank = institutes()[BLZ]
+    announcing.announce(database, bank, "MCAG002")
+    (again,) = json.loads(reku("selection", "try", "MCAG002", BLZ, "--json").stdout)
+    with database.connect() as connection:
+        order = connection.scalar(sa.select(tables.orders.c.id))
+    system_of(bank).source.obtain(database, order, day)
+    with database.connect() as connection:
+        made = connection.scalar(sa.select(tables.selections.c.funnel))
+    assert again == tried == {"order": "K2026-014"} | {name: made[name] for name in made if name != "rows"}
+    (then,) = json.loads(reku("selection", "try", "MCAG002", BLZ, "--json").stdout)
+    assert (then["selected"], then["have_a_message"]) == (0, 1)
 
 
 NUMBER = "0001234567"

@@ -10,7 +10,7 @@ import typer
 
 from reku.cli.database import database
 from reku.cli.options import Blz
-from reku.cli.output import Json, print_json, show, show_one
+from reku.cli.output import Json, print_json, show
 
 if TYPE_CHECKING:
     from reku.catalogue.occasion import Occasion
@@ -55,16 +55,17 @@ def explain(occasion: Code, as_json: Json = False) -> None:
 def try_rule(occasion: Code, institute: Blz, day: Day = None, as_json: Json = False) -> None:
     """Count whom an occasion would select of a bank's data.
 
-    Without any effect: people whose window is open, and how many of them have no consent to mails, are estates, have
-    a flag, or no mail address.
+    Without any effect: for each order the pairs of person and Anlass_Datum whose window is open (matched), how many of
+    them a run would select, and what keeps the others out; they add up.
     """
     from reku.foundation import clock
+    from reku.process.systems import data_bank_named
     from reku.sources.agree21.trial import trial
 
     found, rule = _rule(occasion)
     when = day.date() if day else clock.today()
-    tried = trial(database(), rule, found.window, institute, when, _codes(institute, found.code))
-    show_one(tried.as_dict(), as_json=as_json)
+    rows = trial(database(), data_bank_named(institute), found.code, rule, found.window, when)
+    show(rows, as_json=as_json, nothing="No orders.")
 
 
 @app.command("why")

@@ -1,71 +1,44 @@
-"""What a rule would select, counted without any effect."""
+"""Whom a run would select, counted without any effect."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
+from reku.catalogue.institute import Institute
 from reku.catalogue.occasion import Window
 from reku.catalogue.selection import Selection
-from reku.sources.agree21.selecting import candidates
-from reku.store.tables import person_addresses, persons
+from reku.sources.agree21.selected_people import selected_people
+from reku.store.tables import orders
 
-
-@dataclass(frozen=True)
-class TrialResult:
-    """People whose window is open: `matched` rows (person and Anlass_Datum) of `people` different ones.
-
-    The first reason of each row for keeping it out is counted: matched = without_consent + estates + flagged +
-    without_address + left.
-    """
-
-    matched: int
-    people: int
-    without_consent: int
-    estates: int
-    flagged: int
-    without_address: int
-    left: int
-
-    def as_dict(self) -> dict[str, int]:
-        """For people and JSON."""
-        return asdict(self)
+_NOT_ANNOUNCED = 0
+"""No order has this id: there is nobody yet who has a message of it."""
 
 
 def trial(
-    engine: sa.Engine, rule: Selection, window: Window, institute: str, day: date, codes: Collection[str] = ()
-) -> TrialResult:
-    """Count in one statement whom a rule selects of a bank's data on a day; `codes`: of impulses that are answered."""
-    found = candidates(rule, window, institute, day, codes).subquery()
-    has_address = sa.exists().where(
-        person_addresses.c.institute == institute,
-        person_addresses.c.person_number == found.c.person_number,
-        person_addresses.c.recipient_key != "",
-    )
-    reason = sa.case(
-        (~persons.c.consent, "without_consent"),
-        (persons.c.estate, "estates"),
-        (sa.func.cardinality(persons.c.flags) > 0, "flagged"),
-        (~has_address, "without_address"),
-        else_="left",
-    ).label("reason")
-    rows = (
-        sa.select(found.c.person_number, reason)
-        .join(persons, (persons.c.institute == institute) & (persons.c.person_number == found.c.person_number))
-        .subquery()
-    )
+    engine: sa.Engine, bank: Institute, occasion: str, rule: Selection, window: Window, day: date
+) -> list[dict[str, Any]]:
+    """The funnel of a run on that day, for each order of an occasion: `matched` pairs are the sum of all that follow.
 
-    def counted(name: str) -> sa.Label[int]:
-        return sa.func.count().filter(rows.c.reason == name).label(name)
-
-    names = ("without_consent", "estates", "flagged", "without_address", "left")
-    wanted = sa.select(
-        sa.func.count().label("matched"),
-        sa.func.count(rows.c.person_number.distinct()).label("people"),
-        *map(counted, names),
-    )
+    Orders are those of the bank's campaigns, announced yet or not; without any it is asked for an order "". The
+    transaction is rolled back: deciding about people needs a table of its own, which leaves with it.
+    """
     with engine.connect() as connection:
-        return TrialResult(**connection.execute(wanted).mappings().one())
+        return [
+            {"order": order.order_number} | selected_people(connection, bank, order, rule, window, day).funnel
+            for order in _orders(connection, bank, occasion)
+        ]
+
+
+def _orders(connection: sa.Connection, bank: Institute, occasion: str) -> Iterator[sa.Row[Any]]:
+    """Number and id of each order."""
+    announced = [one.order for one in bank.campaigns if one.announces and one.announces.occasion == occasion]
+    for number in announced or [""]:
+        known = sa.select(sa.func.max(orders.c.id)).where(
+            orders.c.institute == bank.blz, orders.c.order_number == number, orders.c.occasion == occasion
+        )
+        order = sa.func.coalesce(known.scalar_subquery(), _NOT_ANNOUNCED)
+        yield connection.execute(sa.select(order.label("id"), sa.literal(number).label("order_number"))).one()
