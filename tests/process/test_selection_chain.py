@@ -104,6 +104,7 @@ def test_people_are_selected_judged_and_mailed(database: sa.Engine, bank: CoopBa
         "selected": 2,
         "household": 0,
         "later_date": 0,
+        "another_impulse": 0,
         "KEINE_EINWILLIGUNG": 1,
         "without_address": 1,
         "have_a_message": 0,

@@ -58,7 +58,7 @@ _ANOTHER_IMPULSE, _NO_ADDRESS, _HAS_MESSAGE = "another_impulse", "without_addres
 _REASONS = tuple(reason.value for reason in Reason)
 _OUTCOMES = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, *_REASONS, _NO_ADDRESS, _HAS_MESSAGE)
 """What becomes of a pair of person and Anlass_Datum: the first in this order that holds for one of its addresses."""
-_ALWAYS_SHOWN = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _NO_ADDRESS, _HAS_MESSAGE)
+_ALWAYS_SHOWN = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, _NO_ADDRESS, _HAS_MESSAGE)
 
 
 @dataclass(frozen=True)
