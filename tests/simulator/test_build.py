@@ -220,19 +220,19 @@ def test_the_cooperative_bank_selects_nobody_but_those_who_are_planned(first: da
         if row["Einwilligung_EMail"] == "J" and row["Nachlass_KZ"] == "N" and not row["Werbesperre_KZ"]
     }
 
-    def has_anniversary(text: str, days: int, every: int) -> bool:
+    def has_anniversary(text: str, days: int, least: int, every: int) -> bool:
         begun = parse_date(text)
         for back in range(days + len(DAYS)):
             day = last - timedelta(days=back)
             if (day.month, day.day) == (begun.month, begun.day) and day.year > begun.year:
-                return (day.year - begun.year) % every == 0
+                return day.year - begun.year >= least and (day.year - begun.year) % every == 0
         return False
 
-    birthdays = {n for n in may_be_written_to if has_anniversary(born[n]["Geburtsdatum"], 3, 10)}
+    birthdays = {n for n in may_be_written_to if has_anniversary(born[n]["Geburtsdatum"], 3, 75, 1)}
     jubilees = {
         row["Personennummer"]
         for row in files["IDA_BESTAND"].rows
-        if row["Produktart"] == "GIRO" and has_anniversary(row["Eroeffnung"], 7, 5)
+        if row["Produktart"] == "GIRO" and has_anniversary(row["Eroeffnung"], 7, 5, 5)
     } & may_be_written_to
     # Of two who share an address only the contact person is written to.
     others = {n for n, row in born.items() if row["Haushalt_ID"] == SHARED and row["Ansprechperson"] == "N"}

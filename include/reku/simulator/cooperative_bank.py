@@ -33,7 +33,7 @@ PEOPLE = 2_000
 REPORTED = "VERS+OEFF+KLIC+NVER"
 """What advisors are told of besides what everybody is told: no soft bounces, no mails that somebody has put off."""
 BIRTHDAYS = Order(
-    BANK_3, "K2026-001", "AUSWAHL", "MCAG002", Rhythm.TAEGLICH, "Runde Geburtstage", dict.fromkeys(DAYS, 14),
+    BANK_3, "K2026-001", "AUSWAHL", "MCAG001", Rhythm.TAEGLICH, "Hohe Geburtstage", dict.fromkeys(DAYS, 14),
     response_scope=REPORTED,
 )  # fmt: skip
 JUBILEES = Order(
@@ -46,7 +46,7 @@ SHARED = "0000009999"
 _DATA = {day: DeliveryStep[f"DAY_{day}_DATA"] for day in DAYS}
 _CLEAR_OF_WINDOWS = timedelta(days=10)
 """So far from the three days nobody's window is open: birthdays are written to for 3 days, jubilees for 7."""
-_AGES, _YEARS = (20, 40, 60, 80), (20, 40)
+_AGES, _YEARS = (76, 80, 84, 88), (20, 40)
 """Multiples of four, so that whoever was born on a 29 February has a birthday on the day."""
 
 
