@@ -251,3 +251,25 @@ def test_selected_people_wait_in_one_delivery_only(
     work()
     assert sorted(relay.recipients) == ["person1@kunde.example", "person2@kunde.example"]
     assert [row["rows"] for row in rows(database, tables.deliveries)] == [1, 1]
+
+
+def test_a_rule_that_selects_nobody_ends_green(database: sa.Engine, bank: CoopBank, work: Work, relay: Sink) -> None:
+    deliver(bank, person(1), person(2))
+    assert failed(work()) == []
+    (made,) = rows(database, tables.selections)
+    assert (made["funnel"]["matched"], made["funnel"]["rows"]) == (0, 0)
+    assert relay.taken == []
+    (delivery,) = rows(database, tables.deliveries)
+    assert (delivery["state"], delivery["rows"]) == (DeliveryState.LOADED, 0)
+
+
+def test_a_rule_that_selects_everybody_asks_a_person(
+    database: sa.Engine, bank: CoopBank, work: Work, relay: Sink
+) -> None:
+    bank.configure(max_rows=2)
+    deliver(bank, *(person(number, Geburtsdatum=BORN) for number in range(1, 5)))
+    day = work()
+    assert day.ending("dispatch", 0) is not Ending.DONE
+    assert relay.taken == []
+    (asked,) = rows(database, tables.releases)
+    assert asked["decision"] is None
