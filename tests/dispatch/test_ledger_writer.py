@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -157,3 +158,22 @@ def _nobody_writes_responses(engine: sa.Engine) -> Iterator[None]:
     with engine.begin() as connection:
         connection.execute(sa.text("LOCK TABLE reku.responses IN SHARE MODE"))
         yield
+
+
+def test_one_journal_that_cannot_be_closed_holds_no_other() -> None:
+    """A journal that stays open is locked, and keeps its batch from whoever dispatches next."""
+    closed: list[int] = []
+
+    class Journal:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def close(self) -> None:
+            closed.append(self.number)
+            if self.number == 1:
+                raise SetupError("is full")
+
+    batches = {number: SimpleNamespace(journal=Journal(number)) for number in (0, 1, 2)}
+    with pytest.raises(SetupError):
+        ledger_writer._close_journals(batches)  # type: ignore[arg-type]  # nothing but their journals is looked at
+    assert sorted(closed) == [0, 1, 2]

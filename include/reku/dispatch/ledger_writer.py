@@ -8,8 +8,9 @@ stay, and the next dispatcher recovers from them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -160,8 +161,7 @@ class LedgerWriter:
 
     def _let_go(self) -> None:
         self._thread.shutdown()
-        for batch in self._batches.values():
-            batch.journal.close()
+        _close_journals(self._batches)
 
     def _claim(self) -> None:
         limit = self._limits.batch
@@ -217,16 +217,21 @@ class LedgerWriter:
 
     def _settle(self, ended: list[tuple[int, Ended]], barred: list[tuple[int, int]], batches: dict[int, _Open]) -> None:
         if self._failed:  # an answer that is not recorded must not be taken for a mail never begun
-            for batch in batches.values():
-                batch.journal.close()
+            _close_journals(batches)
             return
         finished = {fence: batch.left for fence, batch in batches.items()}
         try:
             ledger.record_batches(self._engine, self._due.delivery, ended, barred, finished)
         except BaseException:  # Ctrl-C as well: whatever ends it, the journals tell the rest
             self._failed = True
-            for batch in batches.values():
-                batch.journal.close()
+            _close_journals(batches)
             raise
         for batch in batches.values():
             batch.journal.remove()
+
+
+def _close_journals(batches: Mapping[int, _Open]) -> None:
+    """Close all of them, though one of them cannot be: its disk may be full."""
+    with ExitStack() as all_of_them:
+        for batch in batches.values():
+            all_of_them.callback(batch.journal.close)
