@@ -146,10 +146,11 @@ def test_no_clear_number_and_no_clear_address_stands_in_any_table(
     people = ("person1@", "person2@", "Prüfweg", "Jördis", "Müßig", "0000000001", "0000000002")
     deliver(bank, person(1, Geburtsdatum=BORN), person(2, Geburtsdatum=BORN, Personennummer="0000000002"))
     assert failed(work(stages=stages)) == []
-    assert len(rows(database, tables.delivery_rows)) == 2
+    mailed = 2 if stages == STAGES else 0
+    assert len(rows(database, tables.delivery_rows)) == 2 - mailed, "a row leaves with its mail"
     assert in_clear(database, *people) == set()
-    assert in_clear(database, "@kunde.example") >= {"delivery_rows"}, "the search finds what stands there"
-    assert len(relay.taken) == (2 if stages == STAGES else 0)
+    assert in_clear(database, "kunde.example") != set(), "the search finds what stands there"
+    assert len(relay.taken) == mailed
 
 
 def test_nothing_in_clear_between_selection_and_gate(database: sa.Engine, bank: CoopBank, work: Work) -> None:
