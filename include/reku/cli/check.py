@@ -7,7 +7,6 @@ from pathlib import Path
 
 import typer
 
-from reku.catalogue.fields import CONTACT_PERSON_FIELD, ESTATE_FIELD, HOUSEHOLD_FIELD, REFUSAL_FIELD
 from reku.cli.group import FAULT
 from reku.cli.output import Json, print_json, working
 from reku.foundation.errors import ConfigError
@@ -16,13 +15,6 @@ _EXCHANGED = ("VREKU", "REKU", "VIAM", "IAMW", "RESPONSE", "QUITTUNG")
 """Kinds of files that the stages ask for by name."""
 _DELIVERED = ("REKU", "IAMW")
 """Those that bring people."""
-_SELECTED = {
-    "refusal": {REFUSAL_FIELD},
-    "estate": {ESTATE_FIELD},
-    "household": {HOUSEHOLD_FIELD},
-    "contact_person": {CONTACT_PERSON_FIELD},
-}
-"""Where we select the people: key of the contact rules → the fields that it may name."""
 
 
 def check(as_json: Json = False) -> None:
@@ -97,15 +89,22 @@ def _missing_contracts(folder: Path) -> list[ConfigError]:
 def _unknown_flags(folder: Path, contracts: Path) -> Iterator[ConfigError]:
     """Fields that a bank's contact rules look at and no delivery has: the rule would never hold, silently."""
     from reku.catalogue import institutes
+    from reku.catalogue.fields import CONTACT_PERSON_FIELD, ESTATE_FIELD, HOUSEHOLD_FIELD, REFUSAL_FIELD
     from reku.foundation.yaml_source import line_of
     from reku.records import load_contracts
 
+    selected = {
+        "refusal": {REFUSAL_FIELD},
+        "estate": {ESTATE_FIELD},
+        "household": {HOUSEHOLD_FIELD},
+        "contact_person": {CONTACT_PERSON_FIELD},
+    }  # where we select the people: key of the contact rules → the fields that it may name
     known = load_contracts(contracts)
     delivered = {column.name for kind in _DELIVERED if kind in known for column in known[kind].columns}
     for blz, bank in institutes(folder).whole.items():
         file = folder / "institutes" / f"{blz}.yaml"
         for place, field in bank.contact.fields():
-            fields = _SELECTED[place[0]] if bank.delivers_data else delivered
+            fields = selected[place[0]] if bank.delivers_data else delivered
             if field not in fields:
                 whose = "the data of this bank say so in no" if bank.delivers_data else "no delivery has the"
                 problem = f"contact, {place[0]}: {whose} field {field!r}, so this rule would never hold."
