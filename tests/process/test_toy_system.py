@@ -41,9 +41,9 @@ def toy(
 ) -> Iterator[System]:
     """The toy core system in the registry, and a bank on it."""
     clock_at(NOON)
-    banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", max_reject_share=0.5, campaigns=[CAMPAIGN])
+    banks.configure(monkeypatch, tmp_path / "config", core_system="osplus", max_reject_share=0.5, campaigns=[CAMPAIGN])
     system = System(ToySource(reku_settings), Messenger(), ToyFormat())
-    monkeypatch.setitem(SYSTEMS, CoreSystem.AGREE21, system)
+    monkeypatch.setitem(SYSTEMS, CoreSystem.OSPLUS, system)
     return system
 
 

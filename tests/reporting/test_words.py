@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_any_event(
             _put(connection, events, number, medium)
             found = connection.execute(sa.select(feedback_files)).one()
             file, order_number = exporting._file(connection, found.id)
-            with exporting._files(connection, bank, OsplusResponses(), file, order_number) as made:
+            with exporting._files(connection, bank, OsplusResponses(), file, order_number, Counter()) as made:
                 (ours,) = (b"".join(one.blocks) for one in made)
             message = connection.execute(sa.select(messages)).one()._asdict()
             connection.rollback()

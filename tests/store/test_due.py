@@ -46,8 +46,11 @@ def test_a_database_in_any_zone_sees_the_same_days(database: sa.Engine) -> None:
 
 
 def test_no_other_statement_converts_to_berlin_time() -> None:
-    """But for `rivals`, which compares days with each other, and formats, which write a moment down."""
+    """But for what compares days with each other (`rivals`, `impulses`), and formats, which write a moment down."""
     code = {file.relative_to(INCLUDE / "reku").as_posix(): file for file in (INCLUDE / "reku").rglob("*.py")}
     converting = re.compile(r"func\.timezone\(|timezone\('")
     found = {name for name, file in code.items() if converting.search(file.read_text(encoding="utf-8"))}
-    assert {name for name in found if not name.startswith("reporting/formats/")} == {"contact/rivals.py"}
+    assert {name for name in found if not name.startswith("reporting/formats/")} == {
+        "contact/rivals.py",
+        "sources/agree21/impulses.py",
+    }
