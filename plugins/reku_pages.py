@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from reku.orchestration.reports import MOUNTED_AT
+from reku.orchestration.reports import MOUNTED_AT, TODAY
 
 
 async def pages(scope: Any, receive: Any, send: Any) -> None:
@@ -40,7 +40,7 @@ class RekuPages(AirflowPlugin):
     external_views: ClassVar = [
         {
             "name": "Zu tun",
-            "href": f"{MOUNTED_AT}/today",
+            "href": f"{MOUNTED_AT}{TODAY}",
             "destination": "nav",
             "url_route": "reku-today",
             "nav_top_level": True,

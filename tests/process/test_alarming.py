@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -167,12 +168,21 @@ def test_an_address_that_is_away_or_wrong_says_so_without_its_secrets(
     assert "secret" not in str(wrong.value)
 
 
-def test_the_heartbeat(receiver: tuple[str, list[dict[str, str]], list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat(
+    receiver: tuple[str, list[dict[str, str]], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its address is a secret, which no log tells."""
     address, _, answers = receiver
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(logging.getLogger("httpx"), "level", logging.INFO)
     assert send_heartbeat() is False
-    monkeypatch.setenv("REKU_HEARTBEAT_URL", f"{address}/hook")
+    monkeypatch.setenv("REKU_HEARTBEAT_URL", f"{address}/hook?key=of-the-watcher")
     settings.cache_clear()
     assert send_heartbeat() is True
     answers.append(503)
-    with pytest.raises(PassingError, match="REKU_HEARTBEAT_URL"):
+    with pytest.raises(PassingError, match="REKU_HEARTBEAT_URL") as away:
         send_heartbeat()
+    told_by_us = [record.getMessage() for record in caplog.records if not record.name.startswith("uvicorn")]
+    assert "of-the-watcher" not in " ".join([*told_by_us, str(away.value)])

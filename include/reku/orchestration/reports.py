@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 MOUNTED_AT = "/reku"
 """Where Airflow's server has our pages."""
+TODAY = "/today"
 
 
 class ReportLink(BaseOperatorLink):
@@ -32,6 +33,16 @@ class ReportLink(BaseOperatorLink):
 def address(delivery: int) -> str:
     """Where a browser finds the report: a path on the server that the page with the link came from."""
     return f"{urlsplit(airflow_address()).path.rstrip('/')}{MOUNTED_AT}/reports/{delivery}"
+
+
+def today_address() -> str:
+    """Where a browser finds the list of what needs a person: a path, as for reports."""
+    return f"{urlsplit(airflow_address()).path.rstrip('/')}{MOUNTED_AT}{TODAY}"
+
+
+def whole(path: str) -> str:
+    """The address of a path on Airflow's server as it is configured; the path alone if it is not."""
+    return urljoin(airflow_address(), path)
 
 
 def airflow_address() -> str:

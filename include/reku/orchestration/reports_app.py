@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from reku.foundation.errors import SetupError
 from reku.orchestration import login, today_page
 from reku.orchestration.names import dag_id
-from reku.orchestration.reports import address
+from reku.orchestration.reports import TODAY, address, today_address
 from reku.orchestration.today_page import HEADERS
 from reku.release.report import find_report
 from reku.store.engine import engine
@@ -63,8 +63,8 @@ async def _refused(request: Request, error: StarletteHTTPException) -> Response:
     match error.status_code:
         case 401:
             delivery = request.path_params.get("delivery", "")
-            is_today = request.url.path.endswith(today_page.PATH)
-            back = address(int(delivery)) if delivery.isdecimal() else today_page.address() if is_today else ""
+            is_today = request.url.path.endswith(TODAY)
+            back = address(int(delivery)) if delivery.isdecimal() else today_address() if is_today else ""
             login = get_auth_manager().get_url_login(**({"next_url": back} if back else {}))
             said = f'<a href="{escape(login)}">Bitte anmelden</a> / <span lang="en">please log in</span>'
         case 403:

@@ -219,14 +219,12 @@ class RaiseAlarms(BaseOperator):
     """Tells people what needs them, each cause once."""
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
-        from urllib.parse import urljoin
-
-        from reku.orchestration.reports import MOUNTED_AT, airflow_address
+        from reku.orchestration.reports import today_address, whole
         from reku.process.alarming import raise_alarms
         from reku.store.engine import engine
 
         with plain_errors():
-            told = raise_alarms(engine(), urljoin(airflow_address(), f"{MOUNTED_AT}/today"))
+            told = raise_alarms(engine(), whole(today_address()))
         return asdict(told)
 
 

@@ -10,7 +10,6 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -27,7 +26,7 @@ from reku.foundation.errors import SetupError
 from reku.foundation.words import Words
 from reku.orchestration.failed_tasks import FailedTask, failed_tasks
 from reku.orchestration.names import dag_id
-from reku.orchestration.reports import MOUNTED_AT, airflow_address
+from reku.orchestration.reports import MOUNTED_AT, TODAY, today_address
 from reku.process.needs import Need, needs
 from reku.store.engine import engine
 
@@ -41,7 +40,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-PATH = "/today"
 GERMAN, ENGLISH = "de", "en"
 _OF_ALL = "reku_intake"
 """Whoever may see this DAG is told of what concerns no single occasion."""
@@ -50,7 +48,7 @@ OF_THE_SYSTEM = (_OF_ALL, "reku_agree21_import", "reku_alarms", "reku_collect", 
 _HTML = Path(__file__).parent / "html"
 
 
-@router.get(PATH, response_class=HTMLResponse)
+@router.get(TODAY, response_class=HTMLResponse)
 def today(
     user: GetUserDep,
     session: SessionDep,
@@ -80,11 +78,6 @@ def _dag_of(need: Need, known: set[str]) -> str:
     return of_occasion if of_occasion in known else _OF_ALL
 
 
-def address() -> str:
-    """Where a browser finds the page: a path on Airflow's server."""
-    return f"{urlsplit(airflow_address()).path.rstrip('/')}{MOUNTED_AT}{PATH}"
-
-
 def language_of(accepted: str) -> str:
     """German or English, whichever a browser likes better (RFC 9110, Accept-Language); German if neither."""
     liked: dict[str, float] = {}
@@ -107,7 +100,7 @@ def render(found: Sequence[Need], failed: Sequence[FailedTask], bank: str, langu
     def word(words: Words) -> str:
         return say(words.german, words.english)
 
-    path = address()
+    path = today_address()
     return (
         _templates()
         .get_template("today.html")
@@ -122,7 +115,7 @@ def render(found: Sequence[Need], failed: Sequence[FailedTask], bank: str, langu
             groups=[(kind, list(of_kind)) for kind, of_kind in groupby(found, key=lambda need: need.kind)],
             bank=next((need.bank for need in found if need.institute == bank), bank),
             now=_moment(clock.now()),
-            airflow=path.removesuffix(f"{MOUNTED_AT}{PATH}"),
+            airflow=path.removesuffix(f"{MOUNTED_AT}{TODAY}"),
             path=path,
             here=f"{path}?bank={bank}" if bank else path,
         )

@@ -17,8 +17,6 @@ from reku.process.needs import Need, needs
 from reku.store.locks import Lock, lock_until_commit
 from reku.store.tables import alarms
 
-log = logging.getLogger(__name__)
-
 MOST_NAMED = 30
 """So many causes one message names; of the others it says how many there are."""
 WORSE = 2
@@ -47,9 +45,9 @@ def raise_alarms(engine: sa.Engine, page: str, send: Send | None = None) -> Alar
     tell = send or _sender()
     if tell is None:
         return AlarmResult(0, 0, 0)
-    now = {need.cause: need for need in needs(engine)}
     with engine.begin() as connection:
         lock_until_commit(connection, Lock.ALARMS)
+        now = {need.cause: need for need in needs(engine)}  # of after the lock: another look may have told meanwhile
         told = {row.cause: row for row in connection.execute(sa.select(alarms))}
         new = [need for cause, need in now.items() if cause not in told]
         worse = [need for cause, need in now.items() if cause in told and _is_worse(need, told[cause].people)]
@@ -68,6 +66,7 @@ def send_heartbeat() -> bool:
     url = settings().heartbeat_url.get_secret_value()
     if not url:
         return False
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole addresses, and this one is a secret
     try:
         httpx.get(url, timeout=_SECONDS, follow_redirects=True).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
