@@ -20,9 +20,9 @@ from reku.store import tables
 from reku.store.kinds import SuppressionKind, SuppressionSource
 from reku.store.locks import Lock, session_lock
 from reku.vault import pseudonym_rotation
-from reku.vault.numbers import clear_numbers
 from reku.vault.pseudonym_rotation import rotate_pseudonyms
 from reku.vault.renewal import pseudonym_columns, pseudonym_tables
+from reku_testing.clear_numbers import clear_numbers
 from reku_testing.smtp import Sink
 from reku_testing.world import BLZ
 from tests.cli.conftest import Reku, reku

@@ -15,6 +15,7 @@ from reku.store.tables import audit, data_keys, person_numbers
 from reku.vault import numbers, rotation
 from reku.vault.day_keys import destroy_unused, seal_of_day
 from reku.vault.sealing import Seal
+from reku_testing.clear_numbers import clear_numbers
 from reku_testing.world import BLZ
 
 DAY = date(2026, 11, 22)
@@ -33,7 +34,7 @@ def keep(engine: sa.Engine, people: dict[str, str], day: date = DAY, institute: 
 
 def clear(engine: sa.Engine, *people: str, institute: str = BLZ) -> dict[str, str]:
     with engine.connect() as connection:
-        return numbers.clear_numbers(connection, institute, people)
+        return clear_numbers(connection, institute, people)
 
 
 def forget(engine: sa.Engine, *people: str) -> int:

@@ -14,7 +14,7 @@ from reku.catalogue.selection import Selection
 from reku.foundation.settings import settings
 from reku.sources.agree21.freshness import fresh_data
 from reku.store import tables
-from reku.vault.numbers import clear_numbers
+from reku_testing.clear_numbers import clear_numbers
 from reku_testing.world import BLZ
 from tests.conftest import VAULT_KEY
 from tests.sources.agree21.conftest import NOW, CoopBank, holding, person

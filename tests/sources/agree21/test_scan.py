@@ -14,7 +14,7 @@ from reku.foundation.settings import settings
 from reku.sources.agree21.by_hand import accept
 from reku.sources.inbox import filing
 from reku.store import tables
-from reku.vault.numbers import clear_numbers
+from reku_testing.clear_numbers import clear_numbers
 from reku_testing.world import BLZ
 from tests.sources.agree21.conftest import NOW, CoopBank, appointment, holding, impulse, person
 
