@@ -79,12 +79,13 @@ class Person(threading.Thread):
                 if self._answer is None:  # what the scheduler says when the time is over
                     event: dict[str, Any] = {"error": "timeout", "error_type": "timeout"}
                 else:
-                    detail.responded_by = HITLUser(id="7", name="Anna Aufsicht")
-                    detail.responded_at = datetime.now(UTC)
-                    detail.chosen_options = [self._answer]
-                    detail.params_input = {"note": self._reasons[0]}
-                    self._reasons = self._reasons[1:] or self._reasons
-                    self.answers += 1
+                    if detail.responded_at is None:  # else it is the old state once more: the same answer again
+                        detail.responded_by = HITLUser(id="7", name="Anna Aufsicht")
+                        detail.responded_at = datetime.now(UTC)
+                        detail.chosen_options = [self._answer]
+                        detail.params_input = {"note": self._reasons[0]}
+                        self._reasons = self._reasons[1:] or self._reasons
+                        self.answers += 1
                     event = detail.as_resume_event_payload()
                 handle_event_submit(TriggerEvent(event), task_instance=ti, session=session)
 
