@@ -13,18 +13,20 @@ import sqlalchemy as sa
 from reku.catalogue import institutes, occasions
 from reku.catalogue.occasion import Window
 from reku.catalogue.selection import Selection
+from reku.contact.reasons import Reason
 from reku.foundation import clock
 from reku.process.systems import system_of
 from reku.sources.agree21 import announcing
 from reku.sources.agree21.rule_text import sentence
 from reku.sources.agree21.selecting import candidates
 from reku.sources.agree21.why import why
+from reku.sources.agree21.why_order import AGAINST
 from reku.store import tables
 from reku.vault.pseudonyms import NumberKind, pseudonymiser
 from reku_testing import banks
 from reku_testing.world import BLZ
 from tests.cli.conftest import Reku
-from tests.sources.agree21.imported import add_person, end, note_import
+from tests.sources.agree21.imported import add_person, end, note_import, recipient_key
 
 
 @pytest.fixture
@@ -42,11 +44,16 @@ def coop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 "placeholder": "MF_1",
             },
             "impulses": codes,
-            "blocks": [],
+            "blocks": [
+                {"block": "start", "list": order},
+                {"block": "wait", "until": "09:00"},
+                {"block": "send", "media": ["SCOM_GEBURTSTAG"]},
+            ],
         }
         for order, occasion, codes in (("K2026-014", "MCAG002", []), ("K2026-015", "MCAU030", ["UMZUG"]))
     ]
-    banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", campaigns=campaigns)
+    contact = {"blocking_days": {"SCOM_GEBURTSTAG": 14}}
+    banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", campaigns=campaigns, contact=contact)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,9 @@ def test_a_trial_is_what_a_run_then_selects_and_has_no_effect(
             add_person(connection, name, **{"born": date(1976, 11, 22)} | changes)
         of = tables.person_addresses
         connection.execute(sa.delete(of).where(of.c.person_number == "nowhere"))
-        connection.execute(sa.update(of).where(of.c.person_number == "shares").values(recipient_key="wanted" * 2))
+        connection.execute(
+            sa.update(of).where(of.c.person_number == "shares").values(recipient_key=recipient_key("wanted"))
+        )
     note_import(database)
     (tried,) = json.loads(reku("selection", "try", "MCAG002", BLZ, "--json").stdout)
     expected = {"matched": 3, "selected": 1, "household": 1, "without_address": 1}
@@ -143,16 +152,135 @@ def test_why_shows_the_tree_for_a_clear_number_that_is_asked_for(database: sa.En
         "    ✓ Geburtsdatum 10 bis 120 Jahre her, in Schritten von 10: 22.11.1976",
         "  ✗ Einwilligung in E-Mails",
         "  ✓ E-Mail-Adresse vorhanden",
+        "✗ Auftrag K2026-014",
+        "  ✗ Mail zum 22.11.2026 an kunde.example",
+        "    ✓ Noch keine Nachricht des Auftrags",
+        "    ✓ In keiner wartenden Lieferung",
+        "    ✓ E-Mail-Adresse vorhanden",
+        *(
+            f"    {'✗' if reason is Reason.KEINE_EINWILLIGUNG else '✓'} {text} ({reason})"
+            for reason, text in AGAINST.items()
+        ),
     ]
     assert NUMBER not in told.stdout
     assert pseudonym not in told.stdout
     refused = reku("selection", "why", "MCAG002", BLZ, NUMBER)
     assert refused.exit_code == 2, "the number stands in no history"
     shown = reku("selection", "why", "MCAF702", BLZ, "--json", typed=f"{NUMBER}\n").stdout
-    (tree,) = json.loads(shown[shown.index("[") :])
+    tree, order = json.loads(shown[shown.index("[") :])
+    assert (order["text"], order["holds"]) == ("Noch kein Auftrag", False)
     assert (tree["text"], tree["holds"], tree["parts"][1]["value"]) == ("Vertrag", False, "unbekannt")
     nobody = reku("selection", "why", "MCAG002", BLZ, typed="0000000009\n")
-    assert nobody.stdout.splitlines()[1:] == ["✗ In den übernommenen Daten"]
+    assert nobody.stdout.splitlines()[1:] == [
+        "✗ In den übernommenen Daten",
+        "✗ Auftrag K2026-014",
+        "  ✗ Die Regel trifft heute zu",
+    ]
+
+
+@pytest.mark.usefixtures("coop")
+def test_why_shows_what_speaks_against_a_mail_and_who_comes_first(
+    database: sa.Engine, reku: Reku, clock_at: Callable[[datetime], None]
+) -> None:
+    """An appointment, a message of the order, a household that shares an address: before and after it is announced."""
+    day = date(2026, 11, 22)
+    clock_at(clock.at(day, 6))
+    with database.begin() as connection:
+        for name, rank in (("first", 1), ("second", 2), ("had", 1), ("freed", 1)):
+            add_person(connection, name, born=date(1976, 11, 22), household_rank=rank)
+        shared = {"recipient_key": "shared", "domain": "kunde.example"}
+        of = tables.person_addresses
+        connection.execute(sa.update(of).where(of.c.person_number.in_(["first", "second"])).values(shared))
+        home = sa.update(tables.persons).where(tables.persons.c.person_number == "second")
+        connection.execute(home.values(household="first"))
+
+    def asked(person: str, *options: str) -> list[str]:
+        shown = reku("selection", "why", "MCAG002", BLZ, "--day", "2026-11-22", *options, typed=f"{person}\n")
+        lines = shown.stdout.splitlines()
+        return [line.strip() for line in lines[lines.index(next(x for x in lines if "Auftrag K" in x)) :]]
+
+    def crossed(person: str) -> list[str]:
+        return [line for line in asked(person) if line.startswith("✗")]
+
+    assert crossed("first") == []
+    mail = "✗ Mail zum 22.11.2026 an kunde.example"
+    assert crossed("second") == ["✗ Auftrag K2026-014", mail, "✗ Kein anderes Haushaltsmitglied bekommt die Mail"]
+    bank = institutes()[BLZ]
+    announcing.announce(database, bank, "MCAG002")
+    with database.begin() as connection:
+        connection.execute(sa.delete(tables.persons).where(tables.persons.c.person_number == "second"))
+    note_import(database)
+    with database.connect() as connection:
+        order = connection.scalar(sa.select(tables.orders.c.id))
+    delivery = system_of(bank).source.obtain(database, order, day)
+    assert crossed("had") == ["✗ Auftrag K2026-014", mail, "✗ In keiner wartenden Lieferung"]
+    with database.begin() as connection:
+        end(connection, delivery, "SENT")
+        of_freed = sa.update(tables.messages).where(tables.messages.c.person_number == "freed")
+        connection.execute(of_freed.values(state="WITHHELD", reason="TERMIN"))
+    had = "✗ Nachricht zum 22.11.2026: SENT, Lieferung 1"
+    assert crossed("had") == ["✗ Auftrag K2026-014", had, mail, "✗ Noch keine Nachricht des Auftrags"]
+    assert "✓ Nachricht zum 22.11.2026: WITHHELD TERMIN, Lieferung 1" in asked("freed")
+    assert crossed("freed") == []
+
+
+def test_why_knows_everything_that_may_speak_against_a_candidate() -> None:
+    """What people decide about messages and deliveries cannot, nor an address that mails cannot reach."""
+    of_messages = {Reason.FREIGABE_VERWEIGERT, Reason.GESTOPPT, Reason.UNGEKLAERT, Reason.ADRESSE_UNGUELTIG}
+    assert list(AGAINST) == [reason for reason in Reason if reason not in of_messages]
+
+
+@pytest.mark.usefixtures("coop")
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_trial_for_another_day_judges_as_on_that_day(
+    database: sa.Engine, reku: Reku, clock_at: Callable[[datetime], None], announced: bool
+) -> None:
+    """Windows, refusals and days of the bank's people: announced already or not."""
+    today = date(2026, 11, 22)
+    clock_at(clock.at(today, 6))
+    if announced:
+        announcing.announce(database, institutes()[BLZ], "MCAG002")
+    with database.begin() as connection:
+        for name, born, changes in (
+            ("now", 22, {}),
+            ("no consent", 22, {"consent": False}),
+            ("past", 10, {}),
+            ("later", 28, {}),
+        ):
+            add_person(connection, name, born=date(1976, 11, born), **changes)
+    for day, expected in (
+        ("2026-11-22", {"matched": 2, "selected": 1, "KEINE_EINWILLIGUNG": 1}),
+        ("2026-11-11", {"matched": 1, "selected": 1}),
+        ("2026-11-30", {"matched": 1, "selected": 1}),
+    ):
+        (tried,) = json.loads(reku("selection", "try", "MCAG002", BLZ, "--day", day, "--json").stdout)
+        assert {name: count for name, count in tried.items() if count and name != "order"} == expected, day
+
+
+@pytest.mark.usefixtures("coop")
+def test_a_trial_for_another_day_meets_the_rivals_of_that_day(
+    database: sa.Engine, reku: Reku, clock_at: Callable[[datetime], None]
+) -> None:
+    """A mail is due on the first day of its window that is not past, seen from the day that is asked for."""
+    today, then = date(2026, 11, 22), date(2026, 11, 30)
+    clock_at(clock.at(today, 6))
+    bank = institutes()[BLZ]
+    for occasion in ("MCAG002", "MCAU030"):
+        announcing.announce(database, bank, occasion)
+    with database.begin() as connection:
+        add_person(connection, "moved", born=date(1976, 11, 20))
+        told = {"institute": BLZ, "impulse": "i", "person_number": "moved", "code": "UMZUG", "priority": 5}
+        connection.execute(sa.insert(tables.impulses).values(told | {"made_at": clock.at(date(2026, 11, 21), 9)}))
+    note_import(database)
+    with database.connect() as connection:
+        order = connection.scalar(sa.select(tables.orders.c.id).where(tables.orders.c.occasion == "MCAG002"))
+    delivery = system_of(bank).source.obtain(database, order, today)
+    with database.begin() as connection:
+        end(connection, delivery, "OPEN")
+        connection.execute(sa.update(tables.messages).values(due_at=clock.at(then, 9), last_day=then))
+    for day, expected in ((today, {"selected": 1}), (then, {"ANDERE_KAMPAGNE": 1})):
+        (tried,) = json.loads(reku("selection", "try", "MCAU030", BLZ, "--day", f"{day}", "--json").stdout)
+        assert {name: tried[name] for name in expected} == expected, day
 
 
 @pytest.mark.usefixtures("coop")

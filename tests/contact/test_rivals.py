@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from reku.contact.candidates import Candidate
+from reku.contact.decide import reasons_of_candidates
+from reku.contact.policy import policy_of
 from reku.contact.reasons import Reason
 from reku.store.kinds import SuppressionKind
 from reku.store.states import MessageState
@@ -53,6 +56,24 @@ def test_a_row_may_say_how_important_it_is(bank: Bank) -> None:
         of = sa.select(messages.c.row_id).where(messages.c.id == loan)
         connection.execute(sa.update(delivery_rows).where(delivery_rows.c.id.in_(of)).values(priority=9))
     assert kept_back(bank, loan, account) == [loan]
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_candidate_competes_as_its_message_would(bank: Bank) -> None:
+    """By the priority of its impulse, else of its occasion; what is open already goes before its like."""
+    bank.message(BIRTHDAY, due_at=NOW)
+    given = [
+        (LOAN, None, ()),
+        (LOAN, 4, KEPT_BACK),
+        (ACCOUNT, None, KEPT_BACK),
+        (ACCOUNT, 2, ()),
+        (PARTY, 3, KEPT_BACK),
+    ]
+    for order, priority, against in given:
+        one = Candidate("0000000001", "0" * 64, "kunde.example", DAY, NOW, DAY, priority)
+        with bank.engine.connect() as connection:
+            found = reasons_of_candidates(connection, policy_of(bank.blz), bank.order(order), [one], DAY)
+        assert found.get(0, ()) == against, (order, priority)
 
 
 @pytest.mark.usefixtures("plain")

@@ -73,18 +73,24 @@ def why_person(occasion: Code, institute: Blz, day: Day = None, as_json: Json = 
     """Show why an occasion selects a person, or does not.
 
     The person number is asked for and not shown: the clear one, where pseudonyms are kept too. Shows the rule as a tree
-    with ✓, ✗ or ? (unknown) and the person's values, for each holding or impulse that the person has.
+    with ✓, ✗ or ? (unknown) and the person's values, for each holding or impulse that the person has; then for each
+    order the messages that the person has, and what speaks against a mail. Without any effect.
     """
     from reku.foundation import clock
+    from reku.process.systems import data_bank_named
+    from reku.sources.agree21.announcing import announcing
     from reku.sources.agree21.why import why
+    from reku.sources.agree21.why_order import why_orders
     from reku.vault.pseudonyms import name_in_tables
 
     found, rule = _rule(occasion)
-    codes = _codes(institute, found.code)
+    bank = data_bank_named(institute)
+    codes = [code for campaign in announcing(bank, found.code) for code in campaign.impulses]
     engine, when = database(), day.date() if day else clock.today()
     with engine.connect() as connection:
         person = name_in_tables(connection, institute, _asked_for("Person number"))
     trees = why(engine, rule, found.window, institute, person, when, codes)
+    trees += why_orders(engine, bank, found.code, rule, found.window, person, when)
     if as_json:
         print_json([asdict(tree) for tree in trees])
         return
@@ -117,15 +123,6 @@ def diff(occasion: Code, institute: Blz, day: Day = None, as_json: Json = False)
 def _asked_for(what: str) -> str:
     """What a person types, unseen: it shall stand in no history and on no screen."""
     return str(typer.prompt(what, hide_input=True, err=True)).strip()
-
-
-def _codes(institute: str, occasion: str) -> tuple[str, ...]:
-    """Codes of impulses that the bank's campaigns of an occasion answer."""
-    from reku.process.systems import data_bank_named
-
-    campaigns = data_bank_named(institute).campaigns
-    announced = [one for one in campaigns if one.announces and one.announces.occasion == occasion]
-    return tuple(code for campaign in announced for code in campaign.impulses)
 
 
 def _rule(code: str) -> tuple[Occasion, Selection]:

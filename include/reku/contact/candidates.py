@@ -16,7 +16,10 @@ FIRST_ID = 1 << 62
 
 
 class Candidate(NamedTuple):
-    """A person's address to which a message may be opened for Anlass_Datum; due and last day as it would have them."""
+    """A person's address to which a message may be opened for Anlass_Datum; due and last day as it would have them.
+
+    `priority` is that of an impulse; None: its occasion's.
+    """
 
     person_number: str
     recipient_key: str
@@ -24,6 +27,7 @@ class Candidate(NamedTuple):
     occasion_date: date
     due_at: datetime
     last_day: date
+    priority: int | None = None
 
 
 candidates = sa.Table(
@@ -38,6 +42,7 @@ candidates = sa.Table(
     sa.Column("occasion_date", sa.Date, nullable=False),
     sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("last_day", sa.Date, nullable=False),
+    sa.Column("priority", sa.SmallInteger),
     prefixes=["TEMPORARY"],
     postgresql_on_commit="DROP",
 )

@@ -37,10 +37,12 @@ _CONTESTED = """
         SELECT * FROM unnest(CAST(:orders AS text[]), CAST(:media AS text[]), CAST(:mandatory AS boolean[]))
             AS c(order_number, medium, mandatory)
     ), active AS (
-        SELECT m.id, m.person_number, m.order_id, o.occasion, r.priority, m.due_at, c.mandatory,
+        SELECT m.id, m.person_number, m.order_id, o.occasion, coalesce(r.priority, m.priority) AS priority,
+            m.due_at, c.mandatory,
             CAST(timezone('Europe/Berlin', m.due_at) AS date) AS due_on
         FROM (
-            SELECT m.id, m.institute, m.person_number, m.order_id, m.due_at, m.row_id
+            SELECT m.id, m.institute, m.person_number, m.order_id, m.due_at, m.row_id,
+                CAST(NULL AS smallint) AS priority
             FROM reku.messages m
             WHERE m.institute = :institute AND m.state = 'OPEN'
                 AND m.person_number IN (
@@ -67,7 +69,7 @@ _CONTESTED = """
 """
 _CANDIDATES = """
             UNION ALL
-            SELECT c.id, c.institute, c.person_number, c.order_id, c.due_at, NULL
+            SELECT c.id, c.institute, c.person_number, c.order_id, c.due_at, NULL, c.priority
             FROM candidates c WHERE c.id = ANY(CAST(:ids AS bigint[]))
 """
 _STATEMENTS = {

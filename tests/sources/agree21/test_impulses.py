@@ -15,7 +15,7 @@ from reku.contact.reasons import PASSING, Reason
 from reku.foundation import clock
 from reku.process.systems import system_of
 from reku.sources.agree21 import announcing
-from reku.sources.agree21.selected_people import read_rows
+from reku.sources.agree21.selection_rows import read_rows
 from reku.store import tables
 from reku.views.import_overview import newest_imports
 from reku_testing import banks
@@ -25,12 +25,18 @@ from tests.sources.agree21.imported import add_message, add_person, end, note_im
 
 DAY = date(2026, 11, 23)
 MOVE, OVERDRAFT = "MCAU030", "MCAK007"
+MEDIUM = "SCOM_GEBURTSTAG"
 Impulse = dict[str, Any]
 
 
 def campaign(order: str, occasion: str, *codes: str) -> dict[str, Any]:
     announces = {"occasion": occasion, "rhythm": "TAEGLICH", "valid_from": "2026-11-01", "placeholder": "MF_1"}
-    named = {"order": order, "name": occasion, "active": True, "announces": announces, "blocks": []}
+    blocks = [
+        {"block": "start", "list": order},
+        {"block": "wait", "until": "09:00"},
+        {"block": "send", "media": [MEDIUM]},
+    ]
+    named = {"order": order, "name": occasion, "active": True, "announces": announces, "blocks": blocks}
     return named | {"impulses": list(codes)}
 
 
@@ -78,9 +84,12 @@ class World:
 
 @pytest.fixture
 def configure(reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def write(moves: Sequence[str] = ("UMZUG", "ADRESSE"), overdrafts: Sequence[str] = ("DISPO",)) -> None:
+    def write(
+        moves: Sequence[str] = ("UMZUG", "ADRESSE"), overdrafts: Sequence[str] = ("DISPO",), **contact: Any
+    ) -> None:
         campaigns = [campaign("K2026-020", MOVE, *moves), campaign("K2026-021", OVERDRAFT, *overdrafts)]
-        banks.configure(monkeypatch, tmp_path / "config", core_system="agree21", campaigns=campaigns)
+        folder = tmp_path / "config"
+        banks.configure(monkeypatch, folder, core_system="agree21", campaigns=campaigns, contact=contact)
 
     return write
 
@@ -131,6 +140,22 @@ def test_who_is_without_consent_keeps_no_other_impulse_back(world_: World) -> No
     world_.told({"priority": 1}, {"person_number": "p1", "priority": 9})
     _, taken, funnel = world_.select()
     assert (taken, funnel["KEINE_EINWILLIGUNG"]) == (["i1"], 1)
+
+
+@pytest.mark.parametrize(("priority", "goes"), [(1, True), (2, True), (3, False), (9, False)])
+def test_the_impulse_s_priority_decides_among_rival_campaigns(
+    world_: World, configure: Callable[..., None], priority: int, goes: bool
+) -> None:
+    """The occasion of its order (5) stands behind that of the other (3), whose open message is due on the same day."""
+    configure(blocking_days={MEDIUM: 14})
+    world_.told({"code": "DISPO", "days": 1}, {"priority": priority, "days": 1})
+    overdraft, _, _ = world_.select(OVERDRAFT)
+    with world_.engine.begin() as connection:
+        of = connection.execute(sa.select(tables.deliveries).where(tables.deliveries.c.id == overdraft)).one()
+        due = {"due_at": clock.at(DAY, 9), "last_day": DAY, "state": "OPEN"}
+        add_message(connection, of, "p0", DAY - timedelta(days=1), **due)
+    _, taken, funnel = world_.select(MOVE)
+    assert (taken, funnel.get("ANDERE_KAMPAGNE", 0)) == ((["i1"], 0) if goes else ([], 1))
 
 
 @pytest.mark.parametrize(
@@ -189,11 +214,13 @@ def test_a_refused_selection_is_selected_anew_with_its_impulses(world_: World) -
 
 
 def test_the_row_says_what_the_impulse_says(world_: World) -> None:
-    world_.told({"priority": 2, "valid_until": date(2026, 12, 5), "value": "01.12.2026", "advisor": "B7"})
+    told = {"priority": 2, "valid_until": date(2026, 12, 5), "value": "01.12.2026", "advisor": "B7"}
+    world_.told(told | {"wished_channel": "BRIEF"})
     rows = read_rows(world_.engine, world_.select()[0], "AUSWAHL")
     (row,) = rows.as_dicts()
     names = ("Impuls_ID", "Prioritaet", "Gueltig_bis", "Anlass_Wert", "Anlass_Datum", "Berater_Nr")
     assert [row[name] for name in names] == ["i0", "2", "05.12.2026", "01.12.2026", "20.11.2026", "B7"]
+    assert (row["Kanal_Wunsch"], row["Kanal"]) == ("BRIEF", "EMAIL")
 
 
 def test_a_code_that_nobody_answers_is_parked_and_named_until_somebody_does(

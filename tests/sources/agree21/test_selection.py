@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,12 +18,10 @@ from reku.foundation import clock
 from reku.process.systems import system_of
 from reku.sources.agree21 import announcing
 from reku.store import tables
-from reku.store.kinds import SealedKind
 from reku.store.states import DeliveryState
-from reku.vault.day_keys import seal_of_day
 from reku_testing import banks
 from reku_testing.world import BLZ
-from tests.sources.agree21.imported import note_import
+from tests.sources.agree21.imported import add_person, end, finish, note_import
 
 FIRST = date(2026, 11, 2)
 BEFORE, AFTER = 1, 2
@@ -72,35 +69,7 @@ class World:
         with engine.begin() as connection:
             self.order = connection.execute(sa.select(tables.orders)).one()
             for person, birthday in self.pairs.items():
-                self._add(connection, person, birthday.replace(year=birthday.year - 50))
-
-    def _add(self, connection: sa.Connection, person: str, born: date) -> None:
-        connection.execute(
-            sa.insert(tables.persons).values(
-                institute=BLZ,
-                person_number=person,
-                household=person,
-                household_rank=1,
-                salutation="2",
-                consent=True,
-                tracking=False,
-                estate=False,
-                flags=[],
-                born=born,
-            )
-        )
-        seal = seal_of_day(connection, BLZ, SealedKind.ADDRESS, FIRST)
-        connection.execute(
-            sa.insert(tables.person_addresses).values(
-                institute=BLZ,
-                person_number=person,
-                recipient_key=person * 2,
-                domain="kunde.example",
-                digest="",
-                data_key_id=seal.id,
-                sealed=seal.seal(person, b'{"EMail":"a@kunde.example","Nachname":"Test"}'),
-            )
-        )
+                add_person(connection, person, born=birthday.replace(year=birthday.year - 50))
 
     def wanted(self) -> set[str]:
         """Whose window is open today, who was not selected before unless a passing reason ended it, and is free."""
@@ -135,43 +104,12 @@ class World:
             assert len(found) == len(rows)
             assert found == self.wanted()
             assert all(row.occasion_date == self.pairs[row.person_number] for row in rows)
-            if then == "refuse":
-                state = DeliveryState.REFUSED
-            elif then == "free":
-                state = DeliveryState.LOADED
-            else:
+            if then in ("load", "wait"):
                 self.taken |= found
-                state = DeliveryState.LOADED if then == "load" else DeliveryState.REGISTERED
-            for row in rows if then in ("load", "free") else ():
-                self._message(connection, delivery, row, "SPERRZEIT" if then == "free" else "KEINE_EINWILLIGUNG")
-            if then != "wait":
-                connection.execute(sa.text("SET LOCAL session_replication_role = replica"))  # steps in between
-                connection.execute(
-                    sa.delete(tables.selected_rows).where(tables.selected_rows.c.delivery_id == delivery)
-                )
-                connection.execute(
-                    sa.update(tables.deliveries).where(tables.deliveries.c.id == delivery).values(state=state)
-                )
-
-    def _message(self, connection: sa.Connection, delivery: int, row: Any, reason: str) -> None:
-        connection.execute(
-            sa.insert(tables.messages).values(
-                institute=BLZ,
-                order_id=self.order.id,
-                delivery_id=delivery,
-                delivery_number=delivery,
-                reference=row.person_number,
-                person_number=row.person_number,
-                recipient_key="0" * 64,
-                occasion_date=row.occasion_date,
-                consent=True,
-                tracking=False,
-                due_at=clock.now(),
-                last_day=self.today,
-                state="WITHHELD",
-                reason=reason,
-            )
-        )
+            if then in ("load", "free"):
+                end(connection, delivery, "WITHHELD", "SPERRZEIT" if then == "free" else "KEINE_EINWILLIGUNG")
+            elif then == "refuse":
+                finish(connection, delivery, DeliveryState.REFUSED)
 
     def deliveries(self) -> set[int]:
         with self.engine.connect() as connection:

@@ -25,10 +25,10 @@ def announce(engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResul
     An order whose campaign announces it no more is ended; it goes on when one does again. Nothing is written where
     nothing has changed. An order keeps its occasion: a campaign that announces another one is a problem.
     """
-    campaigns = [one for one in bank.campaigns if one.announces and one.announces.occasion == occasion]
+    campaigns = announcing(bank, occasion)
     with engine.begin() as connection:
         written = [
-            _write(connection, bank, campaign, campaign.announces) for campaign in campaigns if campaign.announces
+            write_order(connection, bank, campaign, campaign.announces) for campaign in campaigns if campaign.announces
         ]
         ended = _end_others(connection, bank.blz, occasion, [campaign.order for campaign in campaigns])
     problems = tuple(
@@ -40,7 +40,12 @@ def announce(engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResul
     return AnnounceResult(announced=written.count(True), ended=ended, problems=problems)
 
 
-def _write(connection: sa.Connection, bank: Institute, campaign: Campaign, announced: Announcement) -> bool | None:
+def announcing(bank: Institute, occasion: str) -> list[Campaign]:
+    """The campaigns of a bank that announce an order of an occasion."""
+    return [one for one in bank.campaigns if one.announces and one.announces.occasion == occasion]
+
+
+def write_order(connection: sa.Connection, bank: Institute, campaign: Campaign, announced: Announcement) -> bool | None:
     """Whether the order was made or changed; None if its number belongs to another occasion."""
     content: dict[str, Any] = {
         "name": campaign.name,

@@ -1,33 +1,26 @@
-"""Who is selected for an order on a day, and their rows: as the gate wants them, sealed until it does."""
+"""Who is selected for an order on a day, and what keeps the others out."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 from reku.catalogue.occasion import Window
-from reku.catalogue.product_texts import product_texts
 from reku.catalogue.selection import Selection
 from reku.catalogue.window import message_window
 from reku.contact.candidates import Candidate
-from reku.contact.decide import reasons_of_candidates
+from reku.contact.decide import Against, reasons_of_candidates
 from reku.contact.policy import Policy
 from reku.contact.reasons import Reason, has_freed
 from reku.foundation import clock
-from reku.foundation.errors import StageError
-from reku.records import Contract, contracts, format_date
-from reku.records.delivered_row import YES
 from reku.sources.agree21.selecting import candidates
-from reku.store.bulk import copy_rows
-from reku.store.kinds import SealedKind
-from reku.store.states import STILL_TO_BE_LOADED, WAITS_FOR_THE_GATE, in_states
+from reku.store.states import STILL_TO_BE_LOADED, in_states
 from reku.store.tables import (
     deliveries,
     delivery_rows,
@@ -38,27 +31,31 @@ from reku.store.tables import (
     persons,
     selected_rows,
 )
-from reku.vault.day_keys import seal_of_day, seals
 
-Row = dict[str, str]
-_COLUMNS = (
-    "delivery_id",
-    "line",
-    "institute",
-    "person_number",
-    "occasion_date",
-    "recipient_key",
-    "domain",
-    "data_key_id",
-    "sealed",
-)
-_NO = "N"
 _SELECTED, _HOUSEHOLD, _LATER_DATE = "selected", "household", "later_date"
 _ANOTHER_IMPULSE, _NO_ADDRESS, _HAS_MESSAGE = "another_impulse", "without_address", "have_a_message"
 _REASONS = tuple(reason.value for reason in Reason)
 _OUTCOMES = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, *_REASONS, _NO_ADDRESS, _HAS_MESSAGE)
 """What becomes of a pair of person and Anlass_Datum: the first in this order that holds for one of its addresses."""
 _ALWAYS_SHOWN = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, _NO_ADDRESS, _HAS_MESSAGE)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A pair that a rule matches with one of the person's mail addresses, and what a selection makes of it.
+
+    `outcome`: one of `_OUTCOMES`. `reasons`: all that contact has against it; what cannot have a message is not asked.
+    Of a person without an address there is one with a null `recipient_key`.
+    """
+
+    row: sa.Row[Any]
+    outcome: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def is_selected(self) -> bool:
+        """Whether a row of the delivery is made of it."""
+        return self.outcome == _SELECTED
 
 
 @dataclass(frozen=True)
@@ -74,21 +71,6 @@ class Selected:
     impulses: dict[str, date]
 
 
-@dataclass(frozen=True)
-class SelectedRows:
-    """A selection's rows as the gate wants them."""
-
-    contract: Contract
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    lines: Sequence[int]
-
-    def as_dicts(self) -> Iterator[Row]:
-        """Each row by column."""
-        for row in self.rows:
-            yield dict(zip(self.columns, row, strict=True))
-
-
 def selected_people(
     connection: sa.Connection, bank: Institute, order: sa.Row[Any], rule: Selection, window: Window, day: date
 ) -> Selected:
@@ -98,18 +80,43 @@ def selected_people(
     is none. Of several dates of one person the first is taken; of the members of a household who share an address one.
     Whoever is kept out stays a candidate.
     """
-    campaign = bank.campaign(order.order_number)
-    found = candidates(rule, window, bank.blz, day, campaign.impulses if campaign else ())
-    rows = connection.execute(_wanted(bank.blz, order.id, found)).all()
-    outcomes = _outcomes(rows, _reasons(connection, bank, order, window, rows, day))
+    judged = judged_people(connection, bank, order, rule, window, day)
     by_pair: dict[tuple[str, date], list[str]] = {}
-    for row, outcome in zip(rows, outcomes, strict=True):
-        by_pair.setdefault((row.person_number, row.occasion_date), []).append(outcome)
+    for one in judged:
+        by_pair.setdefault((one.row.person_number, one.row.occasion_date), []).append(one.outcome)
     counted = Counter(min(of_pair, key=_OUTCOMES.index) for of_pair in by_pair.values())
     funnel = {name: counted[name] for name in _OUTCOMES if counted[name] or name in _ALWAYS_SHOWN}
-    selected = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == _SELECTED]
+    selected = [one.row for one in judged if one.is_selected]
     taken = {row.impulse: row.occasion_date for row in selected if row.impulse is not None}
     return Selected(selected, {"matched": len(by_pair), **funnel}, taken)
+
+
+def judged_people(
+    connection: sa.Connection,
+    bank: Institute,
+    order: sa.Row[Any],
+    rule: Selection,
+    window: Window,
+    day: date,
+    *,
+    with_household_of: str | None = None,
+) -> list[Judged]:
+    """What a selection of that day makes of each mail address of the pairs that a rule matches.
+
+    `with_household_of`: of this person (as the tables name it) and of those who share its household only.
+    """
+    campaign = bank.campaign(order.order_number)
+    found = candidates(rule, window, bank.blz, day, campaign.impulses if campaign else ())
+    if with_household_of is not None:
+        person = persons.alias("person")
+        household = sa.select(person.c.household).where(
+            person.c.institute == bank.blz, person.c.person_number == with_household_of
+        )
+        found = found.where(persons.c.household == household.scalar_subquery())
+    rows = connection.execute(_wanted(bank.blz, order.id, found)).all()
+    against = _reasons(connection, bank, order, window, rows, day)
+    outcomes = _outcomes(rows, against)
+    return [Judged(row, outcomes[place], against.get(place, ())) for place, row in enumerate(rows)]
 
 
 def _reasons(
@@ -119,25 +126,31 @@ def _reasons(
     window: Window,
     rows: Sequence[sa.Row[Any]],
     day: date,
-) -> dict[int, str]:
-    """What speaks first against a message to each of the rows, by place; those that cannot have one are not asked."""
-    due = message_window(window, bank.campaign(order.order_number), clock.now())
+) -> Against:
+    """What speaks against a message to each of the rows, by place; those that cannot have one are not asked."""
+    due = message_window(window, bank.campaign(order.order_number), clock.at(day))
     places = [place for place, row in enumerate(rows) if not _has_one(row) and row.recipient_key is not None]
     people = []
     for row in (rows[place] for place in places):
         would_be = due(row.occasion_date, row.valid_until)
         people.append(
             Candidate(
-                row.person_number, row.recipient_key, row.domain, row.occasion_date, would_be.due_at, would_be.last_day
+                row.person_number,
+                row.recipient_key,
+                row.domain,
+                row.occasion_date,
+                would_be.due_at,
+                would_be.last_day,
+                row.priority,
             )
         )
     against = reasons_of_candidates(connection, Policy.of(bank), order.id, people, day)
-    return {places[place]: reasons[0].value for place, reasons in against.items()}
+    return {places[place]: reasons for place, reasons in against.items()}
 
 
-def _outcomes(rows: Sequence[sa.Row[Any]], against: Mapping[int, str]) -> list[str]:
+def _outcomes(rows: Sequence[sa.Row[Any]], against: Against) -> list[str]:
     """What becomes of each row: one of `_OUTCOMES`."""
-    outcomes = [against.get(place) or _outcome(row) for place, row in enumerate(rows)]
+    outcomes = [against[place][0].value if place in against else _outcome(row) for place, row in enumerate(rows)]
     free = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == _SELECTED]
     first: dict[str, tuple[Any, ...]] = {}
     for row in free:
@@ -211,6 +224,7 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
             impulses.c.priority,
             impulses.c.made_at,
             impulses.c.valid_until,
+            impulses.c.wished_channel,
             impulses.c.value,
             impulses.c.advisor.label("told_advisor"),
             holdings.c.product,
@@ -234,113 +248,3 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
         )
         .order_by(pair.c.person_number, pair.c.occasion_date, address.c.recipient_key)
     )
-
-
-def write_rows(
-    connection: sa.Connection,
-    bank: Institute,
-    order: sa.Row[Any],
-    delivery: int,
-    number: int,
-    rows: Sequence[sa.Row[Any]],
-) -> int:
-    """Write the rows of a delivery, sealed as wholes. Returns how many."""
-    if not rows:
-        return 0
-    seal = seal_of_day(connection, bank.blz, SealedKind.ADDRESS, clock.today())
-    keys = seals(connection, {row.data_key_id for row in rows})
-    encode = msgspec.json.Encoder().encode
-
-    def sealed() -> Iterator[tuple[object, ...]]:
-        for line, row in enumerate(rows, start=1):
-            address = msgspec.json.decode(keys[row.data_key_id].open(row.person_number, row.sealed), type=Row)
-            fields = _fields(bank, order, row, f"{order.order_number}-{number:06d}-{line:05d}", address)
-            clear = encode(fields)
-            yield (
-                delivery,
-                line,
-                bank.blz,
-                row.person_number,
-                row.occasion_date,
-                row.recipient_key,
-                row.domain,
-                seal.id,
-                seal.seal(row.person_number, clear),
-            )
-
-    return copy_rows(connection, selected_rows, _COLUMNS, sealed())
-
-
-def _fields(bank: Institute, order: sa.Row[Any], row: sa.Row[Any], reference: str, address: Mapping[str, str]) -> Row:
-    """The row by the contract's names; what is empty is left out."""
-    salutation = row.salutation or "3"
-    name = address.get("Nachname", "")
-    fields = {
-        "Referenz": reference,
-        "Personennummer": row.person_number,
-        "Anlass_Code": order.occasion,
-        "Anlass_Datum": format_date(row.occasion_date),
-        "Anlass_Wert": row.value or (str(row.years) if row.years else ""),
-        "Impuls_ID": row.impulse or "",
-        "Prioritaet": str(row.priority) if row.priority else "",
-        "Gueltig_bis": format_date(row.valid_until) if row.valid_until else "",
-        "Kanal": "EMAIL",
-        "Anrede": salutation,
-        "Titel": address.get("Titel", ""),
-        "Vorname": address.get("Vorname", ""),
-        "Nachname": "" if salutation == "4" else name,
-        "Firma": name if salutation == "4" else "",
-        "EMail": address.get("EMail", ""),
-        "Einwilligung_EMail": YES,
-        "Tracking_Einwilligung": YES if row.tracking else _NO,
-        "Strasse": address.get("Strasse", ""),
-        "PLZ": address.get("PLZ", ""),
-        "Ort": address.get("Ort", ""),
-        "Haushalt_ID": row.household,
-        "Ansprechperson": YES if row.household_rank == 1 else _NO,
-        "Werbesperre_KZ": _flag(bank, row.flags),
-        "Nachlass_KZ": YES if row.estate else _NO,
-        "Produkt_Text": product_texts().text(row.product),
-        "Berater_Nr": row.told_advisor or row.advisor or "",
-    }
-    return {field: value for field, value in fields.items() if value}
-
-
-def _flag(bank: Institute, flags: Sequence[str]) -> str:
-    """Of several flags the one that the bank takes for a refusal, else the first."""
-    refusing = bank.contact.refusal.get("Werbesperre_KZ", ())
-    return next((flag for flag in flags if flag in refusing), next(iter(flags), ""))
-
-
-def read_rows(engine: sa.Engine, delivery: int, kind: str) -> SelectedRows:
-    """The rows of a selection, opened in memory.
-
-    Raises StageError if they are gone, SetupError if no key opens them.
-    """
-    contract = contracts()[kind]
-    with engine.connect() as connection:
-        rows = connection.execute(
-            sa.select(selected_rows).where(selected_rows.c.delivery_id == delivery).order_by(selected_rows.c.line)
-        ).all()
-        wanted = connection.execute(sa.select(deliveries.c.rows).where(deliveries.c.id == delivery)).scalar_one()
-        keys = seals(connection, {row.data_key_id for row in rows})
-    if len(rows) != wanted or any(row.data_key_id not in keys for row in rows):
-        raise StageError(
-            f"The selected rows of delivery {delivery} are gone. Refuse it (`reku deliveries refuse`), then select "
-            "them anew (`reku deliveries retry`)."
-        )
-    columns = [column.name for column in contract.columns]
-    defaults = [column.default for column in contract.columns]
-    decode = msgspec.json.Decoder(Row).decode
-    values = []
-    for row in rows:
-        fields = decode(keys[row.data_key_id].open(row.person_number, row.sealed))
-        values.append([fields.get(name, default) for name, default in zip(columns, defaults, strict=True)])
-    return SelectedRows(contract, columns, values, [row.line for row in rows])
-
-
-def forget_rows(engine: sa.Engine, delivery: int) -> None:
-    """Let the rows of a delivery go that waits for the gate no more: what it let through stands in `delivery_rows`."""
-    with engine.begin() as connection:
-        waiting = sa.exists().where(deliveries.c.id == delivery, in_states(deliveries, WAITS_FOR_THE_GATE))
-        connection.execute(sa.delete(selected_rows).where(selected_rows.c.delivery_id == delivery, ~waiting))

@@ -18,7 +18,8 @@ from reku.foundation.errors import StageError
 from reku.sources.agree21.freshness import FreshData, fresh_data
 from reku.sources.agree21.impulses import note_selected, set_free
 from reku.sources.agree21.kinds import Kind
-from reku.sources.agree21.selected_people import Selected, selected_people, write_rows
+from reku.sources.agree21.selected_people import Selected, selected_people
+from reku.sources.agree21.selection_rows import write_rows
 from reku.sources.source import Retried
 from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from reku.catalogue.institute import Institute
 from reku.catalogue.rhythm import Schedule, is_due
 from reku.records import Rows
-from reku.sources.agree21 import announcing, selected_people, selection
+from reku.sources.agree21 import announcing, selection, selection_rows
 from reku.sources.agree21.scan import import_data_of
 from reku.sources.source import AnnounceResult, Expected, Retried, TakenIn
 
@@ -48,11 +48,11 @@ class Selections:
 
     def read_rows(self, engine: sa.Engine, delivery: int) -> Rows:
         """The selected rows, opened in memory."""
-        return selected_people.read_rows(engine, delivery, selection.CONTRACT)
+        return selection_rows.read_rows(engine, delivery, selection.CONTRACT)
 
     def tell_rejected(self, engine: sa.Engine, delivery: int) -> None:
         """Nobody has sent it; the rows that were kept for the gate go."""
-        selected_people.forget_rows(engine, delivery)
+        selection_rows.forget_rows(engine, delivery)
 
     def retry(self, engine: sa.Engine, delivery: int, actor: str) -> Retried:
         """It is selected anew."""

@@ -1,0 +1,162 @@
+"""The rows of a selection: as the gate wants them, sealed until it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from reku.catalogue.institute import Institute
+from reku.catalogue.product_texts import product_texts
+from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.records import Contract, contracts, format_date
+from reku.records.delivered_row import YES
+from reku.store.bulk import copy_rows
+from reku.store.kinds import SealedKind
+from reku.store.states import WAITS_FOR_THE_GATE, in_states
+from reku.store.tables import deliveries, selected_rows
+from reku.vault.day_keys import seal_of_day, seals
+
+Row = dict[str, str]
+_COLUMNS = (
+    "delivery_id",
+    "line",
+    "institute",
+    "person_number",
+    "occasion_date",
+    "recipient_key",
+    "domain",
+    "data_key_id",
+    "sealed",
+)
+_NO = "N"
+
+
+@dataclass(frozen=True)
+class SelectedRows:
+    """A selection's rows as the gate wants them."""
+
+    contract: Contract
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    lines: Sequence[int]
+
+    def as_dicts(self) -> Iterator[Row]:
+        """Each row by column."""
+        for row in self.rows:
+            yield dict(zip(self.columns, row, strict=True))
+
+
+def write_rows(
+    connection: sa.Connection,
+    bank: Institute,
+    order: sa.Row[Any],
+    delivery: int,
+    number: int,
+    rows: Sequence[sa.Row[Any]],
+) -> int:
+    """Write the rows of a delivery, sealed as wholes. Returns how many."""
+    if not rows:
+        return 0
+    seal = seal_of_day(connection, bank.blz, SealedKind.ADDRESS, clock.today())
+    keys = seals(connection, {row.data_key_id for row in rows})
+    encode = msgspec.json.Encoder().encode
+
+    def sealed() -> Iterator[tuple[object, ...]]:
+        for line, row in enumerate(rows, start=1):
+            address = msgspec.json.decode(keys[row.data_key_id].open(row.person_number, row.sealed), type=Row)
+            fields = _fields(bank, order, row, f"{order.order_number}-{number:06d}-{line:05d}", address)
+            clear = encode(fields)
+            yield (
+                delivery,
+                line,
+                bank.blz,
+                row.person_number,
+                row.occasion_date,
+                row.recipient_key,
+                row.domain,
+                seal.id,
+                seal.seal(row.person_number, clear),
+            )
+
+    return copy_rows(connection, selected_rows, _COLUMNS, sealed())
+
+
+def _fields(bank: Institute, order: sa.Row[Any], row: sa.Row[Any], reference: str, address: Mapping[str, str]) -> Row:
+    """The row by the contract's names; what is empty is left out."""
+    salutation = row.salutation or "3"
+    name = address.get("Nachname", "")
+    fields = {
+        "Referenz": reference,
+        "Personennummer": row.person_number,
+        "Anlass_Code": order.occasion,
+        "Anlass_Datum": format_date(row.occasion_date),
+        "Anlass_Wert": row.value or (str(row.years) if row.years else ""),
+        "Impuls_ID": row.impulse or "",
+        "Prioritaet": str(row.priority) if row.priority else "",
+        "Gueltig_bis": format_date(row.valid_until) if row.valid_until else "",
+        "Kanal": "EMAIL",
+        "Kanal_Wunsch": row.wished_channel or "",
+        "Anrede": salutation,
+        "Titel": address.get("Titel", ""),
+        "Vorname": address.get("Vorname", ""),
+        "Nachname": "" if salutation == "4" else name,
+        "Firma": name if salutation == "4" else "",
+        "EMail": address.get("EMail", ""),
+        "Einwilligung_EMail": YES,
+        "Tracking_Einwilligung": YES if row.tracking else _NO,
+        "Strasse": address.get("Strasse", ""),
+        "PLZ": address.get("PLZ", ""),
+        "Ort": address.get("Ort", ""),
+        "Haushalt_ID": row.household,
+        "Ansprechperson": YES if row.household_rank == 1 else _NO,
+        "Werbesperre_KZ": _flag(bank, row.flags),
+        "Nachlass_KZ": YES if row.estate else _NO,
+        "Produkt_Text": product_texts().text(row.product),
+        "Berater_Nr": row.told_advisor or row.advisor or "",
+    }
+    return {field: value for field, value in fields.items() if value}
+
+
+def _flag(bank: Institute, flags: Sequence[str]) -> str:
+    """Of several flags the one that the bank takes for a refusal, else the first."""
+    refusing = bank.contact.refusal.get("Werbesperre_KZ", ())
+    return next((flag for flag in flags if flag in refusing), next(iter(flags), ""))
+
+
+def read_rows(engine: sa.Engine, delivery: int, kind: str) -> SelectedRows:
+    """The rows of a selection, opened in memory.
+
+    Raises StageError if they are gone, SetupError if no key opens them.
+    """
+    contract = contracts()[kind]
+    with engine.connect() as connection:
+        rows = connection.execute(
+            sa.select(selected_rows).where(selected_rows.c.delivery_id == delivery).order_by(selected_rows.c.line)
+        ).all()
+        wanted = connection.execute(sa.select(deliveries.c.rows).where(deliveries.c.id == delivery)).scalar_one()
+        keys = seals(connection, {row.data_key_id for row in rows})
+    if len(rows) != wanted or any(row.data_key_id not in keys for row in rows):
+        raise StageError(
+            f"The selected rows of delivery {delivery} are gone. Refuse it (`reku deliveries refuse`), then select "
+            "them anew (`reku deliveries retry`)."
+        )
+    columns = [column.name for column in contract.columns]
+    defaults = [column.default for column in contract.columns]
+    decode = msgspec.json.Decoder(Row).decode
+    values = []
+    for row in rows:
+        fields = decode(keys[row.data_key_id].open(row.person_number, row.sealed))
+        values.append([fields.get(name, default) for name, default in zip(columns, defaults, strict=True)])
+    return SelectedRows(contract, columns, values, [row.line for row in rows])
+
+
+def forget_rows(engine: sa.Engine, delivery: int) -> None:
+    """Let the rows of a delivery go that waits for the gate no more: what it let through stands in `delivery_rows`."""
+    with engine.begin() as connection:
+        waiting = sa.exists().where(deliveries.c.id == delivery, in_states(deliveries, WAITS_FOR_THE_GATE))
+        connection.execute(sa.delete(selected_rows).where(selected_rows.c.delivery_id == delivery, ~waiting))
