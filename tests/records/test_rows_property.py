@@ -14,11 +14,12 @@ from reku.gate.predicates import Expected
 from reku.gate.rules import contract_rules
 from reku.gate.suite import find_breaches
 from reku.records import Fault, RecordFile, contracts, row_faults
+from reku.records.columns import Columns
 from reku.records.contract import Column, Contract
 from tests.records import oracle_rows
 from tests.records.test_rows import as_file, filled
 
-KINDS = ("VREKU", "VIAM", "REKU", "IAMW", "RESPONSE", "QUITTUNG")
+KINDS = ("VREKU", "VIAM", "REKU", "IAMW", "RESPONSE", "QUITTUNG", "IDA_KUNDEN", "IDA_BESTAND")
 ODD = (
     *("", " ", "\xa0", "x", "X", "ä", "J", "j", "N", "0", "1", "9", "10", "-1", "+1", "1,5", "007", "1" * 19, "²", "٢"),
     *("24.11.2026", "30.02.2026", "1.1.2026", "24.11.2026 10:00:00", "24.11.2026 25:00:00", "05.11.2026", "06:00"),
@@ -61,6 +62,8 @@ def test_both_checkers_find_the_same_fields(kind: str, data: st.DataObject) -> N
     assert found.keys() == wanted.keys()
     assert all(len(codes) == 1 and codes <= wanted[place] for place, codes in found.items())
     assert [fault.line for fault in faults] == sorted(fault.line or 0 for fault in faults)
+    by_column = replace(file, rows=Columns.of(file.rows, len(file.columns)))
+    assert set(row_faults(contract, by_column)) == set(faults)
 
 
 @pytest.mark.gx

@@ -12,15 +12,16 @@ import gc
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from reku.foundation.errors import StageError
 from reku.gate.checks import MediumChoice
-from reku.gate.distinct import Piece, holds, pieces
-from reku.gate.predicates import Expected
+from reku.gate.predicates import Expected, verdicts
 from reku.gate.rules import Rule
 from reku.records import checks
+from reku.records.distinct import Piece, holds, pieces
 from reku.store.kinds import Severity
 
 _AT_ONCE = 200_000
@@ -150,7 +151,7 @@ def _expectation(
             # GX's own expectation of uniqueness condemns the first of the rows as well.
             watched[holding] = ~piece.repeats(rule.field)
         case _:
-            watched[holding] = holds(rule, [piece[name] for name in rule.fields], expected)
+            watched[holding] = holds(partial(verdicts, rule, expected), [piece[name] for name in rule.fields])
     return expecting.ExpectFieldToBeInSet(column=holding, value_set=[True], **shared)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 _AT_ONCE = 10_000
 """Rows that are turned into Python's own values at a time."""
@@ -41,6 +43,15 @@ class Columns(Sequence[list[str]]):
     def column(self, place: int) -> pa.ChunkedArray:
         """The values of the column at this place, counted from 0."""
         return self._table.column(place)
+
+    def texts(self, place: int) -> list[str]:
+        """The values of that column as Python's own."""
+        texts: list[str] = self.column(place).to_pylist()
+        return texts
+
+    def take(self, which: NDArray[np.int64]) -> Columns:
+        """The rows with these numbers, counted from 0, in this order."""
+        return Columns(self._table.take(which))
 
     def piece(self, start: int, length: int) -> Columns:
         """So many rows from `start` on, without copying them."""

@@ -1,8 +1,11 @@
-"""Columns of a delivery by their different values, so that each value is judged once, however many rows have it."""
+"""Columns of a file by their different values, so that each value is looked at once, however many rows have it.
+
+Importing this module takes a while, so only who has many rows imports it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,8 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reku.gate.predicates import Expected, verdicts
-from reku.gate.rules import Rule
 from reku.records.columns import Columns
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Field:
 
 
 class Piece:
-    """Some rows of a delivery, field by field; a field that the delivery has no column for is empty in all of them."""
+    """Some rows of a file, field by field; a field that the file has no column for is empty in all of them."""
 
     def __init__(self, place: Mapping[str, int], rows: Columns, repeated: Mapping[str, NDArray[np.bool_]]) -> None:
         self._place, self._rows, self._repeated = place, rows, repeated
@@ -91,7 +92,7 @@ class Piece:
         return self._fields[name]
 
     def repeats(self, name: str) -> NDArray[np.bool_]:
-        """Whether an earlier row of the delivery, in this piece or before, has the same value in a unique field."""
+        """Whether an earlier row of the file, in this piece or before, has the same value in a unique field."""
         return self._repeated.get(name, np.zeros(len(self._rows), bool))
 
 
@@ -113,8 +114,11 @@ def pieces(
         )
 
 
-def holds(rule: Rule, fields: Sequence[Field], expected: Expected) -> NDArray[np.bool_]:
-    """Whether a rule holds in each row, worked out once for each combination of values of the fields it looks at."""
+def holds(verdicts: Callable[..., Iterable[bool]], fields: Sequence[Field]) -> NDArray[np.bool_]:
+    """Whether something holds in each row, worked out once for each combination of values of the fields it looks at.
+
+    `verdicts` takes as many lists of values as there are fields, and says for each place of them whether it holds.
+    """
     first, *others = fields
     combined, values = first.codes.astype(np.int64), [first.values]
     if others:
@@ -122,7 +126,7 @@ def holds(rule: Rule, fields: Sequence[Field], expected: Expected) -> NDArray[np
             _, combined = np.unique(combined * len(other.different) + other.codes, return_inverse=True)
         _, rows, combined = np.unique(combined, return_index=True, return_inverse=True)
         values = [[field.values[code] for code in field.codes[rows].tolist()] for field in fields]
-    verdict = np.fromiter(verdicts(rule, expected, *values), bool, len(values[0]))
+    verdict = np.fromiter(verdicts(*values), bool, len(values[0]))
     return verdict[combined]
 
 
