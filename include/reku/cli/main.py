@@ -18,6 +18,7 @@ from reku.cli import (
     orders,
     person,
     preview,
+    rhythms,
     run,
     run_day,
     selection,
@@ -45,6 +46,7 @@ app.command("up")(run.up)
 app.command("demo")(run.demo)
 app.command("run")(run_day.run)
 app.command("today")(today.today)
+app.add_typer(rhythms.app, name="rhythms")
 app.command("check")(check.check)
 app.command("occasions")(occasions.occasions)
 app.command("orders")(orders.orders)

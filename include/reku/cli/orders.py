@@ -23,14 +23,21 @@ def orders(
 
     The state is `active`, `ended` (by control file, or past valid_until), or `faulty` when the newest control file was.
     """
-    from reku.catalogue import occasions
-    from reku.foundation.errors import StageError, suggest
     from reku.views.order_overview import order_lines
 
-    known, occasion = occasions(), occasion.upper()
-    if occasion and occasion not in known and (near := suggest(occasion, known)):
-        raise StageError(f"There is no occasion {occasion}. Did you mean {near}?")
-    show(map(asdict, order_lines(database(), institute, occasion)), as_json=as_json, nothing="No orders.")
+    lines = order_lines(database(), institute, known_occasion(occasion))
+    show(map(asdict, lines), as_json=as_json, nothing="No orders.")
+
+
+def known_occasion(code: str) -> str:
+    """The code in capitals. Raises StageError for a mistyped one: orders may have occasions that have left."""
+    from reku.catalogue import occasions
+    from reku.foundation.errors import StageError, suggest
+
+    known, code = occasions(), code.upper()
+    if code and code not in known and (near := suggest(code, known)):
+        raise StageError(f"There is no occasion {code}. Did you mean {near}?")
+    return code
 
 
 def lists(institute: Institute = "", as_json: Json = False) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, Param, chain, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, chain, task, task_group
 
 from reku.catalogue.occasion import Occasion
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
+from reku.orchestration import trigger_form
 from reku.orchestration.approval import ReleaseTask
 from reku.orchestration.docs import broken_doc, occasion_doc
 from reku.orchestration.failures import RETRY_POLICY, fail
@@ -36,10 +37,6 @@ DEFAULT_ARGS = {
     "retry_delay": timedelta(seconds=30),
     "retry_policy": RETRY_POLICY,
 }
-DAY = (
-    "Tag der Arbeit; leer: der Tag des Laufs. Bei einem Backfill leer lassen. / The day whose work is done; empty: the"
-    " run's own day. Leave it empty for a backfill, or each of its runs does this one day."
-)
 TASKS: dict[str, type[StageTask]] = {
     "validate": ReportedStageTask,
     "release": ReleaseTask,
@@ -94,7 +91,7 @@ def occasion_dag(occasion: Occasion) -> DAG:
         dagrun_timeout=timedelta(hours=40),
         default_args=DEFAULT_ARGS,
         tags=["reku", "kind:occasion", f"family:{occasion.family}", *(f"provider:{p}" for p in occasion.providers)],
-        params={"day": Param(None, type=["null", "string"], format="date", description=DAY)},
+        params=trigger_form.fields(),
         is_paused_upon_creation=False,  # an occasion that nobody unpaused would be mail silently not sent
     ) as dag:
         control_file = AwaitControlFile(task_id="await_control_file", occasion=code)

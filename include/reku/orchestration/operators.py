@@ -19,6 +19,7 @@ from reku.foundation import clock
 from reku.orchestration import triggers
 from reku.orchestration.failures import fail, plain_errors, skip, tell
 from reku.orchestration.reports import ReportLink, logged_address
+from reku.orchestration.trigger_form import options_of
 from reku.orchestration.triggers import PollTrigger, UntilTrigger
 from reku.process.answers import Answer, Counts, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
 from reku.process.stages import stage
@@ -144,7 +145,7 @@ class DueWork(BaseOperator):
 
         with plain_errors():
             day = day_of(context)
-            items = due_items(engine(), self.occasion, day, clock.today())
+            items = due_items(engine(), self.occasion, day, clock.today(), options=options_of(context))
         self.log.info("%s: %d to do for %s", self.occasion, len(items), f"{day:%d.%m.%Y}")
         return [item.as_xcom() for item in items]
 
@@ -198,6 +199,14 @@ class ReportedStageTask(StageTask):
 
 class DispatchTask(StageTask):
     """Hands over mails, and ends cleanly when it is killed."""
+
+    def call(self, engine: sa.Engine, context: Context) -> Answer:
+        from reku.process.stages.dispatch import allow_late
+
+        if options_of(context).late:
+            late = allow_late(engine, self.delivery["delivery"], day_of(context), context["run_id"])
+            self.log.info("%d messages are past their window and go out all the same", late)
+        return super().call(engine, context)
 
     def on_kill(self) -> None:
         """Airflow kills a task a few seconds after it has asked it to end: time enough to leave nothing in doubt."""

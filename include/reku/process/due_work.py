@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from reku.catalogue import Institute
 from reku.process.banks import Banks
+from reku.process.run_options import EVERYTHING, RunOptions
 from reku.process.systems import is_served, system_of
 from reku.store.due import due_bounds
 from reku.store.states import HOLDS_ITS_NUMBER, STILL_TO_BE_LOADED, DeliveryState, MessageState, in_states
@@ -33,10 +34,12 @@ class Item:
         return asdict(self)
 
 
-def due_items(engine: sa.Engine, occasion: str, day: date, today: date, institute: str = "") -> list[Item]:
+def due_items(
+    engine: sa.Engine, occasion: str, day: date, today: date, institute: str = "", options: RunOptions = EVERYTHING
+) -> list[Item]:
     """The work of a day for one occasion: deliveries, then expected ones, by institute, order and delivery number.
 
-    With an `institute` (BLZ) only its own.
+    With an `institute` (BLZ) only its own, with `options` what they ask for.
 
     The run of the present day takes everything outstanding: deliveries not yet loaded, loaded ones with messages due,
     orders whose delivery is expected and not there. A run for a past day takes only what belongs to that very day.
@@ -45,7 +48,8 @@ def due_items(engine: sa.Engine, occasion: str, day: date, today: date, institut
     begin, end = due_bounds(day, only)
     given = {"occasion": occasion, "institute": institute, "day": day, "since": only or date.min}
     with engine.connect() as connection:
-        rows = connection.execute(_due_work(), given | {"begin": begin, "end": end}).all()
+        found = connection.execute(_due_work(), given | {"begin": begin, "end": end}).all()
+    rows = [row for row in found if options.wants(row.institute, row.order_number)]
     banks = Banks()
     listed = [
         Item(row.id, row.delivery, banks.delivery_label(row.institute, row.name, row.delivery_number))
@@ -56,6 +60,7 @@ def due_items(engine: sa.Engine, occasion: str, day: date, today: date, institut
         row.id: Item(row.id, None, banks.order_label(row.institute, row.name))
         for row in rows
         if row.awaited and _is_expected(row, banks.get(row.institute), day)
+        if not options.ignore_missing or _is_there(engine, row.id, banks.get(row.institute), day)
     }
     return [*listed, *expected.values()]
 
@@ -108,6 +113,11 @@ def _due_work() -> sa.Select[Any]:
 def _is_expected(order: sa.Row[Any], bank: Institute | None, day: date) -> bool:
     """Whether a delivery of the order (a row of `orders`) is due on that day; of a bank that is not known, none is."""
     return bank is not None and is_served(bank) and system_of(bank).source.is_expected(order, bank, day)
+
+
+def _is_there(engine: sa.Engine, order: int, bank: Institute | None, day: date) -> bool:
+    """Whether an expected delivery can be had without waiting for it."""
+    return bank is not None and system_of(bank).source.is_there(engine, order, day)
 
 
 def earlier_not_loaded(engine: sa.Engine, delivery: int) -> int | None:

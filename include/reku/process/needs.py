@@ -19,6 +19,7 @@ from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.foundation.words import Words
 from reku.process import need_words
+from reku.process.missed_rhythms import known_orders
 from reku.process.need_words import Said
 from reku.process.systems import is_served, system_of
 from reku.store.states import (
@@ -35,7 +36,6 @@ from reku.store.tables import (
     deliveries,
     dispatches,
     files,
-    lists,
     messages,
     orders,
     osplus_orders,
@@ -243,8 +243,7 @@ def _missing(connection: sa.Connection) -> Iterator[Need]:
         c.period_start.in_(days), c.state.in_((*HOLDS_ITS_NUMBER, DeliveryState.REFUSED))
     )
     there = {(row.order_id, row.period_start) for row in connection.execute(came)}
-    since = sa.select(sa.func.min(lists.c.reserved_at)).where(lists.c.order_id == orders.c.id).scalar_subquery()
-    for order in connection.execute(sa.select(orders, since.label("since")).where(~orders.c.ended)):
+    for order in known_orders(connection):
         bank = known.get(order.institute)
         if bank is not None and is_served(bank):
             missed = list(_missed(order, bank, [day for day in days if (order.id, day) not in there]))

@@ -26,7 +26,7 @@ from reku.store.migrate import migrate
 
 SINK_PORT = "2525"
 OUR_DATABASE, AIRFLOW_DATABASE = "reku", "airflow"
-_AIRFLOW_URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+AIRFLOW_URL = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 _NOT_PASSED_ON = ("AIRFLOW", "PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONSTARTUP", processes.SERVICE)
 # Another project's Airflow variables must not get in; without bytecode an import of tasks takes three times as long.
 
@@ -56,12 +56,12 @@ def database(here: Home) -> Postgres | None:
 
     Raises SetupError if only one of the two databases is named.
     """
-    ours, theirs = os.environ.get("REKU_DATABASE_URL"), os.environ.get(_AIRFLOW_URL)
+    ours, theirs = os.environ.get("REKU_DATABASE_URL"), os.environ.get(AIRFLOW_URL)
     if ours and theirs:
         return None
     if ours:
         raise SetupError(
-            f"REKU_DATABASE_URL names a server, {_AIRFLOW_URL} names none: set both, or neither "
+            f"REKU_DATABASE_URL names a server, {AIRFLOW_URL} names none: set both, or neither "
             "for the embedded PostgreSQL."
         )
     return Postgres(
@@ -94,8 +94,8 @@ def environment(here: Home, given: Mapping[str, str] | None = None, *, sink: boo
     complete |= airflow.environment(
         here,
         ui_port=chosen.ui_port,
-        database_url=server.url(AIRFLOW_DATABASE, driver="psycopg2") if server else os.environ[_AIRFLOW_URL],
-        async_database_url=(server.url(AIRFLOW_DATABASE) if server else _for_psycopg(os.environ[_AIRFLOW_URL])),
+        database_url=server.url(AIRFLOW_DATABASE, driver="psycopg2") if server else os.environ[AIRFLOW_URL],
+        async_database_url=(server.url(AIRFLOW_DATABASE) if server else _for_psycopg(os.environ[AIRFLOW_URL])),
     )
     if server is not None:
         complete["REKU_DATABASE_URL"] = server.url(OUR_DATABASE)
