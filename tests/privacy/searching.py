@@ -13,12 +13,12 @@ from reku.store.tables import SCHEMA
 from tests.privacy.conftest import Chain
 
 
-def in_tables(engine: sa.Engine, words: Iterable[str]) -> dict[str, set[str]]:
+def in_tables(engine: sa.Engine, words: Iterable[str], schema: str = SCHEMA) -> dict[str, set[str]]:
     """Word → the tables in which it stands, whatever the column and its type."""
     found: dict[str, set[str]] = {word: set() for word in words}
     with engine.connect() as connection:
-        for table in sa.inspect(connection).get_table_names(schema=SCHEMA):
-            rows = connection.scalars(sa.text(f'SELECT CAST(t AS text) FROM "{SCHEMA}"."{table}" AS t'))  # noqa: S608
+        for table in sa.inspect(connection).get_table_names(schema=schema):
+            rows = connection.scalars(sa.text(f'SELECT CAST(t AS text) FROM "{schema}"."{table}" AS t'))  # noqa: S608
             told = "\n".join(rows)
             for word in found:
                 if word in told:

@@ -22,6 +22,7 @@ from reku.store.kinds import SealedKind
 from reku_testing.smtp import Sink
 from tests.privacy.searching import files, in_tables
 from tests.process.conftest import relay
+from tests.process.test_contact_of_selected import LOADED
 from tests.process.test_selection_chain import BORN, TODAY, Work, bank, deliver, failed, work
 from tests.sources.agree21.conftest import CoopBank, holding, person
 
@@ -102,11 +103,14 @@ def test_nothing_lies_in_clear_and_nothing_opens_past_its_time(
     assert bank.verdicts() == ["REFUSED SCHRUMPFUNG"]
     kept = places(database, SECRETS, caplog.text)
     assert {Path(place).parent.name for place in kept} == {"fehler"}
-    assert failed(work()) == []
-    assert [address for address in relay.recipients if MARK in address] == [f"post{MARK}0@kunde.example"]
-    assert places(database, SECRETS, caplog.text) == kept, "after the mails"
+    assert failed(work(stages=LOADED)) == []
     clock_at(clock.at(TODAY, 12, 1))
     bank.take_in()
+    assert days_that_open(database) == {TODAY}, "a mail has still to be filled"
+    assert failed(work()) == []
+    assert days_that_open(database) == set(), "the dispatch that ends the last mail destroys the key, at once"
+    assert [address for address in relay.recipients if MARK in address] == [f"post{MARK}0@kunde.example"]
+    assert places(database, SECRETS, caplog.text) == kept, "after the mails"
     clock_at(clock.now() + timedelta(hours=37))
     retention.apply(database, clock.now())
     deliver(bank, *(person(n) for n in range(10, 40)), at=clock.now())
