@@ -67,6 +67,8 @@ def _mixed(engine: sa.Engine, order: int) -> int:
         {"state": MessageState.UNDELIVERED, "begun_at": YESTERDAY, "ended_at": NOW},
         {"state": MessageState.IN_DOUBT, "begun_at": NOW},
         {"state": MessageState.IN_DOUBT, "begun_at": YESTERDAY},
+        {"state": MessageState.PREPARED, "claimed_at": NOW},
+        {"state": MessageState.PREPARED, "claimed_at": YESTERDAY},
         {"state": MessageState.CLAIMED},
         {"state": MessageState.OPEN},
         {"state": MessageState.OPEN, "due_at": YESTERDAY},
@@ -87,7 +89,7 @@ def test_the_numbers_of_the_day_add_up(reku: Reku, database: sa.Engine, order: i
     delivery = _mixed(database, order)
     (row,) = _asked(reku)
     assert row == {
-        **{"delivery": delivery, "institute": BANK, "order": ORDER, "number": 17, "due": 13},
+        **{"delivery": delivery, "institute": BANK, "order": ORDER, "number": 17, "due": 14, "prepared": 1},
         **{"sent": 4, "withheld": 1, "rejected": 1, "not_in_time": 1, "in_doubt": 1, "open": 4, "put_off": 1},
     }
     for form in ((), ("--once",), (delivery,)):  # no terminal: once, too
@@ -123,7 +125,7 @@ def test_only_deliveries_with_something_left_are_shown_or_the_one_asked_for(
     ],
 )
 def test_the_rate_is_that_of_the_last_looks(looks: list[tuple[float, int]], told: str) -> None:
-    ended = {"sent": 40, "withheld": 0, "rejected": 0, "not_in_time": 1, "in_doubt": 0}
+    ended = {"sent": 40, "prepared": 0, "withheld": 0, "rejected": 0, "not_in_time": 1, "in_doubt": 0}
     row = DispatchProgress(1, BANK, ORDER, 17, due=101, **ended, open=60, put_off=0)
     assert _told(row, looks) == told
 

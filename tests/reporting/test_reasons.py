@@ -142,7 +142,9 @@ ACTS: dict[Reason, Callable[[Scene], None]] = {
     ),
     Reason.TERMIN: _claimed_after(lambda scene: scene.insert(appointments, person_number="0000000001", day=DAY)),
 }
-"""How each reason comes about, in the way that it does in life; BESTAND does only where no response file is written."""
+"""How each reason comes about, in the way that it does in life; BESTAND does only where no response file is written.
+
+NICHT_ABGEHOLT comes about where files are prepared: tests/pickup."""
 
 
 @pytest.fixture
@@ -168,7 +170,7 @@ def scene(
 
 
 def test_no_reason_is_forgotten() -> None:
-    assert set(Reason) - ACTS.keys() == {Reason.BESTAND}
+    assert set(Reason) - ACTS.keys() == {Reason.BESTAND, Reason.NICHT_ABGEHOLT}
 
 
 @pytest.mark.parametrize("reason", list(ACTS))

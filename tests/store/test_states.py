@@ -17,6 +17,7 @@ from reku.store.states import (
     AFTER_DELIVERY_STATE,
     AFTER_FILE_VERDICT,
     AFTER_MESSAGE_STATE,
+    IS_SENT_WITH_ITS_FILE,
     MAY_BE_WITH_THE_PERSON,
     MAY_STILL_GO_OUT,
     MESSAGE_HAS_ENDED,
@@ -91,7 +92,7 @@ def test_every_state_can_be_reached(kind: type[StrEnum]) -> None:
 
 def test_what_has_ended_takes_no_further_step() -> None:
     assert not set(MESSAGE_HAS_ENDED) & set(AFTER_MESSAGE_STATE)
-    assert {*MESSAGE_HAS_ENDED, *MAY_STILL_GO_OUT, MessageState.IN_DOUBT} == set(MessageState)
+    assert {*MESSAGE_HAS_ENDED, *MAY_STILL_GO_OUT, *IS_SENT_WITH_ITS_FILE} == set(MessageState)
 
 
 def test_the_last_guard_against_a_second_mail_covers_what_may_be_with_the_person(database: sa.Engine) -> None:

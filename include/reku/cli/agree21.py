@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from reku.cli import prepared
 from reku.cli.database import database
 from reku.cli.group import FAULT
 from reku.cli.options import Blz, Institute, Note, actor, blz
@@ -18,6 +19,7 @@ app = typer.Typer(
     help="Look after the data of the banks on agree21, and the keys that seal them.",
     rich_markup_mode=None,
 )
+app.add_typer(prepared.app, name="files")
 
 
 @app.command("import")

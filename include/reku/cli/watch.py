@@ -86,7 +86,7 @@ def _bars(rows: Sequence[DispatchProgress], looks: Mapping[int, Sequence[tuple[f
 
 def _told(row: DispatchProgress, looks: Sequence[tuple[float, int]]) -> str:
     """`1190 sent, 10 withheld, 3800 open; 400 a second, 0:00:10 to go`. `looks`: moments and how many had ended."""
-    names = ("sent", "withheld", "rejected", "not_in_time", "in_doubt", "open", "put_off")
+    names = ("sent", "prepared", "withheld", "rejected", "not_in_time", "in_doubt", "open", "put_off")
     counts = asdict(row)
     told = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in names if counts[name])
     (first, before), (last, now) = looks[0], looks[-1]

@@ -15,7 +15,7 @@ from reku.dispatch.window import send_window
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.store.states import MessageState
-from reku.store.tables import deliveries, delivery_rows, dispatches, messages
+from reku.store.tables import deliveries, delivery_rows, dispatches, messages, prepared_files, prepared_rows
 
 
 def waits_for(engine: sa.Engine, message: int) -> str:
@@ -40,12 +40,30 @@ def waits_for(engine: sa.Engine, message: int) -> str:
             return ""
         if row.state == MessageState.OPEN:
             return "; ".join(_obstacles(connection, row)) or "the next dispatch takes it"
+    if row.state == MessageState.PREPARED:
+        return _file(engine, message)
     if row.state == MessageState.CLAIMED:
         return (
             f"in the hands of a dispatcher since {_shown(row.claimed_at)}; should that one be dead, the next dispatch "
             "sees by its journal whether hand-over had begun"
         )
     return _doubt(engine, message) if row.state == MessageState.IN_DOUBT else ""
+
+
+def _file(engine: sa.Engine, message: int) -> str:
+    """Which prepared file has to be taken, and until when."""
+    of = prepared_files.c
+    wanted = (
+        sa.select(of.id, of.file_name, of.last_day)
+        .join(prepared_rows, prepared_rows.c.file_id == of.id)
+        .where(prepared_rows.c.message_id == message)
+        .order_by(of.id.desc())
+    )
+    with engine.connect() as connection:
+        file = connection.execute(wanted).first()
+    if file is None:
+        return "the next file of its channel takes it"
+    return f"{file.file_name} (file {file.id}) to be fetched or acknowledged, until {file.last_day:%d.%m.%Y}"
 
 
 def _obstacles(connection: sa.Connection, row: sa.Row[Any]) -> Iterator[str]:

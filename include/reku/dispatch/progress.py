@@ -14,13 +14,14 @@ PROGRESS_SECONDS = 5.0
 
 @dataclass
 class DispatchResult:
-    """What one dispatch did: messages sent, withheld, rejected by the server, put off, fallen in doubt.
+    """What one dispatch did: messages sent, prepared, withheld, rejected by the server, put off, fallen in doubt.
 
     `next_try`: when what was put off, or lies outside of the send window, may be handed over, or a channel is to be
     asked again; None if nothing is left. `why_later`: what a server said that has all of them wait.
     """
 
     sent: int = 0
+    prepared: int = 0
     withheld: int = 0
     rejected: int = 0
     put_off: int = 0
@@ -44,8 +45,8 @@ class DispatchResult:
 
     @property
     def handed_over(self) -> int:
-        """How many messages were taken or refused for good."""
-        return self.sent + self.rejected
+        """How many messages were taken, put into a file, or refused for good."""
+        return self.sent + self.prepared + self.rejected
 
 
 COUNTS = tuple(one.name for one in fields(DispatchResult) if one.compare)

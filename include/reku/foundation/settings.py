@@ -245,6 +245,12 @@ class Settings(BaseSettings):
         description="how long originals of a cooperative bank's data are kept that were refused or set aside; those "
         "that are taken in are not kept",
     )
+    keep_fetched_hours: float = Field(
+        36.0,
+        ge=0,
+        description="how long a prepared file may be fetched again after the first fetch; then who stands in it leaves,"
+        " with the names and addresses of selected people",
+    )
     keep_doubt_hours: float = Field(
         36.0,
         ge=1,

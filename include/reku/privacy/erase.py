@@ -24,7 +24,7 @@ from reku.store.audit import put_on_record
 from reku.store.events import Event, record
 from reku.store.kinds import EventKind
 from reku.store.locks import Lock, session_lock
-from reku.store.states import DELIVERY_IS_ON_ITS_WAY, MessageState
+from reku.store.states import DELIVERY_IS_ON_ITS_WAY, MAY_BE_STOPPED, MessageState
 from reku.store.tables import (
     appointments,
     audit,
@@ -40,6 +40,7 @@ from reku.store.tables import (
     person_addresses,
     person_numbers,
     persons,
+    prepared_rows,
     return_mails,
     selected_rows,
     subscribers,
@@ -54,7 +55,7 @@ STOPPED = "GESTOPPT"
 WAIT_SECONDS = 60.0
 
 _IMPORTED = (persons, person_addresses, person_numbers, holdings, imported_appointments, impulses)
-_GOES = (subscribers, delivery_rows, selected_rows, contacts, appointments, *_IMPORTED)
+_GOES = (subscribers, delivery_rows, selected_rows, prepared_rows, contacts, appointments, *_IMPORTED)
 _UNCHANGED = "Nothing is erased."
 
 
@@ -174,7 +175,7 @@ def _erase_rows(connection: sa.Connection, person: Person, number: str) -> tuple
             f"for it. {_UNCHANGED} Let the daily response file be written first (DAG reku_feedback), then try again."
         )
     moment = clock.now()
-    open_ones = [row.id for row in rows if row.state == MessageState.OPEN]
+    open_ones = [row.id for row in rows if row.state in MAY_BE_STOPPED]
     connection.execute(
         sa.update(messages)
         .where(messages.c.id.in_(open_ones))

@@ -37,6 +37,8 @@ from reku.store.tables import (
     messages,
     metrics,
     past_messages,
+    prepared_files,
+    prepared_rows,
     rate_limits,
     reactivations,
     rejects,
@@ -67,6 +69,7 @@ _OF_A_DELIVERY = (
     metrics,
     releases,
     dispatches,
+    prepared_files,
     response_counts,
 )
 """What leaves with a delivery."""
@@ -88,13 +91,15 @@ def sent_rows(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     never_loaded = deliveries.c.state.in_(WILL_NEVER_BE_LOADED) & (
         deliveries.c.day < old - timedelta(days=s.keep_files_days)
     )
+    # what a prepared file is made of stays as long as that may be fetched
+    offered = sa.exists().where(prepared_rows.c.message_id == messages.c.id)
     counted: Counter[str] = Counter()
     with engine.connect() as connection:
         left = connection.scalars(sa.select(delivery_rows.c.delivery_id).distinct()).all()
     for delivery in left:
         of_delivery = delivery_rows.c.delivery_id == delivery
         told = sa.exists().where(
-            messages.c.delivery_id == delivery, messages.c.reference == delivery_rows.c.reference, ended
+            messages.c.delivery_id == delivery, messages.c.reference == delivery_rows.c.reference, ended, ~offered
         )
         over = sa.exists().where(deliveries.c.id == delivery, never_loaded)
         unopened = ~sa.exists().where(messages.c.delivery_id == delivery)
@@ -180,6 +185,7 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
     counted["contacts"] = _delete(connection, contacts, contacts.c.message_id.in_(own))
     _keep_unsubscribe_links(connection, delivery)
     connection.execute(_NOTE_LAST_MENTION, {"delivery": delivery})
+    _delete(connection, prepared_rows, prepared_rows.c.message_id.in_(own))
     counted["messages"] = _delete(connection, messages, messages.c.delivery_id == delivery)
     for table in _OF_A_DELIVERY:
         _delete(connection, table, table.c.delivery_id == delivery)
@@ -250,6 +256,10 @@ def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
                 feedback_files.c.written_at < limit,
                 ~sa.exists().where(feedback_rows.c.file_id == feedback_files.c.id),
             ),
+        ),
+        "prepared_files": (
+            prepared_files,
+            (prepared_files.c.erased_at < limit, prepared_files.c.delivery_id.is_(None)),
         ),
         "audit": (audit, (audit.c.at < audited,)),
         "stops": (stops, (stops.c.lifted_at < audited,)),

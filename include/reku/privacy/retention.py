@@ -16,13 +16,15 @@ import sqlalchemy as sa
 from reku.foundation.errors import StageError
 from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import Settings, settings
-from reku.privacy import old_files, old_rows
+from reku.privacy import old_files, old_rows, prepared_files
 
 log = logging.getLogger(__name__)
 
 Step = Callable[[sa.Engine, datetime, Settings], tuple[Counter[str], list[str]]]
 
 STEPS: tuple[Step, ...] = (
+    prepared_files.expired,
+    prepared_files.fetched,
     old_rows.sent_rows,
     old_files.originals,
     old_files.outbox,

@@ -15,6 +15,7 @@ from reku.catalogue.institute import CoreSystem
 from reku.channels.email.channel import EMAIL
 from reku.dispatch.channel import Channel
 from reku.foundation.errors import StageError, suggest
+from reku.pickup.file_format import FileFormat
 from reku.reporting.feedback_format import FeedbackFormat
 from reku.reporting.formats.osplus import OsplusResponses
 from reku.reporting.formats.vtm import VtmActivities
@@ -22,6 +23,7 @@ from reku.sources.agree21.source import Selections
 from reku.sources.osplus.source import OsplusFiles
 from reku.sources.source import Source
 from reku.store.delivery import load_delivery
+from reku.store.kinds import PreparedKind
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,9 @@ SYSTEMS: dict[CoreSystem, System] = {
 
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in (EMAIL,)}
 """Every channel by its name."""
+
+FILE_FORMATS: dict[PreparedKind, FileFormat] = {}
+"""How each kind of prepared file looks."""
 
 
 def channel_named(name: str) -> Channel:

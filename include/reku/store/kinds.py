@@ -87,6 +87,15 @@ class DeliverySource(StrEnum):
     SELECTION = "selection"  # a selection of ours from a bank's data: no file came
 
 
+class PreparedKind(StrEnum):
+    """What kind of file waits for the bank, or for a system of its, to take it."""
+
+    LETTER = "LETTER"  # letters of one delivery, and their index
+    AGREE_MAILING = "AGREE_MAILING"  # jobs of one delivery for agreeMailing
+    BAP = "BAP"  # what all channels do on a day
+    FE3053 = "FE3053"  # bank-individual data that have changed
+
+
 class SealedKind(StrEnum):
     """What is sealed of imported people; each kind has data keys of its own, since it lives as long as it does."""
 

@@ -35,6 +35,8 @@ class Lock(IntEnum):
     """Selecting people for an order (id): whoever comes second finds the delivery of the first."""
     ALARMS = 4710
     """Telling people what needs them: whoever comes second finds what was told."""
+    PREPARED = 4711
+    """Drawing the number of a prepared file of a bank (BLZ)."""
     RUN = 4708
     """Being at work outside Airflow: held by each `reku run` (a number of its own) to its end, for others to see."""
 

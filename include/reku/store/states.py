@@ -42,10 +42,11 @@ class MessageState(StrEnum):
 
     OPEN = "OPEN"  # not taken up, or put off by the server; may be due later
     CLAIMED = "CLAIMED"  # in the batch with this fence; its journal says whether hand-over has begun
-    SENT = "SENT"  # the server took it
+    PREPARED = "PREPARED"  # stands in a file that waits to be fetched or acknowledged
+    SENT = "SENT"  # the server took it, or its file was fetched or acknowledged
     WITHHELD = "WITHHELD"  # not sent, with one reason
     REJECTED = "REJECTED"  # the server refused this person's RCPT or DATA for good
-    UNDELIVERED = "UNDELIVERED"  # not delivered in time: temporary refusals until the window's end
+    UNDELIVERED = "UNDELIVERED"  # not in time: put off until the window's end, or its file was not fetched
     IN_DOUBT = "IN_DOUBT"  # begun by a dispatcher that died; its answer was never recorded
 
 
@@ -76,8 +77,10 @@ AFTER_DELIVERY_STATE: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     _D.REFUSED: frozenset({_D.REGISTERED, _D.PARKED}),  # read again
 }
 AFTER_MESSAGE_STATE: Mapping[MessageState, frozenset[MessageState]] = {
-    _M.OPEN: frozenset({_M.CLAIMED, _M.WITHHELD, _M.UNDELIVERED}),
-    _M.CLAIMED: frozenset(MessageState) - {_M.CLAIMED},  # its answer, a doubt, a reason, or open again
+    _M.OPEN: frozenset({_M.CLAIMED, _M.PREPARED, _M.WITHHELD, _M.UNDELIVERED}),
+    _M.CLAIMED: frozenset(MessageState) - {_M.CLAIMED, _M.PREPARED},  # its answer, a doubt, a reason, or open again
+    # fetched or acknowledged, or never; nobody knows whether it was taken; its person was erased
+    _M.PREPARED: frozenset({_M.SENT, _M.UNDELIVERED, _M.IN_DOUBT, _M.WITHHELD}),
     _M.IN_DOUBT: frozenset({_M.SENT, _M.REJECTED, _M.WITHHELD, _M.OPEN}),  # its late answer, a person, or sent again
 }
 
@@ -91,11 +94,17 @@ FILE_WAS_REFUSED = (_F.REFUSED, _F.UNKNOWN)
 MAY_STILL_GO_OUT = (_M.OPEN, _M.CLAIMED)
 """Whether it waits for its end: nobody has begun to hand it over, or nobody knows of it yet."""
 
-MAY_BE_WITH_THE_PERSON = (_M.CLAIMED, _M.SENT, _M.IN_DOUBT)
+MAY_BE_WITH_THE_PERSON = (_M.CLAIMED, _M.PREPARED, _M.SENT, _M.IN_DOUBT)
 """Whether it has left the house, may have, or is about to: no second one may be claimed beside it."""
 
 HAND_OVER_WAS_TRIED = (_M.SENT, _M.REJECTED, _M.IN_DOUBT)
 """Whether a server was offered it: what the canary counts."""
+
+MAY_BE_STOPPED = (_M.OPEN, _M.PREPARED)
+"""Whether it can be kept from going out by itself: nobody has it in hand, and nobody has taken its file."""
+
+IS_SENT_WITH_ITS_FILE = (_M.PREPARED, _M.IN_DOUBT)
+"""Whether it is sent once somebody has taken the prepared file that it stands in."""
 
 TAKES_A_LATE_ANSWER = (_M.CLAIMED, _M.IN_DOUBT)
 """Whether the dispatcher that carries its fence may still record how it ended."""

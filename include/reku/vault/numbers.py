@@ -8,10 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reku.catalogue.import_rules import Pseudonyms
+from reku.catalogue.institute import Institute
 from reku.store.bulk import copy_rows
 from reku.store.kinds import SealedKind
 from reku.store.tables import data_keys, person_numbers
 from reku.vault.day_keys import seal_of_day, unwrapped
+from reku.vault.pseudonyms import NumberKind, is_pseudonym
 from reku.vault.sealing import Seal
 
 
@@ -39,6 +42,13 @@ def sealed_number(institute: sa.ColumnElement[Any], person_number: sa.ColumnElem
         .where(key.id == row.data_key_id, key.wrapped.is_not(None))
         .scalar_subquery()
     )
+
+
+def number_as_delivered(bank: Institute, person: str) -> str | None:
+    """The number of a person of whom nothing is sealed, if it is one of the bank's own: clear, or its own pseudonym."""
+    own_pseudonyms = bank.imports.pseudonyms is Pseudonyms.BANK
+    is_own = person.isdecimal() or (own_pseudonyms and is_pseudonym(NumberKind.PERSON, person))
+    return person if is_own else None
 
 
 class NumberOpener:

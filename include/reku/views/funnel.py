@@ -61,6 +61,7 @@ class FunnelRow:
             "rejected": self.rejected,
             "accepted": self.accepted,
             "sent": self.state(MessageState.SENT),
+            "prepared": self.state(MessageState.PREPARED),
             "withheld": dict(self.reasons),
             "rejected_by_server": self.state(MessageState.REJECTED),
             "not_in_time": self.state(MessageState.UNDELIVERED),

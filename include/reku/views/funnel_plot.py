@@ -28,6 +28,7 @@ _NOTHING = "Nichts geliefert / nothing delivered"
 _Count = Callable[[FunnelRow], int]
 _STACK: tuple[tuple[str, str, _Count], ...] = (
     ("versandt / sent", "#1f5a8c", lambda row: row.state(MessageState.SENT)),
+    ("bereitgestellt / prepared", "#7fb0d8", lambda row: row.state(MessageState.PREPARED)),
     ("offen / open", "#cfe3f4", lambda row: row.state(*MAY_STILL_GO_OUT)),
     ("ungeklärt / in doubt", "#000000", lambda row: row.state(MessageState.IN_DOUBT)),
     ("vom Server abgelehnt / refused by server", "#c2410c", lambda row: row.state(MessageState.REJECTED)),

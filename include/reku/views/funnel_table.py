@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _ROWS = ("rows", "accepted", "rejected", "not_loaded")
-_MESSAGES = ("sent", "open", "rejected_by_server", "not_in_time", "in_doubt")
+_MESSAGES = ("sent", "prepared", "open", "rejected_by_server", "not_in_time", "in_doubt")
 _RESPONSES = ("opened", "clicked", "unsubscribed", "hard", "soft", "unknown", "complained")
 _MEANING = {"hard": "hard bounces", "soft": "soft bounces", "unknown": "unknown bounces"}
 _COLUMNS = {
@@ -25,7 +25,7 @@ _COLUMNS = {
     "with-\nheld": ("withheld",),
     "fail-\ned": ("rejected_by_server", "not_in_time"),
     "in\ndoubt": ("in_doubt",),
-    "open": ("open",),
+    "open": ("open", "prepared"),
     "open-\ned": ("opened",),
     "clic-\nked": ("clicked",),
     "un-\nsubs.": ("unsubscribed",),

@@ -66,12 +66,17 @@ def _steps(fate: Trace) -> Iterator[Step]:
 
 def _message(fate: Trace) -> Iterator[Step]:
     yield Step(fate.due_at, "due")
-    if fate.claimed_at:
+    if fate.claimed_at and fate.prepared_file:
+        yield Step(fate.claimed_at, "prepared", fate.prepared_file)
+    elif fate.claimed_at:
         yield Step(fate.claimed_at, "claimed by a dispatcher")
     tries = f"try {fate.attempts}" if fate.attempts else ""
+    state = MessageState(fate.state)
+    if fate.prepared_file and state is MessageState.SENT:
+        yield Step(fate.ended_at, "taken with its file", fate.medium)
+        return
     if fate.begun_at:
         yield Step(fate.begun_at, "handed over", ", ".join(filter(None, (fate.medium, tries, fate.message_id))))
-    state = MessageState(fate.state)
     if state in _ENDS:
         yield Step(fate.ended_at, _ENDS[state], ", ".join(fate.reasons) or fate.reason or fate.answer)
     elif state is MessageState.IN_DOUBT:

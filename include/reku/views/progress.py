@@ -16,6 +16,7 @@ from reku.views.rows import read
 
 _ENDED = {
     "sent": MessageState.SENT,
+    "prepared": MessageState.PREPARED,
     "withheld": MessageState.WITHHELD,
     "rejected": MessageState.REJECTED,
     "not_in_time": MessageState.UNDELIVERED,
@@ -33,6 +34,7 @@ class DispatchProgress:
     number: int
     due: int
     sent: int
+    prepared: int
     withheld: int
     rejected: int
     not_in_time: int
@@ -42,12 +44,12 @@ class DispatchProgress:
 
     @property
     def left(self) -> int:
-        """Messages that have not ended."""
+        """Messages that dispatch has not done its part for."""
         return self.open + self.put_off
 
     @property
     def done(self) -> int:
-        """Messages that have ended."""
+        """Messages that have ended, or are prepared."""
         return self.due - self.left
 
 
@@ -81,7 +83,7 @@ def dispatch_progress(
         )
         .join(messages, of.delivery_id == deliveries.c.id)
         .where(wanted, is_due)
-        .where(of.state.in_(MAY_STILL_GO_OUT) | (sa.func.coalesce(of.ended_at, of.begun_at) >= begins))
+        .where(of.state.in_(MAY_STILL_GO_OUT) | (sa.func.coalesce(of.ended_at, of.begun_at, of.claimed_at) >= begins))
         .group_by(deliveries.c.id)
         .order_by(deliveries.c.id)
     )

@@ -19,6 +19,8 @@ from reku.store.tables import (
     files,
     hits,
     messages,
+    prepared_files,
+    prepared_rows,
     rejects,
     releases,
     responses,
@@ -33,7 +35,8 @@ class Trace:
     `code`, `field`, `advice`: the fault of a rejected row. `line` is None for an accepted row that has left by
     retention. `reason`: the one reported; `reasons`: all that held when it was withheld. `message`: its id in the
     ledger. `attempts`: how often the relay was tried; `answer`: what it said last. `retry_at`: until then it is put
-    off. `decision` is empty while nobody and nothing has decided about the delivery's release. `events`: kind, at,
+    off. `prepared_file`: the newest that it stands in, while its rows are kept; `fetch_until`: its last day.
+    `decision` is empty while nobody and nothing has decided about the delivery's release. `events`: kind, at,
     reason, scope, link_number, link_target, bounce_series, response_file (its number, None while unreported),
     file_name, stamped_at, written_at. `by_machines`: opens and clicks that machines made (kind, at, link_number,
     rule). `by_hand`: what people did about the row (at, action, note). `mails`: mails of the return mailbox about it,
@@ -72,6 +75,8 @@ class Trace:
     claimed_at: datetime | None
     begun_at: datetime | None
     ended_at: datetime | None
+    prepared_file: str
+    fetch_until: date | None
     events: list[dict[str, Any]]
     by_machines: list[dict[str, Any]]
     by_hand: list[dict[str, Any]]
@@ -145,6 +150,8 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
             messages.c.claimed_at,
             messages.c.begun_at,
             messages.c.ended_at,
+            prepared_files.c.file_name.label("prepared_file"),
+            prepared_files.c.last_day.label("fetch_until"),
         )
         .join(deliveries, deliveries.c.id == judged.c.delivery_id)
         .outerjoin(files, files.c.id == deliveries.c.file_id)
@@ -155,9 +162,18 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
             & (messages.c.reference == reference)
             & (judged.c.gate == "accepted"),
         )
+        .outerjoin(prepared_files, prepared_files.c.id == _newest_file())
         .order_by(deliveries.c.institute, deliveries.c.id, judged.c.line)
     )
     return wanted.where(deliveries.c.institute == institute) if institute else wanted
+
+
+def _newest_file() -> sa.ScalarSelect[int]:
+    """The newest prepared file that the message stands in: what all channels do is told anew each day."""
+    of = prepared_rows.c
+    return (
+        sa.select(sa.func.max(of.file_id)).where(of.message_id == messages.c.id).correlate(messages).scalar_subquery()
+    )
 
 
 def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Trace:
@@ -193,6 +209,8 @@ def _fate(connection: sa.Connection, row: sa.Row[Any]) -> Trace:
         claimed_at=row.claimed_at,
         begun_at=row.begun_at,
         ended_at=row.ended_at,
+        prepared_file=row.prepared_file or "",
+        fetch_until=row.fetch_until,
         events=_events(connection, row.message),
         by_machines=_by_machines(connection, row.message),
         by_hand=_by_hand(connection, row.institute, row.reference),

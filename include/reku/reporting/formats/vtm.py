@@ -15,7 +15,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from reku.catalogue.import_rules import Pseudonyms
 from reku.catalogue.institute import Institute
 from reku.contact.reasons import PASSING
 from reku.foundation.clock import berlin
@@ -27,8 +26,7 @@ from reku.reporting.feedback_format import OutgoingFile, Stamp
 from reku.store.kinds import HITS, EventKind
 from reku.store.tables import messages, orders, responses
 from reku.store.unreported import unreported
-from reku.vault.numbers import NumberOpener, sealed_number
-from reku.vault.pseudonyms import NumberKind, is_pseudonym
+from reku.vault.numbers import NumberOpener, number_as_delivered, sealed_number
 
 KIND = "VTM_AKTE"
 _MAIL, _REACTION = "EMAIL", "REAKTION"
@@ -93,7 +91,7 @@ class VtmActivities:
             for person, sealed, order, name, placeholder, event, kind, moment, reason in csv.reader(
                 io.StringIO(b"".join(lines).decode(), newline=""), delimiter=delimiter, strict=True
             ):
-                number = opener.open(person, sealed) if sealed else _as_delivered(institute, person)
+                number = opener.open(person, sealed) if sealed else number_as_delivered(institute, person)
                 if number is None:
                     continue
                 activity, result = _ACTIVITIES[kind]
@@ -123,13 +121,6 @@ class VtmActivities:
 
 def _contract() -> Contract:
     return contracts()[KIND]
-
-
-def _as_delivered(institute: Institute, person: str) -> str | None:
-    """The number of a person of whom nothing is sealed, if it is one of the bank's own: clear, or its own pseudonym."""
-    own_pseudonyms = institute.imports.pseudonyms is Pseudonyms.BANK
-    is_own = person.isdecimal() or (own_pseudonyms and is_pseudonym(NumberKind.PERSON, person))
-    return person if is_own else None
 
 
 def _title(name: str) -> str:

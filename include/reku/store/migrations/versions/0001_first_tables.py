@@ -686,7 +686,7 @@ def upgrade() -> None:
         sa.Column("begun_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "state IN ('OPEN', 'CLAIMED', 'SENT', 'WITHHELD', 'REJECTED', 'UNDELIVERED', 'IN_DOUBT')",
+            "state IN ('OPEN', 'CLAIMED', 'PREPARED', 'SENT', 'WITHHELD', 'REJECTED', 'UNDELIVERED', 'IN_DOUBT')",
             name=op.f("ck_messages_state"),
         ),
         sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_messages_delivery_id")),
@@ -719,7 +719,7 @@ def upgrade() -> None:
         ["order_id", "delivery_number", "person_number", "recipient_key", "channel"],
         unique=True,
         schema="reku",
-        postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
+        postgresql_where=sa.text("state IN ('CLAIMED', 'PREPARED', 'SENT', 'IN_DOUBT')"),
     )
     op.create_index(
         "uq_messages_one_per_occasion_date",
@@ -727,7 +727,7 @@ def upgrade() -> None:
         ["order_id", "person_number", "recipient_key", "channel", "occasion_date"],
         unique=True,
         schema="reku",
-        postgresql_where=sa.text("state IN ('CLAIMED', 'SENT', 'IN_DOUBT')"),
+        postgresql_where=sa.text("state IN ('CLAIMED', 'PREPARED', 'SENT', 'IN_DOUBT')"),
     )
     op.create_table(
         "metrics",
@@ -1164,3 +1164,62 @@ def upgrade() -> None:
     )
     op.create_index("ix_impulses_code", "impulses", ["institute", "code"], unique=False, schema="reku")
     op.create_index("ix_impulses_person", "impulses", ["institute", "person_number"], unique=False, schema="reku")
+    op.create_table(
+        "prepared_files",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False, comment="of the bank's files of this kind, from 1"),
+        sa.Column("delivery_id", sa.BigInteger(), nullable=True, comment="null: of all deliveries"),
+        sa.Column("file_name", sa.Text(), nullable=False, comment="of its only file, or of its first"),
+        sa.Column("stamped_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False, comment="last Berlin day on which it may be fetched"),
+        sa.Column("rows", sa.Integer(), nullable=False, comment="as many as were assigned to it"),
+        sa.Column(
+            "left_out",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="those that it was made without: of people who had left the bank's data, or were erased",
+        ),
+        sa.Column(
+            "sha256",
+            sa.CHAR(length=64),
+            nullable=True,
+            comment="of the bytes of all its files; null until they were made",
+        ),
+        sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("expired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("kind IN ('LETTER', 'AGREE_MAILING', 'BAP', 'FE3053')", name=op.f("ck_prepared_files_kind")),
+        sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_prepared_files_delivery_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_prepared_files")),
+        sa.UniqueConstraint("institute", "file_name", name=op.f("uq_prepared_files_institute_file_name")),
+        sa.UniqueConstraint("institute", "kind", "number", name=op.f("uq_prepared_files_institute_kind_number")),
+        schema="reku",
+        comment="Files that wait to be fetched or acknowledged; number, time stamp and rows are fixed before one is made",
+    )
+    op.create_index("ix_prepared_files_delivery_id", "prepared_files", ["delivery_id"], unique=False, schema="reku")
+    op.create_table(
+        "prepared_rows",
+        sa.Column("file_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False, comment="place in the file, from 1"),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("person_number", sa.Text(), nullable=False),
+        sa.Column("message_id", sa.BigInteger(), nullable=True, comment="null: about no message"),
+        sa.Column(
+            "values",
+            sa.ARRAY(sa.Text()),
+            server_default="{}",
+            nullable=False,
+            comment="what no other table keeps for it",
+        ),
+        sa.PrimaryKeyConstraint("file_id", "position", name=op.f("pk_prepared_rows")),
+        schema="reku",
+        comment="Who stands in a prepared file; goes when the file may be fetched no longer",
+    )
+    op.create_index("ix_prepared_rows_message_id", "prepared_rows", ["message_id"], unique=False, schema="reku")
+    op.create_index(
+        "ix_prepared_rows_person", "prepared_rows", ["institute", "person_number"], unique=False, schema="reku"
+    )

@@ -1,0 +1,57 @@
+"""A channel that reaches people by prepared files: one for each delivery, fixed in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reku.catalogue.institute import Institute, RateLimits
+from reku.contact.reasons import Reason
+from reku.dispatch.channel import ControlCopyResult
+from reku.dispatch.dispatcher import Dispatcher
+from reku.dispatch.plan import SendPlan
+from reku.foundation.addresses import keyed
+from reku.pickup.file_format import FileFormat
+from reku.pickup.prepare import prepare_file
+
+
+@dataclass(frozen=True)
+class FileChannel:
+    """Prepares a file in `format` of all that is due of a delivery."""
+
+    name: str
+    format: FileFormat
+    barred_by: frozenset[Reason]
+    processes: int = 1
+
+    def limits(self, institute: Institute) -> RateLimits | None:  # noqa: ARG002 - see Channel
+        """None: a file has no rate."""
+        return None
+
+    def recipient_key(self, institute: str, person_number: str, address: str) -> str:  # noqa: ARG002 - see Channel
+        """A hash of channel and person: the file goes by way of the bank, which knows people by their numbers."""
+        return keyed(institute, f"{self.name}:{person_number}")
+
+    def prepare(self, plan: SendPlan) -> PreparedFileChannel:
+        """Check the campaign's media. Raises ConfigError with file and line."""
+        self.format.check_media(plan)
+        return PreparedFileChannel(self)
+
+
+@dataclass(frozen=True)
+class PreparedFileChannel:
+    """A file channel whose media are whole."""
+
+    channel: FileChannel
+    has_control_copy: bool = False
+
+    def send(self, dispatcher: Dispatcher) -> None:
+        """Put all that is due into a new file; nothing is written before somebody takes it."""
+        decision = prepare_file(
+            dispatcher.engine, dispatcher.plan, dispatcher.channel, self.channel.format, dispatcher.due
+        )
+        dispatcher.result.prepared += decision.prepared
+        dispatcher.result.withheld += decision.withheld
+        dispatcher.show(dispatcher.result)
+
+    def send_control_copy(self, result: ControlCopyResult) -> None:
+        """There is none: the bank sees the file before anybody gets what is in it."""

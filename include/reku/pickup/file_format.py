@@ -1,0 +1,72 @@
+"""How one kind of prepared file looks: one small protocol, of which each channel that writes files has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Protocol
+
+from reku.catalogue.institute import Institute
+from reku.dispatch.plan import SendPlan
+from reku.reporting.feedback_format import OutgoingFile
+from reku.store.kinds import PreparedKind
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """What is fixed about a prepared file before it is made.
+
+    `number`: of the bank's files of this kind, from 1; `stamped_at`: to the second. `order_number` is empty, and
+    `delivery_number` 0, in one of all deliveries.
+    """
+
+    institute: str
+    order_number: str
+    delivery_number: int
+    number: int
+    stamped_at: datetime
+
+
+@dataclass(frozen=True)
+class PreparedPerson:
+    """One place in a prepared file, opened while it is made: nothing of it may be kept, logged or put into an error.
+
+    `position`: from 1, rising, with gaps where somebody has left; `person_number`: clear, as the bank knows it.
+    `fields`: the delivered row by the contract's names (Anrede, Nachname, Strasse, …), `address` the mail address of
+    it; empty in a file of all deliveries. `medium`: key of the message's medium. `last_day`: of the message.
+    `values`: what was fixed for the place itself.
+    """
+
+    position: int
+    person_number: str
+    reference: str = ""
+    address: str = ""
+    medium: str = ""
+    tracking: bool = False
+    last_day: date | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    values: Sequence[str] = ()
+
+
+class FileFormat(Protocol):
+    """How one kind of prepared file looks."""
+
+    @property
+    def kind(self) -> PreparedKind: ...
+
+    def check_media(self, plan: SendPlan) -> None:
+        """Check the media of the plan's campaign before anybody is put into a file. Raises ConfigError."""
+
+    def file_name(self, stamp: FileStamp) -> str:
+        """The name it goes by: of its only file, or of its first. No name of a person or number of one is in it."""
+
+    def files(
+        self, bank: Institute, stamp: FileStamp, name: str, people: Iterable[PreparedPerson]
+    ) -> Iterator[OutgoingFile]:
+        """The files, such as a PDF and its index, or parts with companions; the first is called `name`.
+
+        The blocks of a file are read before the next one is asked for. The same people give the same bytes, whatever
+        the clock says: only `stamp.stamped_at` is a time. Raises FileRefused or StageError for what cannot be written,
+        with no personal data in its words.
+        """

@@ -1,0 +1,78 @@
+"""Prepared files whose time is over: nobody took them in time, or they may be fetched no longer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from reku.contact.reasons import Reason
+from reku.foundation import clock
+from reku.foundation.settings import Settings
+from reku.store.events import Event, record
+from reku.store.states import MessageState
+from reku.store.tables import messages, prepared_files, prepared_rows
+from reku.vault.sealed_rows import forget_rows
+
+Done = tuple[Counter[str], list[str]]
+
+
+def expired(engine: sa.Engine, now: datetime, s: Settings) -> Done:  # noqa: ARG001 - a step takes them
+    """Files that nobody took until their last day: their messages were not delivered, and who stands in them leaves."""
+    of, counted = prepared_files.c, Counter[str]()
+    late = (of.fetched_at.is_(None), of.acknowledged_at.is_(None), of.expired_at.is_(None))
+    for file in _ids(engine, *late, of.last_day < clock.berlin(now).date()):
+        with engine.begin() as connection:
+            if _locked(connection, file, *late):
+                counted["messages_not_fetched"] += _end(connection, file, now)
+                connection.execute(sa.update(prepared_files).where(of.id == file).values(expired_at=now))
+                counted["prepared_rows"] += erase_file(connection, file, now)
+    return counted, []
+
+
+def fetched(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Files that were fetched first so long ago: they may be fetched no longer, and who stands in them leaves."""
+    of, counted = prepared_files.c, Counter[str]()
+    old = (of.fetched_at < now - timedelta(hours=s.keep_fetched_hours), of.erased_at.is_(None))
+    for file in _ids(engine, *old):
+        with engine.begin() as connection:
+            if _locked(connection, file, *old):
+                counted["prepared_rows"] += erase_file(connection, file, now)
+    return counted, []
+
+
+def erase_file(connection: sa.Connection, file: int, moment: datetime) -> int:
+    """Let go who stands in a file, and names and addresses of selected people that it is made of. Returns how many."""
+    in_file = prepared_rows.c.file_id == file
+    rows = sa.select(messages.c.row_id).join(prepared_rows, prepared_rows.c.message_id == messages.c.id).where(in_file)
+    forget_rows(connection, [row for row in connection.scalars(rows) if row is not None])
+    gone = connection.execute(sa.delete(prepared_rows).where(in_file), execution_options={"preserve_rowcount": True})
+    connection.execute(sa.update(prepared_files).where(prepared_files.c.id == file).values(erased_at=moment))
+    return gone.rowcount
+
+
+def _ids(engine: sa.Engine, *which: sa.ColumnElement[bool]) -> list[int]:
+    with engine.connect() as connection:
+        return list(connection.scalars(sa.select(prepared_files.c.id).where(*which).order_by(prepared_files.c.id)))
+
+
+def _locked(connection: sa.Connection, file: int, *which: sa.ColumnElement[bool]) -> bool:
+    """Whether it is still so: somebody may have taken the file since it was looked at."""
+    own = sa.select(prepared_files.c.id).where(prepared_files.c.id == file, *which)
+    return connection.scalar(own.with_for_update()) is not None
+
+
+def _end(connection: sa.Connection, file: int, moment: datetime) -> int:
+    """The file's messages were not delivered, but those that a newer file still offers."""
+    newer = sa.exists().where(prepared_rows.c.message_id == messages.c.id, prepared_rows.c.file_id > file)
+    late = Reason.NICHT_ABGEHOLT
+    ended = connection.scalars(
+        sa.update(messages)
+        .where(messages.c.id.in_(sa.select(prepared_rows.c.message_id).where(prepared_rows.c.file_id == file)))
+        .where(messages.c.state == MessageState.PREPARED, ~newer)
+        .values(state=MessageState.UNDELIVERED, reason=late, reasons=[late], ended_at=moment)
+        .returning(messages.c.id)
+    ).all()
+    record(connection, [Event(id_, late.event, moment, late.code) for id_ in ended])
+    return len(ended)
