@@ -149,6 +149,8 @@ def test_readme_shows_every_folder_and_room() -> None:
         f"include/{path.name}/" for path in (PROJECT / "include").iterdir() if path.is_dir() and "." not in path.name
     }
     assert folders - {"include/__pycache__/"} == {name for name in layout if name.endswith("/")}
+    for file in (PROJECT / "dags").glob("*.py"):
+        assert file.name in layout["dags/"], "the README's table names each file of dags/"
 
 
 def test_the_house_is_drawn_as_the_linter_keeps_it() -> None:
