@@ -18,7 +18,7 @@ POINTS: dict[str, tuple[Any, str, str, int]] = {
     # point: owner and name of a function, and at which of its calls, before or after it, the process dies
     "before it is claimed": (InboxFolders, "claim", BEFORE, 1),
     "after it is claimed": (InboxFolders, "claim", AFTER, 1),
-    "people written, addresses not": (customer_rows, "_write_addresses", BEFORE, 1),
+    "people written, addresses not": (customer_rows, "_merge_addresses", BEFORE, 1),
     "addresses written, not on record": (import_file, "write_customers", AFTER, 1),
     "on record, not committed": (scan, "note_import", AFTER, 1),
     "committed, original still there": (filing, "finalise", BEFORE, 1),
