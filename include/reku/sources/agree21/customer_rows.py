@@ -36,6 +36,7 @@ from reku.store.tables import (
 )
 from reku.vault import numbers
 from reku.vault.day_keys import destroy_unused, seal_of_day
+from reku.vault.erasure import end_seals
 from reku.vault.pseudonyms import NumberKind
 from reku.vault.sealing import Seal
 
@@ -112,7 +113,7 @@ def forget_addresses(connection: sa.Connection, institute: str) -> int:
     """Forget the names and addresses of a bank's people, and destroy what sealed them. Returns how many rows left."""
     gone = connection.execute(sa.delete(person_addresses).where(person_addresses.c.institute == institute)).rowcount
     if gone:
-        destroy_unused(connection, institute)
+        end_seals(connection, institute, subject="person_addresses", told=f"{gone} rows erased, their time being over")
     return gone
 
 
