@@ -48,6 +48,12 @@ def fields() -> dict[str, Any]:
             description="Auftragsnummern, eine je Zeile, etwa R0000101; leer: alle. / Numbers of orders, one a line,"
             " such as R0000101; empty: all.",
         ),
+        "dry_run": _switch(
+            "Probelauf / Dry run",
+            "Prüft, entscheidet, füllt jede Mail und zählt; sendet nichts und speichert nichts. Das Ergebnis steht im"
+            " Protokoll der Aufgabe „Arbeit des Tages“. / Checks, decides, fills each mail and counts; sends nothing,"
+            " keeps nothing. The result stands in the log of the task `due_work`.",
+        ),
         "late": _switch(
             "Auch Verspätetes senden / Send although late",
             "Mails, deren Zeitfenster vorbei ist, gehen trotzdem hinaus; sonst gelten sie als abgelaufen. / Mails whose"

@@ -30,7 +30,7 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
     `reku.dispatch.dispatch` raises.
     """
     channel = system_of_delivery(engine, delivery).channel
-    until, exactly = handed_over_by(day, clock.today(), _loaded_at(engine, delivery))
+    until, exactly = handed_over_by(day, clock.today(), loaded_at(engine, delivery))
     dispatch.check_dispatchable(engine, delivery)
     due = dispatch.next_due(engine, delivery, until)
     if due and due > clock.now():
@@ -60,11 +60,12 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
 
 def allow_late(engine: sa.Engine, delivery: int, day: date, run: str) -> int:
     """Let a run's messages go out whose window has passed, because a person asked for it; returns how many."""
-    until, exactly = handed_over_by(day, clock.today(), _loaded_at(engine, delivery))
+    until, exactly = handed_over_by(day, clock.today(), loaded_at(engine, delivery))
     return send_although_late(engine, Due(delivery, until, exactly), actor="Airflow", note=f"asked for by run {run}")
 
 
-def _loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:
+def loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:
+    """When the delivery was loaded; None if it was not yet."""
     with engine.connect() as connection:
         found: datetime | None = connection.scalar(sa.select(deliveries.c.loaded_at).where(deliveries.c.id == delivery))
         return found
