@@ -190,7 +190,7 @@ def test_the_example_on_the_contact_page_is_valid_and_names_every_rule() -> None
 def test_every_task_that_may_be_red_is_explained() -> None:
     """Task ids as they stand in the DAG files and the factory."""
     files = [*(PROJECT / "dags").glob("*.py"), PROJECT / "include/reku/orchestration/factory.py"]
-    ids = {name for file in files for name in re.findall(r'task_id="(\w+)"', file.read_text(encoding="utf-8"))}
+    ids = {name for file in files for name in re.findall(r'named\("(\w+)"\)', file.read_text(encoding="utf-8"))}
     assert len(ids) > 10
     section = OPERATIONS.partition("## Something is red")[2].partition("\n## ")[0]
     assert sorted(name for name in ids | {"configuration"} if f"`{name}`" not in section) == []

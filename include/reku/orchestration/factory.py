@@ -11,11 +11,11 @@ from airflow.sdk import DAG, CronTriggerTimetable, chain, task, task_group
 from reku.catalogue.occasion import Occasion
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
-from reku.orchestration import trigger_form
+from reku.orchestration import names, trigger_form
 from reku.orchestration.approval import ReleaseTask
 from reku.orchestration.docs import broken_doc, occasion_doc
 from reku.orchestration.failures import RETRY_POLICY, fail
-from reku.orchestration.names import dag_id, start_minute
+from reku.orchestration.names import dag_id, named, start_minute
 from reku.orchestration.operators import (
     AwaitControlFile,
     AwaitDelivery,
@@ -94,19 +94,19 @@ def occasion_dag(occasion: Occasion) -> DAG:
         params=trigger_form.fields(),
         is_paused_upon_creation=False,  # an occasion that nobody unpaused would be mail silently not sent
     ) as dag:
-        control_file = AwaitControlFile(task_id="await_control_file", occasion=code)
-        due_work = DueWork(task_id="due_work", occasion=code)
+        control_file = AwaitControlFile(**named("await_control_file"), occasion=code)
+        due_work = DueWork(**named("due_work"), occasion=code)
 
-        @task_group(group_id="delivery")
+        @task_group(group_id="delivery", group_display_name="Lieferung")
         def delivery(item: Any) -> Any:
-            awaited = AwaitDelivery(task_id="await_delivery", item=item)
+            awaited = AwaitDelivery(**named("await_delivery"), item=item)
             tasks = [
-                TASKS.get(stage, StageTask)(task_id=stage, stage=stage, delivery=awaited.output) for stage in STAGES
+                TASKS.get(stage, StageTask)(**named(stage), stage=stage, delivery=awaited.output) for stage in STAGES
             ]
             chain(awaited, *tasks)
             return tasks[-1]  # what comes after the group hangs on the task returned, so it must be the last one
 
-        report = Report(task_id="report", occasion=code)
+        report = Report(**named("report"), occasion=code)
         control_file >> due_work >> delivery.expand(item=due_work.output) >> report
     return dag
 
@@ -116,7 +116,7 @@ def broken_dag(code: str, faults: Iterable[ConfigError]) -> DAG:
     texts = [str(fault) for fault in faults]
     with DAG(
         dag_id(code),
-        dag_display_name=f"{code} – configuration fault",
+        dag_display_name=f"{code} – Konfiguration fehlerhaft",
         doc_md=broken_doc(texts),
         schedule=schedule(code),
         start_date=START,
@@ -126,7 +126,7 @@ def broken_dag(code: str, faults: Iterable[ConfigError]) -> DAG:
         is_paused_upon_creation=False,
     ) as dag:
 
-        @task
+        @task(task_display_name=names.TASKS["configuration"])
         def configuration() -> None:
             fail("\n".join(texts))
 
