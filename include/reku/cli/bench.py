@@ -63,6 +63,8 @@ def bench(
     limit. Without --json the figures are written into docs/benchmarks.md as well. With --json each figure is one
     object on a line of its own. Exits with 0 whatever the figures are; `kill` with 1 when a mail went out twice or is
     not accounted for, `fuzz` with 1 when a reader has raised an error that it does not document, or has hung.
+
+    Example: `reku bench dispatch`.
     """
     _check_checkout()
     if stage == KILL:

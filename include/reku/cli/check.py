@@ -23,6 +23,8 @@ def check(as_json: Json = False) -> None:
     That is occasions, media, institutes, contracts, rules of the gate, of bounces and of bots, names of products. Every
     fault is shown with file, line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any.
     Nothing is changed, and no database is needed.
+
+    Example: `reku check --json`.
     """
     from reku.foundation.settings import settings
 

@@ -34,7 +34,6 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: it reads the same in a terminal, a pipe and docs/commands.md
     pretty_exceptions_enable=False,  # rich would show local variables, and with them people's data
     context_settings=SETTINGS,

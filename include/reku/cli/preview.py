@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from reku.cli.database import join_if_running
 from reku.cli.options import OneInstitute
 from reku.cli.output import Json, print_json
 
@@ -22,13 +23,17 @@ def preview(
     """Show a mail as a bank would send it.
 
     It is filled for a person who exists nowhere. Subject and text go to the screen; with --out the HTML goes into a
-    file for the browser. Links lead straight to their targets and nothing is counted.
+    file for the browser. Links lead straight to their targets and nothing is counted; that for unsubscribing has the
+    address of the running set-up, if there is one, else of REKU_TRACKER_URL.
+
+    Example: `reku preview SCOM_GEBURTSTAG --institute 99990001 --out mail.html`.
     """
     from reku.catalogue import institutes
     from reku.channels.email.media.preview import preview_mail
     from reku.foundation.errors import ConfigError
     from reku.foundation.settings import settings
 
+    join_if_running()
     banks = institutes()
     if institute not in banks:
         folder = settings().config_dir / "institutes"
