@@ -13,6 +13,7 @@ from reku.cli import (
     feedback,
     files,
     funnel,
+    institutes,
     messages,
     occasions,
     orders,
@@ -47,6 +48,7 @@ app.command("run")(run_day.run)
 app.command("today")(today.today)
 app.add_typer(rhythms.app, name="rhythms")
 app.command("check")(check.check)
+app.add_typer(institutes.app, name="institutes")
 app.command("occasions")(occasions.occasions)
 app.command("orders")(orders.orders)
 app.command("lists")(orders.lists)

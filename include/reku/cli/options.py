@@ -66,6 +66,24 @@ Occasion = Annotated[
     ),
 ]
 Id = Annotated[int, typer.Argument(metavar="ID", parser=number, help="Its id, first column of the list.")]
+
+
+def existing(value: str) -> str:
+    """The value, which must be the BLZ of a bank with a file. Raises ConfigError otherwise, naming those there are."""
+    from reku.catalogue import institutes
+    from reku.foundation.errors import ConfigError
+    from reku.foundation.settings import settings
+
+    known = institutes()
+    if blz(value) not in known:
+        folder = settings().config_dir / "institutes"
+        raise ConfigError(f"There is no institute {value!r}.", file=folder, value=value, valid=tuple(known))
+    return value
+
+
+ExistingBlz = Annotated[
+    str, typer.Argument(metavar="BLZ", callback=existing, help="The institute.", autocompletion=banks_beginning)
+]
 Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")]
 Order = Annotated[str, typer.Option("--order", metavar="NUMBER", help="Only this order.", show_default=False)]
 
