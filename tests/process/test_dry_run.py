@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,17 +98,3 @@ def test_nothing_is_ever_committed(database: sa.Engine) -> None:
 
 
 _ENTRY = {"institute": BANK, "at": NOON, "actor": "a", "action": "b", "subject": "c", "note": "d"}
-
-
-def test_airflows_task_tells_it_and_hands_on_nothing(delivered: sa.Engine, caplog: pytest.LogCaptureFixture) -> None:
-    from reku.orchestration.operators import AwaitControlFile, DueWork, Report
-
-    run = SimpleNamespace(logical_date=None, run_after=NOON)
-    context = {"params": {"dry_run": True}, "dag_run": run}
-    with caplog.at_level("INFO"):
-        assert AwaitControlFile(task_id="await", occasion=OCCASION).execute(context) == {"dry_run": "yes"}
-        assert DueWork(task_id="due_work", occasion=OCCASION).execute(context) == []
-        assert Report(task_id="report", occasion=OCCASION).execute(context) == {}
-    said = [record.getMessage() for record in caplog.records]
-    assert "Dry run for 24.11.2026: nothing is sent and nothing kept of it." in said
-    assert "26 would be sent today, 1 later" in " ".join(said)
