@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -76,8 +76,11 @@ def system_dag(name: str, *, title: str, doc: str, cron: str, longest: timedelta
     )
 
 
-def occasion_dag(occasion: Occasion) -> DAG:
-    """The DAG of one occasion: control file → due work → one mapped group per delivery → report."""
+def occasion_dag(occasion: Occasion, banks: Mapping[str, str]) -> DAG:
+    """The DAG of one occasion: control file → due work → one mapped group per delivery → report.
+
+    `banks`: name of each bank by its BLZ, for the form with which a run is started by hand.
+    """
     code = occasion.code
     with DAG(
         dag_id(code),
@@ -91,7 +94,7 @@ def occasion_dag(occasion: Occasion) -> DAG:
         dagrun_timeout=timedelta(hours=40),
         default_args=DEFAULT_ARGS,
         tags=["reku", "kind:occasion", f"family:{occasion.family}", *(f"provider:{p}" for p in occasion.providers)],
-        params=trigger_form.fields(),
+        params=trigger_form.fields(banks),
         is_paused_upon_creation=False,  # an occasion that nobody unpaused would be mail silently not sent
     ) as dag:
         control_file = AwaitControlFile(**named("await_control_file"), occasion=code)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
-from reku.catalogue import bank_names
 from reku.process.run_options import RunOptions
 
 if TYPE_CHECKING:
@@ -16,9 +16,8 @@ _WHAT = "Was / What"
 _HOW = "Wie / How"
 
 
-def fields() -> dict[str, Any]:
-    """The fields, with German and English labels and help; banks to choose from by name."""
-    banks = bank_names()
+def fields(banks: Mapping[str, str]) -> dict[str, Any]:
+    """The fields, with German and English labels and help. `banks`: those to choose from, name by BLZ."""
     return {
         "day": Param(
             None,
