@@ -31,6 +31,7 @@ class BenchStage(StrEnum):
     DSN = "dsn"
     BANKS = "banks"
     IMPORT = "import"
+    SELECTION = "selection"
     STRANGERS = "strangers"
 
 
@@ -47,8 +48,9 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`, `import`, `strangers`; none: all of them. `kill`: no race, but dispatchers "
-            "killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged inputs for every reader.",
+            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`; none: all of them. `kill`: no race, but "
+            "dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged inputs for "
+            "every reader.",
             show_default=False,
         ),
     ] = "",
@@ -112,6 +114,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         parse,
         read,
         render,
+        selection,
         strangers,
         tracker,
         upsert,
@@ -131,6 +134,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         BenchStage.DSN: dsn.measure,
         BenchStage.BANKS: banks.measure,
         BenchStage.IMPORT: data_import.measure,
+        BenchStage.SELECTION: selection.measure,
         BenchStage.STRANGERS: strangers.measure,
     }
     return measures[stage]
