@@ -3,15 +3,14 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
-from reku.orchestration.names import named
 from reku.orchestration.system import COLLECT, CollectHits, CollectReturnMails
 
 with system_dag(
     "reku_collect",
-    title="Rückläufer, Öffnungen und Klicks",
+    title="Collecting what has come back",
     doc=COLLECT,
     cron="* * * * *",
     longest=timedelta(minutes=10),
 ):
-    CollectReturnMails(**named("return_mails"))
-    CollectHits(**named("hits"))
+    CollectReturnMails(task_id="return_mails")
+    CollectHits(task_id="hits")

@@ -3,17 +3,16 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
-from reku.orchestration.names import named
-from reku.orchestration.system import BANK, INTAKE, ListBanks, TakeIn, Unclaimed
+from reku.orchestration.system import INTAKE, ListBanks, TakeIn, Unclaimed
 
 with system_dag(
     "reku_intake",
-    title="Eingang von Steuerungsdateien und Lieferungen",
+    title="Intake of control files and deliveries",
     doc=INTAKE,
     cron="*/5 * * * *",
     longest=timedelta(hours=1),
     runs=12,  # a bank whose server hangs keeps its own run open; the next ones leave it to that run and go on
 ):
-    banks = ListBanks(**named("banks"), work="intake")
-    TakeIn.partial(**named("take_in"), map_index_template=BANK).expand(institute=banks.output)
-    Unclaimed(**named("unclaimed"))
+    banks = ListBanks(task_id="banks", work="intake")
+    TakeIn.partial(task_id="take_in", map_index_template="{{ task.institute }}").expand(institute=banks.output)
+    Unclaimed(task_id="unclaimed")

@@ -15,7 +15,7 @@ from reku.store.tables import audit
 from reku_testing.dispatching import BANK, NINE, states
 from tests.cli.conftest import Reku
 from tests.pickup.slips import SLIPS
-from tests.pickup.test_prepared import NAME, prepared
+from tests.pickup.test_prepared import prepared
 
 
 def test_a_prepared_file_is_listed_and_fetched(
@@ -30,13 +30,13 @@ def test_a_prepared_file_is_listed_and_fetched(
     assert "No prepared files." in reku("agree21", "files", "list").output
     prepared(database)
     (told,) = json.loads(reku("agree21", "files", "list", "--institute", BANK, "--open", "--json").stdout)
-    assert (told["id"], told["name"], told["state"], told["rows"]) == (1, NAME, "prepared", 3)
+    assert (told["id"], told["state"], told["rows"]) == (1, "prepared", 3)
     nobody = reku("agree21", "files", "fetch", BANK, "1", "--who", " ", "--into", tmp_path)
     assert nobody.exit_code == 2
     assert states(database) == {"PREPARED": 3}
     fetched = reku("agree21", "files", "fetch", BANK, "1", "--who", "Erika Beispiel", "--into", tmp_path)
     assert fetched.exit_code == 0, fetched.output
-    assert (tmp_path / NAME).read_bytes().startswith(b"slips 1 17")
+    assert (tmp_path / told["name"]).read_bytes().startswith(b"slips 1 17")
     assert states(database) == {"SENT": 3}
     taken = reku("agree21", "files", "fetch", BANK, "1", "--who", "Erika Beispiel", "--into", tmp_path)
     assert taken.exit_code == 1

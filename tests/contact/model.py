@@ -11,7 +11,7 @@ from reku.foundation.clock import berlin
 from reku.store.kinds import EventKind, SuppressionKind
 from reku.store.states import MessageState
 
-LEFT = (MessageState.CLAIMED, MessageState.SENT, MessageState.IN_DOUBT)
+LEFT = (MessageState.CLAIMED, MessageState.PREPARED, MessageState.SENT, MessageState.IN_DOUBT)
 """A mail has left, may have, or is about to."""
 GRACE = timedelta(hours=72)
 BOUNCES = (EventKind.BOUNCED_HARD, EventKind.BOUNCED_SOFT, EventKind.BOUNCED_UNKNOWN)

@@ -64,7 +64,7 @@ def test_a_contact_counts_while_a_mail_left_or_may_have_left(bank: Bank, rules: 
     states = [*MessageState, None]
     for person, state in enumerate(states, 1):
         bank.contact(DAY, DAY, state, person=person)
-    counting = (MessageState.CLAIMED, MessageState.SENT, MessageState.IN_DOUBT, None)
+    counting = (MessageState.CLAIMED, MessageState.PREPARED, MessageState.SENT, MessageState.IN_DOUBT, None)
     assert each(bank, len(states)) == [BLOCKED if state in counting else () for state in states]
 
 

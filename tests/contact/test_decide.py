@@ -135,7 +135,7 @@ def test_duplicates(
     fields = world.reku_fields(1, other_delivery, Referenz="another", Anlass_Datum=other_date)
     delivery = about.delivery_id if other_delivery == 17 else world.delivery(database, about.order_id, other_delivery)
     world.message(database, world.row(database, delivery, fields, line=9), state=state)
-    handed_over = state in (MessageState.CLAIMED, MessageState.SENT, MessageState.IN_DOUBT)
+    handed_over = state in (MessageState.CLAIMED, MessageState.PREPARED, MessageState.SENT, MessageState.IN_DOUBT)
     same = other_date == "24.11.2026" or other_delivery == 17
     assert _reason(database, open_message) is (Reason.DUBLETTE if handed_over and same else None)
 

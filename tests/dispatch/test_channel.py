@@ -152,7 +152,7 @@ def _changed(engine: sa.Engine, **values: Any) -> None:
 
 
 def test_message_by_message(database: sa.Engine) -> None:
-    delivery = loaded(database, people(30))
+    delivery = loaded(database, people(30), channel="toy")
     channel = Messenger()
     result = dispatch(database, delivery, channel, day=DAY)
     assert (result.sent, result.next_try) == (30, None)
@@ -168,7 +168,7 @@ def test_message_by_message(database: sa.Engine) -> None:
 
 def test_every_way_in_which_it_can_end(database: sa.Engine) -> None:
     ends = {1: "later", 2: "no", 3: "silence", 4: "nowhere", 5: "no slip"}
-    delivery = loaded(database, people(6))
+    delivery = loaded(database, people(6), channel="toy")
     channel = Messenger(says=lambda number: ends.get(int(number), ""))
     with pytest.raises(StageError, match="1 messages cannot be filled and are still open"):
         dispatch(database, delivery, channel, day=DAY)
@@ -178,7 +178,7 @@ def test_every_way_in_which_it_can_end(database: sa.Engine) -> None:
 
 
 def test_all_in_one_batch(database: sa.Engine, tmp_path: Path) -> None:
-    delivery = loaded(database, people(30))
+    delivery = loaded(database, people(30), channel="toy")
     channel = _Printer(folder=tmp_path)
     assert dispatch(database, delivery, channel, day=DAY).sent == 30
     file = tmp_path / f"{delivery}.json"
@@ -192,7 +192,7 @@ def test_all_in_one_batch(database: sa.Engine, tmp_path: Path) -> None:
 def test_only_what_bars_the_channel_keeps_a_message_from_going_out(
     database: sa.Engine, tmp_path: Path, make: Callable[..., Any]
 ) -> None:
-    delivery = loaded(database, people(3))
+    delivery = loaded(database, people(3), channel="toy")
     _changed(database, consent=False)
     with database.begin() as connection:
         connection.execute(sa.update(messages).where(messages.c.id == 2).values(mailable=False))
@@ -207,7 +207,7 @@ def test_only_what_bars_the_channel_keeps_a_message_from_going_out(
 def test_the_control_copy_comes_first_and_once(database: sa.Engine, tmp_path: Path, make: Callable[..., Any]) -> None:
     channel = make()
     channel.folder = tmp_path
-    delivery = loaded(database, people(3))
+    delivery = loaded(database, people(3), channel="toy")
     for _ in range(2):
         dispatch(database, delivery, channel, day=DAY)
     assert channel.copies == 1
@@ -224,7 +224,7 @@ def test_one_that_waits_for_another_system_says_when_to_ask_it_again(database: s
             dispatcher.result.try_again_at(later + timedelta(minutes=5))
             super().send(dispatcher)
 
-    delivery = loaded(database, people(1))
+    delivery = loaded(database, people(1), channel="toy")
     for _ in range(2):  # also when nothing is open any more
         assert dispatch(database, delivery, Importing(), day=DAY).next_try == later
     assert states(database) == {"SENT": 1}
@@ -235,7 +235,7 @@ def test_a_fault_in_the_campaigns_media_is_told_before_anything_is_sent(database
         def prepare(self, plan: SendPlan) -> PreparedChannel:  # noqa: ARG002 - broken for all
             raise ConfigError("Not valid.", file=Path("letter.typ"), line=3)
 
-    delivery = loaded(database, people(3))
+    delivery = loaded(database, people(3), channel="toy")
     with pytest.raises(ConfigError, match=r"letter\.typ"):
         dispatch(database, delivery, Broken(), day=DAY)
     assert states(database) == {"OPEN": 3}

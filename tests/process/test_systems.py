@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import CoreSystem
 from reku.process.systems import CHANNELS, SYSTEMS
 from tests.conftest import PROJECT
@@ -24,4 +25,6 @@ def test_no_other_module_asks_for_a_core_system() -> None:
 
 def test_what_is_served_today() -> None:
     assert set(SYSTEMS) == set(CoreSystem)
-    assert {system.channel.name for system in SYSTEMS.values()} == set(CHANNELS) == {"email"}
+    assert "email" in CHANNELS
+    assert {channel.name: name for name, channel in CHANNELS.items()} == {name: name for name in CHANNELS}
+    assert set(CHANNELS) <= set(ChannelName)

@@ -15,7 +15,7 @@ from reku.foundation import clock
 from reku.process.answers import Ending
 from reku.process.daily_feedback import write_daily_feedback
 from reku.process.intake import take_in
-from reku.process.systems import SYSTEMS, System, bank_named, served_banks
+from reku.process.systems import CHANNELS, SYSTEMS, System, bank_named, served_banks
 from reku.reporting.export import rebuild
 from reku_testing import banks, days, world
 from tests.dispatch.test_channel import Messenger
@@ -42,7 +42,8 @@ def toy(
     """The toy core system in the registry, and a bank on it."""
     clock_at(NOON)
     banks.configure(monkeypatch, tmp_path / "config", core_system="osplus", max_reject_share=0.5, campaigns=[CAMPAIGN])
-    system = System(ToySource(reku_settings), Messenger(), ToyFormat())
+    system = System(ToySource(reku_settings), ToyFormat())
+    monkeypatch.setitem(CHANNELS, "email", Messenger("email"))
     monkeypatch.setitem(SYSTEMS, CoreSystem.OSPLUS, system)
     return system
 
@@ -64,9 +65,10 @@ def test_a_delivery_goes_through_source_channel_and_format(
     day = days.work(database, clock_at)
     assert [(one.stage, one.why) for one in day.outcomes if one.ending is not Ending.DONE] == []
     assert isinstance(toy.source, ToySource)
-    assert isinstance(toy.channel, Messenger)
+    messenger = CHANNELS["email"]
+    assert isinstance(messenger, Messenger)
     assert toy.source.rejected == [1]
-    assert len(toy.channel.delivered) == 3
+    assert len(messenger.delivered) == 3
     outbox = reku_settings / world.BLZ / "ausgang"
     assert {file.name: file.read_text(encoding="utf-8").count("\n") for file in outbox.iterdir()} == {
         f"toy_{world.BLZ}_1_1.txt": 2,
@@ -78,7 +80,7 @@ def test_a_delivery_goes_through_source_channel_and_format(
     assert made == {file.name: file.read_bytes() for file in outbox.iterdir()}
     assert list(made) == sorted(made)
     assert days.work(database, clock_at).is_green
-    assert len(toy.channel.delivered) == 3
+    assert len(messenger.delivered) == 3
     assert write_daily_feedback(database, world.BLZ) == {"file": 2, "rows": 0}
 
 

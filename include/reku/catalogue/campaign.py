@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.fields import (
     OWN_NUMBER,
     ClockTime,
@@ -54,6 +55,18 @@ class WaitBlock(Model):
     until: ClockTime | None = Field(None, description="play-out time, Europe/Berlin")
 
 
+class ChannelChoice(Model):
+    """One of the channels of a campaign, with what goes out on it."""
+
+    channel: ChannelName = Field(description="how people are reached")
+    medium: MediumKey = Field(description="key of the medium that goes out on it")
+
+    @field_validator("channel", mode="before")
+    @classmethod
+    def _served(cls, value: object) -> object:
+        return ChannelName(value) if isinstance(value, str) and value not in list(ChannelName) else value
+
+
 class SendBlock(Model):
     """Last block: what is sent."""
 
@@ -62,7 +75,25 @@ class SendBlock(Model):
         (), description="media keys; empty stops dispatch; IAM rows choose among several"
     )
 
+    channels: tuple[ChannelChoice, ...] = Field(
+        (),
+        description="in place of media: channels in the order in which they are tried, each with its medium; the first "
+        "that reaches a person is taken. None: e-mail",
+    )
+
     _media_once = field_validator("media")(no_repeats)
+
+    @field_validator("channels")
+    @classmethod
+    def _channels_once(cls, value: tuple[ChannelChoice, ...]) -> tuple[ChannelChoice, ...]:
+        no_repeats(tuple(choice.channel.value for choice in value))
+        return value
+
+    @model_validator(mode="after")
+    def _media_or_channels(self) -> Self:
+        if self.media and self.channels:
+            raise ValueError("give `media` (e-mail) or `channels`, each with its medium, but not both")
+        return self
 
 
 Block = Annotated[StartBlock | WaitBlock | SendBlock, Field(discriminator="block")]
@@ -140,6 +171,12 @@ class Campaign(Model):
             raise ValueError(f"order {self.order}: impulses are answered by a campaign that `announces` its order")
         return self
 
+    @model_validator(mode="after")
+    def _channels_for_selections(self) -> Self:
+        if self._choices and self.announces is None:
+            raise ValueError(f"order {self.order}: `channels` are chosen by a campaign that `announces` its order")
+        return self
+
     @field_validator("blocks")
     @classmethod
     def _in_order(cls, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
@@ -160,8 +197,28 @@ class Campaign(Model):
 
     @property
     def send_media(self) -> tuple[str, ...]:
-        """Media keys of the send block, empty where block or media are missing."""
-        return next((block.media for block in self.blocks if isinstance(block, SendBlock)), ())
+        """Media keys of the send block, of all its channels; empty where block or media are missing."""
+        media = next((block.media for block in self.blocks if isinstance(block, SendBlock)), ())
+        return media or tuple(dict.fromkeys(choice.medium for choice in self._choices))
+
+    @property
+    def channels(self) -> tuple[ChannelName, ...]:
+        """Its channels in the order in which they are tried."""
+        return tuple(choice.channel for choice in self._choices) or (ChannelName.EMAIL,)
+
+    @property
+    def is_by_mail_only(self) -> bool:
+        """Whether it names no channels: everything goes out by e-mail."""
+        return not self._choices
+
+    def media_of(self, channel: str) -> tuple[str, ...]:
+        """Media keys of what goes out on a channel; of a campaign that names no channels all."""
+        own = tuple(choice.medium for choice in self._choices if choice.channel == channel)
+        return own or (() if self._choices else self.send_media)
+
+    @property
+    def _choices(self) -> tuple[ChannelChoice, ...]:
+        return next((block.channels for block in self.blocks if isinstance(block, SendBlock)), ())
 
     @property
     def is_complete(self) -> bool:

@@ -131,7 +131,9 @@ def _campaigns_against_media(
         for number, campaign in enumerate(institute.campaigns):
             where = f"campaign {campaign.name!r}, block send"
             for block, key in _sent(campaign):
-                line = yaml_source.line_of(file, ("campaigns", number, "blocks", block, "media"))
+                line = yaml_source.line_of(
+                    file, ("campaigns", number, "blocks", block, "media" if campaign.is_by_mail_only else "channels")
+                )
                 if key not in media:
                     yield _unknown_medium(where, key, media, file, line)
                 elif key not in media.whole or not _is_complete(config_dir, key):
@@ -241,12 +243,12 @@ def _rhythm_against_window(
 
 
 def _sent(campaign: Campaign) -> list[tuple[int, str]]:
-    """The media of the send block, each with the number of the block."""
+    """The media of the send block, of all its channels, each with the number of the block."""
     return [
         (number, key)
         for number, block in enumerate(campaign.blocks)
         if isinstance(block, SendBlock)
-        for key in block.media
+        for key in campaign.send_media
     ]
 
 

@@ -18,7 +18,7 @@ from reku.catalogue.fields import ESTATE_FIELD, REFUSAL_FIELD
 from reku.contact import statement
 from reku.contact.candidates import Candidate, candidates, with_candidates
 from reku.contact.policy import Policy
-from reku.contact.reasons import Reason, in_order
+from reku.contact.reasons import EVERY_REASON, Reason, in_order, reasons_against
 from reku.contact.rivals import contests, kept_back
 from reku.contact.statement import Asked
 from reku.foundation.addresses import normalised
@@ -31,9 +31,6 @@ Against = dict[int, tuple[Reason, ...]]
 
 Found = dict[int, set[str]]
 """Message → names of what speaks against it."""
-
-
-EVERY_REASON = frozenset(Reason)
 
 
 def reasons(
@@ -77,11 +74,24 @@ def _against(
     if contested:
         met = contests(connection, policy, asked, contested)
         others = {one.id for contest in met for one in contest} - set(ids)
-        barred = found.keys() | _own_reasons(connection, policy, Asked.MESSAGES, others, day)[0].keys()
+        of_others = _own_reasons(connection, policy, Asked.MESSAGES, others, day)[0]
+        barred = _barred(found, barred_by) | _barred_on_their_channels(connection, of_others)
         for id_ in kept_back(met, barred).intersection(contested):
             found.setdefault(id_, set()).add(Reason.ANDERE_KAMPAGNE.value)
     against = {id_: in_order(frozenset(names & barred_by)) for id_, names in found.items()}
     return {id_: reasons for id_, reasons in against.items() if reasons}
+
+
+def _barred(found: Found, barred_by: frozenset[Reason]) -> set[int]:
+    return {id_ for id_, names in found.items() if names & barred_by}
+
+
+def _barred_on_their_channels(connection: sa.Connection, found: Found) -> set[int]:
+    """Those of the messages that do not go out, each by the reasons that bar its own channel."""
+    if not found:
+        return set()
+    channels = connection.execute(sa.select(messages.c.id, messages.c.channel).where(_one_of(found)))
+    return {id_ for id_, channel in channels if found[id_] & reasons_against(channel)}
 
 
 def barred_among(

@@ -7,6 +7,7 @@ from functools import cache
 
 import sqlalchemy as sa
 
+from reku.catalogue.channel_name import ChannelName
 from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 
@@ -61,6 +62,28 @@ class Reason(StrEnum):
         """Reason of that event; RETAINED needs none."""
         return "" if self is Reason.ZURUECKGEHALTEN else self.value
 
+
+_OF_ADDRESSES = frozenset(
+    {
+        Reason.KEINE_EINWILLIGUNG,
+        Reason.ABGEMELDET,
+        Reason.BESCHWERDELISTE,
+        Reason.BLACKLIST,
+        Reason.ZURUECKGEHALTEN,
+        Reason.ADRESSE_UNGUELTIG,
+    }
+)
+"""What a person has said about mails, and what is known of the mail address: it bars mails only, whoever sends them."""
+
+
+def reasons_against(channel: str) -> frozenset[Reason]:
+    """The reasons that bar a channel: all of them bar one to a mail address, and one that no campaign can name."""
+    known = channel in list(ChannelName)
+    return frozenset(Reason) - _OF_ADDRESSES if known and not ChannelName(channel).goes_to_an_address else EVERY_REASON
+
+
+EVERY_REASON = frozenset(Reason)
+"""What bars e-mail."""
 
 PASSING = frozenset({Reason.SPERRZEIT, Reason.ANDERE_KAMPAGNE, Reason.OBERGRENZE, Reason.TERMIN})
 """Reasons that pass by themselves. They stand last: where one of them is the first that holds, no other reason does.

@@ -75,6 +75,7 @@ _CANDIDATES = sa.text("""
     SELECT m.id, m.person_number, m.recipient_key, r.address
     FROM reku.messages m LEFT JOIN reku.delivery_rows r ON r.id = m.row_id
     WHERE m.delivery_id = :delivery AND m.state = 'OPEN' AND m.id > :after
+        AND (CAST(:channel AS text) IS NULL OR m.channel = :channel)
         AND m.due_at >= :begin AND m.due_at < :end AND (m.retry_at IS NULL OR m.retry_at <= :moment)
         AND (cardinality(CAST(:waiting AS text[])) = 0
             OR coalesce(lower(substring(r.address, '@([^@]*)$')), '') <> ALL(CAST(:waiting AS text[])))
@@ -130,7 +131,7 @@ def claim(
             return None
         slots = rate_limit.reserve(connection, blz, limits, [row.address for row in decision.free])
         waits = {row.id: wait for row, wait in zip(decision.free, slots, strict=True) if wait is not None}
-        rows = take(connection, list(waits), fence, moment)
+        rows = _take(connection, list(waits), fence, moment)
         media = {row.id: plan.medium_for(row.content_key).key for row in rows} if policy.rules.blocking_days else {}
         reserve(connection, policy, media, clock.berlin(moment).date(), mandatory=plan.campaign.mandatory)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
@@ -174,7 +175,7 @@ def decide(
     """
     begin, end = due_bounds(due.day, due.only)
     given = {"delivery": due.delivery, "begin": begin, "end": end, "moment": moment}
-    given |= {"limit": limit, "waiting": list(resting)}
+    given |= {"limit": limit, "waiting": list(resting), "channel": due.channel}
     people = connection.execute(_CANDIDATES, given | {"after": after}).all()
     if not people and after:
         people = connection.execute(_CANDIDATES, given | {"after": 0}).all()
@@ -215,7 +216,7 @@ def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
         )
 
 
-def take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
+def _take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
     """Take in hand those that are still open: somebody may have ended one since it was looked at."""
     rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment}).all()
     taken = (_claimed(row, hidden) for row, hidden in zip(rows, hidden_parts(connection, rows), strict=True))

@@ -23,10 +23,11 @@ from reku.dispatch.workers import dispatch_by_workers
 from reku.foundation import clock
 from reku.foundation.errors import AwayError, PassingError, StageError
 from reku.foundation.settings import settings
+from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
 from reku.store.states import DeliveryState
 from reku.store.tables import delivery_rows, messages
-from reku.vault.erasure import end_seals
+from reku.vault.day_keys import destroy_unused
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +76,9 @@ def dispatch(
     StillRunning and StillLeased when another dispatcher is at it; Stopped, LockLost, DatabaseLost, StageError and what
     the channel raises with everything not handed over still open.
     """
-    plan = check_dispatchable(engine, delivery)
+    plan = check_dispatchable(engine, delivery).for_channel(channel.name)
     prepared = channel.prepare(plan)
-    due = Due(delivery, day, due_day)
+    due = Due(delivery, day, due_day, channel.name)
     window = send_window(plan, clock.now())
     result = DispatchResult()
     with passing_database_errors(delivery), delivery_lock(engine, delivery) as lock:
@@ -124,9 +125,16 @@ def _end_seals(engine: sa.Engine, plan: SendPlan) -> None:
     of = sa.select(sa.func.count()).where(messages.c.delivery_id == plan.delivery)
     left = sa.select(sa.func.count()).where(delivery_rows.c.delivery_id == plan.delivery)
     with engine.begin() as connection:
+        destroyed = destroy_unused(connection, plan.institute.blz)
         total, waiting = connection.scalar(of) or 0, connection.scalar(left) or 0
-        told = f"{total - waiting} of {total} rows erased with their mails so far"
-        end_seals(connection, plan.institute.blz, subject=f"deliveries:{plan.delivery}", told=told)
+        put_on_record(
+            connection,
+            plan.institute.blz,
+            actor="reku",
+            action="erase rows",
+            subject=f"deliveries:{plan.delivery}",
+            note=f"{total - waiting} of {total} rows erased with their mails so far; {destroyed} data keys destroyed",
+        )
 
 
 def _send_until_done(terms: Dispatcher, prepared: PreparedChannel) -> None:

@@ -28,7 +28,6 @@ from reku.store.events import Event, record
 from reku.store.kinds import EventKind
 from reku.store.states import MESSAGE_HAS_ENDED, MessageState, with_states
 from reku.store.tables import claims, delivery_rows, messages
-from reku.vault.erasure import erasure_on_record
 from reku.vault.sealed_rows import forget_rows
 
 NOT_IN_TIME = "4.4.7"
@@ -40,16 +39,21 @@ _ENDED = (Reason.AUFTRAG_BEENDET, Reason.ABGELAUFEN)
 
 @dataclass(frozen=True)
 class Due:
-    """Which open messages of a delivery are meant: due up to `day`, or exactly on `only`, in Berlin's calendar."""
+    """Which open messages of a delivery are meant: due up to `day`, or exactly on `only`, in Berlin's calendar.
+
+    `channel`: of this one only; None: of all.
+    """
 
     delivery: int
     day: date
     only: date | None = None
+    channel: str | None = None
 
     def condition(self) -> sa.ColumnElement[bool]:
         """What is meant, for a statement over `messages`; it uses the index of open messages."""
         of = messages.c
-        return (
+        on_channel = sa.true() if self.channel is None else of.channel == self.channel
+        return on_channel & (
             (of.delivery_id == self.delivery) & (of.state == MessageState.OPEN) & due_by(of.due_at, self.day, self.only)
         )
 
@@ -202,8 +206,7 @@ def withhold_ended(engine: sa.Engine, delivery: int) -> int:
             connection, policy_of(open_ones[0].institute), [row.id for row in open_ones], clock.berlin(moment).date()
         )
         ended = {id_: reasons for id_, reasons in against.items() if reasons[0] in _ENDED}
-        with erasure_on_record(connection, open_ones[0].institute, delivery):
-            return withhold(connection, ended, moment)
+        return withhold(connection, ended, moment)
 
 
 _WITHHOLD = with_states("""

@@ -6,7 +6,7 @@ These are the usual causes of "nothing is sent" (docs/domain.md, "Campaigns"), s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -34,6 +34,10 @@ class SendPlan:
     occasion: str
     delivery_number: int
     media: Mapping[str, Medium]
+
+    def for_channel(self, channel: str) -> SendPlan:
+        """The plan with those media only that go out on a channel."""
+        return replace(self, media={key: self.media[key] for key in self.campaign.media_of(channel)})
 
     def medium_for(self, content_key: str | None) -> Medium:
         """The medium of one row: the one that was chosen for it, otherwise the send block's first."""

@@ -74,8 +74,8 @@ def run_worker(argument: str, channel_named: Callable[[str], Channel]) -> int:
 
 def _send(task: Task, channel: Channel, result: DispatchResult, show: Callable[[DispatchResult], None]) -> None:
     only = date.fromisoformat(task.only) if task.only else None
-    due = Due(task.delivery, date.fromisoformat(task.day), only)
-    plan = check_dispatchable(engine(), task.delivery)
+    due = Due(task.delivery, date.fromisoformat(task.day), only, channel.name)
+    plan = check_dispatchable(engine(), task.delivery).for_channel(channel.name)
     until = send_window(plan, clock.now()).closes
     brake = Brake(plan.institute.refusals)
     channel.prepare(plan).send(Dispatcher(engine(), plan, channel, due, until, task.session, result, show, brake))

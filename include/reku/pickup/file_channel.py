@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute, RateLimits
 from reku.contact.reasons import Reason
 from reku.dispatch.channel import ControlCopyResult
 from reku.dispatch.dispatcher import Dispatcher
 from reku.dispatch.plan import SendPlan
-from reku.foundation.addresses import keyed
+from reku.foundation.addresses import address_hmac, key_of_person
 from reku.pickup.file_format import FileFormat
 from reku.pickup.prepare import prepare_file
 
@@ -27,9 +28,11 @@ class FileChannel:
         """None: a file has no rate."""
         return None
 
-    def recipient_key(self, institute: str, person_number: str, address: str) -> str:  # noqa: ARG002 - see Channel
-        """A hash of channel and person: the file goes by way of the bank, which knows people by their numbers."""
-        return keyed(institute, f"{self.name}:{person_number}")
+    def recipient_key(self, institute: str, person_number: str, address: str) -> str:
+        """Of the person, unless it goes to a mail address: the bank knows people by their numbers."""
+        if self.name in list(ChannelName) and ChannelName(self.name).goes_to_an_address:
+            return address_hmac(institute, address)
+        return key_of_person(institute, person_number)
 
     def prepare(self, plan: SendPlan) -> PreparedFileChannel:
         """Check the campaign's media. Raises ConfigError with file and line."""

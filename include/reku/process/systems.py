@@ -28,16 +28,15 @@ from reku.store.kinds import PreparedKind
 
 @dataclass(frozen=True)
 class System:
-    """One core system: where its banks' deliveries come from, how they go out, how it is told what came back."""
+    """One core system: where its banks' deliveries come from, and how it is told what came back."""
 
     source: Source
-    channel: Channel
     feedback: FeedbackFormat
 
 
 SYSTEMS: dict[CoreSystem, System] = {
-    CoreSystem.OSPLUS: System(OsplusFiles(), EMAIL, OsplusResponses()),
-    CoreSystem.AGREE21: System(Selections(), EMAIL, VtmActivities()),
+    CoreSystem.OSPLUS: System(OsplusFiles(), OsplusResponses()),
+    CoreSystem.AGREE21: System(Selections(), VtmActivities()),
 }
 """Every core system that is served."""
 

@@ -24,6 +24,7 @@ Role = Literal[
     "address",  # where the mail goes
     "occasion_date",
     "valid_until",
+    "channel",  # by which the person is reached
     "consent",  # to mails
     "tracking",  # consent to being counted by person
     "salutation",

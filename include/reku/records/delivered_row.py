@@ -13,6 +13,9 @@ from reku.records.times import parse_date
 YES = "J"
 """What a J/N column says for yes."""
 
+MAIL = "email"
+"""The channel of rows whose contract has no column for it."""
+
 
 class DeliveredRow(NamedTuple):
     """What a row says in columns with a role. The names are those of the roles, and of columns of `delivery_rows`."""
@@ -27,11 +30,13 @@ class DeliveredRow(NamedTuple):
     salutation: str | None
     content_key: str | None
     priority: int | None
+    channel: str = MAIL
 
 
 def row_reader(contract: Contract) -> Callable[[Mapping[str, str]], DeliveredRow]:
     """How to read a valid row of this contract, given by column names. A role that no column has is empty."""
     names = contract.roles
+    channels = contract.words(names["channel"]) if "channel" in names else {}
 
     def read(fields: Mapping[str, str]) -> DeliveredRow:
         def of(role: Role) -> str:
@@ -49,6 +54,7 @@ def row_reader(contract: Contract) -> Callable[[Mapping[str, str]], DeliveredRow
             of("salutation") or None,
             of("content_key") or None,
             int(of("priority")) if of("priority") else None,
+            channels.get(of("channel"), MAIL),
         )
 
     return read

@@ -28,6 +28,7 @@ _COLUMNS = (
     "row_id",
     "reference",
     "person_number",
+    "channel",
     "recipient_key",
     "occasion_date",
     "consent",
@@ -54,7 +55,7 @@ def create_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.
         normal = _normal(delivered)
         plain = [normal[address] for address in delivered]
         opened += copy_rows(connection, messages, _COLUMNS, _opened(fresh, plain, common, window, public))
-        bar_here_too(connection, delivery.institute, set(plain))
+        bar_here_too(connection, delivery.institute, set(filter(None, plain)))
     return opened
 
 
@@ -67,10 +68,13 @@ def _delivered_addresses(connection: sa.Connection, rows: Sequence[sa.Row[Any]])
 
 
 def _normal(delivered: Sequence[str]) -> dict[str, str]:
-    """Each delivered address in its normal form."""
-    normal_forms = addresses.normalised(delivered)
+    """Each delivered address in its normal form; an empty one is of a row that goes to none."""
+    normal_forms = {"": ""} | addresses.normalised(delivered)
     # What has no normal form is invalid, which the gate does not let through; normalise says so.
-    return {address: normal_forms.get(address) or addresses.normalise(address) for address in delivered}
+    return {
+        address: normal_forms[address] if address in normal_forms else addresses.normalise(address)
+        for address in delivered
+    }
 
 
 def _known_references(connection: sa.Connection, delivery: sa.Row[Any], order: sa.Row[Any]) -> frozenset[str]:
@@ -97,6 +101,7 @@ def _batches(connection: sa.Connection, delivery_id: int) -> Iterator[Sequence[s
             of.valid_until,
             of.consent,
             of.tracking,
+            of.channel,
             of.data_key_id,
             of.sealed,
         )
@@ -124,10 +129,11 @@ def _opened(
             row.id,
             row.reference,
             row.person_number,
-            addresses.keyed(common[0], address),
+            row.channel,
+            addresses.keyed(common[0], address) if address else addresses.key_of_person(common[0], row.person_number),
             row.occasion_date,
             row.consent,
-            public(address.rpartition("@")[2]),
+            not address or public(address.rpartition("@")[2]),
             row.tracking,
             due.due_at,
             due.last_day,

@@ -33,11 +33,14 @@ class ClosedRow:
 
 
 def close(seal: Seal, person_number: str, address: str, fields: Mapping[str, str], names: Collection[str]) -> ClosedRow:
-    """Seal the address of a person's row and the fields with these names. Raises ValueError for an invalid address."""
+    """Seal the address of a person's row and the fields with these names. Raises ValueError for an invalid address.
+
+    An empty address is one of a row that goes to none.
+    """
     hidden = Hidden(address, {name: value for name, value in fields.items() if name in names})
-    domain = addresses.normalise(address).rpartition("@")[2]
+    shown = f"@{addresses.normalise(address).rpartition('@')[2]}" if address else ""
     left = {name: value for name, value in fields.items() if name not in names}
-    return ClosedRow(f"@{domain}", left, seal.seal(person_number, msgspec.json.encode(hidden)))
+    return ClosedRow(shown, left, seal.seal(person_number, msgspec.json.encode(hidden)))
 
 
 def hidden_parts(connection: sa.Connection, rows: Sequence[sa.Row[Any]]) -> list[Hidden | None]:

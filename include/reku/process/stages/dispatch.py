@@ -6,9 +6,11 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
+from reku.catalogue.channel_name import ChannelName
 from reku.dispatch import canary, dispatch
 from reku.dispatch.late import send_although_late
 from reku.dispatch.ledger import Due
+from reku.dispatch.progress import DispatchResult
 from reku.dispatch.recovery import StillLeased
 from reku.foundation import clock
 from reku.foundation.errors import StageError
@@ -16,8 +18,8 @@ from reku.process.answers import Answer, Done, WaitUntil, shown
 from reku.process.banks import label_of
 from reku.process.collecting import wait_for_return_mails
 from reku.process.days import end_of_waiting, handed_over_by
-from reku.process.systems import system_of_delivery
-from reku.store.tables import deliveries
+from reku.process.systems import channel_named
+from reku.store.tables import deliveries, messages
 
 LEASE_MARGIN = timedelta(seconds=1)
 """So much longer than a lost machine's lease it is waited."""
@@ -29,8 +31,7 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
     Raises StageError when the rest may go out only on a day that this run does not live to see, and whatever
     `reku.dispatch.dispatch` raises.
     """
-    channel = system_of_delivery(engine, delivery).channel
-    until, exactly = handed_over_by(day, clock.today(), loaded_at(engine, delivery))
+    until, exactly = handed_over_by(day, clock.today(), _loaded_at(engine, delivery))
     dispatch.check_dispatchable(engine, delivery)
     due = dispatch.next_due(engine, delivery, until)
     if due and due > clock.now():
@@ -41,7 +42,7 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
         if wait is not None:
             return wait
     try:
-        done = dispatch.dispatch(engine, delivery, channel, day=until, due_day=exactly)
+        done = _dispatch_all(engine, delivery, until, exactly)
     except StillLeased as leased:
         if leased.wait is None:
             raise
@@ -58,14 +59,28 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
     return WaitUntil(done.next_try, f"{done.put_off} messages have to wait{why}")
 
 
+def _dispatch_all(engine: sa.Engine, delivery: int, until: date, exactly: date | None) -> DispatchResult:
+    """Hand over on one channel after the other, whichever the delivery's messages have; e-mail where it has none."""
+    with engine.connect() as connection:
+        of_delivery = sa.select(messages.c.channel).where(messages.c.delivery_id == delivery).distinct()
+        names = connection.scalars(of_delivery.order_by(messages.c.channel)).all() or [ChannelName.EMAIL.value]
+    whole = DispatchResult()
+    for channel in [channel_named(name) for name in names]:
+        done = dispatch.dispatch(engine, delivery, channel, day=until, due_day=exactly)
+        whole.add(done.as_counts())
+        whole.why_later = whole.why_later or done.why_later
+        if done.next_try is not None:
+            whole.try_again_at(done.next_try)
+    return whole
+
+
 def allow_late(engine: sa.Engine, delivery: int, day: date, run: str) -> int:
     """Let a run's messages go out whose window has passed, because a person asked for it; returns how many."""
-    until, exactly = handed_over_by(day, clock.today(), loaded_at(engine, delivery))
+    until, exactly = handed_over_by(day, clock.today(), _loaded_at(engine, delivery))
     return send_although_late(engine, Due(delivery, until, exactly), actor="Airflow", note=f"asked for by run {run}")
 
 
-def loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:
-    """When the delivery was loaded; None if it was not yet."""
+def _loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:
     with engine.connect() as connection:
         found: datetime | None = connection.scalar(sa.select(deliveries.c.loaded_at).where(deliveries.c.id == delivery))
         return found

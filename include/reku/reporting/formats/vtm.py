@@ -15,11 +15,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute
 from reku.contact.reasons import PASSING
 from reku.foundation.clock import berlin
-from reku.foundation.settings import required
+from reku.foundation.settings import required, settings
 from reku.records.contract import Contract, contracts
+from reku.records.record_file import Head
 from reku.records.writer import write_csv
 from reku.reporting.feedback_format import OutgoingFile, Stamp
 from reku.store.kinds import HITS, EventKind
@@ -28,18 +30,27 @@ from reku.store.unreported import unreported
 from reku.vault.numbers import NumberOpener, number_as_delivered, sealed_number
 
 KIND = "VTM_AKTE"
-_MAIL, _REACTION = "EMAIL", "REAKTION"
+_BY_CHANNEL, _REACTION = "", "REAKTION"
+_CHANNELS = {
+    ChannelName.EMAIL: "EMAIL",
+    ChannelName.LETTER: "BRIEF",
+    ChannelName.AGREE_MAILING: "AGREEMAILING",
+    ChannelName.ONLINE_BANKING: "ANZEIGE",
+    ChannelName.TERMINAL: "ANZEIGE",
+    ChannelName.ADVISOR: "ANZEIGE",
+}
+"""Channel → kind of activity of what went out on it."""
 _ACTIVITIES: dict[str, tuple[str, str]] = {
-    EventKind.SENT: (_MAIL, "VERSENDET"),
-    EventKind.NOT_SENT: (_MAIL, "NICHT_VERSENDET"),
-    EventKind.RETAINED: (_MAIL, "ADRESSE_PRUEFEN"),
+    EventKind.SENT: (_BY_CHANNEL, "VERSENDET"),
+    EventKind.NOT_SENT: (_BY_CHANNEL, "NICHT_VERSENDET"),
+    EventKind.RETAINED: (_BY_CHANNEL, "ADRESSE_PRUEFEN"),
     EventKind.OPENED: (_REACTION, "GEOEFFNET"),
     EventKind.CLICKED: (_REACTION, "INTERESSE"),
     EventKind.UNSUBSCRIBED: (_REACTION, "WIDERSPRUCH"),
     EventKind.COMPLAINED: (_REACTION, "WIDERSPRUCH"),
     EventKind.BOUNCED_HARD: (_REACTION, "ADRESSE_PRUEFEN"),
 }
-"""Kind of event → kind of activity and its result. What is not here does not concern an advisor."""
+"""Kind of event → kind of activity (empty: the channel's) and its result. The others do not concern an advisor."""
 _TITLE = 60
 _ID_DIGITS = 32
 
@@ -69,6 +80,7 @@ class VtmActivities:
             orders.c.placeholder,
             responses.c.id,
             responses.c.kind,
+            messages.c.channel,
             sa.func.to_char(moment, "DD.MM.YYYY HH24:MI:SS"),
             responses.c.reason,
         ).order_by(sa.func.date_trunc("second", responses.c.at), responses.c.id)
@@ -87,13 +99,14 @@ class VtmActivities:
         for lines in batches:
             text = io.StringIO(newline="")
             records = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-            for person, sealed, order, name, placeholder, event, kind, moment, reason in csv.reader(
+            for person, sealed, order, name, placeholder, event, kind, channel, moment, reason in csv.reader(
                 io.StringIO(b"".join(lines).decode(), newline=""), delimiter=delimiter, strict=True
             ):
                 number = opener.open(person, sealed) if sealed else number_as_delivered(institute, person)
                 if number is None:
                     continue
                 activity, result = _ACTIVITIES[kind]
+                activity = activity or _CHANNELS[ChannelName(channel)]
                 about = number, f"{order}-{number}", _title(name), placeholder
                 what = _activity_id(key, institute.blz, event), activity, moment, result, "", "", reason
                 records.writerow(("D", *about, *what))
@@ -103,7 +116,17 @@ class VtmActivities:
     def files(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[OutgoingFile]:  # noqa: ARG002 - the same for all
         """The one file. Raises FileRefused for what the contract does not allow."""
         contract = _contract()
-        head = stamp.head(contract, sender="MF", receiver="AGREE21")
+        head = Head(
+            kind=KIND,
+            version=contract.version,
+            institute=stamp.institute,
+            order_number=stamp.order_number,
+            delivery_number=f"{stamp.number:06d}",
+            created_at=stamp.stamped_at,
+            sender="MF",
+            receiver="AGREE21",
+            environment=settings().environment,
+        )
         blocks = write_csv(contract, head, [column.name for column in contract.columns], batches)
         yield OutgoingFile(stamp.file_name, blocks)
 

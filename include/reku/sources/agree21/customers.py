@@ -9,8 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
-from typing import NamedTuple
 
 from reku.records import parse_date
 from reku.records.delivered_row import YES
@@ -21,7 +19,8 @@ ADDRESS_FIELDS = ("Anrede", "Titel", "Vorname", "Nachname", "Strasse", "PLZ", "O
 Row = Mapping[str, str]
 
 
-class Customer(NamedTuple):
+@dataclass(frozen=True)
+class Customer:
     """A person of the file. Numbers are as delivered; `household` is empty for one of its own.
 
     `household_rank`: 1 is the contact person. `addresses`: what is sealed, one for each different row.
@@ -105,20 +104,15 @@ def _customer(number: str, rank: int, rows: list[Row]) -> Customer:
 
 
 def _all_yes(rows: list[Row], field: str) -> bool:
-    return {row[field] for row in rows} == {YES}
+    return all(row[field] == YES for row in rows)
 
 
 def _same(rows: list[Row], field: str) -> str | None:
     """What all rows say; None if they are silent or do not agree."""
-    if len(rows) == 1:
-        return rows[0][field] or None
     values = {row[field] for row in rows}
     return values.pop() or None if len(values) == 1 else None
 
 
 def _same_day(rows: list[Row], field: str) -> date | None:
     value = _same(rows, field)
-    return _day(value) if value else None
-
-
-_day = lru_cache(100_000)(parse_date)  # people share the days that they were born on
+    return parse_date(value) if value else None

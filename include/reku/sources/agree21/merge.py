@@ -25,18 +25,10 @@ class Changes:
 def stage(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> sa.Table:
-    """Rows (values in the order of `columns`) in a temporary table that lives as long as the transaction."""
-    staged = staging_table(connection, table, columns)
-    copy_rows(connection, staged, columns, rows)
-    analyze(connection, staged)
-    return staged
+    """Rows (values in the order of `columns`) in a temporary table that lives as long as the transaction.
 
-
-def staging_table(connection: sa.Connection, table: sa.Table, columns: Sequence[str]) -> sa.Table:
-    """An empty one for rows that come piece by piece; `analyze` it when it is full.
-
-    Until the transaction ends no statement joins row by row: the server may take a table for empty that is not, or
-    that its own INSERT is filling, and would read all of it for each row (600,000 contracts: for hours).
+    Until then no statement joins row by row: the server may take a table for empty that is not, or that its own INSERT
+    is filling, and would read all of it for each row (600,000 contracts: for hours).
     """
     connection.execute(sa.text("SET LOCAL enable_nestloop = off"))
     staged = sa.Table(
@@ -47,12 +39,9 @@ def staging_table(connection: sa.Connection, table: sa.Table, columns: Sequence[
         postgresql_on_commit="DROP",
     )
     staged.create(connection)
-    return staged
-
-
-def analyze(connection: sa.Connection, staged: sa.Table) -> None:
-    """Let the server know what a staging table holds, before it is merged."""
+    copy_rows(connection, staged, columns, rows)
     connection.execute(sa.text(f"ANALYZE {staged.name}"))
+    return staged
 
 
 def count(connection: sa.Connection, table: sa.Table, institute: str) -> int:

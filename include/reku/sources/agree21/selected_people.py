@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
+from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute
 from reku.catalogue.occasion import Window
 from reku.catalogue.selection import Selection
@@ -17,8 +18,10 @@ from reku.catalogue.window import message_window
 from reku.contact.candidates import Candidate
 from reku.contact.decide import Against, reasons_of_candidates
 from reku.contact.policy import Policy
-from reku.contact.reasons import Reason, has_freed
+from reku.contact.reasons import Reason, has_freed, reasons_against
 from reku.foundation import clock
+from reku.foundation.addresses import key_of_person
+from reku.sources.agree21.channel_choice import choose_channels
 from reku.sources.agree21.selecting import candidates
 from reku.store.states import STILL_TO_BE_LOADED, in_states
 from reku.store.tables import (
@@ -34,8 +37,9 @@ from reku.store.tables import (
 
 _SELECTED, _HOUSEHOLD, _LATER_DATE = "selected", "household", "later_date"
 _ANOTHER_IMPULSE, _NO_ADDRESS, _HAS_MESSAGE = "another_impulse", "without_address", "have_a_message"
+_NO_CHANNEL = "on_no_channel"
 _REASONS = tuple(reason.value for reason in Reason)
-_OUTCOMES = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, *_REASONS, _NO_ADDRESS, _HAS_MESSAGE)
+_OUTCOMES = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, *_REASONS, _NO_ADDRESS, _NO_CHANNEL, _HAS_MESSAGE)
 """What becomes of a pair of person and Anlass_Datum: the first in this order that holds for one of its addresses."""
 _ALWAYS_SHOWN = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, _NO_ADDRESS, _HAS_MESSAGE)
 
@@ -45,12 +49,13 @@ class Judged:
     """A pair that a rule matches with one of the person's mail addresses, and what a selection makes of it.
 
     `outcome`: one of `_OUTCOMES`. `reasons`: all that contact has against it; what cannot have a message is not asked.
-    Of a person without an address there is one with a null `recipient_key`.
+    Of a person without an address there is one with a null or empty `recipient_key`. `channel`: the one that is taken.
     """
 
     row: sa.Row[Any]
     outcome: str
     reasons: tuple[Reason, ...]
+    channel: ChannelName | None = None
 
     @property
     def is_selected(self) -> bool:
@@ -60,13 +65,16 @@ class Judged:
 
 @dataclass(frozen=True)
 class Selected:
-    """`rows`: one for each mail address of each selected pair of person and Anlass_Datum, as the tables have it.
+    """`rows`: one for each mail address of each selected pair of person and Anlass_Datum, or one for the person.
+
+    `channels`: of the rows, in their order.
 
     `funnel`: pairs; `matched` is the sum of all others, which are those of `_OUTCOMES`.
     `impulses`: those that people were selected for, with Anlass_Datum.
     """
 
     rows: Sequence[sa.Row[Any]]
+    channels: Sequence[ChannelName]
     funnel: dict[str, int]
     impulses: dict[str, date]
 
@@ -88,7 +96,8 @@ def selected_people(
     funnel = {name: counted[name] for name in _OUTCOMES if counted[name] or name in _ALWAYS_SHOWN}
     selected = [one.row for one in judged if one.is_selected]
     taken = {row.impulse: row.occasion_date for row in selected if row.impulse is not None}
-    return Selected(selected, {"matched": len(by_pair), **funnel}, taken)
+    channels = [one.channel for one in judged if one.is_selected and one.channel is not None]
+    return Selected(selected, channels, {"matched": len(by_pair), **funnel}, taken)
 
 
 def judged_people(
@@ -113,10 +122,22 @@ def judged_people(
             person.c.institute == bank.blz, person.c.person_number == with_household_of
         )
         found = found.where(persons.c.household == household.scalar_subquery())
-    rows = connection.execute(_wanted(bank.blz, order.id, found)).all()
+    channels = campaign.channels if campaign else (ChannelName.EMAIL,)
+    rows = connection.execute(_wanted(bank.blz, order.id, found, everybody=_reach_everybody(channels))).all()
     against = _reasons(connection, bank, order, window, rows, day)
-    outcomes = _outcomes(rows, against)
-    return [Judged(row, outcomes[place], against.get(place, ())) for place, row in enumerate(rows)]
+    chosen = choose_channels(connection, channels, rows, against, [p for p in range(len(rows)) if _is_asked(rows[p])])
+    outcomes = _outcomes(rows, against, chosen, channels)
+    return [Judged(row, outcomes[place], against.get(place, ()), chosen.get(place)) for place, row in enumerate(rows)]
+
+
+def _reach_everybody(channels: Sequence[ChannelName]) -> bool:
+    """Whether one of the channels needs no mail address."""
+    return not all(channel.goes_to_an_address for channel in channels)
+
+
+def _is_asked(row: sa.Row[Any]) -> bool:
+    """Whether it has to be seen what speaks against the row."""
+    return not _has_one(row) and row.recipient_key is not None
 
 
 def _reasons(
@@ -129,15 +150,15 @@ def _reasons(
 ) -> Against:
     """What speaks against a message to each of the rows, by place; those that cannot have one are not asked."""
     due = message_window(window, bank.campaign(order.order_number), clock.at(day))
-    places = [place for place, row in enumerate(rows) if not _has_one(row) and row.recipient_key is not None]
+    places = [place for place, row in enumerate(rows) if _is_asked(row)]
     people = []
     for row in (rows[place] for place in places):
         would_be = due(row.occasion_date, row.valid_until)
         people.append(
             Candidate(
                 row.person_number,
-                row.recipient_key,
-                row.domain,
+                row.recipient_key or key_of_person(bank.blz, row.person_number),
+                row.domain or "",
                 row.occasion_date,
                 would_be.due_at,
                 would_be.last_day,
@@ -148,9 +169,17 @@ def _reasons(
     return {places[place]: reasons for place, reasons in against.items()}
 
 
-def _outcomes(rows: Sequence[sa.Row[Any]], against: Against) -> list[str]:
+def _outcomes(
+    rows: Sequence[sa.Row[Any]],
+    against: Against,
+    chosen: Mapping[int, ChannelName],
+    channels: Sequence[ChannelName],
+) -> list[str]:
     """What becomes of each row: one of `_OUTCOMES`."""
-    outcomes = [against[place][0].value if place in against else _outcome(row) for place, row in enumerate(rows)]
+    outcomes = [
+        _SELECTED if place in chosen else _outcome(row, against.get(place, ()), channels)
+        for place, row in enumerate(rows)
+    ]
     free = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == _SELECTED]
     first: dict[str, tuple[Any, ...]] = {}
     for row in free:
@@ -177,10 +206,14 @@ def _turn(row: sa.Row[Any]) -> tuple[Any, ...]:
     return (row.occasion_date,) if row.impulse is None else (row.priority, row.made_at, row.impulse)
 
 
-def _outcome(row: sa.Row[Any]) -> str:
+def _outcome(row: sa.Row[Any], against: Sequence[Reason], channels: Sequence[ChannelName]) -> str:
+    """Why a row is not taken: what bars the channel that was tried first, else what it lacks."""
     if _has_one(row):
         return _HAS_MESSAGE
-    return _NO_ADDRESS if row.recipient_key is None else _SELECTED
+    barring = [reason for reason in against if reason in reasons_against(channels[0])]
+    if barring:
+        return barring[0].value
+    return _NO_CHANNEL if row.recipient_key else _NO_ADDRESS
 
 
 def _has_one(row: sa.Row[Any]) -> bool:
@@ -189,11 +222,14 @@ def _has_one(row: sa.Row[Any]) -> bool:
 
 def _place(row: sa.Row[Any]) -> tuple[str, str, date]:
     """What one mail is for: an address in a household, on one Anlass_Datum."""
-    return row.household, row.recipient_key, row.occasion_date
+    return row.household, row.recipient_key or row.person_number, row.occasion_date
 
 
-def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]:
-    """Each pair that a rule matches, with the person and each mail address; in one statement, so from one state."""
+def _wanted(institute: str, order: int, found: sa.Select[Any], *, everybody: bool) -> sa.Select[Any]:
+    """Each pair that a rule matches, with the person and each mail address; in one statement, so from one state.
+
+    `everybody`: who has no mail address is looked at as well, with name and street.
+    """
     pair = found.subquery("found")
     address = person_addresses.alias("address")
 
@@ -244,7 +280,7 @@ def _wanted(institute: str, order: int, found: sa.Select[Any]) -> sa.Select[Any]
             address,
             (address.c.institute == institute)
             & (address.c.person_number == pair.c.person_number)
-            & (address.c.recipient_key != ""),
+            & (sa.true() if everybody else address.c.recipient_key != ""),
         )
         .order_by(pair.c.person_number, pair.c.occasion_date, address.c.recipient_key)
     )

@@ -204,7 +204,7 @@ def _fill(connection: sa.Connection, delivery: int, order: sa.Row[Any], bank: In
     rule, day = _rule(occasion), clock.today()
     data, people = _consistent(connection, bank, order, occasion, day)
     number = connection.execute(sa.select(deliveries.c.delivery_number).where(deliveries.c.id == delivery)).scalar_one()
-    rows = write_rows(connection, bank, order, delivery, number, people.rows)
+    rows = write_rows(connection, bank, order, delivery, number, people.rows, people.channels)
     note_selected(connection, bank.blz, delivery, people.impulses)
     connection.execute(sa.update(deliveries).where(deliveries.c.id == delivery).values(rows=rows))
     connection.execute(

@@ -9,18 +9,20 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute
 from reku.catalogue.product_texts import product_texts
 from reku.foundation import clock
+from reku.foundation.addresses import key_of_person
 from reku.foundation.errors import StageError
 from reku.records import Contract, contracts, format_date
 from reku.records.delivered_row import YES
+from reku.sources.agree21.channel_choice import CHANNEL, KIND
 from reku.store.bulk import copy_rows
 from reku.store.kinds import SealedKind
-from reku.store.states import WAITS_FOR_THE_GATE, WILL_NEVER_BE_LOADED, in_states
+from reku.store.states import WAITS_FOR_THE_GATE, in_states
 from reku.store.tables import deliveries, selected_rows
 from reku.vault.day_keys import seal_of_day, seals
-from reku.vault.erasure import end_seals
 
 Row = dict[str, str]
 _COLUMNS = (
@@ -59,8 +61,9 @@ def write_rows(
     delivery: int,
     number: int,
     rows: Sequence[sa.Row[Any]],
+    channels: Sequence[ChannelName],
 ) -> int:
-    """Write the rows of a delivery, sealed as wholes. Returns how many."""
+    """Write the rows of a delivery, sealed as wholes; `channels`: of the rows, in their order. Returns how many."""
     if not rows:
         return 0
     seal = seal_of_day(connection, bank.blz, SealedKind.ADDRESS, clock.today())
@@ -68,9 +71,10 @@ def write_rows(
     encode = msgspec.json.Encoder().encode
 
     def sealed() -> Iterator[tuple[object, ...]]:
-        for line, row in enumerate(rows, start=1):
+        for line, (row, channel) in enumerate(zip(rows, channels, strict=True), start=1):
             address = msgspec.json.decode(keys[row.data_key_id].open(row.person_number, row.sealed), type=Row)
-            fields = _fields(bank, order, row, f"{order.order_number}-{number:06d}-{line:05d}", address)
+            reference = f"{order.order_number}-{number:06d}-{line:05d}"
+            fields = _fields(bank, order, row, reference, address) | _of_channel(bank, order, channel, address)
             clear = encode(fields)
             yield (
                 delivery,
@@ -78,8 +82,8 @@ def write_rows(
                 bank.blz,
                 row.person_number,
                 row.occasion_date,
-                row.recipient_key,
-                row.domain,
+                row.recipient_key or key_of_person(bank.blz, row.person_number),
+                row.domain or "",
                 seal.id,
                 seal.seal(row.person_number, clear),
             )
@@ -100,14 +104,12 @@ def _fields(bank: Institute, order: sa.Row[Any], row: sa.Row[Any], reference: st
         "Impuls_ID": row.impulse or "",
         "Prioritaet": str(row.priority) if row.priority else "",
         "Gueltig_bis": format_date(row.valid_until) if row.valid_until else "",
-        "Kanal": "EMAIL",
         "Kanal_Wunsch": row.wished_channel or "",
         "Anrede": salutation,
         "Titel": address.get("Titel", ""),
         "Vorname": address.get("Vorname", ""),
         "Nachname": "" if salutation == "4" else name,
         "Firma": name if salutation == "4" else "",
-        "EMail": address.get("EMail", ""),
         "Einwilligung_EMail": YES,
         "Tracking_Einwilligung": YES if row.tracking else _NO,
         "Strasse": address.get("Strasse", ""),
@@ -121,6 +123,18 @@ def _fields(bank: Institute, order: sa.Row[Any], row: sa.Row[Any], reference: st
         "Berater_Nr": row.told_advisor or row.advisor or "",
     }
     return {field: value for field, value in fields.items() if value}
+
+
+def _of_channel(bank: Institute, order: sa.Row[Any], channel: ChannelName, address: Mapping[str, str]) -> Row:
+    """What the row says of its channel; the mail address only where it goes there."""
+    words = {ours: code for code, ours in contracts()[KIND].words(CHANNEL).items()}
+    fields = {CHANNEL: words[channel]}
+    if channel.goes_to_an_address:
+        fields["EMail"] = address.get("EMail", "")
+    campaign = bank.campaign(order.order_number)
+    if campaign is not None and not campaign.is_by_mail_only:
+        fields["Werbemittel"] = campaign.media_of(channel)[0]
+    return fields
 
 
 def _flag(bank: Institute, flags: Sequence[str]) -> str:
@@ -160,11 +174,4 @@ def forget_rows(engine: sa.Engine, delivery: int) -> None:
     """Let the rows of a delivery go that waits for the gate no more: what it let through stands in `delivery_rows`."""
     with engine.begin() as connection:
         waiting = sa.exists().where(deliveries.c.id == delivery, in_states(deliveries, WAITS_FOR_THE_GATE))
-        gone = connection.execute(
-            sa.delete(selected_rows).where(selected_rows.c.delivery_id == delivery, ~waiting)
-        ).rowcount
-        refused = sa.select(deliveries.c.institute).where(
-            deliveries.c.id == delivery, in_states(deliveries, WILL_NEVER_BE_LOADED)
-        )
-        if gone and (institute := connection.scalar(refused)):
-            end_seals(connection, institute, subject=f"deliveries:{delivery}", told=f"{gone} selected rows erased")
+        connection.execute(sa.delete(selected_rows).where(selected_rows.c.delivery_id == delivery, ~waiting))

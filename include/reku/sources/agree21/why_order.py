@@ -10,10 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute
 from reku.catalogue.occasion import Window
 from reku.catalogue.selection import Selection
-from reku.contact.reasons import Reason, has_freed
+from reku.contact.reasons import Reason, has_freed, reasons_against
 from reku.records import format_date
 from reku.sources.agree21.selected_people import Judged, judged_people
 from reku.sources.agree21.trial import tried_orders
@@ -41,6 +42,7 @@ AGAINST = {
 _TURN = {
     "household": "Kein anderes Haushaltsmitglied bekommt die Mail",
     "later_date": "Kein früheres Anlass_Datum der Person geht vor",
+    "on_no_channel": "Ein Kanal der Kampagne erreicht die Person",
     "another_impulse": "Kein anderer Impuls zur Person geht vor",
 }
 
@@ -95,10 +97,12 @@ def _pair(one: Judged) -> Node:
         Node("Noch keine Nachricht des Auftrags", not row.known),
         Node("In keiner wartenden Lieferung", not row.waits),
     ]
-    parts.append(Node("E-Mail-Adresse vorhanden", row.recipient_key is not None))
+    if one.channel is None or one.channel.goes_to_an_address:
+        parts.append(Node("E-Mail-Adresse vorhanden", bool(row.recipient_key)))
     if all(part.holds for part in parts):
-        parts += [Node(f"{text} ({reason})", reason not in one.reasons) for reason, text in AGAINST.items()]
-        if not one.reasons:
+        barring = reasons_against(one.channel or ChannelName.EMAIL).intersection(one.reasons)
+        parts += [Node(f"{text} ({reason})", reason not in barring) for reason, text in AGAINST.items()]
+        if not barring:
             parts.append(Node(_TURN.get(one.outcome, "Ist an der Reihe"), one.is_selected))
     address = f" an {row.domain}" if row.domain else ""
     return Node(f"Mail zum {format_date(row.occasion_date)}{address}", one.is_selected, parts=tuple(parts))

@@ -100,6 +100,7 @@ delivery_rows = sa.Table(
     sa.Column("salutation", sa.Text, comment="1 Herr, 2 Frau, 3 without, 4 firm; null: not said"),
     sa.Column("content_key", sa.Text, comment="key of the medium that was chosen for it; null: the campaign's"),
     sa.Column("priority", sa.SmallInteger, comment="1 first, 9 last, where contacts compete; null: the occasion's"),
+    sa.Column("channel", sa.Text, nullable=False, server_default="email", comment="by which the person is reached"),
     sa.Column("fields", JSONB, nullable=False, comment="all delivered fields but the reference, by name, as delivered"),
     sa.Column("data_key_id", sa.BigInteger, comment="the key that seals it; null: nothing of it is sealed"),
     sa.Column("sealed", sa.LargeBinary, comment="address, and the fields that the contract calls sealed"),

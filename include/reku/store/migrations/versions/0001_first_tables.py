@@ -540,6 +540,13 @@ def upgrade() -> None:
             comment="1 first, 9 last, where contacts compete; null: the occasion's",
         ),
         sa.Column(
+            "channel",
+            sa.Text(),
+            server_default="email",
+            nullable=False,
+            comment="by which the person is reached",
+        ),
+        sa.Column(
             "fields", JSONB(), nullable=False, comment="all delivered fields but the reference, by name, as delivered"
         ),
         sa.Column(
@@ -1118,13 +1125,6 @@ def upgrade() -> None:
         comment="Imported contracts and what the analysis of payment flows says",
     )
     op.create_index("ix_holdings_due", "holdings", ["institute", "product", "due"], unique=False, schema="reku")
-    op.create_index(
-        "ix_holdings_opened",
-        "holdings",
-        ["institute", "product", sa.literal_column("extract(month FROM opened)")],
-        unique=False,
-        schema="reku",
-    )
     op.create_index("ix_holdings_person", "holdings", ["institute", "person_number"], unique=False, schema="reku")
     op.create_table(
         "imported_appointments",

@@ -1,1 +1,0 @@
-"""Letters: set as one PDF for each delivery, which somebody of the bank fetches, prints and posts."""
