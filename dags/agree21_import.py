@@ -3,15 +3,16 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
-from reku.orchestration.system import DATA_IMPORT, ImportData, ListBanks
+from reku.orchestration.names import named
+from reku.orchestration.system import BANK, DATA_IMPORT, ImportData, ListBanks
 
 with system_dag(
     "reku_agree21_import",
-    title="Import of cooperative banks' data",
+    title="Daten der Genossenschaftsbanken",
     doc=DATA_IMPORT,
     cron="*/10 3-12 * * *",  # data come early; at noon the addresses leave
     longest=timedelta(hours=2),
     runs=4,  # a bank whose server hangs keeps its own run open; the next ones leave it to that run and go on
 ):
-    banks = ListBanks(task_id="data_banks", work="data")
-    ImportData.partial(task_id="import_data", map_index_template="{{ task.institute }}").expand(institute=banks.output)
+    banks = ListBanks(**named("data_banks"), work="data")
+    ImportData.partial(**named("import_data"), map_index_template=BANK).expand(institute=banks.output)

@@ -3,14 +3,15 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
+from reku.orchestration.names import named
 from reku.orchestration.system import ALARMS, RaiseAlarms, SendHeartbeat
 
 with system_dag(
     "reku_alarms",
-    title="Alarms",
+    title="Alarme",
     doc=ALARMS,
     cron="*/5 * * * *",
     longest=timedelta(minutes=10),
 ):
-    RaiseAlarms(task_id="alarms")
-    SendHeartbeat(task_id="heartbeat")
+    RaiseAlarms(**named("alarms"))
+    SendHeartbeat(**named("heartbeat"))

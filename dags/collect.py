@@ -3,14 +3,15 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
+from reku.orchestration.names import named
 from reku.orchestration.system import COLLECT, CollectHits, CollectReturnMails
 
 with system_dag(
     "reku_collect",
-    title="Collecting what has come back",
+    title="Rückläufer, Öffnungen und Klicks",
     doc=COLLECT,
     cron="* * * * *",
     longest=timedelta(minutes=10),
 ):
-    CollectReturnMails(task_id="return_mails")
-    CollectHits(task_id="hits")
+    CollectReturnMails(**named("return_mails"))
+    CollectHits(**named("hits"))

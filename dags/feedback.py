@@ -3,16 +3,15 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
-from reku.orchestration.system import DAILY_FEEDBACK, DailyFeedback, ListBanks
+from reku.orchestration.names import named
+from reku.orchestration.system import BANK, DAILY_FEEDBACK, DailyFeedback, ListBanks
 
 with system_dag(
     "reku_feedback",
-    title="Daily feedback to the core-banking systems",
+    title="Tägliche Rückmeldungen",
     doc=DAILY_FEEDBACK,
     cron="0 22 * * *",
     longest=timedelta(hours=6),
 ):
-    banks = ListBanks(task_id="banks", work="feedback")
-    DailyFeedback.partial(task_id="daily_feedback", map_index_template="{{ task.institute }}").expand(
-        institute=banks.output
-    )
+    banks = ListBanks(**named("banks"), work="feedback")
+    DailyFeedback.partial(**named("daily_feedback"), map_index_template=BANK).expand(institute=banks.output)

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
+from reku.orchestration.names import named
 from reku.orchestration.system import HOUSEKEEPING, ApplyRetention, RemoveReports
 
 with system_dag(
-    "reku_housekeeping", title="Housekeeping", doc=HOUSEKEEPING, cron="30 * * * *", longest=timedelta(hours=6)
+    "reku_housekeeping", title="Aufräumen", doc=HOUSEKEEPING, cron="30 * * * *", longest=timedelta(hours=6)
 ):
-    RemoveReports(task_id="remove_reports")
-    ApplyRetention(task_id="apply_retention")
+    RemoveReports(**named("remove_reports"))
+    ApplyRetention(**named("apply_retention"))

@@ -9,7 +9,7 @@ from reku.orchestration.reports import MOUNTED_AT, TODAY
 
 async def pages(scope: Any, receive: Any, send: Any) -> None:
     """The ASGI app. Plugins load in every process of Airflow, so what only the server needs is imported there."""
-    from reku.orchestration.reports_app import app
+    from reku.orchestration.pages.app import app
 
     await app(scope, receive, send)
 
@@ -38,11 +38,7 @@ class RekuPages(AirflowPlugin):
     ]
     fastapi_apps: ClassVar = [{"name": "reku", "app": pages, "url_prefix": MOUNTED_AT}]
     external_views: ClassVar = [
-        {
-            "name": "Zu tun",
-            "href": f"{MOUNTED_AT}{TODAY}",
-            "destination": "nav",
-            "url_route": "reku-today",
-            "nav_top_level": True,
-        }
+        # Without a url_route it opens as a page of its own: in Airflow's frame, which is sandboxed, no link could lead
+        # to Airflow's own pages.
+        {"name": "Zu tun", "href": f"{MOUNTED_AT}{TODAY}", "destination": "nav", "nav_top_level": True}
     ]

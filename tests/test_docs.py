@@ -149,6 +149,8 @@ def test_readme_shows_every_folder_and_room() -> None:
         f"include/{path.name}/" for path in (PROJECT / "include").iterdir() if path.is_dir() and "." not in path.name
     }
     assert folders - {"include/__pycache__/"} == {name for name in layout if name.endswith("/")}
+    for file in (PROJECT / "dags").glob("*.py"):
+        assert file.name in layout["dags/"], "the README's table names each file of dags/"
 
 
 def test_the_house_is_drawn_as_the_linter_keeps_it() -> None:
@@ -188,7 +190,7 @@ def test_the_example_on_the_contact_page_is_valid_and_names_every_rule() -> None
 def test_every_task_that_may_be_red_is_explained() -> None:
     """Task ids as they stand in the DAG files and the factory."""
     files = [*(PROJECT / "dags").glob("*.py"), PROJECT / "include/reku/orchestration/factory.py"]
-    ids = {name for file in files for name in re.findall(r'task_id="(\w+)"', file.read_text(encoding="utf-8"))}
+    ids = {name for file in files for name in re.findall(r'named\("(\w+)"\)', file.read_text(encoding="utf-8"))}
     assert len(ids) > 10
     section = OPERATIONS.partition("## Something is red")[2].partition("\n## ")[0]
     assert sorted(name for name in ids | {"configuration"} if f"`{name}`" not in section) == []

@@ -25,7 +25,7 @@ def test_a_bare_dag_has_the_tasks_of_an_occasions(tmp_path: Path) -> None:
     bag = DagBag(tmp_path)
     assert bag.import_errors == {}
     assert len(bag.dags) == parse.BARE_DAGS
-    ours, bare = occasion_dag(occasions()["MCAG002"]), bag.dags["bare_00"]
+    ours, bare = occasion_dag(occasions()["MCAG002"], {}), bag.dags["bare_00"]
     assert len(bare.tasks) == len(ours.tasks)
     assert [len(dag.task_group.children) for dag in (bare, ours)] == [4, 4]
     assert type(bare.task_group.children["delivery"]) is type(ours.task_group.children["delivery"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from reku.foundation.settings import settings
 from reku.foundation.tokens import Purpose, Target, make
 from reku.responses.bounces import collect_all
 from reku.store.tables import EVERY_INSTITUTE, audit, messages, responses, suppressions
@@ -119,3 +121,20 @@ def test_the_evidence_that_why_names(reku: Reku, maildir: Path, tmp_path: Path) 
         again = reku("bounces", "show", name, "--to", file)
         assert again.exit_code == 1
         assert said in again.output
+
+
+def test_the_mailbox_of_the_running_set_up_is_found(reku: Reku, maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As beside the demo, where only the set-up knows database and mailbox."""
+    joined = {name: os.environ[name] for name in ("REKU_DATABASE_URL", "REKU_BOUNCE_MAILDIR")}
+    for name in joined:
+        monkeypatch.delenv(name)
+
+    def join() -> None:
+        for name, value in joined.items():
+            monkeypatch.setenv(name, value)
+        settings.cache_clear()
+
+    monkeypatch.setattr("reku.cli.database._join_embedded", join)
+    settings.cache_clear()
+    (place,) = json.loads(reku("bounces", "status", "--json").output)["mailboxes"]
+    assert place["mailbox"] == f"the Maildir {maildir}"

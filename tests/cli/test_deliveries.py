@@ -210,6 +210,9 @@ def test_who_waits_for_release_is_listed_until_somebody_approves(reku: Reku, dat
     found = json.loads(reku("deliveries", "show", delivery, "--json").stdout)
     assert (found["state"], found["decision"]) == ("RELEASED", "APPROVED")
     assert found["decided_by"]
+    with database.begin() as connection:
+        connection.execute(sa.update(deliveries).values(state=DeliveryState.LOADED))
+    assert "nothing is to be done" in reku("deliveries", "approve", delivery, "--note", "once more").stdout
     late = reku("deliveries", "decline", delivery, "--note", "too late")
     assert late.exit_code == 1
     assert "reku stop order" in late.stderr
@@ -228,3 +231,16 @@ def test_declining_withholds_every_row_once(reku: Reku, database: sa.Engine) -> 
     assert "new delivery number" in late.stderr
     with database.connect() as connection:
         assert connection.scalars(sa.select(audit.c.action)).all() == ["delivery declined"]
+
+
+def test_a_refused_one_that_was_replaced_waits_for_nobody(reku: Reku, database: sa.Engine) -> None:
+    order = world.order(database)
+    refused = world.delivery(database, order, state=DeliveryState.REFUSED, rows=20)
+    waiting = world.delivery(database, order, 18, state=DeliveryState.REFUSED, rows=5)
+    corrected = world.delivery(database, order, state=DeliveryState.REGISTERED, rows=21)
+    told = {row["id"]: row["replaced_by"] for row in json.loads(reku("deliveries", "list", "--json").stdout)}
+    assert told == {refused: corrected, waiting: None, corrected: None}
+    (row,) = json.loads(reku("deliveries", "list", "--state", "REFUSED", "--json").stdout)
+    assert row["id"] == waiting
+    (row,) = json.loads(reku("funnel", "--json").stdout)
+    assert row["not_loaded"] == 26

@@ -44,3 +44,12 @@ def test_a_place_that_cannot_be_written_to(reku: Reku) -> None:
     done = reku("preview", "SCOM_GEBURTSTAG", "--institute", world.BLZ, "--out", "/nowhere/mail.html")
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("/nowhere/mail.html: No such file")
+
+
+def test_the_letter_goes_into_a_file(reku: Reku, tmp_path: Path) -> None:
+    out = tmp_path / "brief.pdf"
+    done = reku("preview", "SCOM_GEBURTSTAG", "--institute", world.BLZ, "--letter", out)
+    assert (done.exit_code, f"The letter is in {out}" in done.stderr) == (0, True)
+    assert out.read_bytes().startswith(b"%PDF")
+    none = reku("preview", "SCOM_HEIRAT", "--institute", world.BLZ, "--letter", tmp_path / "none.pdf")
+    assert (none.exit_code, "SCOM_HEIRAT has no letter" in none.stderr) == (1, True)

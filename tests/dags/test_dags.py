@@ -81,6 +81,7 @@ def test_chain_reads_as_the_process(bag: Any) -> None:
 
 def test_policy_of_every_dag(bag: Any) -> None:
     from reku.orchestration.factory import DEFAULT_ARGS, OWNER
+    from reku.orchestration.names import TASKS
 
     for dag in bag.dags.values():
         assert dag.doc_md, dag.dag_id
@@ -91,6 +92,7 @@ def test_policy_of_every_dag(bag: Any) -> None:
         assert dag.is_paused_upon_creation is False
         for task in dag.tasks:
             assert task.owner == OWNER
+            assert task.task_display_name == TASKS[task.task_id.rpartition(".")[2]]
             assert task.retries == DEFAULT_ARGS["retries"]
             assert task.depends_on_past is False
 

@@ -187,6 +187,8 @@ def test_intake_is_red_for_the_bank_whose_file_nobody_knows_and_for_nobody_else(
     assert first.state == "failed"
     assert [states[f"take_in[{index}]"] for index in (0, 1)] == ["failed", "success"]
     assert states["unclaimed"] == "failed"
+    names = [ti.rendered_map_index for ti in first.get_task_instances() if ti.task_id == "take_in"]
+    assert "Sparkasse Musterstadt (99990001)" in names, "found by the bank's name"
     (Path(settings().files_url) / "99990077").rmdir()
     assert run_dag("reku_intake").state == "success"
     (kept,) = (Path(settings().files_url) / BANK / "fehler").iterdir()

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.airflow
 
 def pages(server: Any, token: str, delivery: int) -> dict[str, str]:
     """Every page of ours that can be looked at, by its address."""
-    from reku.orchestration.reports_app import app
+    from reku.orchestration.pages.app import app
 
     server.cookies.set("_token", token)
     wanted = {route.path for route in app.routes if isinstance(route, APIRoute) and "GET" in route.methods}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +16,13 @@ from airflow.triggers.base import BaseTrigger
 from reku.foundation import clock
 from reku.foundation.errors import PassingError, StageError
 from reku.orchestration.failures import LONGEST_LINE, RETRY_POLICY, PassingFailure, ToldFailure, lines
-from reku.orchestration.operators import StageOperator, outcomes
+from reku.orchestration.operators import AwaitControlFile, DueWork, Report, StageOperator, outcomes
 from reku.orchestration.triggers import SHORTEST_WAIT, PollTrigger, UntilTrigger
 from reku.process.answers import Answer, AskPerson, Done, Ending, Skip, StageOutcome, WaitFor, WaitUntil
 from reku.process.conditions import CONDITIONS
+from reku.process.dry_run import DryRunLine
 from reku.process.due_work import Item
+from reku.process.run_options import RunOptions
 
 NOON = datetime.fromisoformat("2026-11-24T11:00:00+00:00")
 
@@ -200,3 +202,23 @@ def test_the_states_of_tasks_are_outcomes_of_stages() -> None:
     assert outcomes([], {"due_work": "failed", "delivery.validate": "upstream_failed"}) == [
         StageOutcome("due_work", Ending.FAILED)
     ]
+
+
+def test_a_dry_run_is_told_and_hands_on_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def tried(_engine: sa.Engine, occasion: str, day: date, *, options: RunOptions) -> list[DryRunLine]:
+        return [DryRunLine(f"{occasion} {day} {options.banks}", rows=3, send=2)]
+
+    monkeypatch.setattr("reku.process.dry_run.dry_run", tried)
+    context: Any = {
+        "params": {"dry_run": True, "banks": ["99990001"]},
+        "dag_run": SimpleNamespace(logical_date=None, run_after=NOON),
+    }
+    with caplog.at_level("INFO"):
+        assert AwaitControlFile(task_id="await", occasion="MCAG002").execute(context) == {"dry_run": "yes"}
+        assert DueWork(task_id="due_work", occasion="MCAG002").execute(context) == []
+        assert Report(task_id="report", occasion="MCAG002").execute(context) == {}
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "Dry run for 24.11.2026: nothing is sent and nothing kept of it."
+    assert said[1].startswith("MCAG002 2026-11-24 ('99990001',): 3 rows, 0 accepted, 0 rejected; 2 would be sent")

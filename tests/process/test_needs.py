@@ -105,7 +105,7 @@ def _missing(engine: sa.Engine) -> None:
         ),
         (
             lambda engine: world.file(engine, verdict="SET_ASIDE", received_at=NOON - timedelta(days=30)),
-            "FILE",
+            "SET_ASIDE",
             None,
             "(REKU): SET_ASIDE",
             "reku files retry",

@@ -28,7 +28,7 @@ from reku.catalogue import institutes
 from reku.foundation import clock, settings
 from reku.foundation.bank_folders import MARKER, Folder
 from reku.foundation.errors import SetupError
-from reku.records import Head, contracts, write
+from reku.records import Head, contracts, format_date, write
 from reku.runtime.home import SECRETS
 from reku.sources.agree21.scan import take_in
 from reku.store.engine import engine
@@ -38,10 +38,10 @@ PEOPLE, HOLDINGS = 200_000, 3
 CHANGED_EVERY = 50
 FIRST_DAY, NEXT_DAY = 0.2, 0.4
 
-_BLZ = "99990008"
+BLZ = "99990008"
 _TABLES = ("persons", "person_addresses", "person_numbers", "holdings")
 _BANK = f"""\
-blz: "{_BLZ}"
+blz: "{BLZ}"
 name: Volksbank Messung
 core_system: agree21
 state: NW
@@ -53,6 +53,10 @@ sender:
 colours: {{primary: "#00508C"}}
 imprint: Volksbank Messung eG, Marktplatz 1, 99999 Musterstadt
 """
+PRODUCTS = (
+    *("GIRO", "FESTGELD", "SPARBRIEF", "WERTPAPIER", "DARLEHEN", "RATENKREDIT", "RENTENPLAN", "DEPOT", "FONDSKONTO"),
+    *("VL_FONDS", "VL_SPAREN", "VL_BETEILIGUNG", "SPARPLAN_ALT", "BAUSPARDARLEHEN", "NV_BESCHEINIGUNG", "BAUSPAREN"),
+)
 _LAST = ("Beispiel-Müßig", "Muster", "Schäfer", "Öztürk", "Testmann", "von der Höhe")
 
 
@@ -101,16 +105,16 @@ def holding(number: int, of: int) -> Mapping[str, str]:
     return {
         "Vertragsnummer": f"7{number:09d}",
         "Personennummer": f"{of:010d}",
-        "Produktart": ("GIRO", "FESTGELD", "BAUSPAREN")[number % 3],
-        "Eroeffnung": "01.12.2020",
-        "Faelligkeit": f"{1 + number % 28:02d}.{1 + number % 12:02d}.2027",
+        "Produktart": PRODUCTS[number % len(PRODUCTS)],
+        "Eroeffnung": format_date(clock.today() - timedelta(days=number // 7 % 4_000)),
+        "Faelligkeit": format_date(clock.today() + timedelta(days=number // 11 % 400)),
         "Saldo_Klasse": "ABCD"[number % 4],
     }
 
 
-def add_bank(config: Path) -> None:
-    """Write the bank's file into a configuration folder."""
-    (config / "institutes" / f"{_BLZ}.yaml").write_text(_BANK, encoding="utf-8")
+def add_bank(config: Path, more: str = "") -> None:
+    """Write the bank's file into a configuration folder, with `more` lines at its end."""
+    (config / "institutes" / f"{BLZ}.yaml").write_text(_BANK + more, encoding="utf-8")
 
 
 class Race:
@@ -119,7 +123,7 @@ class Race:
     def __init__(self, there: World, people: int) -> None:
         self.engine, self._people, self._folder = engine(), people, there.folder
         self._url = there.environment["REKU_DATABASE_URL"].replace("postgresql+psycopg:", "postgresql:", 1)
-        self._inbox = Path(there.environment["REKU_FILES_URL"]) / _BLZ / Folder.INBOX
+        self._inbox = Path(there.environment["REKU_FILES_URL"]) / BLZ / Folder.INBOX
         self._days = {day: self._files(day, clock.now() - timedelta(minutes=30 - day)) for day in (1, 2)}
 
     def first_day(self) -> float:
@@ -173,7 +177,7 @@ class Race:
             (self._inbox / f"{name}{MARKER}").touch()
         self._tidy()
         begun = time.perf_counter()
-        report = take_in(self.engine, institutes()[_BLZ])
+        report = take_in(self.engine, institutes()[BLZ])
         taken = time.perf_counter() - begun
         if report.problems or report.counts.get("PROCESSED") != len(self._days[day]):
             raise SetupError(f"The data of day {day} were not taken in, so this is no measure: {report}")
@@ -186,7 +190,7 @@ class Race:
             "IDA_BESTAND": (holding(number * HOLDINGS + n, number) for number in people for n in range(HOLDINGS)),
         }
         stamp = f"{clock.berlin(drawn_at):%Y%m%d%H%M%S}"
-        return {f"{kind.lower()}_{_BLZ}_{stamp}.csv": _bytes(kind, rows[kind], drawn_at) for kind in rows}
+        return {f"{kind.lower()}_{BLZ}_{stamp}.csv": _bytes(kind, rows[kind], drawn_at) for kind in rows}
 
     def _empty(self) -> None:
         with self.engine.begin() as connection:
@@ -204,7 +208,7 @@ class Race:
 def _bytes(kind: str, rows: Iterator[Mapping[str, str]], drawn_at: datetime) -> bytes:
     contract = contracts()[kind].model_copy(update={"frame": "vkdn"})
     columns = tuple(column.name for column in contract.columns)
-    head = Head(kind, "1", _BLZ, "", "0", drawn_at, "AGREE21", "MF", settings.settings().environment)
+    head = Head(kind, "1", BLZ, "", "0", drawn_at, "AGREE21", "MF", settings.settings().environment)
     return write(contract, head, columns, [[row.get(name, "") for name in columns] for row in rows])
 
 

@@ -39,6 +39,7 @@ from reku.dispatch.progress import DispatchResult
 from reku.dispatch.queue import DeliveryQueue
 from reku.foundation import clock, settings
 from reku.foundation.errors import SetupError
+from reku.runtime.home import SECRETS
 from reku.store.states import MessageState
 from reku.store.tables import delivery_rows, messages
 
@@ -76,9 +77,9 @@ def _whole(there: World, delivery: int) -> None:
         raise SetupError(f"Not everything was sent, so nothing can be said of the dispatch: {done}")
 
 
-def _loop(there: World, *, ledger: bool) -> float:
-    """Seconds of one dispatcher's loop, with the ledger or with one that does nothing."""
-    delivery = there.delivery(ALONE)
+def _loop(there: World, *, ledger: bool = True, sealed: bool = False) -> float:
+    """Seconds of one dispatcher's loop: with the ledger or with one that does nothing, of open rows or sealed ones."""
+    delivery = there.delivery(ALONE, sealed=sealed)
     plan = check_dispatchable(there.engine, delivery)
     due = Due(delivery, clock.today())
     until = clock.now() + timedelta(hours=1)
@@ -175,7 +176,7 @@ def _figure(what: str, against: str, ratios: list[float], at_least: float, rows:
 
 
 def _figures(there: World, port: int, rounds: int) -> list[dict[str, Any]]:
-    source, naive, ledger = [], [], []
+    source, naive, ledger, sealed = [], [], [], []
     for number in range(rounds):
         delivery = there.delivery(PEOPLE)
         theirs = smtp_source(port, PEOPLE) if number % 2 else 0.0
@@ -184,11 +185,14 @@ def _figures(there: World, port: int, rounds: int) -> list[dict[str, Any]]:
         naive.append(_naive(there, port) / NAIVE / (ours / PEOPLE))
         both = {kept: _loop(there, ledger=kept) for kept in ((True, False) if number % 2 else (False, True))}
         ledger.append(both[False] / both[True])
+        kinds = {kind: _loop(there, sealed=kind) for kind in ((True, False) if number % 2 else (False, True))}
+        sealed.append(kinds[False] / kinds[True])
     whole = "render + sign + send + ledger, 2 processes"
     return [
         _figure(whole, "smtp-source -d -s 4", source, 0.5, PEOPLE),
         _figure(whole, "EmailMessage + smtplib, a commit before and after each mail", naive, 12, PEOPLE),
         _figure("dispatch loop, 1 process", "the same loop with a ledger that does nothing", ledger, 0.85, ALONE),
+        _figure("dispatch loop, 1 process, sealed rows", "the same loop with open rows", sealed, 0.95, ALONE),
     ]
 
 
@@ -196,6 +200,7 @@ def main(rounds: int) -> None:
     """Measure and print one JSON list."""
     with sink() as port, world() as there:
         os.environ |= there.environment | {"REKU_SMTP_PORT": str(port), "REKU_DISPATCH_LARGE": str(PEOPLE)}
+        os.environ["REKU_VAULT_KEYS"] = SECRETS["REKU_VAULT_KEYS"]()
         settings.settings.cache_clear()
         print(json.dumps(_figures(there, port, rounds)))  # noqa: T201 - read by `measure`
 

@@ -17,10 +17,13 @@ from reku.bench.render import configuration
 from reku.foundation import clock
 from reku.foundation.bank_folders import Folder, path_below
 from reku.foundation.settings import settings
+from reku.records import contracts
 from reku.store import tables
-from reku.store.kinds import DeliverySource
+from reku.store.kinds import DeliverySource, SealedKind
 from reku.store.migrate import migrate
 from reku.store.states import DeliveryState, FileVerdict
+from reku.vault.day_keys import seal_of_day
+from reku.vault.sealed_rows import close
 from reku_testing.throwaway import ThrowawayPostgres
 
 BLZ = "99990009"
@@ -134,10 +137,11 @@ class World:
             os.environ.update(before)
             settings.cache_clear()
 
-    def delivery(self, people: int) -> int:
+    def delivery(self, people: int, *, sealed: bool = False) -> int:
         """A further delivery, loaded and released, with an open message due now for each of so many people.
 
-        The people of each delivery are others. Returns its id.
+        The people of each delivery are others. `sealed`: their names and addresses are, as those of people whom we
+        select ourselves; REKU_VAULT_KEYS is needed then. Returns its id.
         """
         self._deliveries += 1
         moment, number = clock.now(), self._deliveries
@@ -174,6 +178,8 @@ class World:
                 ),
             )
             self._people(connection, delivery, number, people)
+            if sealed:
+                _seal(connection, delivery)
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("ANALYZE"))
         return delivery
@@ -201,6 +207,21 @@ class World:
                 "last_day": clock.today() + timedelta(days=2),
             },
         )
+
+
+def _seal(connection: sa.Connection, delivery: int) -> None:
+    """Seal what the contract of selected people has sealed."""
+    rows, names = tables.delivery_rows, contracts()["AUSWAHL"].sealed
+    seal = seal_of_day(connection, BLZ, SealedKind.ADDRESS, clock.today())
+    found = connection.execute(sa.select(rows).where(rows.c.delivery_id == delivery)).all()
+    closed = {row.id: close(seal, row.person_number, row.address, row.fields, names) for row in found}
+    connection.execute(
+        sa.update(rows).where(rows.c.id == sa.bindparam("row")).values(data_key_id=seal.id),
+        [
+            {"row": id_, "address": one.address, "fields": one.fields, "sealed": one.sealed}
+            for id_, one in closed.items()
+        ],
+    )
 
 
 def _insert(connection: sa.Connection, table: sa.Table, **values: object) -> int:

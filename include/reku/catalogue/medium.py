@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 
 from reku.catalogue.fields import Code, MediumKey, Model, Text, no_repeats
 
+LETTER = "letter.typ"
+"""The file of a medium that makes a letter of it as well; not every medium has one."""
+
 
 class Provider(StrEnum):
     """Who made a medium, as people write it."""

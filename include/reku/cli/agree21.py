@@ -11,7 +11,7 @@ import typer
 from reku.cli import prepared
 from reku.cli.database import database
 from reku.cli.group import FAULT
-from reku.cli.options import Blz, Institute, Note, actor, blz
+from reku.cli.options import Blz, Institute, Note, actor, blz, number
 from reku.cli.output import Json, print_json, show, show_one
 
 app = typer.Typer(
@@ -31,6 +31,8 @@ def import_one(
 
     It takes the way of the bank's inbox, with all checks; what else lies there is taken in as well. The file itself
     stays where it is: remove it.
+
+    Example: `reku agree21 import ida_kunden_99990003.csv`.
     """
     from reku.process.systems import data_bank_named
     from reku.sources.agree21.by_hand import hand_over, institute_of
@@ -58,13 +60,15 @@ def import_one(
 @app.command("accept")
 def accept_one(
     institute: Blz,
-    file: Annotated[int, typer.Argument(metavar="FILE_ID", help="Its id in `reku files list`.")],
+    file: Annotated[int, typer.Argument(metavar="FILE_ID", parser=number, help="Its id in `reku files list`.")],
     note: Note,
     as_json: Json = False,
 ) -> None:
     """Accept a doubtful snapshot.
 
     One that was refused since it is empty, much smaller than the one before, or lacks a column. For this one file only.
+
+    Example: `reku agree21 accept 99990003 12 --note "bank confirms"`.
     """
     from reku.process.systems import data_bank_named
     from reku.sources.agree21.by_hand import accept
@@ -80,6 +84,8 @@ def status(institute: Institute = "", as_json: Json = False) -> None:
     """Show the newest import of each kind: its age and counts.
 
     `parked` names the codes of impulses that no campaign of the bank answers, with their number.
+
+    Example: `reku agree21 status --institute 99990003`.
     """
     from reku.views.import_overview import newest_imports
 
@@ -100,6 +106,8 @@ def placeholders(
     """List the placeholders that must be set up in VTM.
 
     For each the campaigns whose activities hang on it (Anlassvorlage), as the banks' files say.
+
+    Example: `reku agree21 placeholders 99990003`.
     """
     from reku.catalogue import institutes
     from reku.process.systems import bank_named
@@ -131,6 +139,8 @@ def rotate_key(as_json: Json = False) -> None:
 
     Append a new key at the end first, everywhere. May be killed and repeated; imports may go on meanwhile. Says which
     older keys may go.
+
+    Example: `reku agree21 rotate-key`.
     """
     from reku.vault.rotation import rotate
 
@@ -141,9 +151,9 @@ def rotate_key(as_json: Json = False) -> None:
         typer.echo(f"{result.rewrapped} data keys wrapped anew with vault key {result.newest}.")
         for name in result.spare:
             typer.echo(f"Vault key {name} is needed by nothing any more: take it out of REKU_VAULT_KEYS.")
-    for name, number in result.unopened.items():
+    for name, keys in result.unopened.items():
         typer.echo(
-            f"{number} data keys need the vault key {name}, which REKU_VAULT_KEYS does not have: put it back before "
+            f"{keys} data keys need the vault key {name}, which REKU_VAULT_KEYS does not have: put it back before "
             "the newest, then repeat this.",
             err=True,
         )
@@ -158,6 +168,8 @@ def rotate_pseudonyms_of(institute: Blz, as_json: Json = False) -> None:
     With the newest key of REKU_PSEUDONYM_KEYS, for when one has leaked: append a new one at the end first, everywhere,
     and never take one out. One transaction, refused while somebody is at work for the bank; may be killed and repeated.
     Objections and blocking periods stay.
+
+    Example: `reku agree21 rotate-pseudonyms 99990003`.
     """
     from reku.vault.pseudonym_rotation import rotate_pseudonyms
 

@@ -31,6 +31,7 @@ class BenchStage(StrEnum):
     DSN = "dsn"
     BANKS = "banks"
     IMPORT = "import"
+    SELECTION = "selection"
     STRANGERS = "strangers"
 
 
@@ -47,8 +48,9 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`, `import`, `strangers`; none: all of them. `kill`: no race, but dispatchers "
-            "killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged inputs for every reader.",
+            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`; none: all of them. `kill`: no race, but "
+            "dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged inputs for "
+            "every reader.",
             show_default=False,
         ),
     ] = "",
@@ -63,6 +65,8 @@ def bench(
     limit. Without --json the figures are written into docs/benchmarks.md as well. With --json each figure is one
     object on a line of its own. Exits with 0 whatever the figures are; `kill` with 1 when a mail went out twice or is
     not accounted for, `fuzz` with 1 when a reader has raised an error that it does not document, or has hung.
+
+    Example: `reku bench dispatch`.
     """
     _check_checkout()
     if stage == KILL:
@@ -110,6 +114,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         parse,
         read,
         render,
+        selection,
         strangers,
         tracker,
         upsert,
@@ -129,6 +134,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         BenchStage.DSN: dsn.measure,
         BenchStage.BANKS: banks.measure,
         BenchStage.IMPORT: data_import.measure,
+        BenchStage.SELECTION: selection.measure,
         BenchStage.STRANGERS: strangers.measure,
     }
     return measures[stage]

@@ -34,15 +34,18 @@ def status(
     `new` wait to be taken in, `gesehen` are dealt with, `ungeklaert` nobody could make sense of: `reku bounces unclear`
     lists them. All but `new` leave after REKU_KEEP_BOUNCE_MAILS_DAYS. Below, each reason by which a mail was taken for
     a bounce, ignored or left to a person, with how many there were; without a BLZ where no token told whose they are.
+
+    Example: `reku bounces status --days 30`.
     """
     from reku.mailbox import mailboxes
     from reku.views.return_mail_overview import return_mail_counts
 
+    engine = database()  # the running set-up also knows where its mailbox is
     places: list[dict[str, Any]] = []
     for opened in mailboxes():
         with opened as mailbox:
             places.append({"mailbox": mailbox.place} | mailbox.count())
-    counts = [asdict(count) for count in return_mail_counts(database(), institute, days)]
+    counts = [asdict(count) for count in return_mail_counts(engine, institute, days)]
     if as_json:
         print_json({"mailboxes": places, "days": days, "mails": counts})
         return
@@ -56,6 +59,8 @@ def unclear(institute: Institute = "", as_json: Json = False) -> None:
 
     With why nobody could make sense of them. Look at one by `reku bounces show`, then `accept` it as a complaint or
     `drop` it. Answers of people want an answer.
+
+    Example: `reku bounces unclear --institute 99990001`.
     """
     from reku.views.return_mail_overview import unclear_mails
 
@@ -68,6 +73,8 @@ def accept(mail: Mail, note: Note, as_json: Json = False) -> None:
 
     The person is barred from all mails of the bank, and the complaint is reported. For reports that nobody vouches for,
     and for people who complain in their own words. `reku suppressions lift` takes it back.
+
+    Example: `reku bounces accept MAIL --note "it is a complaint"`.
     """
     from reku.responses.unclear_mails import accept_complaint
 
@@ -82,7 +89,10 @@ def accept(mail: Mail, note: Note, as_json: Json = False) -> None:
 
 @app.command("drop")
 def drop(mail: Mail, note: Note, as_json: Json = False) -> None:
-    """Close an unclear mail: nothing is to be done about it."""
+    """Close an unclear mail: nothing is to be done about it.
+
+    Example: `reku bounces drop MAIL --note "advertising"`.
+    """
     from reku.responses.unclear_mails import drop_mail
 
     drop_mail(database(), mail, actor=actor(), note=note)
@@ -102,6 +112,8 @@ def show_mail(
 
     That is the beginning of a mail of the return mailbox, byte by byte. It holds people's data: remove the file when it
     has served. Exits with 1 if the mail is gone.
+
+    Example: `reku bounces show MAIL --to mail.eml`.
     """
     from reku.privacy.person import in_return_mailboxes, write_new
 

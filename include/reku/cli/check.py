@@ -23,6 +23,8 @@ def check(as_json: Json = False) -> None:
     That is occasions, media, institutes, contracts, rules of the gate, of bounces and of bots, names of products. Every
     fault is shown with file, line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any.
     Nothing is changed, and no database is needed.
+
+    Example: `reku check --json`.
     """
     from reku.foundation.settings import settings
 
@@ -48,6 +50,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     from reku.catalogue import bot_rules, bounce_rules, product_texts
     from reku.catalogue.check import check_catalogue as check_catalogue
     from reku.channels.email.media.compile import media_faults
+    from reku.channels.letter.trial import letter_faults
     from reku.foundation.yaml_source import load_all
     from reku.gate.rule_files import check_occasion_rules, check_rule_files
     from reku.records import Contract
@@ -56,6 +59,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     # What is told of a whole folder (a file of it is missing) need not be told of that file as well.
     told_of = {fault.file for fault in faults if fault.line is None}
     faults += [fault for fault in _tried(media_faults) if fault.file.parent not in told_of]
+    faults += [fault for fault in _tried(letter_faults) if fault.file.parent not in told_of]
     contracts = folder / "contracts"
     broken = [fault for file in sorted(contracts.glob("*.yaml")) for fault in load_all(file, Contract)[1]]
     # The rules are held against the contracts, so they wait until those are whole.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,15 @@ def database() -> sa.Engine:
     if not os.environ.get("REKU_DATABASE_URL"):
         _join_embedded()
     return engine()
+
+
+def join_if_running() -> None:
+    """Set what the environment lacks of the running set-up's settings; without one, leave them as they are."""
+    from reku.foundation.errors import SetupError
+
+    if not os.environ.get("REKU_DATABASE_URL"):
+        with suppress(SetupError):
+            _join_embedded()
 
 
 def join_airflow() -> None:

@@ -9,7 +9,7 @@ import typer
 
 from reku.cli.database import database
 from reku.cli.group import FAULT
-from reku.cli.options import Institute, Note, Order, actor, one_of
+from reku.cli.options import Id, Institute, Note, Order, actor, one_of
 from reku.cli.output import Json, print_json, show, show_one
 from reku.cli.watch import watch
 
@@ -18,8 +18,6 @@ app = typer.Typer(
     help="Deliveries: how far each has come.",
     rich_markup_mode=None,
 )
-
-Id = Annotated[int, typer.Argument(metavar="ID", help="Its id, first column of the list.")]
 
 
 @app.command("list")
@@ -38,8 +36,11 @@ def list_deliveries(
 ) -> None:
     """List the deliveries, newest first.
 
-    `code` is the Fehler_Code of a refused or parked one. `asked` is since when a person is asked whether one may go
+    `code` is the Fehler_Code of a refused or parked one, `replaced_by` the id of the corrected one that took the place
+    of a refused one; `--state REFUSED` leaves those out. `asked` is since when a person is asked whether one may go
     out: see `approve` and `decline`.
+
+    Example: `reku deliveries list --state PARKED`.
     """
     from reku.store.states import DeliveryState
     from reku.views.delivery_overview import delivery_lines
@@ -55,6 +56,8 @@ def show_delivery(delivery: Id, as_json: Json = False) -> None:
 
     Its file, its state, its messages by state and reason, its rejected rows. Of a rejected row its line, Referenz,
     field and Fehler_Code are shown, never what stands in it.
+
+    Example: `reku deliveries show 17`.
     """
     from reku.views.delivery_overview import delivery_details
 
@@ -72,6 +75,8 @@ def report_delivery(
 
     One page with what the gate found, the figures and the rejected rows; it needs no network and shows nobody. It is
     what the button at the tasks `validate` and `release` opens in Airflow.
+
+    Example: `reku deliveries report 17 --open`.
     """
     from reku.release.report import write_report
 
@@ -94,6 +99,8 @@ def retry_delivery(delivery: Id, as_json: Json = False) -> None:
     For when what was wrong has been put right on our side. It is judged anew and goes on with the next run of its
     occasion. Exits with 1 if it is refused again. A fault in the file itself needs a corrected file with the same
     delivery number from the sender instead.
+
+    Example: `reku deliveries retry 17`.
     """
     from reku.process.systems import system_of_delivery
     from reku.store.states import DeliveryState
@@ -114,12 +121,19 @@ def approve_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
 
     The same as Approve in Airflow (Browse, Required Actions). Nothing is sent by that alone: a `release` task that
     waits for an answer does not notice, so clear it, and it goes on. The first answer holds, wherever it was given.
+
+    Example: `reku deliveries approve 17 --note "sender confirms"`.
     """
     from reku.release.decision import approve
+    from reku.store.states import DeliveryState
+    from reku.views.delivery_overview import delivery_details
 
-    decision = approve(database(), delivery, actor=actor(), note=note)
+    engine = database()
+    decision = approve(engine, delivery, actor=actor(), note=note)
     if as_json:
         print_json({"delivery": delivery, "decision": decision})
+    elif delivery_details(engine, delivery).state == DeliveryState.LOADED:
+        typer.echo(f"Delivery {delivery} was let through before ({decision}) and is loaded; nothing is to be done.")
     else:
         typer.echo(f"Delivery {delivery} may go out ({decision}). Clear its `release` task.")
 
@@ -132,6 +146,8 @@ def decline_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
     the daily feedback reports them. It cannot be undone: if these people shall be written to after all, the sender
     delivers them again with a new delivery number. A `release` task that waits for an answer does not notice; clear it,
     and it ends.
+
+    Example: `reku deliveries decline 17 --note "wrong people"`.
     """
     from reku.process.decline import decline
 
@@ -150,6 +166,8 @@ def refuse_delivery(delivery: Id, note: Note, as_json: Json = False) -> None:
     It holds up the later ones of its order as long as it is not loaded. For one that the gate cannot judge, or that
     nobody needs any more: nobody of it is written to, its sender gets a receipt, and its number is free for a corrected
     file. `retry` reads it again, should it be needed after all.
+
+    Example: `reku deliveries refuse 17 --note "not needed any more"`.
     """
     from reku.process.refuse import refuse
     from reku.store.states import DeliveryState
@@ -171,6 +189,8 @@ def go_on_delivery(
 
     For when the first mails of a delivery were taken badly, or shall not be waited for. Nothing is sent by that alone:
     clear the delivery's `dispatch` task.
+
+    Example: `reku deliveries go-on 17 --note "bounces looked at"`.
     """
     from reku.dispatch.canary import go_on
 
@@ -192,6 +212,8 @@ def close_delivery(
     Nothing of it that has not gone out ever will: every open message is withheld with GESTOPPT, which the next response
     file reports. For mails that turned out to be wrong; `reku stop` only holds them back. A running dispatch has to be
     stopped first.
+
+    Example: `reku deliveries close 17 --note "wrong price"`.
     """
     from reku.process.cancel import cancel
 

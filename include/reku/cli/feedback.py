@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from reku.cli.database import database
-from reku.cli.options import Institute, OneInstitute, actor
+from reku.cli.options import Institute, OneInstitute, actor, number
 from reku.cli.output import Json, print_json, show, show_one
 
 app = typer.Typer(no_args_is_help=True, help="Response files: what was reported.", rich_markup_mode=None)
 
-Number = Annotated[int, typer.Argument(metavar="NUMBER", min=1, help="Number of the response file.")]
+Number = Annotated[int, typer.Argument(metavar="NUMBER", parser=number, help="Number of the response file.")]
 
 
 @app.command("list")
@@ -22,6 +22,8 @@ def list_files(institute: Institute = "", as_json: Json = False) -> None:
     """List the response files, newest first.
 
     One without `written_at` is finished by the next export.
+
+    Example: `reku feedback list --institute 99990001`.
     """
     from reku.views.feedback_overview import feedback_file_lines
 
@@ -33,6 +35,8 @@ def show_file(number: Number, institute: OneInstitute, as_json: Json = False) ->
     """Show one response file.
 
     How many events of each kind stand in it, and when it was written.
+
+    Example: `reku feedback show 4 --institute 99990001`.
     """
     from reku.views.feedback_overview import feedback_file_details
 
@@ -55,6 +59,8 @@ def rebuild_file(
     The bytes are held against those that were written. Its content is not shown, since it holds person numbers; --out
     writes it, readable for you alone. --again puts the same bytes into the outbox under the same name, for a receiver
     who has lost the file; it is put on record. Exits with 1 if it would come out differently.
+
+    Example: `reku feedback rebuild 4 --institute 99990001 --out again.csv`.
     """
     import hashlib
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reku.cli.database import database
-from reku.cli.options import Institute, Note, actor, one_of
+from reku.cli.options import Id, Institute, Note, actor, one_of
 from reku.cli.output import Json, print_json, show
 
 app = typer.Typer(
@@ -16,8 +16,6 @@ app = typer.Typer(
     help="Files: everything that arrived.",
     rich_markup_mode=None,
 )
-
-Id = Annotated[int, typer.Argument(metavar="ID", help="Its id, first column of the list.")]
 
 
 @app.command("list")
@@ -38,6 +36,8 @@ def list_files(
     The verdict is what intake made of a file. UNKNOWN: no contract knows the name. SET_ASIDE: it was tried three times
     in vain; its advice says why. Mend the cause and have it tried again (`retry`), or leave it refused (`drop`).
     Characters of a name that do not print are written as \x1b and the like.
+
+    Example: `reku files list --verdict UNKNOWN`.
     """
     from reku.store.states import FileVerdict
     from reku.views.file_overview import file_lines
@@ -53,6 +53,8 @@ def retry_file(file: Id, note: Note, as_json: Json = False) -> None:
 
     For when its cause has been mended on our side. The next scan takes it in as if it had just arrived; if that goes
     wrong three times more, it is set aside again. Who asked for it, and why, stands in the audit.
+
+    Example: `reku files retry 5 --note "storage mended"`.
     """
     from reku.sources.inbox.set_aside import retry
 
@@ -69,6 +71,8 @@ def drop_file(file: Id, note: Note, as_json: Json = False) -> None:
 
     For when its sender delivers anew, or it was never meant for us. Its original stays in `fehler/` until its retention
     ends. Who dropped it, and why, stands in the audit.
+
+    Example: `reku files drop 5 --note "sent by mistake"`.
     """
     from reku.sources.inbox.set_aside import drop
     from reku.store.states import FileVerdict

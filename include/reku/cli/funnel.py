@@ -45,6 +45,8 @@ def funnel(
     last column says whether rows = accepted + rejected and accepted = the sum of the states, for each delivery; exits
     with 1 if not. By period there is a line for each due date of the order's rhythm that something was delivered for,
     and their sum. The plot always shows periods.
+
+    Example: `reku funnel --institute 99990001 --by period`.
     """
     from reku.views.funnel import funnel_by_period, whole_orders
     from reku.views.funnel_plot import funnel_plot

@@ -25,6 +25,7 @@ Common to all of them:
 - Ids, codes and counts only: no address, name or person number is shown.
 - Commands that ask the database take it from `REKU_DATABASE_URL`; without it they join the set-up that runs in this
   checkout (`reku up`, else `make demo`, whose clock they then share).
+- `reku --install-completion` lets your shell (bash, zsh, fish) complete commands, options, BLZ and occasions.
 """
 
 

@@ -13,6 +13,7 @@ from reku.cli import (
     feedback,
     files,
     funnel,
+    institutes,
     messages,
     occasions,
     orders,
@@ -34,7 +35,6 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # plain help: it reads the same in a terminal, a pipe and docs/commands.md
     pretty_exceptions_enable=False,  # rich would show local variables, and with them people's data
     context_settings=SETTINGS,
@@ -48,6 +48,7 @@ app.command("run")(run_day.run)
 app.command("today")(today.today)
 app.add_typer(rhythms.app, name="rhythms")
 app.command("check")(check.check)
+app.add_typer(institutes.app, name="institutes")
 app.command("occasions")(occasions.occasions)
 app.command("orders")(orders.orders)
 app.command("lists")(orders.lists)

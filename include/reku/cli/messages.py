@@ -32,6 +32,8 @@ def list_messages(
     """List messages by Referenz, newest first.
 
     When each is due, how it ended and why.
+
+    Example: `reku messages list --order R0000101 --state REJECTED`.
     """
     from reku.store.states import MessageState
     from reku.views.message_overview import message_lines
@@ -47,6 +49,8 @@ def key_bound(as_json: Json = False) -> None:
 
     From the message with this id on nothing has been signed with it, if all workers sign with the new key by now. With
     `old@ID,new` whoever has stolen the old key can unsubscribe nobody who is mailed from now on.
+
+    Example: `reku messages key-bound`.
     """
     from reku.views.message_overview import next_message_id
 
@@ -64,6 +68,8 @@ def list_in_doubt(as_json: Json = False) -> None:
     Their hand-over was begun, or may have been, and the mail server's answer was never recorded. Look them up in its
     log by Message-ID or by how their return path begins, then say what you found with `reku messages resolve`. Those
     settled by "dispatch" (policy resend) are sent again by the next one, with the same Message-ID.
+
+    Example: `reku messages in-doubt --json`.
     """
     from reku.dispatch.doubt import in_doubt
 
@@ -97,6 +103,8 @@ def resolve_doubt(
 
     One by its Referenz, or with --all those of a delivery. They are never sent again. The bank is told by response
     file.
+
+    Example: `reku messages resolve 99990001 R0000101-000001-00001 --sent --note "log of the relay"`.
     """
     from reku.dispatch.doubt import resolve, resolve_all
 

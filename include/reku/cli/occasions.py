@@ -17,6 +17,8 @@ def occasions(
 
     Each is a file include/occasions/CODE.yaml and one DAG in Airflow. Files with faults are left out of the list and
     named on stderr.
+
+    Example: `reku occasions MCAG002`.
     """
     from reku import catalogue
     from reku.foundation.errors import ConfigError

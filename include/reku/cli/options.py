@@ -22,11 +22,68 @@ def blz(value: str) -> str:
     return value
 
 
+def banks_beginning(incomplete: str) -> list[tuple[str, str]]:
+    """The banks whose BLZ begins so, with their names, for the completion in a shell."""
+    from reku.catalogue import bank_names
+
+    return [(blz, name) for blz, name in bank_names().items() if blz.startswith(incomplete)]
+
+
+def occasions_beginning(incomplete: str) -> list[str]:
+    """The occasions whose code begins so, for the completion in a shell."""
+    from reku.foundation.settings import settings
+
+    files = sorted((settings().config_dir / "occasions").glob(f"{incomplete.upper()}*.yaml"))
+    return [file.stem for file in files]
+
+
+def number(value: str) -> int:
+    """A whole number from 1 on. Wrong usage otherwise."""
+    if not value.isascii() or not value.isdigit() or not 0 < int(value) < 2**63:
+        raise typer.BadParameter(f"{value!r} is no number. Write the number that the command `list` shows.")
+    return int(value)
+
+
 Institute = Annotated[
-    str, typer.Option("--institute", metavar="BLZ", callback=blz, help="Only this institute.", show_default=False)
+    str,
+    typer.Option(
+        "--institute",
+        metavar="BLZ",
+        callback=blz,
+        help="Only this institute.",
+        show_default=False,
+        autocompletion=banks_beginning,
+    ),
 ]
-OneInstitute = Annotated[str, typer.Option("--institute", metavar="BLZ", callback=blz, help="The institute.")]
-Blz = Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.")]
+OneInstitute = Annotated[
+    str, typer.Option("--institute", metavar="BLZ", callback=blz, help="The institute.", autocompletion=banks_beginning)
+]
+Blz = Annotated[str, typer.Argument(metavar="BLZ", callback=blz, help="The institute.", autocompletion=banks_beginning)]
+Occasion = Annotated[
+    str,
+    typer.Option(
+        "--occasion", metavar="CODE", help="Only this occasion.", show_default=False, autocompletion=occasions_beginning
+    ),
+]
+Id = Annotated[int, typer.Argument(metavar="ID", parser=number, help="Its id, first column of the list.")]
+
+
+def existing(value: str) -> str:
+    """The value, which must be the BLZ of a bank with a file. Raises ConfigError otherwise, naming those there are."""
+    from reku.catalogue import institutes
+    from reku.foundation.errors import ConfigError
+    from reku.foundation.settings import settings
+
+    known = institutes()
+    if blz(value) not in known:
+        folder = settings().config_dir / "institutes"
+        raise ConfigError(f"There is no institute {value!r}.", file=folder, value=value, valid=tuple(known))
+    return value
+
+
+ExistingBlz = Annotated[
+    str, typer.Argument(metavar="BLZ", callback=existing, help="The institute.", autocompletion=banks_beginning)
+]
 Note = Annotated[str, typer.Option("--note", help="Why; kept in the audit. No personal data.")]
 Order = Annotated[str, typer.Option("--order", metavar="NUMBER", help="Only this order.", show_default=False)]
 

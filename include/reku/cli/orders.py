@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
-
-import typer
 
 from reku.cli.database import database
-from reku.cli.options import Institute
+from reku.cli.options import Institute, Occasion
 from reku.cli.output import Json, show
 
 
 def orders(
     institute: Institute = "",
-    occasion: Annotated[
-        str, typer.Option("--occasion", metavar="CODE", help="Only this occasion.", show_default=False)
-    ] = "",
+    occasion: Occasion = "",
     as_json: Json = False,
 ) -> None:
     """List the orders that have a processed control file.
 
     The state is `active`, `ended` (by control file, or past valid_until), or `faulty` when the newest control file was.
+
+    Example: `reku orders --occasion MCAG002`.
     """
     from reku.views.order_overview import order_lines
 
@@ -44,6 +41,8 @@ def lists(institute: Institute = "", as_json: Json = False) -> None:
     """List the subscriber lists with their number of people.
 
     The state is `reserved` (no delivery yet), `in use`, or `frozen` since its order was renamed.
+
+    Example: `reku lists --institute 99990001`.
     """
     from reku.views.order_overview import subscriber_lists
 

@@ -43,6 +43,8 @@ def show_person(
 
     Every table and every file is searched. Only places and counts are shown; the contents go into a file. Exits with 1
     if nothing is kept.
+
+    Example: `reku person show 99990001 1234567890 --to person.json`.
     """
     from reku.privacy.person import look_up, write_private
 
@@ -77,6 +79,8 @@ def erase_person(
     From lists, delivered rows, contacts, appointments and kept originals. Open mails are stopped. The ledger keeps its
     rows under a pseudonym, objections stay in force as keyed hashes. Refused, with nothing done, while a file or
     delivery with the person is on its way, a mail is being dispatched or in doubt, or an event is not reported yet.
+
+    Example: `reku person erase 99990001 1234567890 --note "ticket 815"`.
     """
     from reku.privacy.erase import erase
     from reku.privacy.person import write_private

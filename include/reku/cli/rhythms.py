@@ -10,7 +10,7 @@ import typer
 
 from reku.cli.database import database, join_airflow
 from reku.cli.group import FAULT
-from reku.cli.options import Institute
+from reku.cli.options import Institute, Occasion
 from reku.cli.output import Json, print_json, print_table, show, working
 
 if TYPE_CHECKING:
@@ -25,13 +25,12 @@ app = typer.Typer(
 _LOOK_EVERY = 2.0
 """Seconds between two looks at a backfill."""
 
-Occasion = Annotated[str, typer.Option("--occasion", metavar="CODE", help="Only this occasion.", show_default=False)]
 Days = Annotated[int, typer.Option("--days", min=1, max=366, help="So many days back.")]
 
 
 @app.command("missed")
 def list_missed(institute: Institute = "", occasion: Occasion = "", days: Days = 14, as_json: Json = False) -> None:
-    """List the days and orders without a run, or with a failed one.
+    """List days and orders without a run, or with a failed one.
 
     An order stands there for each past day on which it was due and whose work no run of its occasion has done: `run` is
     `none` or `failed`, `delivery` the state of what has come for it. What came through all the same is left out: the

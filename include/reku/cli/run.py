@@ -19,6 +19,8 @@ def up(
 
     It is database, Airflow and tracker, until Ctrl-C. Everything listens on 127.0.0.1. What is printed is told by the
     supervisor; with --json each line is an object with the key `report`.
+
+    Example: `reku up --sink`.
     """
     import reku.runtime.up
 
@@ -41,6 +43,8 @@ def demo(
 
     Three days of two savings banks and a cooperative bank, with real mails, responses and files for their core
     systems; then it stays up until Ctrl-C. A demo that was killed goes on where it was.
+
+    Example: `reku demo --fresh`.
     """
     import reku.demo
 

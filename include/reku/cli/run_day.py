@@ -6,7 +6,8 @@ import signal
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,6 +39,9 @@ def run(
         bool,
         typer.Option("--take-over", help="Take deliveries from runs of Airflow, which is down and stays so."),
     ] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Decide, fill and count everything; keep nothing of it, send nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Do a day's work of one occasion without Airflow.
@@ -46,7 +50,8 @@ def run(
     stage as the DAG would. What has to wait is listed; --wait stays for it. A delivery that a run of Airflow has in
     hand is left to it, since only Airflow knows whether that run still lives; --take-over says that it does not. Nobody
     gets a mail twice either way. About an unusual delivery nobody is asked here: approve or decline it, then run again.
-    Exits with 1 if anything is not as it should be.
+    With --dry-run it tells what would become of each delivery that is there, and takes nothing in. Exits with 1 if
+    anything is not as it should be. Example: `reku run MCAG002 --institute 99990001 --dry-run`.
     """
     from reku.foundation import clock
     from reku.process.ownership import run_outside_airflow
@@ -54,6 +59,9 @@ def run(
 
     _check_occasion(occasion)
     engine = database()
+    if dry:
+        _try_out(engine, occasion, day.date() if day else clock.today(), institute, as_json=as_json)
+        return
     faults = _take_in(engine, institute)
     with run_outside_airflow(engine) as own, _ending_cleanly() as asked_to_end:
         result = run_day(
@@ -75,6 +83,16 @@ def run(
         raise typer.Exit(INTERRUPTED)
     if faults or not (result.is_green or result.waiting):
         raise typer.Exit(FAULT)
+
+
+def _try_out(engine: sa.Engine, occasion: str, day: date, institute: str, *, as_json: bool) -> None:
+    from reku.process.dry_run import dry_run
+
+    lines = dry_run(engine, occasion, day, institute=institute)
+    if as_json:
+        print_json([asdict(line) for line in lines])
+    else:
+        typer.echo("\n".join(map(str, lines)) or "Nothing would be done.")
 
 
 def _check_occasion(code: str) -> None:

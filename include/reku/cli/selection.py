@@ -34,6 +34,8 @@ def explain(occasion: Code, as_json: Json = False) -> None:
     """Say in a German sentence whom an occasion selects.
 
     And show the statement that asks the database for them, with its values.
+
+    Example: `reku selection explain MCAG002`.
     """
     from reku.sources.agree21.rule_text import sentence
     from reku.sources.agree21.selecting import statement_text
@@ -57,6 +59,8 @@ def try_rule(occasion: Code, institute: Blz, day: Day = None, as_json: Json = Fa
 
     Without any effect: for each order the pairs of person and Anlass_Datum whose window is open (matched), how many of
     them a run would select, and what keeps the others out; they add up.
+
+    Example: `reku selection try MCAG002 99990003`.
     """
     from reku.foundation import clock
     from reku.process.systems import data_bank_named
@@ -75,6 +79,8 @@ def why_person(occasion: Code, institute: Blz, day: Day = None, as_json: Json = 
     The person number is asked for and not shown: the clear one, where pseudonyms are kept too. Shows the rule as a tree
     with ✓, ✗ or ? (unknown) and the person's values, for each holding or impulse that the person has; then for each
     order the messages that the person has, and what speaks against a mail. Without any effect.
+
+    Example: `reku selection why MCAG002 99990003`.
     """
     from reku.foundation import clock
     from reku.process.systems import data_bank_named
@@ -105,6 +111,8 @@ def diff(occasion: Code, institute: Blz, day: Day = None, as_json: Json = False)
 
     In numbers only, a row for each order: of the pairs of person and Anlass_Datum that it selected those that the rule
     matches still (stayed), and why the others are gone; of those that it matches now, why they have come.
+
+    Example: `reku selection diff MCAG002 99990003`.
     """
     from reku.foundation import clock
     from reku.process.systems import data_bank_named

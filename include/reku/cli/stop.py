@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from reku.cli.database import database
-from reku.cli.options import Blz, Note, actor
+from reku.cli.options import Blz, Id, Note, actor
 from reku.cli.output import Json, print_json, show
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ def stop_order(
 
     In effect within two seconds: no further mail is begun, and what was not begun stays open. Running `dispatch` tasks
     fail and say so; those that begin later do the same until the stop is lifted.
+
+    Example: `reku stop order 99990001 R0000101 --note "wrong price"`.
     """
     _stop(institute, order, note, as_json)
 
@@ -38,6 +40,8 @@ def stop_institute(institute: Blz, note: Note, as_json: Json = False) -> None:
     """Stop the dispatch of all orders of one institute.
 
     Like `reku stop order`.
+
+    Example: `reku stop institute 99990001 --note "ticket 815"`.
     """
     _stop(institute, None, note, as_json)
 
@@ -47,6 +51,8 @@ def stop_everything(note: Note, as_json: Json = False) -> None:
     """Stop the dispatch of all institutes.
 
     Like `reku stop order`.
+
+    Example: `reku stop everything --note "relay sends twice"`.
     """
     _stop(None, None, note, as_json)
 
@@ -56,6 +62,8 @@ def list_stops(as_json: Json = False) -> None:
     """List the stops in force.
 
     One without an institute stops everything, one without an order all orders of its institute.
+
+    Example: `reku stop list`.
     """
     from reku.dispatch.stop_switches import in_force
 
@@ -66,7 +74,7 @@ def list_stops(as_json: Json = False) -> None:
 
 @app.command("lift")
 def lift_stop(
-    stop: Annotated[int, typer.Argument(metavar="ID", help="Its id, first column of the list.")],
+    stop: Id,
     note: Note,
     as_json: Json = False,
 ) -> None:
@@ -74,6 +82,8 @@ def lift_stop(
 
     Nothing is sent by that alone: clear the `dispatch` tasks that it made fail. What is still in its window is sent
     then, and nobody is written to twice.
+
+    Example: `reku stop lift 3 --note "price corrected"`.
     """
     from reku.dispatch.stop_switches import in_force, lift
 

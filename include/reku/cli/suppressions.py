@@ -106,6 +106,8 @@ def count_bars(institute: Institute = "", as_json: Json = False) -> None:
 
     Kinds: UNSUBSCRIBED, COMPLAINED, BLACKLISTED, DOMAIN, and RETAINED after three hard bounces in a row. 00000000
     stands for all institutes.
+
+    Example: `reku suppressions counts --institute 99990001`.
     """
     from reku.contact.suppressions import counts
 
@@ -117,6 +119,8 @@ def show_bars(institute: Blz, person: Person = "", as_json: Json = False) -> Non
     """Show what bars one address.
 
     It is asked for, or read from standard input.
+
+    Example: `reku suppressions show 99990001`.
     """
     from reku.contact.suppressions import bars, bars_of_person
 
@@ -129,6 +133,8 @@ def bar_one(institute: Bank, note: Note, as_json: Json = False) -> None:
     """Blacklist one address or domain.
 
     It is asked for, or read from standard input. A domain (`kunde.example`) is barred without its sub-domains.
+
+    Example: `reku suppressions bar 99990001 --note "asked by letter"`.
     """
     from reku.contact.suppressions import bar
 
@@ -148,6 +154,8 @@ def import_list(
 
     One in each line; empty lines and lines with # are left out. All or nothing: with one line that is neither, nothing
     is barred, and the lines are named by their numbers.
+
+    Example: `reku suppressions import 99990001 blacklist.csv --note "ticket 815"`.
     """
     from reku.contact.suppressions import bar
 
@@ -174,6 +182,8 @@ def unsubscribe_one(
 
     Or wrote. At once, also within a running dispatch. The core system is told with the newest mail to the
     address.
+
+    Example: `reku suppressions unsubscribe 99990001 --order R0000101 --note "by telephone"`.
     """
     from reku.contact.suppressions import unsubscribe
 
@@ -190,6 +200,8 @@ def lift_one(institute: Bank, note: Note, person: Person = "", as_json: Json = F
     Ends unsubscribes, complaints, blacklist entries and the bounce series: for somebody who asked for it, after a
     check, or if a complaint was wrong. The note says why and stays on record. `everywhere` ends what barred it at every
     bank.
+
+    Example: `reku suppressions lift 99990001 --note "asked for it"`.
     """
     from reku.contact.suppressions import lift, lift_everywhere, lift_person
 
@@ -213,7 +225,10 @@ def open_one(
     note: Note,
     as_json: Json = False,
 ) -> None:
-    """Take a domain off the blacklist."""
+    """Take a domain off the blacklist.
+
+    Example: `reku suppressions open 99990001 firma.example --note "server mended"`.
+    """
     from reku.contact.suppressions import open_domain
 
     open_domain(database(), _or_none(institute), domain, actor=actor(), note=note)

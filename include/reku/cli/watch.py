@@ -35,6 +35,8 @@ def watch(
 
     A bar for each one that has messages due today or in hand, with what became of those that ended today, until nothing
     is left to do or Ctrl-C. With --once or --json, and where there is no terminal, the numbers are printed once.
+
+    Example: `reku deliveries watch --once`.
     """
     from reku.views.progress import dispatch_progress
 

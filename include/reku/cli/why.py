@@ -29,6 +29,8 @@ def why(
     server's last answer, what an unfinished one waits for (`next`); then its life in the order of time, with its
     events and the response files that tell them, and the mails of the return mailbox about it (`reku bounces show`
     writes one to a file). Rows that share a Referenz are all shown. Exits with 1 if no row has it.
+
+    Example: `reku why R0000101-000001-00001`.
     """
     from reku.views.trace import traces
 

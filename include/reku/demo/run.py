@@ -48,6 +48,7 @@ class DemoPlaces:
         self.customers_truth = here.path / "customers.jsonl"
         self.journals = here.path / "journal"
         self.hits = here.path / "tracker"
+        self.reports = here.path / "reports"
 
     def forget(self) -> None:
         """Remove everything of an earlier demo but its secrets, its logs and its database server."""
@@ -57,6 +58,7 @@ class DemoPlaces:
             self.sink,
             self.journals,
             self.hits,
+            self.reports,
             self.home.airflow / "logs",
         ):
             shutil.rmtree(folder, ignore_errors=True)
@@ -124,6 +126,7 @@ def _plan(places: DemoPlaces, *, anew: bool) -> Plan:
         "REKU_BOUNCE_MAILDIR": str(places.home.mailbox),
         "REKU_JOURNAL_DIR": str(places.journals),
         "REKU_TRACKER_DIR": str(places.hits),
+        "REKU_REPORTS_DIR": str(places.reports),
         "REKU_HIT_SETTLE_SECONDS": HIT_SETTLE,
         "REKU_SMTP_HOST": LOOPBACK,
         "REKU_SMTP_PORT": os.environ.get("REKU_SMTP_PORT", up.SINK_PORT),

@@ -8,13 +8,14 @@ transaction of its own with `claim` and `ledger`. What became of each message is
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from reku.catalogue.institute import Institute, RateLimits
 from reku.contact.reasons import Reason
 from reku.foundation.errors import StageError
 
 if TYPE_CHECKING:
+    from reku.dispatch.claim import Claimed
     from reku.dispatch.dispatcher import Dispatcher
     from reku.dispatch.plan import SendPlan
 
@@ -63,6 +64,14 @@ class PreparedChannel(Protocol):
 
     def send_control_copy(self, result: ControlCopyResult) -> None:
         """Send that copy, filled for an invented person, and tell what became of it, also if it raises."""
+
+
+@runtime_checkable
+class FillsEach(Protocol):
+    """A prepared channel that makes each message by itself, so that it can be tried out without sending it."""
+
+    def fill(self, message: Claimed) -> Content:
+        """The message of one person. Raises MessageFault."""
 
 
 @dataclass

@@ -131,7 +131,7 @@ def claim(
             return None
         slots = rate_limit.reserve(connection, blz, limits, [row.address for row in decision.free])
         waits = {row.id: wait for row, wait in zip(decision.free, slots, strict=True) if wait is not None}
-        rows = _take(connection, list(waits), fence, moment)
+        rows = take(connection, list(waits), fence, moment)
         media = {row.id: plan.medium_for(row.content_key).key for row in rows} if policy.rules.blocking_days else {}
         reserve(connection, policy, media, clock.berlin(moment).date(), mandatory=plan.campaign.mandatory)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
@@ -216,7 +216,7 @@ def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
         )
 
 
-def _take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
+def take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
     """Take in hand those that are still open: somebody may have ended one since it was looked at."""
     rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment}).all()
     taken = (_claimed(row, hidden) for row, hidden in zip(rows, hidden_parts(connection, rows), strict=True))

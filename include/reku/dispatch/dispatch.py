@@ -23,11 +23,10 @@ from reku.dispatch.workers import dispatch_by_workers
 from reku.foundation import clock
 from reku.foundation.errors import AwayError, PassingError, StageError
 from reku.foundation.settings import settings
-from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
 from reku.store.states import DeliveryState
 from reku.store.tables import delivery_rows, messages
-from reku.vault.day_keys import destroy_unused
+from reku.vault.erasure import end_seals
 
 log = logging.getLogger(__name__)
 
@@ -125,16 +124,9 @@ def _end_seals(engine: sa.Engine, plan: SendPlan) -> None:
     of = sa.select(sa.func.count()).where(messages.c.delivery_id == plan.delivery)
     left = sa.select(sa.func.count()).where(delivery_rows.c.delivery_id == plan.delivery)
     with engine.begin() as connection:
-        destroyed = destroy_unused(connection, plan.institute.blz)
         total, waiting = connection.scalar(of) or 0, connection.scalar(left) or 0
-        put_on_record(
-            connection,
-            plan.institute.blz,
-            actor="reku",
-            action="erase rows",
-            subject=f"deliveries:{plan.delivery}",
-            note=f"{total - waiting} of {total} rows erased with their mails so far; {destroyed} data keys destroyed",
-        )
+        told = f"{total - waiting} of {total} rows erased with their mails so far"
+        end_seals(connection, plan.institute.blz, subject=f"deliveries:{plan.delivery}", told=told)
 
 
 def _send_until_done(terms: Dispatcher, prepared: PreparedChannel) -> None:

@@ -26,6 +26,7 @@ from reku.store.events import Event, record
 from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 from reku.store.tables import audit, delivery_rows, messages, orders
+from reku.vault.erasure import erasure_on_record
 from reku.vault.sealed_rows import forget_rows
 
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
@@ -182,7 +183,14 @@ def close_old(engine: sa.Engine) -> int:
         delivery_rows.c.reference == messages.c.reference
     )
     old = (
-        sa.select(messages.c.id, messages.c.institute, messages.c.reference, messages.c.begun_at, messages.c.row_id)
+        sa.select(
+            messages.c.id,
+            messages.c.institute,
+            messages.c.delivery_id,
+            messages.c.reference,
+            messages.c.begun_at,
+            messages.c.row_id,
+        )
         .join(delivery_rows, of_sealed)
         .where(delivery_rows.c.data_key_id.is_not(None), messages.c.state == MessageState.IN_DOUBT)
         .where(messages.c.begun_at < clock.now() - timedelta(hours=hours))
@@ -225,7 +233,10 @@ def _close(connection: sa.Connection, institute: str, rows: _Rows, *, sent: bool
         events = [Event(row.id, EventKind.NOT_SENT, moment, UNRESOLVED_CODE) for row in rows]
     connection.execute(sa.update(messages).where(messages.c.id.in_([row.id for row in rows])).values(**change))
     record(connection, events)
-    forget_rows(connection, [row.row_id for row in rows if row.row_id is not None])
+    for delivery in sorted({row.delivery_id for row in rows}):
+        with erasure_on_record(connection, institute, delivery, actor):
+            own = [row.row_id for row in rows if row.delivery_id == delivery and row.row_id is not None]
+            forget_rows(connection, own)
     audited = {
         "institute": institute,
         "at": moment,

@@ -28,6 +28,7 @@ from reku.store.events import Event, record
 from reku.store.kinds import EventKind
 from reku.store.states import MESSAGE_HAS_ENDED, MessageState, with_states
 from reku.store.tables import claims, delivery_rows, messages
+from reku.vault.erasure import erasure_on_record
 from reku.vault.sealed_rows import forget_rows
 
 NOT_IN_TIME = "4.4.7"
@@ -206,7 +207,8 @@ def withhold_ended(engine: sa.Engine, delivery: int) -> int:
             connection, policy_of(open_ones[0].institute), [row.id for row in open_ones], clock.berlin(moment).date()
         )
         ended = {id_: reasons for id_, reasons in against.items() if reasons[0] in _ENDED}
-        return withhold(connection, ended, moment)
+        with erasure_on_record(connection, open_ones[0].institute, delivery):
+            return withhold(connection, ended, moment)
 
 
 _WITHHOLD = with_states("""

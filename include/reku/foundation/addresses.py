@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 
@@ -91,5 +91,16 @@ def key_of_person(institute: str, person_number: str) -> str:
 
 def keyed(institute: str, normalised: str) -> str:
     """HMAC of an already normalised address, see `address_hmac`."""
-    key = required("secret_key").encode()
-    return hmac.digest(key, f"{institute}|{normalised}".encode(), "sha256").hex()
+    return keyer(institute)(normalised)
+
+
+def keyer(institute: str) -> Callable[[str], str]:
+    """`keyed` for many addresses of one institute."""
+    begun = hmac.new(required("secret_key").encode(), f"{institute}|".encode(), "sha256")
+
+    def key(normalised: str) -> str:
+        this = begun.copy()
+        this.update(normalised.encode())
+        return this.hexdigest()
+
+    return key

@@ -9,6 +9,10 @@ from reku.catalogue.occasion import Occasion
 _OCCASION = """\
 ### {code} {title}
 
+**Auf Deutsch.** Jeden Tag kurz nach 03:00 Uhr: Lieferungen prüfen, freigeben, versenden, Rückmeldungen schreiben; ein Index der Gruppe
+„Lieferung“ ist eine Lieferung einer Bank. Rote Aufgaben dürfen jederzeit zurückgesetzt werden, niemand bekommt eine Mail zweimal. Die letzten
+Zeilen des Protokolls sagen, was zu tun ist; für Probeläufe und einzelne Banken gibt es Felder beim Auslösen.
+
 **What it does.** Once each calendar day, shortly after 03:00 Berlin time, it takes the work of that day for every bank
 that ordered this occasion, by control file or by a campaign in its own file: waits for the control file and for expected
 deliveries, checks them, fills the subscriber lists, sends what is due at the campaign's play-out time, collects the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,11 +11,11 @@ from airflow.sdk import DAG, CronTriggerTimetable, chain, task, task_group
 from reku.catalogue.occasion import Occasion
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
-from reku.orchestration import trigger_form
+from reku.orchestration import names, trigger_form
 from reku.orchestration.approval import ReleaseTask
 from reku.orchestration.docs import broken_doc, occasion_doc
 from reku.orchestration.failures import RETRY_POLICY, fail
-from reku.orchestration.names import dag_id, start_minute
+from reku.orchestration.names import dag_id, named, start_minute
 from reku.orchestration.operators import (
     AwaitControlFile,
     AwaitDelivery,
@@ -76,8 +76,11 @@ def system_dag(name: str, *, title: str, doc: str, cron: str, longest: timedelta
     )
 
 
-def occasion_dag(occasion: Occasion) -> DAG:
-    """The DAG of one occasion: control file → due work → one mapped group per delivery → report."""
+def occasion_dag(occasion: Occasion, banks: Mapping[str, str]) -> DAG:
+    """The DAG of one occasion: control file → due work → one mapped group per delivery → report.
+
+    `banks`: name of each bank by its BLZ, for the form with which a run is started by hand.
+    """
     code = occasion.code
     with DAG(
         dag_id(code),
@@ -91,22 +94,22 @@ def occasion_dag(occasion: Occasion) -> DAG:
         dagrun_timeout=timedelta(hours=40),
         default_args=DEFAULT_ARGS,
         tags=["reku", "kind:occasion", f"family:{occasion.family}", *(f"provider:{p}" for p in occasion.providers)],
-        params=trigger_form.fields(),
+        params=trigger_form.fields(banks),
         is_paused_upon_creation=False,  # an occasion that nobody unpaused would be mail silently not sent
     ) as dag:
-        control_file = AwaitControlFile(task_id="await_control_file", occasion=code)
-        due_work = DueWork(task_id="due_work", occasion=code)
+        control_file = AwaitControlFile(**named("await_control_file"), occasion=code)
+        due_work = DueWork(**named("due_work"), occasion=code)
 
-        @task_group(group_id="delivery")
+        @task_group(group_id="delivery", group_display_name="Lieferung")
         def delivery(item: Any) -> Any:
-            awaited = AwaitDelivery(task_id="await_delivery", item=item)
+            awaited = AwaitDelivery(**named("await_delivery"), item=item)
             tasks = [
-                TASKS.get(stage, StageTask)(task_id=stage, stage=stage, delivery=awaited.output) for stage in STAGES
+                TASKS.get(stage, StageTask)(**named(stage), stage=stage, delivery=awaited.output) for stage in STAGES
             ]
             chain(awaited, *tasks)
             return tasks[-1]  # what comes after the group hangs on the task returned, so it must be the last one
 
-        report = Report(task_id="report", occasion=code)
+        report = Report(**named("report"), occasion=code)
         control_file >> due_work >> delivery.expand(item=due_work.output) >> report
     return dag
 
@@ -116,7 +119,7 @@ def broken_dag(code: str, faults: Iterable[ConfigError]) -> DAG:
     texts = [str(fault) for fault in faults]
     with DAG(
         dag_id(code),
-        dag_display_name=f"{code} – configuration fault",
+        dag_display_name=f"{code} – Konfiguration fehlerhaft",
         doc_md=broken_doc(texts),
         schedule=schedule(code),
         start_date=START,
@@ -126,7 +129,7 @@ def broken_dag(code: str, faults: Iterable[ConfigError]) -> DAG:
         is_paused_upon_creation=False,
     ) as dag:
 
-        @task
+        @task(task_display_name=names.TASKS["configuration"])
         def configuration() -> None:
             fail("\n".join(texts))
 

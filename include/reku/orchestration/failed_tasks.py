@@ -18,8 +18,12 @@ NAMED_DAYS = 3
 
 @dataclass(frozen=True)
 class FailedTask:
-    """A task that failed. `label`: bank, order and delivery of a mapped one; `log`: path of its log on the server."""
+    """A task that failed. `label`: bank, order and delivery of a mapped one; `log`: path of its log on the server.
 
+    `id` is that of its try: once it is cleared, there is none of it.
+    """
+
+    id: str
     dag: str
     run: str
     task: str
@@ -44,7 +48,7 @@ def failed_tasks(session: Session, dags: Collection[str]) -> list[FailedTask]:
         later.start_date > ti.end_date,
     )
     statement = (
-        sa.select(ti.dag_id, ti.run_id, ti.task_id, ti.map_index, label.label("label"), ti.end_date)
+        sa.select(ti.id, ti.dag_id, ti.run_id, ti.task_id, ti.map_index, label.label("label"), ti.end_date)
         .where(
             ti.dag_id.in_(dags),
             ti.state == TaskInstanceState.FAILED,
@@ -57,6 +61,7 @@ def failed_tasks(session: Session, dags: Collection[str]) -> list[FailedTask]:
     with_others = {(row.dag_id, row.run_id) for row in rows if row.task_id != "report"}
     return [
         FailedTask(
+            str(row.id),
             row.dag_id,
             row.run_id,
             row.task_id.rpartition(".")[2],

@@ -1,8 +1,40 @@
-"""What others need to know of the DAGs without Airflow being imported."""
+"""What DAGs and tasks are called: ids in English for programs, names in German for people at Airflow's pages."""
 
 from __future__ import annotations
 
 import zlib
+
+TASKS = {
+    "await_control_file": "Auf Steuerungsdatei warten",
+    "due_work": "Arbeit des Tages",
+    "await_delivery": "Auf Lieferung warten",
+    "validate": "Prüfen",
+    "release": "Freigeben",
+    "upsert_subscribers": "Aboliste füllen",
+    "dispatch": "Versenden",
+    "collect_responses": "Rückmeldungen sammeln",
+    "export_feedback": "Rückmeldungen schreiben",
+    "report": "Tagesabschluss",
+    "configuration": "Konfiguration fehlerhaft",
+    "banks": "Banken auflisten",
+    "take_in": "Dateien annehmen",
+    "unclaimed": "Was niemandem gehört",
+    "data_banks": "Banken mit Daten auflisten",
+    "import_data": "Daten übernehmen",
+    "return_mails": "Rückläufer lesen",
+    "hits": "Öffnungen und Klicks übernehmen",
+    "daily_feedback": "Tägliche Rückmeldungen schreiben",
+    "alarms": "Alarme melden",
+    "heartbeat": "Lebenszeichen senden",
+    "remove_reports": "Alte Prüfberichte löschen",
+    "apply_retention": "Aufbewahrungsfristen anwenden",
+}
+"""The name of each task by its id."""
+
+
+def named(task: str) -> dict[str, str]:
+    """Id and name of a task, for its operator."""
+    return {"task_id": task, "task_display_name": TASKS[task]}
 
 
 def dag_id(code: str) -> str:

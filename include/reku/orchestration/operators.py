@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from reku.process.due_work import Item
     from reku.process.ownership import OwningRun
+    from reku.process.run_options import RunOptions
 
 
 def day_of(context: Context) -> date:
@@ -129,6 +130,8 @@ class AwaitControlFile(StageOperator):
     def call(self, engine: sa.Engine, context: Context) -> Answer:
         from reku.process.stages.await_control_file import await_control_file
 
+        if options_of(context).dry_run:
+            return Done({"dry_run": "yes"})
         return await_control_file(engine, self.occasion, day_of(context))
 
 
@@ -144,10 +147,22 @@ class DueWork(BaseOperator):
         from reku.store.engine import engine
 
         with plain_errors():
-            day = day_of(context)
-            items = due_items(engine(), self.occasion, day, clock.today(), options=options_of(context))
+            day, options = day_of(context), options_of(context)
+            if options.dry_run:
+                return self.try_out(day, options)
+            items = due_items(engine(), self.occasion, day, clock.today(), options=options)
         self.log.info("%s: %d to do for %s", self.occasion, len(items), f"{day:%d.%m.%Y}")
         return [item.as_xcom() for item in items]
+
+    def try_out(self, day: date, options: RunOptions) -> list[Counts]:
+        """Tell what would become of each item, and hand on none: the run ends here."""
+        from reku.process.dry_run import dry_run
+        from reku.store.engine import engine
+
+        tried = dry_run(engine(), self.occasion, day, options=options)
+        tell(f"Dry run for {day:%d.%m.%Y}: nothing is sent and nothing kept of it.", logging.INFO)
+        tell("\n".join(map(str, tried)) or "Nothing would be done.", logging.INFO)
+        return []
 
 
 class AwaitDelivery(StageOperator):
@@ -227,6 +242,10 @@ class Report(BaseOperator):
         from reku.process.stages.report import report
         from reku.store.engine import engine
 
+        with plain_errors():
+            if options_of(context).dry_run:
+                tell("This was a dry run; the log of `due_work` has what it found.", logging.INFO)
+                return {}
         ti = context["ti"]
         states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id]).get(ti.run_id, {})
         items = [Item(**item) for item in ti.xcom_pull(task_ids="due_work", run_id=ti.run_id) or []]

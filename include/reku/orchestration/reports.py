@@ -32,12 +32,17 @@ class ReportLink(BaseOperatorLink):
 
 def address(delivery: int) -> str:
     """Where a browser finds the report: a path on the server that the page with the link came from."""
-    return f"{urlsplit(airflow_address()).path.rstrip('/')}{MOUNTED_AT}/reports/{delivery}"
+    return f"{pages_address()}/reports/{delivery}"
+
+
+def pages_address() -> str:
+    """Where a browser finds our pages: a path, without a slash at its end."""
+    return f"{urlsplit(airflow_address()).path.rstrip('/')}{MOUNTED_AT}"
 
 
 def today_address() -> str:
     """Where a browser finds the list of what needs a person: a path, as for reports."""
-    return f"{urlsplit(airflow_address()).path.rstrip('/')}{MOUNTED_AT}{TODAY}"
+    return f"{pages_address()}{TODAY}"
 
 
 def whole(path: str) -> str:

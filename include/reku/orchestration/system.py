@@ -99,6 +99,10 @@ class ListBanks(BaseOperator):
             return {"intake": intake_banks, "data": data_banks, "feedback": served_banks}[self.work]()
 
 
+BANK = "{{ task.label }}"
+"""What the index of a bank is called, so that it is found by the bank's name."""
+
+
 class BankTask(BaseOperator):
     """Base of the tasks of one bank."""
 
@@ -107,6 +111,14 @@ class BankTask(BaseOperator):
     def __init__(self, *, institute: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.institute = institute
+
+    @property
+    def label(self) -> str:
+        """Name and BLZ of the bank; the BLZ alone if its file is broken."""
+        from reku.catalogue import institutes
+
+        bank = institutes().whole.get(self.institute)
+        return f"{bank.name} ({self.institute})" if bank else str(self.institute)
 
 
 class TakeIn(BankTask):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
-from reku.catalogue import bank_names
 from reku.process.run_options import RunOptions
 
 if TYPE_CHECKING:
@@ -16,9 +16,8 @@ _WHAT = "Was / What"
 _HOW = "Wie / How"
 
 
-def fields() -> dict[str, Any]:
-    """The fields, with German and English labels and help; banks to choose from by name."""
-    banks = bank_names()
+def fields(banks: Mapping[str, str]) -> dict[str, Any]:
+    """The fields, with German and English labels and help. `banks`: those to choose from, name by BLZ."""
     return {
         "day": Param(
             None,
@@ -47,6 +46,12 @@ def fields() -> dict[str, Any]:
             section=_WHAT,
             description="Auftragsnummern, eine je Zeile, etwa R0000101; leer: alle. / Numbers of orders, one a line,"
             " such as R0000101; empty: all.",
+        ),
+        "dry_run": _switch(
+            "Probelauf / Dry run",
+            "Prüft, entscheidet, füllt jede Mail und zählt; sendet nichts und speichert nichts. Das Ergebnis steht im"
+            " Protokoll der Aufgabe „Arbeit des Tages“. / Checks, decides, fills each mail and counts; sends nothing,"
+            " keeps nothing. The result stands in the log of the task `due_work`.",
         ),
         "late": _switch(
             "Auch Verspätetes senden / Send although late",

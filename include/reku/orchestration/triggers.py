@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import abstractmethod
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,9 +33,9 @@ class _Trigger(BaseTrigger):
         await asyncio.sleep(SHORTEST_WAIT.total_seconds() - (time.monotonic() - begun))
         yield TriggerEvent(event)
 
+    @abstractmethod
     async def event(self) -> dict[str, Any]:
         """Wait for what the task waits for."""
-        raise NotImplementedError
 
 
 class UntilTrigger(_Trigger):

@@ -15,6 +15,7 @@ from reku.catalogue.contact import MOST_DAYS_AFTER
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import Settings
+from reku.store.audit import put_on_record
 from reku.store.bounce_series import RETAINED_AT, series
 from reku.store.kinds import EventKind, SuppressionKind, SuppressionSource
 from reku.store.states import DELIVERY_HAS_ENDED, MESSAGE_HAS_ENDED, WILL_NEVER_BE_LOADED, MessageState
@@ -55,6 +56,7 @@ from reku.store.tables import (
 )
 from reku.store.unreported import hold_exports, waiting
 from reku.vault.day_keys import destroy_unused
+from reku.vault.erasure import ACTION, BY_ITSELF
 
 Done = tuple[Counter[str], list[str]]
 
@@ -115,7 +117,10 @@ def unused_keys(engine: sa.Engine, now: datetime, s: Settings) -> Done:  # noqa:
     with engine.begin() as connection:
         live = connection.scalars(sa.select(data_keys.c.institute).where(data_keys.c.wrapped.is_not(None)).distinct())
         for institute in live.all():
-            counted["data_keys"] += destroy_unused(connection, institute)
+            if destroyed := destroy_unused(connection, institute):
+                note = f"{destroyed} data keys destroyed: nothing was sealed by them any more"
+                put_on_record(connection, institute, actor=BY_ITSELF, action=ACTION, subject="data_keys", note=note)
+                counted["data_keys"] += destroyed
     return counted, []
 
 

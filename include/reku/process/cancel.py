@@ -13,6 +13,7 @@ from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
 from reku.store.states import MessageState
 from reku.store.tables import messages
+from reku.vault.erasure import erasure_on_record
 
 
 def cancel(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
@@ -40,7 +41,8 @@ def _close(engine: sa.Engine, delivery: int, institute: str, actor: str, note: s
             .where(messages.c.delivery_id == delivery, messages.c.state == MessageState.OPEN)
             .with_for_update()
         ).all()
-        closed = withhold(connection, dict.fromkeys(waiting, (Reason.GESTOPPT,)), clock.now())
+        with erasure_on_record(connection, institute, delivery, actor):
+            closed = withhold(connection, dict.fromkeys(waiting, (Reason.GESTOPPT,)), clock.now())
         subject = f"deliveries:{delivery}"
         put_on_record(connection, institute, actor=actor, action="close", subject=subject, note=note)
     return closed

@@ -10,7 +10,9 @@ from reku.contact.reasons import Reason
 from reku.dispatch import ledger
 from reku.foundation import clock
 from reku.release import decision
+from reku.store.delivery import load_delivery
 from reku.subscribers import load
+from reku.vault.erasure import erasure_on_record
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +32,11 @@ def decline(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
         load.lock_order(connection, delivery)
         if not decision.decline(connection, delivery, actor=actor, note=note):
             return 0
+        institute = load_delivery(connection, delivery).institute
         ids = load.open_without_list(connection, delivery)
-        for start in range(0, len(ids), AT_ONCE):
-            batch = ids[start : start + AT_ONCE]
-            ledger.withhold(connection, dict.fromkeys(batch, (Reason.FREIGABE_VERWEIGERT,)), moment)
+        with erasure_on_record(connection, institute, delivery, actor):
+            for start in range(0, len(ids), AT_ONCE):
+                batch = ids[start : start + AT_ONCE]
+                ledger.withhold(connection, dict.fromkeys(batch, (Reason.FREIGABE_VERWEIGERT,)), moment)
     log.info("delivery %d was declined: %d rows are withheld", delivery, len(ids))
     return len(ids)

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from reku.foundation import clock
 from reku.foundation.words import Words
+from reku.records import FaultCode
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,33 @@ def refused(delivery: int, number: int, code: str, advice: str) -> Said:
             f"Lieferung {number:06d} ist abgewiesen ({code}): {advice}",
             f"Delivery {number:06d} was refused ({code}): {advice}",
         ),
-        Words(
-            "Beim Absender eine berichtigte Datei mit derselben Nummer anfordern. War es unser Fehler: "
-            f"`reku deliveries retry {delivery}`.",
-            "Ask the sender for a corrected file of the same number. If it was our fault: "
-            f"`reku deliveries retry {delivery}`.",
-        ),
+        after_refusal(delivery, code),
     )
+
+
+def after_refusal(delivery: int, code: str) -> Words:
+    """The way on from a delivery that was refused for a fault of this code, in sentences."""
+    retry = f"`reku deliveries retry {delivery}`"
+    match code:
+        case FaultCode.UMGEBUNG:
+            return Words(
+                "Entweder ist REKU_ENVIRONMENT auf diesem System falsch: dann werden die Dateien aller Institute"
+                f" abgewiesen; berichtigen und {retry}. Oder der Absender muss für diese Umgebung liefern.",
+                "Either REKU_ENVIRONMENT is wrong on this system: then every bank's files are refused; set it and use"
+                f" {retry}. Or the sender has to deliver it for this environment.",
+            )
+        case FaultCode.NUMMER_VERGEBEN:
+            return Words(
+                "Beim Absender dieselbe Datei unter der nächsten freien Nummer anfordern.",
+                "Ask the sender for it under the next free number.",
+            )
+        case _:
+            return Words(
+                "Beim Absender eine berichtigte Datei mit derselben Nummer anfordern. War es unser Fehler: beheben,"
+                f" dann {retry}.",
+                "Ask the sender for a corrected file with the same number. If the fault is ours, mend it, then"
+                f" {retry}.",
+            )
 
 
 def missing(order: str, day: date, until: datetime) -> Said:

@@ -61,7 +61,8 @@ class NeedKind(StrEnum):
     PARKED = "PARKED"  # a delivery that waits for its control file
     WAITING_FOR_RELEASE = "WAITING_FOR_RELEASE"  # a delivery that a person is asked about
     FAULTY_ORDER = "FAULTY_ORDER"  # its newest control file could not be carried out
-    FILE = "FILE"  # a file that was refused, is unknown, or was set aside
+    SET_ASIDE = "SET_ASIDE"  # a file that was tried three times in vain
+    FILE = "FILE"  # a file that was refused or is unknown
     UNCLEAR_MAILS = "UNCLEAR_MAILS"  # return mails that a person has to look at
 
     @property
@@ -87,8 +88,17 @@ _KINDS = {
     NeedKind.PARKED: Words("geparkt: ohne Steuerungsdatei", "parked: no control file"),
     NeedKind.WAITING_FOR_RELEASE: Words("wartet auf Freigabe", "waiting for release"),
     NeedKind.FAULTY_ORDER: Words("Auftrag fehlerhaft", "faulty order"),
+    NeedKind.SET_ASIDE: Words("Datei beiseitegelegt", "file set aside"),
     NeedKind.FILE: Words("Datei", "file"),
     NeedKind.UNCLEAR_MAILS: Words("unklare Rückläufer", "unclear return mails"),
+}
+
+_ACTS = {
+    NeedKind.STOPPED: ("lift",),
+    NeedKind.REFUSED: ("retry",),
+    NeedKind.PARKED: ("refuse",),
+    NeedKind.WAITING_FOR_RELEASE: ("approve", "decline"),
+    NeedKind.SET_ASIDE: ("retry-file", "drop-file"),
 }
 
 
@@ -110,6 +120,16 @@ class Need:
     people: int | None = None
     delivery: int | None = None
     subject: str = ""
+
+    @property
+    def acts(self) -> tuple[str, ...]:
+        """Names of what a person may do about it by a page (`process.acts`), to `thing`."""
+        return _ACTS.get(self.kind, ())
+
+    @property
+    def thing(self) -> str:
+        """The number of what it is about: of a delivery, a stop or a file."""
+        return self.subject.partition(":")[2]
 
     @property
     def cause(self) -> str:
@@ -310,10 +330,12 @@ def _files(connection: sa.Connection) -> Iterator[Need]:
     is_recent = c.received_at >= clock.now() - timedelta(days=KEPT_DAYS)
     refused = c.verdict.in_(FILE_WAS_REFUSED) & is_recent & ~is_delivery & ~is_replaced
     for row in connection.execute(sa.select(files).where((c.verdict == FileVerdict.SET_ASIDE) | refused)):
-        say = need_words.set_aside_file if row.verdict == FileVerdict.SET_ASIDE else need_words.refused_file
+        is_set_aside = row.verdict == FileVerdict.SET_ASIDE
+        kind = NeedKind.SET_ASIDE if is_set_aside else NeedKind.FILE
+        say = need_words.set_aside_file if is_set_aside else need_words.refused_file
         said = say(row.id, row.kind, row.verdict, row.code, row.advice)
         bank = _name(row.institute)
-        yield Need(NeedKind.FILE, said, row.institute, bank, since=row.received_at, subject=f"files:{row.id}")
+        yield Need(kind, said, row.institute, bank, since=row.received_at, subject=f"files:{row.id}")
 
 
 def _unclear_mails(connection: sa.Connection) -> Iterator[Need]:

@@ -12,6 +12,7 @@ from reku.store.audit import put_on_record
 from reku.store.delivery import load_delivery
 from reku.store.states import DELIVERY_IS_ON_ITS_WAY, DeliveryState
 from reku.store.tables import deliveries, delivery_rows
+from reku.vault.erasure import erasure_on_record
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ def refuse(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> None:
         load_delivery(connection, delivery)
         row = connection.execute(sa.select(deliveries).where(deliveries.c.id == delivery).with_for_update()).one()
         if row.state in DELIVERY_IS_ON_ITS_WAY:
-            connection.execute(sa.delete(delivery_rows).where(delivery_rows.c.delivery_id == delivery))
+            with erasure_on_record(connection, row.institute, delivery, actor):
+                connection.execute(sa.delete(delivery_rows).where(delivery_rows.c.delivery_id == delivery))
             connection.execute(
                 sa.update(deliveries)
                 .where(deliveries.c.id == delivery)

@@ -8,7 +8,7 @@ from datetime import date, datetime
 import sqlalchemy as sa
 
 from reku.process.answers import shown
-from reku.records import FaultCode
+from reku.process.need_words import after_refusal
 from reku.store.states import WAS_TAKEN_IN, DeliveryState
 from reku.store.tables import deliveries, files
 
@@ -27,27 +27,8 @@ class RefusedDelivery:
     def __str__(self) -> str:
         return (
             f"it came on {shown(self.received_at)} as number {self.number:06d} and was refused for {self.code}:"
-            f" {self.advice.rstrip('.')}. {self.what_to_do}"
+            f" {self.advice.rstrip('.')}. {after_refusal(self.id, self.code).english} It is taken as soon as it comes."
         )
-
-    @property
-    def what_to_do(self) -> str:
-        """The way on, in sentences."""
-        taken = "It is taken as soon as it comes."
-        match self.code:
-            case FaultCode.UMGEBUNG:
-                return (
-                    "Either REKU_ENVIRONMENT is wrong on this system: then every bank's files are refused; set it and"
-                    f" use `reku deliveries retry {self.id}`. Or the sender has to deliver it for this environment."
-                    f" {taken}"
-                )
-            case FaultCode.NUMMER_VERGEBEN:
-                return f"Ask the sender for it under the next free number. {taken}"
-            case _:
-                return (
-                    f"Ask the sender for a corrected file with the same number. {taken} If the fault is ours, mend it,"
-                    f" then `reku deliveries retry {self.id}`."
-                )
 
 
 def refused_for(engine: sa.Engine, order: int, day: date) -> RefusedDelivery | None:

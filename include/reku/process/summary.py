@@ -22,8 +22,8 @@ from reku.process.banks import Banks
 from reku.process.days import handed_over_by
 from reku.process.due_work import Item
 from reku.store.due import due_by
+from reku.store.replaced import KEY, replaced_by
 from reku.store.states import (
-    HOLDS_ITS_NUMBER,
     MAY_STILL_GO_OUT,
     STANDS_IN_THE_LEDGER,
     STILL_TO_BE_LOADED,
@@ -33,9 +33,6 @@ from reku.store.states import (
     in_states,
 )
 from reku.store.tables import deliveries, messages, orders, releases
-
-_KEY = ("institute", "contract", "order_number", "delivery_number")
-"""What a refused delivery and the corrected one in its place have in common."""
 
 
 @dataclass
@@ -96,7 +93,7 @@ def _deliveries(connection: sa.Connection, occasion: str, day: date, items: Sequ
     refused, corrected = deliveries.alias("refused"), deliveries.alias("corrected")
     in_their_place = (
         sa.select(corrected.c.id)
-        .join(refused, sa.and_(*(corrected.c[name] == refused.c[name] for name in _KEY)))
+        .join(refused, sa.and_(*(corrected.c[name] == refused.c[name] for name in KEY)))
         .where(refused.c.id.in_(listed), refused.c.state == DeliveryState.REFUSED, in_states(corrected, WAS_TAKEN_IN))
     )
     waited = [item.order for item in items if not item.delivery]
@@ -162,9 +159,7 @@ def _is_asked(connection: sa.Connection, delivery: int) -> bool:
 
 
 def _is_corrected(connection: sa.Connection, refused: sa.Row[Any]) -> bool:
-    other = deliveries.alias("other")
-    same = (other.c[name] == getattr(refused, name) for name in _KEY)
-    return bool(connection.scalar(sa.select(sa.exists().where(*same, other.c.state.in_(HOLDS_ITS_NUMBER)))))
+    return connection.scalar(sa.select(replaced_by()).where(deliveries.c.id == refused.id)) is not None
 
 
 def _recover(engine: sa.Engine, delivery: int) -> None:

@@ -24,6 +24,7 @@ from reku.sources.osplus.source import OsplusFiles
 from reku.sources.source import Source
 from reku.store.delivery import load_delivery
 from reku.store.kinds import PreparedKind
+from reku.store.tables import messages
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,14 @@ def channel_named(name: str) -> Channel:
         hint = f" Did you mean {near}?" if near else ""
         raise StageError(f"There is no channel {name!r}.{hint} Those there are: {', '.join(CHANNELS)}.")
     return CHANNELS[name]
+
+
+def channels_of(engine: sa.Engine, delivery: int) -> list[Channel]:
+    """The channels of a delivery's messages; e-mail where it has none. Raises StageError for one that there is not."""
+    of_delivery = sa.select(messages.c.channel).where(messages.c.delivery_id == delivery).distinct()
+    with engine.connect() as connection:
+        names = connection.scalars(of_delivery.order_by(messages.c.channel)).all()
+    return [channel_named(name) for name in names or [EMAIL.name]]
 
 
 def bank_named(institute: str) -> Institute:

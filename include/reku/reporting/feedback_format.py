@@ -10,6 +10,9 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
+from reku.foundation.settings import settings
+from reku.records.contract import Contract
+from reku.records.record_file import Head
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,20 @@ class Stamp:
     number: int
     stamped_at: datetime
     file_name: str
+
+    def head(self, contract: Contract, *, sender: str, receiver: str) -> Head:
+        """The head of the report as a record file of that contract."""
+        return Head(
+            kind=contract.kind,
+            version=contract.version,
+            institute=self.institute,
+            order_number=self.order_number,
+            delivery_number=f"{self.number:06d}",
+            created_at=self.stamped_at,
+            sender=sender,
+            receiver=receiver,
+            environment=settings().environment,
+        )
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ class Lock(IntEnum):
     """Telling people what needs them: whoever comes second finds what was told."""
     PREPARED = 4711
     """Drawing the number of a prepared file of a bank (BLZ)."""
+    ACT = 4712
+    """What people do by pages to one thing (a check sum of its name): whoever comes second hears that it is done."""
     RUN = 4708
     """Being at work outside Airflow: held by each `reku run` (a number of its own) to its end, for others to see."""
 

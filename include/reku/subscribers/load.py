@@ -23,6 +23,7 @@ from reku.subscribers.consents import settle_contradictions
 from reku.subscribers.fill import fill_list
 from reku.subscribers.households import mark_seconds
 from reku.subscribers.new_messages import create_messages
+from reku.vault.erasure import erasure_on_record
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,8 @@ def _has_ended(order: sa.Row[Any], delivery: sa.Row[Any]) -> bool:
 
 def _refuse(connection: sa.Connection, delivery: sa.Row[Any]) -> None:
     """Otherwise it would stand before every later run, and nobody could close it."""
-    connection.execute(sa.delete(delivery_rows).where(delivery_rows.c.delivery_id == delivery.id))
+    with erasure_on_record(connection, delivery.institute, delivery.id):
+        connection.execute(sa.delete(delivery_rows).where(delivery_rows.c.delivery_id == delivery.id))
     connection.execute(
         sa.update(deliveries)
         .where(deliveries.c.id == delivery.id)

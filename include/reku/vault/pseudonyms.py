@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -46,8 +47,18 @@ class KeyInUse:
 
     def pseudonym(self, kind: NumberKind, of: str) -> str:
         """The pseudonym of a number, or of the pseudonym that the key before has made of it."""
-        digest = hmac.digest(self.secret, f"{self.institute}|{kind}|{of}".encode(), "sha256").hex()
-        return f"{kind}{self.version}.{digest[:_DIGITS]}"
+        prefix, begun = self._begun[kind]
+        digest = begun.copy()
+        digest.update(of.encode())
+        return prefix + digest.hexdigest()[:_DIGITS]
+
+    @cached_property
+    def _begun(self) -> dict[NumberKind, tuple[str, hmac.HMAC]]:
+        """How pseudonyms of each kind begin, and their hashes with all that comes before the number."""
+        return {
+            kind: (f"{kind}{self.version}.", hmac.new(self.secret, f"{self.institute}|{kind}|".encode(), "sha256"))
+            for kind in NumberKind
+        }
 
     @property
     def check_value(self) -> str:

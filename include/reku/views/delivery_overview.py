@@ -9,13 +9,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.store.delivery import load_delivery
+from reku.store.replaced import replaced_by
+from reku.store.states import DeliveryState
 from reku.store.tables import deliveries, dispatches, files, lists, messages, orders, rejects, releases
 from reku.views.rows import filters, read
 
 
 @dataclass(frozen=True)
 class DeliveryLine:
-    """A delivery in a list. `code`: Fehler_Code of a refused or parked one; `asked`: since when a person is asked."""
+    """A delivery in a list. `code`: Fehler_Code of a refused or parked one; `asked`: since when a person is asked.
+
+    `replaced_by`: id of the corrected one that took the place of a refused one.
+    """
 
     id: int
     institute: str
@@ -29,6 +34,7 @@ class DeliveryLine:
     rejected: int | None
     code: str
     asked: datetime | None
+    replaced_by: int | None
 
 
 @dataclass(frozen=True)
@@ -105,9 +111,13 @@ def occasion_of(engine: sa.Engine, delivery_id: int) -> str | None:
 
 
 def delivery_lines(engine: sa.Engine, institute: str = "", order: str = "", state: str = "") -> list[DeliveryLine]:
-    """The deliveries, newest first; all, or those of an institute, an order number, a state."""
+    """The deliveries, newest first; all, or those of an institute, an order number, a state.
+
+    Refused ones that are asked for by their state are those that still wait for a corrected one.
+    """
     of = deliveries.c
     waits = (releases.c.delivery_id == of.id) & releases.c.decision.is_(None)
+    in_its_place = replaced_by()
     wanted = (
         sa.select(
             of.id,
@@ -122,11 +132,14 @@ def delivery_lines(engine: sa.Engine, institute: str = "", order: str = "", stat
             of.rejected,
             of.code,
             releases.c.asked_at.label("asked"),
+            in_its_place.label("replaced_by"),
         )
         .outerjoin(releases, waits)
         .where(*filters((of.institute, institute), (of.order_number, order), (of.state, state)))
         .order_by(of.id.desc())
     )
+    if state == DeliveryState.REFUSED:
+        wanted = wanted.where(in_its_place.is_(None))
     with engine.connect() as connection:
         return read(connection, wanted, DeliveryLine)
 

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.store.kinds import EventKind
+from reku.store.replaced import replaced_by
 from reku.store.states import MAY_STILL_GO_OUT, STANDS_IN_THE_LEDGER, MessageState
 from reku.store.tables import deliveries, messages, orders, responses
 
@@ -21,10 +22,10 @@ class FunnelRow:
     """One order of an institute, or one of its periods; all counts are of rows, that is of people.
 
     `period`: the due date that begins it; None for a whole order and for deliveries parked without a period.
-    `not_loaded`: rows of deliveries that are parked, refused or still on their way; `rows`, `rejected` and `accepted`
-    are of those in the ledger, loaded or declined. `states`: messages by state. `reasons`: withheld ones by reason.
-    `responses`: messages to which at least one response of the kind came. `adds_up`: in every delivery of the ledger
-    rows = accepted + rejected, and accepted = the sum of its messages' states.
+    `not_loaded`: rows of deliveries that are parked, refused (and not replaced) or still on their way; `rows`,
+    `rejected` and `accepted` are of those in the ledger, loaded or declined. `states`: messages by state. `reasons`:
+    withheld ones by reason. `responses`: messages to which at least one response of the kind came. `adds_up`: in every
+    delivery of the ledger rows = accepted + rejected, and accepted = the sum of its messages' states.
     """
 
     institute: str
@@ -166,7 +167,7 @@ def _deliveries() -> sa.Select[Any]:
             *_KEY,
             sa.func.coalesce(sa.func.max(orders.c.name), "").label("name"),
             sa.func.coalesce(sa.func.max(orders.c.occasion), sa.func.max(deliveries.c.occasion)).label("occasion"),
-            total(deliveries.c.rows, ~in_ledger).label("not_loaded"),
+            total(deliveries.c.rows, ~in_ledger & replaced_by().is_(None)).label("not_loaded"),
             total(deliveries.c.rows, in_ledger).label("rows"),
             total(deliveries.c.rejected, in_ledger).label("rejected"),
             total(deliveries.c.accepted, in_ledger).label("accepted"),

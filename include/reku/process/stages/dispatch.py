@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
-from reku.catalogue.channel_name import ChannelName
 from reku.dispatch import canary, dispatch
 from reku.dispatch.late import send_although_late
 from reku.dispatch.ledger import Due
@@ -18,8 +17,8 @@ from reku.process.answers import Answer, Done, WaitUntil, shown
 from reku.process.banks import label_of
 from reku.process.collecting import wait_for_return_mails
 from reku.process.days import end_of_waiting, handed_over_by
-from reku.process.systems import channel_named
-from reku.store.tables import deliveries, messages
+from reku.process.systems import channels_of
+from reku.store.tables import deliveries
 
 LEASE_MARGIN = timedelta(seconds=1)
 """So much longer than a lost machine's lease it is waited."""
@@ -31,7 +30,7 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
     Raises StageError when the rest may go out only on a day that this run does not live to see, and whatever
     `reku.dispatch.dispatch` raises.
     """
-    until, exactly = handed_over_by(day, clock.today(), _loaded_at(engine, delivery))
+    until, exactly = handed_over_by(day, clock.today(), loaded_at(engine, delivery))
     dispatch.check_dispatchable(engine, delivery)
     due = dispatch.next_due(engine, delivery, until)
     if due and due > clock.now():
@@ -60,12 +59,9 @@ def carry_out(engine: sa.Engine, delivery: int, day: date) -> Answer:
 
 
 def _dispatch_all(engine: sa.Engine, delivery: int, until: date, exactly: date | None) -> DispatchResult:
-    """Hand over on one channel after the other, whichever the delivery's messages have; e-mail where it has none."""
-    with engine.connect() as connection:
-        of_delivery = sa.select(messages.c.channel).where(messages.c.delivery_id == delivery).distinct()
-        names = connection.scalars(of_delivery.order_by(messages.c.channel)).all() or [ChannelName.EMAIL.value]
+    """Hand over on one channel after the other."""
     whole = DispatchResult()
-    for channel in [channel_named(name) for name in names]:
+    for channel in channels_of(engine, delivery):
         done = dispatch.dispatch(engine, delivery, channel, day=until, due_day=exactly)
         whole.add(done.as_counts())
         whole.why_later = whole.why_later or done.why_later
@@ -76,11 +72,12 @@ def _dispatch_all(engine: sa.Engine, delivery: int, until: date, exactly: date |
 
 def allow_late(engine: sa.Engine, delivery: int, day: date, run: str) -> int:
     """Let a run's messages go out whose window has passed, because a person asked for it; returns how many."""
-    until, exactly = handed_over_by(day, clock.today(), _loaded_at(engine, delivery))
+    until, exactly = handed_over_by(day, clock.today(), loaded_at(engine, delivery))
     return send_although_late(engine, Due(delivery, until, exactly), actor="Airflow", note=f"asked for by run {run}")
 
 
-def _loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:
+def loaded_at(engine: sa.Engine, delivery: int) -> datetime | None:
+    """When the delivery was loaded; None if it was not yet."""
     with engine.connect() as connection:
         found: datetime | None = connection.scalar(sa.select(deliveries.c.loaded_at).where(deliveries.c.id == delivery))
         return found

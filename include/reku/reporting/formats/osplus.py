@@ -13,9 +13,7 @@ import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
 from reku.foundation.clock import berlin
-from reku.foundation.settings import settings
 from reku.records.contract import Contract, contracts
-from reku.records.record_file import Head
 from reku.records.writer import write_csv
 from reku.reporting.feedback_format import OutgoingFile, Stamp
 from reku.store.kinds import MANY_OF_A_MESSAGE
@@ -57,17 +55,7 @@ class OsplusResponses:
     def files(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[OutgoingFile]:
         """The one file. Raises FileRefused for what the contract does not allow."""
         contract = _contract()
-        head = Head(
-            kind=KIND,
-            version=contract.version,
-            institute=stamp.institute,
-            order_number=stamp.order_number,
-            delivery_number=f"{stamp.number:06d}",
-            created_at=stamp.stamped_at,
-            sender="EMMA",
-            receiver="FI",
-            environment=settings().environment,
-        )
+        head = stamp.head(contract, sender="EMMA", receiver="FI")
         blocks = write_csv(contract, head, tuple(_cells(institute)), batches, encoding=institute.response.encoding)
         yield OutgoingFile(stamp.file_name, blocks)
 

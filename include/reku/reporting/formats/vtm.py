@@ -19,9 +19,8 @@ from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute
 from reku.contact.reasons import PASSING
 from reku.foundation.clock import berlin
-from reku.foundation.settings import required, settings
+from reku.foundation.settings import required
 from reku.records.contract import Contract, contracts
-from reku.records.record_file import Head
 from reku.records.writer import write_csv
 from reku.reporting.feedback_format import OutgoingFile, Stamp
 from reku.store.kinds import HITS, EventKind
@@ -116,17 +115,7 @@ class VtmActivities:
     def files(self, institute: Institute, stamp: Stamp, batches: Iterable[list[bytes]]) -> Iterator[OutgoingFile]:  # noqa: ARG002 - the same for all
         """The one file. Raises FileRefused for what the contract does not allow."""
         contract = _contract()
-        head = Head(
-            kind=KIND,
-            version=contract.version,
-            institute=stamp.institute,
-            order_number=stamp.order_number,
-            delivery_number=f"{stamp.number:06d}",
-            created_at=stamp.stamped_at,
-            sender="MF",
-            receiver="AGREE21",
-            environment=settings().environment,
-        )
+        head = stamp.head(contract, sender="MF", receiver="AGREE21")
         blocks = write_csv(contract, head, [column.name for column in contract.columns], batches)
         yield OutgoingFile(stamp.file_name, blocks)
 

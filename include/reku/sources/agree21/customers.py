@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
 
 from reku.records import parse_date
 from reku.records.delivered_row import YES
@@ -19,8 +21,7 @@ ADDRESS_FIELDS = ("Anrede", "Titel", "Vorname", "Nachname", "Strasse", "PLZ", "O
 Row = Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Customer:
+class Customer(NamedTuple):
     """A person of the file. Numbers are as delivered; `household` is empty for one of its own.
 
     `household_rank`: 1 is the contact person. `addresses`: what is sealed, one for each different row.
@@ -104,15 +105,20 @@ def _customer(number: str, rank: int, rows: list[Row]) -> Customer:
 
 
 def _all_yes(rows: list[Row], field: str) -> bool:
-    return all(row[field] == YES for row in rows)
+    return {row[field] for row in rows} == {YES}
 
 
 def _same(rows: list[Row], field: str) -> str | None:
     """What all rows say; None if they are silent or do not agree."""
+    if len(rows) == 1:
+        return rows[0][field] or None
     values = {row[field] for row in rows}
     return values.pop() or None if len(values) == 1 else None
 
 
 def _same_day(rows: list[Row], field: str) -> date | None:
     value = _same(rows, field)
-    return parse_date(value) if value else None
+    return _day(value) if value else None
+
+
+_day = lru_cache(100_000)(parse_date)  # people share the days that they were born on

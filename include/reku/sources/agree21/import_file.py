@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,8 +12,8 @@ from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.records import Contract, Fault, FaultCode, FileRefused, RecordFile, read
+from reku.records.columns import Columns
 from reku.sources.agree21.customer_rows import write_customers
-from reku.sources.agree21.customers import customers_of
 from reku.sources.agree21.delta import delta_fault, is_delta, torn_households
 from reku.sources.agree21.impulses import expired_rows, parked_rows
 from reku.sources.agree21.kinds import SNAPSHOTS, Kind
@@ -76,6 +76,8 @@ def import_file(
         return ImportResult(_no_effect(FaultCode.VERALTET, advice))
     if delta and (fault := delta_fault(connection, bank)):
         return _refused(fault)
+    # as large files are kept, so that there is one way for all
+    file = replace(file, rows=Columns.of(file.rows, len(file.columns)))
     return _judged(connection, bank, kind, file, delta=delta, accepted=accepted)
 
 
@@ -146,15 +148,13 @@ def _write(
     delta: bool,
 ) -> tuple[Changes, int]:
     """Write the good rows. Returns what changed, and how many households have no clear contact person."""
-    rows = [row for row, line in zip(file.as_dicts(), file.lines, strict=True) if line not in kept_out]
+    from reku.sources.agree21.taken_rows import TakenRows
+
+    rows = TakenRows.of(file, kept_out)
     if kind != Kind.CUSTOMERS:
         return _OTHERS[kind](connection, bank, rows, names), 0
-    customers = customers_of(rows)
     data_day = clock.berlin(file.head.created_at).date()
-    return (
-        write_customers(connection, bank, customers.people, names, data_day, delta=delta),
-        customers.unclear_households,
-    )
+    return write_customers(connection, bank, rows, names, data_day, delta=delta)
 
 
 def _known_people(connection: sa.Connection, institute: str, file: RecordFile, names: Names) -> set[str]:

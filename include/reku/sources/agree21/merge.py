@@ -25,10 +25,18 @@ class Changes:
 def stage(
     connection: sa.Connection, table: sa.Table, columns: Sequence[str], rows: Iterable[Sequence[Any]]
 ) -> sa.Table:
-    """Rows (values in the order of `columns`) in a temporary table that lives as long as the transaction.
+    """Rows (values in the order of `columns`) in a temporary table that lives as long as the transaction."""
+    staged = staging_table(connection, table, columns)
+    copy_rows(connection, staged, columns, rows)
+    analyze(connection, staged)
+    return staged
 
-    Until then no statement joins row by row: the server may take a table for empty that is not, or that its own INSERT
-    is filling, and would read all of it for each row (600,000 contracts: for hours).
+
+def staging_table(connection: sa.Connection, table: sa.Table, columns: Sequence[str]) -> sa.Table:
+    """An empty one for rows that come piece by piece; `analyze` it when it is full.
+
+    Until the transaction ends no statement joins row by row: the server may take a table for empty that is not, or
+    that its own INSERT is filling, and would read all of it for each row (600,000 contracts: for hours).
     """
     connection.execute(sa.text("SET LOCAL enable_nestloop = off"))
     staged = sa.Table(
@@ -39,9 +47,12 @@ def stage(
         postgresql_on_commit="DROP",
     )
     staged.create(connection)
-    copy_rows(connection, staged, columns, rows)
-    connection.execute(sa.text(f"ANALYZE {staged.name}"))
     return staged
+
+
+def analyze(connection: sa.Connection, staged: sa.Table) -> None:
+    """Let the server know what a staging table holds, before it is merged."""
+    connection.execute(sa.text(f"ANALYZE {staged.name}"))
 
 
 def count(connection: sa.Connection, table: sa.Table, institute: str) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import sqlalchemy as sa
 
 from reku.catalogue.import_rules import ImportRules, Pseudonyms
 from reku.catalogue.institute import Institute
 from reku.records import RecordFile
+from reku.records.columns import Columns
+from reku.sources.agree21.excel import rounded_number_advice
 from reku.vault.pseudonyms import NumberKind, is_pseudonym, pseudonymiser
 
 Names = Callable[[NumberKind, str], str]
@@ -36,14 +39,24 @@ def has_clear_number(rules: ImportRules, file: RecordFile) -> bool:
     )
 
 
-def number_advice(rules: ImportRules, column: str, value: str) -> str | None:
-    """What the sender is told about a number that is not written as agreed (German); None if it is."""
+def number_check(rules: ImportRules, column: str) -> Callable[[str], object]:
+    """What says of a number in a column whether it is written as agreed."""
     kind = NUMBER_COLUMNS[column]
     if rules.pseudonyms == Pseudonyms.BANK:
-        return None if is_pseudonym(kind, value) else f"{column}: ein Pseudonym wie {kind}1.9f2c4e7ab01d55c3 angeben"
-    if kind == NumberKind.PERSON and not re.fullmatch(rf"[0-9]{{{rules.person_number_digits}}}", value, re.ASCII):
+        return partial(is_pseudonym, kind)
+    if kind == NumberKind.PERSON:
+        return re.compile(rf"[0-9]{{{rules.person_number_digits}}}", re.ASCII).fullmatch
+    return lambda value: value.isdecimal() or not rounded_number_advice(value)
+
+
+def number_advice(rules: ImportRules, column: str) -> str:
+    """What the sender is told about a number that is not (German)."""
+    kind = NUMBER_COLUMNS[column]
+    if rules.pseudonyms == Pseudonyms.BANK:
+        return f"{column}: ein Pseudonym wie {kind}1.9f2c4e7ab01d55c3 angeben"
+    if kind == NumberKind.PERSON:
         return f"{column}: genau {rules.person_number_digits} Ziffern angeben, mit führenden Nullen"
-    return None
+    return f"{column}: Nummer wie vergeben angeben"
 
 
 def column_of(file: RecordFile, name: str) -> Sequence[str]:
@@ -51,4 +64,4 @@ def column_of(file: RecordFile, name: str) -> Sequence[str]:
     if name not in file.columns:
         return []
     at = file.columns.index(name)
-    return [row[at] for row in file.rows]
+    return file.rows.texts(at) if isinstance(file.rows, Columns) else [row[at] for row in file.rows]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -12,20 +13,34 @@ from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.records import parse_date, parse_moment
 from reku.sources.agree21.impulses import forget_expired
-from reku.sources.agree21.merge import Changes, add_new, count, remove_missing, stage, update_changed
+from reku.sources.agree21.merge import (
+    Changes,
+    add_new,
+    analyze,
+    count,
+    remove_missing,
+    stage,
+    staging_table,
+    update_changed,
+)
 from reku.sources.agree21.number_names import Names
+from reku.store.bulk import copy_arrow
 from reku.store.tables import appointments, holdings, imported_appointments, impulses
 from reku.vault.pseudonyms import NumberKind
 
-Row = Mapping[str, str]
+if TYPE_CHECKING:
+    from reku.sources.agree21.taken_rows import TakenRows
 
 _TAKES_PLACE = ("GEPLANT", "STATTGEFUNDEN")
 _KEEP_APPOINTMENTS = timedelta(days=MOST_DAYS_AFTER)
 """How long after its day an appointment is kept: as long as any bank may want no mails after it."""
 
 
-def write_holdings(connection: sa.Connection, bank: Institute, rows: Iterable[Row], names: Names) -> Changes:
+def write_holdings(connection: sa.Connection, bank: Institute, rows: TakenRows, names: Names) -> Changes:
     """Make the bank's holdings those of a snapshot."""
+    import pyarrow as pa
+
+    text, day = pa.string(), pa.date32()
     columns = (
         "institute",
         "contract_number",
@@ -37,33 +52,29 @@ def write_holdings(connection: sa.Connection, bank: Institute, rows: Iterable[Ro
         "payment_flow",
     )
     before = count(connection, holdings, bank.blz)
-    staged = stage(
-        connection,
-        holdings,
-        columns,
-        (
-            (
-                bank.blz,
-                names(NumberKind.CONTRACT, row["Vertragsnummer"]),
-                names(NumberKind.PERSON, row["Personennummer"]),
-                row["Produktart"],
-                parse_date(row["Eroeffnung"]) if row["Eroeffnung"] else None,
-                parse_date(row["Faelligkeit"]) if row["Faelligkeit"] else None,
-                row["Saldo_Klasse"] or None,
-                row["Zahlungsstrom_KZ"] or None,
-            )
-            for row in rows
-        ),
-    )
+    staged = staging_table(connection, holdings, columns)
+    for piece in rows.pieces():
+        values = (
+            pa.repeat(bank.blz, len(piece)),
+            piece.each("Vertragsnummer", partial(names, NumberKind.CONTRACT), text),
+            piece.each("Personennummer", partial(names, NumberKind.PERSON), text),
+            piece.each("Produktart", str, text),
+            piece.each("Eroeffnung", parse_date, day),
+            piece.each("Faelligkeit", parse_date, day),
+            piece.each("Saldo_Klasse", str, text),
+            piece.each("Zahlungsstrom_KZ", str, text),
+        )
+        copy_arrow(connection, staged, pa.table(values, columns))
+    analyze(connection, staged)
     gone = remove_missing(connection, holdings, staged, bank.blz)
     changed, added = update_changed(connection, holdings, staged), add_new(connection, holdings, staged)
     return Changes(before, added, changed, gone, count(connection, holdings, bank.blz))
 
 
-def write_appointments(connection: sa.Connection, bank: Institute, rows: Iterable[Row], names: Names) -> Changes:
+def write_appointments(connection: sa.Connection, bank: Institute, rows: TakenRows, names: Names) -> Changes:
     """Take over what has changed of appointments: of each the newest Geaendert_am counts, whatever came first."""
     newest: dict[str, tuple[object, ...]] = {}
-    for row in sorted(rows, key=lambda row: parse_moment(row["Geaendert_am"])):
+    for row in sorted(rows.as_dicts(), key=lambda row: parse_moment(row["Geaendert_am"])):
         newest[row["Termin_ID"]] = (
             bank.blz,
             row["Termin_ID"],
@@ -84,7 +95,7 @@ def write_appointments(connection: sa.Connection, bank: Institute, rows: Iterabl
     return Changes(before, added, changed, gone, count(connection, imported_appointments, bank.blz))
 
 
-def write_impulses(connection: sa.Connection, bank: Institute, rows: Iterable[Row], names: Names) -> Changes:
+def write_impulses(connection: sa.Connection, bank: Institute, rows: TakenRows, names: Names) -> Changes:
     """Add impulses, or rewrite those that have come before; those that have expired leave."""
     columns = (
         "institute",
@@ -118,7 +129,7 @@ def write_impulses(connection: sa.Connection, bank: Institute, rows: Iterable[Ro
                 row["Wert"] or None,
                 _date_of(row["Wert"]),
             )
-            for row in rows
+            for row in rows.as_dicts()
         ),
     )
     changed, added = update_changed(connection, impulses, staged), add_new(connection, impulses, staged)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import replace
@@ -10,7 +11,7 @@ from decimal import Decimal
 from reku.catalogue.import_rules import ImportRules
 from reku.records import Fault, FaultCode, RecordFile, row_faults
 from reku.sources.agree21.excel import rounded_number_advice, short_number_advice, turned_date_advice
-from reku.sources.agree21.number_names import NUMBER_COLUMNS, column_of, number_advice
+from reku.sources.agree21.number_names import NUMBER_COLUMNS, column_of, number_advice, number_check
 from reku.sources.inbox.receipts import shorten
 
 _SEVERAL = "mehrere Adressen als mehrere Zeilen liefern"
@@ -21,10 +22,10 @@ def rejected_rows(rules: ImportRules, file: RecordFile) -> dict[int, Fault]:
     faults: dict[int, Fault] = {}
     place = {name: index for index, name in enumerate(file.columns)}
     listed = [*row_faults(file.contract, file), *_number_faults(rules, file)]
-    rows = dict(zip(file.lines, file.rows, strict=True)) if listed else {}
     for fault in listed:
         if fault.line is not None and fault.line not in faults:
-            value = rows[fault.line][place[fault.field]] if fault.field in place else ""
+            row = file.rows[bisect_left(file.lines, fault.line)] if fault.field in place else []
+            value = row[place[fault.field]] if row else ""
             faults[fault.line] = _with_cause(fault, file, value)
     return faults
 
@@ -51,14 +52,12 @@ def too_many(limit: float, rows: int, faults: dict[int, Fault], code: FaultCode)
 
 def _number_faults(rules: ImportRules, file: RecordFile) -> Iterator[Fault]:
     for column in NUMBER_COLUMNS:
+        is_as_agreed = number_check(rules, column)
         for line, value in zip(file.lines, column_of(file, column), strict=False):
-            if not value.strip():
-                continue  # a missing one is the contract's
-            hint = rounded_number_advice(value)
-            told = number_advice(rules, column, value) or (f"{column}: Nummer wie vergeben angeben" if hint else None)
-            if told is None:
+            if is_as_agreed(value) or not value.strip():  # a missing one is the contract's
                 continue
-            hint = hint or short_number_advice(value, rules.person_number_digits)
+            told = number_advice(rules, column)
+            hint = rounded_number_advice(value) or short_number_advice(value, rules.person_number_digits)
             advice = f"{told}; {hint}" if hint else told
             yield Fault(FaultCode.FORMAT, line, column, shorten(advice))
 

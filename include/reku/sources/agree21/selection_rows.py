@@ -20,9 +20,10 @@ from reku.records.delivered_row import YES
 from reku.sources.agree21.channel_choice import CHANNEL, KIND
 from reku.store.bulk import copy_rows
 from reku.store.kinds import SealedKind
-from reku.store.states import WAITS_FOR_THE_GATE, in_states
+from reku.store.states import WAITS_FOR_THE_GATE, WILL_NEVER_BE_LOADED, in_states
 from reku.store.tables import deliveries, selected_rows
 from reku.vault.day_keys import seal_of_day, seals
+from reku.vault.erasure import end_seals
 
 Row = dict[str, str]
 _COLUMNS = (
@@ -174,4 +175,11 @@ def forget_rows(engine: sa.Engine, delivery: int) -> None:
     """Let the rows of a delivery go that waits for the gate no more: what it let through stands in `delivery_rows`."""
     with engine.begin() as connection:
         waiting = sa.exists().where(deliveries.c.id == delivery, in_states(deliveries, WAITS_FOR_THE_GATE))
-        connection.execute(sa.delete(selected_rows).where(selected_rows.c.delivery_id == delivery, ~waiting))
+        gone = connection.execute(
+            sa.delete(selected_rows).where(selected_rows.c.delivery_id == delivery, ~waiting)
+        ).rowcount
+        refused = sa.select(deliveries.c.institute).where(
+            deliveries.c.id == delivery, in_states(deliveries, WILL_NEVER_BE_LOADED)
+        )
+        if gone and (institute := connection.scalar(refused)):
+            end_seals(connection, institute, subject=f"deliveries:{delivery}", told=f"{gone} selected rows erased")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reku.records import Fault, FaultCode, RecordFile
-from reku.sources.agree21.number_names import column_of
+from reku.records.columns import Columns
 
 _WAS_FILLED = 0.5
 """Share of rows from which on a column counts as filled in the snapshot before."""
@@ -25,8 +25,12 @@ class Earlier:
 
 def filled_columns(file: RecordFile) -> dict[str, int]:
     """In how many rows each column of the contract is filled."""
+    from reku.records.distinct import Field
+
+    rows = Columns.of(file.rows, len(file.columns))
+    place = {name: number for number, name in enumerate(file.columns)}
     return {
-        column.name: sum(1 for value in column_of(file, column.name) if value.strip())
+        column.name: Field.of(rows.column(place[column.name])).filled_rows if column.name in place else 0
         for column in file.contract.columns
     }
 

@@ -92,6 +92,7 @@ holdings = sa.Table(
     sa.Column("payment_flow", sa.Text),
     sa.Index("ix_holdings_person", "institute", "person_number"),
     sa.Index("ix_holdings_due", "institute", "product", "due"),
+    sa.Index("ix_holdings_opened", "institute", "product", sa.text("extract(month FROM opened)")),
     comment="Imported contracts and what the analysis of payment flows says",
 )
 

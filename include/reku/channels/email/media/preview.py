@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from reku.catalogue import media
 from reku.catalogue.institute import Institute
+from reku.catalogue.medium import Medium
 from reku.channels.email.media.compile import RenderedMail, compile_medium
 from reku.channels.email.media.placeholders import ADDRESS, REFERENCE
 from reku.foundation.errors import ConfigError
@@ -40,13 +41,19 @@ def preview_mail(medium_key: str, institute: Institute, person: Mapping[str, str
 
     Raises ConfigError for an unknown medium and for every fault that `compile_medium` finds.
     """
-    known = media()
-    if medium_key not in known:
-        folder = settings().config_dir / "templates"
-        raise ConfigError(f"There is no medium {medium_key!r}.", file=folder, value=medium_key, valid=tuple(known))
-    compiled = compile_medium(known[medium_key], institute)
+    compiled = compile_medium(known_medium(medium_key), institute)
     return compiled.render(
         sample_person(institute) if person is None else person,
         links=compiled.links,
         unsubscribe=f"{settings().tracker_url.rstrip('/')}/u/vorschau",
     )
+
+
+def known_medium(key: str) -> Medium:
+    """The medium of this key. Raises ConfigError if there is none, or if it cannot be read."""
+    known = media()
+    if key not in known:
+        raise ConfigError(
+            f"There is no medium {key!r}.", file=settings().config_dir / "templates", value=key, valid=tuple(known)
+        )
+    return known[key]

@@ -1125,6 +1125,13 @@ def upgrade() -> None:
         comment="Imported contracts and what the analysis of payment flows says",
     )
     op.create_index("ix_holdings_due", "holdings", ["institute", "product", "due"], unique=False, schema="reku")
+    op.create_index(
+        "ix_holdings_opened",
+        "holdings",
+        ["institute", "product", sa.literal_column("extract(month FROM opened)")],
+        unique=False,
+        schema="reku",
+    )
     op.create_index("ix_holdings_person", "holdings", ["institute", "person_number"], unique=False, schema="reku")
     op.create_table(
         "imported_appointments",

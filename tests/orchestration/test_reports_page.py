@@ -112,7 +112,7 @@ def test_without_the_database_nothing_is_shown(
     monkeypatch.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     settings.cache_clear()
     answer = get(airflow_server, f"/reku/reports/{written}", token_of("viewer"))
-    assert (answer.status_code, "database does not answer" in answer.text) == (503, True)
+    assert (answer.status_code, "Datenbank antwortet nicht" in answer.text) == (503, True)
 
 
 TOKEN = "a token of tests, as long as one has to be"

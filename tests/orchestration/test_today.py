@@ -13,7 +13,9 @@ import sqlalchemy as sa
 
 from reku.dispatch import stop_switches
 from reku.foundation.settings import settings
-from reku.orchestration.today_page import OF_THE_SYSTEM, language_of, render
+from reku.orchestration.pages.frame import language_of
+from reku.orchestration.pages.rights import OF_THE_SYSTEM
+from reku.orchestration.pages.today import AT_ONCE, render_today
 from reku.process.need_words import broken_configuration
 from reku.process.needs import Need, NeedKind
 from reku.store import tables
@@ -136,15 +138,26 @@ def test_without_the_database_it_says_so(airflow_server: Any, token_of: Token, m
     monkeypatch.setenv("REKU_DATABASE_URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     settings.cache_clear()
     answer = get(airflow_server, "/reku/today", token_of("viewer"))
-    assert (answer.status_code, "database does not answer" in answer.text) == (503, True)
+    assert (answer.status_code, "Datenbank antwortet nicht" in answer.text) == (503, True)
 
 
 def test_what_comes_from_outside_is_text_and_nothing_else() -> None:
     said = broken_configuration("<script>alert(1)</script>")
-    page = render([Need(NeedKind.BROKEN_CONFIGURATION, said, BANK, "<b>Bank</b>")], [], "", "de")
+    page = render_today([Need(NeedKind.BROKEN_CONFIGURATION, said, BANK, "<b>Bank</b>")], [], "", "de", lambda _: True)
     assert "<script>" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "<b>" not in page
+
+
+def test_ten_thousand_lines_come_in_parts() -> None:
+    said = broken_configuration("fault")
+    many = [Need(NeedKind.BROKEN_CONFIGURATION, said, BANK, f"Bank {number:05d}.") for number in range(10_000)]
+    seen: list[str] = []
+    for number in range(1, 10_000 // AT_ONCE + 1):
+        page = render_today(many, [], "", "en", lambda _: False, number)
+        assert f"part {number} of {10_000 // AT_ONCE}" in page
+        seen += re.findall(r"Bank \d{5}\.", page)
+    assert seen == [need.bank for need in many]
 
 
 @pytest.mark.parametrize(

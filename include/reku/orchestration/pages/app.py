@@ -4,7 +4,7 @@ DAG; and the way in that `reku up` and the demo print.
 
 from __future__ import annotations
 
-from html import escape
+from http import HTTPStatus
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -16,10 +16,11 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from reku.foundation.errors import SetupError
-from reku.orchestration import login, today_page
+from reku.orchestration import login
 from reku.orchestration.names import dag_id
-from reku.orchestration.reports import TODAY, address, today_address
-from reku.orchestration.today_page import HEADERS
+from reku.orchestration.pages import acting, today
+from reku.orchestration.pages.frame import HEADERS, page
+from reku.orchestration.reports import MOUNTED_AT, pages_address
 from reku.release.report import find_report
 from reku.store.engine import engine
 from reku.views.delivery_overview import occasion_of
@@ -28,7 +29,8 @@ _LARGEST_ID = 2**63 - 1
 
 app = FastAPI(openapi_url=None)
 app.include_router(login.router)
-app.include_router(today_page.router)
+app.include_router(today.router)
+app.include_router(acting.router)
 
 _Delivery = Annotated[int, Path(ge=1, le=_LARGEST_ID)]
 _NO_DAG = "~"
@@ -60,28 +62,26 @@ def report(delivery: _Delivery) -> Response:
 
 @app.exception_handler(StarletteHTTPException)
 async def _refused(request: Request, error: StarletteHTTPException) -> Response:
-    match error.status_code:
-        case 401:
-            delivery = request.path_params.get("delivery", "")
-            is_today = request.url.path.endswith(TODAY)
-            back = address(int(delivery)) if delivery.isdecimal() else today_address() if is_today else ""
-            login = get_auth_manager().get_url_login(**({"next_url": back} if back else {}))
-            said = f'<a href="{escape(login)}">Bitte anmelden</a> / <span lang="en">please log in</span>'
-        case 403:
-            said = 'Dafür fehlt die Berechtigung. / <span lang="en">You may not see this.</span>'
-        case 503:
-            said = (
-                "Die Datenbank antwortet nicht. Bitte später noch einmal versuchen. / "
-                '<span lang="en">The database does not answer. Please try again later.</span>'
-            )
-        case _:
-            said = (
-                "Diesen Bericht gibt es nicht oder nicht mehr. Er lässt sich neu erzeugen. / "
-                '<span lang="en">There is no such report, or not any more. It can be made again.</span> '
-                f"<code>{escape(str(error.detail))}</code>"
-            )
-    page = f'<!DOCTYPE html><html lang="de"><meta charset="utf-8"><title>Prüfbericht</title><p>{said}</p></html>'
-    return HTMLResponse(page, error.status_code, headers=HEADERS)
+    login_address = ""
+    if error.status_code == HTTPStatus.UNAUTHORIZED:
+        back = _path_of(request)
+        login_address = get_auth_manager().get_url_login(**({"next_url": back} if back else {}))
+    shown = {
+        "status": error.status_code,
+        "login": login_address,
+        "nothing_done": request.method == "POST",
+        "command": str(error.detail) if error.status_code == HTTPStatus.NOT_FOUND else "",
+    }
+    return page("refused.html", request.headers.get("accept-language", ""), shown, error.status_code)
+
+
+def _path_of(request: Request) -> str:
+    """Where this very page is, for after the login: only a path of ours, whatever Host the request has named."""
+    path = request.url.path.partition(f"{MOUNTED_AT}/")[2]
+    if not path:
+        return ""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{pages_address()}/{path}{query}"
 
 
 @app.exception_handler(RequestValidationError)

@@ -1,0 +1,1 @@
+"""Our pages on Airflow's own server: rendered here, complete without any script, for whom Airflow lets see them."""

@@ -1,0 +1,95 @@
+"""What needs a person now, as a page inside Airflow, each line with what can be done about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Annotated
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import HTMLResponse
+from sqlalchemy.exc import DBAPIError
+
+from reku.foundation.errors import SetupError
+from reku.orchestration.failed_tasks import FailedTask, failed_tasks
+from reku.orchestration.pages.frame import HEADERS, AcceptLanguage, language_of, render
+from reku.orchestration.pages.rights import OF_ALL, Rights, dag_of, visible_dags
+from reku.orchestration.reports import TODAY
+from reku.orchestration.task_acts import AGAIN, AGAIN_BUTTON
+from reku.process.acts import ACTS, EVERYTHING
+from reku.process.needs import Need, needs
+from reku.store.engine import engine
+
+router = APIRouter()
+
+AT_ONCE = 200
+"""Lines on one page."""
+
+
+@router.get(TODAY, response_class=HTMLResponse)
+def today(
+    user: GetUserDep,
+    session: SessionDep,
+    bank: Annotated[str, Query(pattern=r"^([0-9]{8})?$")] = "",
+    page: Annotated[int, Query(ge=1, le=10_000)] = 1,
+    accept_language: AcceptLanguage = "",
+) -> HTMLResponse:
+    """All that needs a person, of those DAGs that this person may see; `bank` (BLZ) narrows it to one.
+
+    Failed tasks are named by the labels of their deliveries, so they are shown where all banks are.
+    """
+    allowed, rights = visible_dags(user), Rights(user)
+    try:
+        found = needs(engine(), bank)
+    except (SetupError, DBAPIError):
+        raise HTTPException(503, "reku today") from None
+    seen = [need for need in found if dag_of(need.occasion) in allowed]
+    failed = [] if bank else failed_tasks(session, allowed)
+    shown = render_today(seen, failed, bank, language_of(accept_language), rights.may_act, page)
+    return HTMLResponse(shown, headers=HEADERS)
+
+
+def render_today(
+    found: Sequence[Need],
+    failed: Sequence[FailedTask],
+    bank: str,
+    language: str,
+    may_act: Callable[[str], bool],
+    number: int = 1,
+) -> str:
+    """The page in one language; `found` comes with the most urgent kind first.
+
+    `may_act`: whether acts that concern a DAG are offered. `number`: of the part that is shown, from 1.
+    """
+    first = (number - 1) * AT_ONCE
+    shown_tasks = failed[first : first + AT_ONCE]
+    begin = max(0, first - len(failed))
+    shown = found[begin : begin + AT_ONCE - len(shown_tasks)]
+    last = max(1, -(-(len(failed) + len(found)) // AT_ONCE))
+    return render(
+        "today.html",
+        language,
+        {
+            "place": "today",
+            "total": len(found) + len(failed),
+            "failed": shown_tasks,
+            "failed_total": len(failed),
+            "counts": list(Counter(need.kind for need in found).items()),
+            "groups": [(kind, list(of_kind)) for kind, of_kind in groupby(shown, key=lambda need: need.kind)],
+            "institute": bank,
+            "bank": next((need.bank for need in found if need.institute == bank), bank),
+            "number": number,
+            "last": last,
+            "first_of": first + 1,
+            "acts_for": lambda need: need.acts if may_act(dag_of(need.occasion)) else (),
+            "may_try_again": lambda task: may_act(task.dag),
+            "may_stop": may_act(OF_ALL),
+            "everything": EVERYTHING,
+            "acts": ACTS,
+            "again": AGAIN,
+            "again_button": AGAIN_BUTTON,
+        },
+    )
