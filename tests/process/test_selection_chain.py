@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from cryptography.fernet import Fernet
 
 from reku.foundation import clock
 from reku.foundation.errors import StageError
+from reku.foundation.settings import settings
 from reku.process.answers import Ending
 from reku.process.daily_feedback import write_daily_feedback
 from reku.process.run_day import DayResult
@@ -274,3 +276,40 @@ def test_a_rule_that_selects_everybody_asks_a_person(
     assert relay.taken == []
     (asked,) = rows(database, tables.releases)
     assert asked["decision"] is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [("", "REKU_VAULT_KEYS is not set"), (Fernet.generate_key().decode(), "put that key back before the newest")],
+    ids=["lost", "another"],
+)
+def test_with_a_wrong_vault_key_each_stage_says_so_and_writes_nothing(
+    database: sa.Engine,
+    bank: CoopBank,
+    work: Work,
+    relay: Sink,
+    monkeypatch: pytest.MonkeyPatch,
+    keys: str,
+    says: str,
+) -> None:
+    """At the selection, the gate, the list and the mail; with the key put back the day goes on."""
+    deliver(bank, person(1, Geburtsdatum=BORN))
+    written = (tables.deliveries, tables.selected_rows, tables.delivery_rows, tables.messages, tables.responses)
+    for until, stages in (
+        ("await_delivery", ()),
+        ("validate", ("validate",)),
+        ("upsert_subscribers", STAGES[: STAGES.index("dispatch")]),
+        ("dispatch", STAGES[: STAGES.index("dispatch") + 1]),
+    ):
+        before = {table.name: rows(database, table) for table in written}
+        with monkeypatch.context() as patch:
+            patch.setenv("REKU_VAULT_KEYS", keys)
+            settings.cache_clear()
+            (stage, why), *_ = failed(work(stages=stages))  # at last the report, too
+        settings.cache_clear()
+        assert (stage, says in why) == (until, True), why
+        if until == "await_delivery":
+            assert {table.name: rows(database, table) for table in written} == before
+        assert failed(work(stages=stages)) == []
+    assert relay.recipients == ["person1@kunde.example"]
+    assert "Müßig" in relay.mails()[0].get_body(("plain",)).get_content()

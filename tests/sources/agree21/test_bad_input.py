@@ -17,7 +17,7 @@ from reku.store import tables
 from reku_testing.clear_numbers import clear_numbers
 from reku_testing.world import BLZ
 from tests.conftest import VAULT_KEY
-from tests.sources.agree21.conftest import NOW, CoopBank, holding, person
+from tests.sources.agree21.conftest import NOW, CoopBank, appointment, holding, impulse, person
 
 DAY = timedelta(days=1)
 NAME = f"ida_kunden_{BLZ}_20261122043000.csv"
@@ -97,6 +97,47 @@ def test_a_file_that_is_refused_as_a_whole(
     assert bank.count(tables.persons) == bank.count(tables.imports) == 0
     bank.put_bytes(NAME, good)
     assert bank.verdicts() == ["PROCESSED"], "mended, it is taken in under the same name"
+
+
+EXCEL: dict[str, Sequence[tuple[str, str, str]]] = {
+    "IDA_BESTAND": [
+        ("Vertragsnummer", "7,1E+09", "Excel hat die Nummer gerundet"),
+        ("Personennummer", "1", "führende Nullen fehlen"),
+        ("Eroeffnung", "12/1/2023", "von Excel umgestellt"),
+        ("Faelligkeit", "01.12.26", "von Excel umgestellt"),
+    ],
+    "GDIX_TERMINE": [
+        ("Personennummer", "1E+09", "Excel hat die Nummer gerundet"),
+        ("Termin_Beginn", "2026-11-26 10:00", "von Excel umgestellt"),
+        ("Geaendert_am", "46347", "von Excel umgestellt"),
+    ],
+    "IMPULSE": [
+        ("Personennummer", "1", "führende Nullen fehlen"),
+        ("Erzeugt_am", "21.11.26 18:00", "von Excel umgestellt"),
+        ("Gueltig_bis", "5.12.2026", "von Excel umgestellt"),
+    ],
+}
+
+
+def test_what_excel_does_is_said_in_words_in_every_file(bank: CoopBank) -> None:
+    """One damaged row of each kind in a hundred; the others are taken in."""
+    bank.put("IDA_KUNDEN", [person(1)])
+    assert bank.verdicts() == ["PROCESSED"]
+    makes: dict[str, Callable[..., dict[str, str]]] = {
+        "IDA_BESTAND": lambda n, **changes: holding(n, 1, **changes),
+        "GDIX_TERMINE": lambda n, **changes: appointment(f"T-{n}", 1, **changes),
+        "IMPULSE": lambda n, **changes: impulse(f"IMP-{n}", 1, **changes),
+    }
+    for kind, cases in EXCEL.items():
+        damaged = [makes[kind](n, **{field: value}) for n, (field, value, _) in enumerate(cases)]
+        name = bank.put(kind, damaged + [makes[kind](n) for n in range(100, 200)])
+        assert bank.verdicts() == ["PROCESSED"]
+        assert bank.newest()["rejected"] == len(cases)
+        told = [line for line in bank.receipt(name).splitlines() if ";SATZ;" in line and "Excel" in line]
+        assert [says in line for line, (_, _, says) in zip(told, cases, strict=True)] == [True] * len(cases), (
+            kind,
+            told,
+        )
 
 
 @pytest.mark.parametrize(
