@@ -22,7 +22,7 @@ Points = dict[str, tuple[Any, str, str, int]]
 CUSTOMERS: Points = {
     "before it is claimed": (InboxFolders, "claim", BEFORE, 1),
     "after it is claimed": (InboxFolders, "claim", AFTER, 1),
-    "people written, addresses not": (customer_rows, "_write_addresses", BEFORE, 1),
+    "people written, addresses not": (customer_rows, "_merge_addresses", BEFORE, 1),
     "addresses written, not on record": (import_file, "write_customers", AFTER, 1),
     "on record, not committed": (scan, "note_import", AFTER, 1),
     "committed, original still there": (filing, "finalise", BEFORE, 1),
