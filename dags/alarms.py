@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from reku.orchestration.factory import system_dag
 from reku.orchestration.names import named
-from reku.orchestration.system import ALARMS, RaiseAlarms, SendHeartbeat
+from reku.orchestration.system import ALARMS, RaiseAlarms, ReportFigures, SendHeartbeat
 
 with system_dag(
     "reku_alarms",
@@ -15,3 +15,4 @@ with system_dag(
 ):
     RaiseAlarms(**named("alarms"))
     SendHeartbeat(**named("heartbeat"))
+    ReportFigures(**named("metrics"))

@@ -94,7 +94,6 @@ def occasion_dag(occasion: Occasion, banks: Mapping[str, str]) -> DAG:
         dagrun_timeout=timedelta(hours=40),
         default_args=DEFAULT_ARGS,
         tags=["reku", "kind:occasion", f"family:{occasion.family}", *(f"provider:{p}" for p in occasion.providers)],
-        params=trigger_form.fields(banks),
         is_paused_upon_creation=False,  # an occasion that nobody unpaused would be mail silently not sent
     ) as dag:
         control_file = AwaitControlFile(**named("await_control_file"), occasion=code)
@@ -111,6 +110,8 @@ def occasion_dag(occasion: Occasion, banks: Mapping[str, str]) -> DAG:
 
         report = Report(**named("report"), occasion=code)
         control_file >> due_work >> delivery.expand(item=due_work.output) >> report
+    # not before: each task would copy the whole form, and Airflow would check it in each parse
+    dag.params.update(trigger_form.fields(banks))
     return dag
 
 

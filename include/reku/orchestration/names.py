@@ -26,6 +26,7 @@ TASKS = {
     "daily_feedback": "Tägliche Rückmeldungen schreiben",
     "alarms": "Alarme melden",
     "heartbeat": "Lebenszeichen senden",
+    "metrics": "Kennzahlen melden",
     "remove_reports": "Alte Prüfberichte löschen",
     "apply_retention": "Aufbewahrungsfristen anwenden",
 }

@@ -18,6 +18,7 @@ from airflow.sdk import BaseOperator
 from reku.foundation import clock
 from reku.orchestration import triggers
 from reku.orchestration.failures import fail, plain_errors, skip, tell
+from reku.orchestration.metrics import timed
 from reku.orchestration.reports import ReportLink, logged_address
 from reku.orchestration.trigger_form import options_of
 from reku.orchestration.triggers import PollTrigger, UntilTrigger
@@ -80,7 +81,7 @@ class StageOperator(BaseOperator):
         from reku.store.engine import engine
 
         while True:
-            with plain_errors():
+            with plain_errors(), timed(self.task_id.rpartition(".")[2]):
                 answer = self.call(engine(), context)
             if not isinstance(answer, WaitUntil | WaitFor):
                 return self.follow(answer, context)

@@ -216,7 +216,8 @@ ALARMS = """\
 ### Alarms
 
 **What it does.** Every five minutes it tells people at `REKU_ALARM_URLS` what is new among what needs a person, what has got worse, and
-what is over, in one message; and a watcher at `REKU_HEARTBEAT_URL` that all is alive. Each cause is told once.
+what is over, in one message; and a watcher at `REKU_HEARTBEAT_URL` that all is alive. Each cause is told once. `metrics` hands the day's
+figures to Airflow's metrics.
 
 **Is it safe to clear?** Yes. If it fails after the message has gone, the same is told once more.
 
@@ -248,6 +249,18 @@ class SendHeartbeat(BaseOperator):
 
         with plain_errors():
             return send_heartbeat()
+
+
+class ReportFigures(BaseOperator):
+    """Hands the day's figures to Airflow's metrics."""
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from reku.orchestration.metrics import report_figures
+        from reku.store.engine import engine
+        from reku.views.day_figures import day_figures
+
+        with plain_errors():
+            return {"gauges": report_figures(day_figures(engine()))}
 
 
 class RemoveReports(BaseOperator):

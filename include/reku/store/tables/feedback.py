@@ -64,6 +64,7 @@ responses = sa.Table(
         postgresql_nulls_not_distinct=True,
     ),
     sa.Index("ix_responses_institute_kind", "institute", "kind"),
+    sa.Index("ix_responses_recorded_at", "recorded_at", postgresql_using="brin"),  # the figures of a day
     comment="Everything that came back or was not sent, each event once",
 )
 

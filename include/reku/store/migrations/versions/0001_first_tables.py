@@ -909,6 +909,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_responses_institute_kind", "responses", ["institute", "kind"], unique=False, schema="reku")
     op.create_index(
+        "ix_responses_recorded_at",
+        "responses",
+        ["recorded_at"],
+        unique=False,
+        schema="reku",
+        postgresql_using="brin",
+    )
+    op.create_index(
         "uq_responses_click_of_hour",
         "responses",
         [
