@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from reku.cli.database import database
-from reku.cli.options import Blz, Institute
+from reku.cli.options import Blz, Id, Institute
 from reku.cli.output import Json, print_json, show
 
 app = typer.Typer(
@@ -29,6 +29,8 @@ def list_prepared(
 
     States: prepared (nobody has taken it), fetched, acknowledged, expired (nobody had taken it when its last day
     ended). A fetched file may be fetched again for REKU_KEEP_FETCHED_HOURS.
+
+    Example: `reku agree21 files list --open`.
     """
     from reku.views.prepared_overview import prepared_files_of
 
@@ -39,7 +41,7 @@ def list_prepared(
 @app.command("fetch")
 def fetch_prepared(
     institute: Blz,
-    file: Annotated[int, typer.Argument(metavar="ID", help="Its id, first column of the list.")],
+    file: Id,
     who: Annotated[
         str, typer.Option("--who", prompt="Who is fetching (name, kept in the audit)", help="Who is fetching.")
     ],
@@ -52,6 +54,8 @@ def fetch_prepared(
 
     It is made now, with clear person numbers, and its messages count as sent. Who fetched what and when is kept.
     Repeated, the same bytes come out. A file of that name is never overwritten.
+
+    Example: `reku agree21 files fetch 99990003 12 --who "Anna Muster" --into .`.
     """
     from reku.foundation.errors import StageError
     from reku.pickup.take import fetch
