@@ -44,11 +44,11 @@ def day_figures(engine: sa.Engine) -> DayFigures:
     with engine.connect() as connection:
         by_state = dict.fromkeys(map(str, waiting), 0)
         for row in connection.execute(
-            sa.select(deliveries.c.state, sa.func.count().label("count"))
+            sa.select(deliveries.c.state, sa.func.count().label("happened"))
             .where(deliveries.c.state.in_(waiting))
             .group_by(deliveries.c.state)
         ):
-            by_state[row.state] = row.count
+            by_state[row.state] = row.happened
         asked = sa.select(sa.func.count()).where(
             deliveries.c.id == releases.c.delivery_id,
             deliveries.c.state == DeliveryState.VALIDATED,
@@ -71,6 +71,6 @@ def events_since(connection: sa.Connection, moment: datetime) -> list[EventCount
     c = responses.c
     by = (c.institute, c.kind, c.reason)
     rows = connection.execute(
-        sa.select(*by, sa.func.count().label("count")).where(c.recorded_at >= moment).group_by(*by).order_by(*by)
+        sa.select(*by, sa.func.count().label("happened")).where(c.recorded_at >= moment).group_by(*by).order_by(*by)
     )
-    return [EventCount(row.institute, EventKind(row.kind), row.reason, row.count) for row in rows]
+    return [EventCount(row.institute, EventKind(row.kind), row.reason, row.happened) for row in rows]
