@@ -54,6 +54,13 @@ class UnsubscribeScope(StrEnum):
     INSTITUTE = "institute"  # everything the bank sends
 
 
+class Images(StrEnum):
+    """How the pictures of a bank's mails reach the reader (docs/media.md, "Pictures")."""
+
+    EMBEDDED = "embedded"  # they travel with each mail; nothing is fetched
+    NONE = "none"  # mails without pictures
+
+
 class Sender(Model):
     """Who a bank's mails come from."""
 
@@ -138,6 +145,7 @@ class Institute(Model):
         None, description="Kontrolladresse: gets one uncounted copy of each delivery's mail; none: nobody does"
     )
     colours: Colours = Field(description="colours in mails")
+    images: Images = Field(Images.EMBEDDED, description="how the pictures of its mails reach the reader")
     imprint: Text = Field(description="full text of the imprint; a link is not enough")
     daily_on: Literal["all_days", "bank_working_days"] = Field("all_days", description="what the rhythm TAEGLICH means")
     due_on_holiday: Literal["next_bank_working_day", "keep"] = Field(

@@ -95,8 +95,12 @@ def test_the_head_of_a_mail(clock_at) -> None:
     assert message["Feedback-ID"] == "000017:R0004711:99990001:reku"
     assert message["Auto-Submitted"] == "auto-generated"
     assert message["Precedence"] is None
-    assert message.get_content_type() == "multipart/alternative"
-    assert [part.get_content_type() for part in message.iter_parts()] == ["text/plain", "text/html"]
+    assert message.get_content_type() == "multipart/related"
+    texts, picture = message.iter_parts()
+    assert [part.get_content_type() for part in texts.iter_parts()] == ["text/plain", "text/html"]
+    assert picture.get_content() == (INCLUDE / "templates" / "scom" / "geburtstag" / "kopf.png").read_bytes()
+    assert f"cid:{picture['Content-ID'].strip('<>')}" in body(message, "html")
+    assert picture.get_content_disposition() == "inline"
     assert not message.defects
     assert mail.envelope_from == f"b+{return_path}@bounce.example"
     assert return_path.encode() not in mail.data  # who sees the mail cannot report a bounce of it

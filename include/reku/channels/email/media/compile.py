@@ -8,7 +8,7 @@ a condition may stand around whole elements (inside `<mj-raw>`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -21,11 +21,13 @@ from reku.catalogue import institutes, media, medium_folder
 from reku.catalogue.institute import Institute
 from reku.catalogue.links import DOMAIN, link_targets
 from reku.catalogue.medium import Medium
-from reku.channels.email.media import language, placeholders, sources
+from reku.channels.email.media import language, pictures, placeholders, sources
 from reku.channels.email.media.html_rules import BARE_URL, LARGEST, RefusedHtml, check_bare_urls, check_html
 from reku.channels.email.media.partial_template import PartialTemplate, partial_template
+from reku.channels.email.media.pictures import Picture
 from reku.channels.email.media.quoted_printable import ended, quoted_printable, without_gaps
 from reku.channels.email.media.sources import Source
+from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
 from reku.foundation.yaml_source import line_of
@@ -55,6 +57,8 @@ class CompiledMedium:
     `links`: name → target in the order of their numbers (Link_Nr, from 1). `constants`: what is the same for everybody.
     `fields`: placeholder and delivered field of what it shows of a person. `quoted_html` and `quoted_text` are `html`
     and `text` as they stand in a mail, see `partial_template`; `shown`: the placeholders that these show by themselves.
+    `counts_days`: whether it shows the days left. `pictures`: those that travel with each mail, and `attachments` these
+    as parts of it.
     """
 
     medium: Medium
@@ -69,6 +73,9 @@ class CompiledMedium:
     quoted_html: PartialTemplate
     quoted_text: PartialTemplate
     shown: frozenset[str]
+    counts_days: bool
+    pictures: tuple[Picture, ...]
+    attachments: bytes
 
     def render(
         self, person: Mapping[str, str], *, links: Mapping[str, str], unsubscribe: str, pixel: str = ""
@@ -88,6 +95,8 @@ class CompiledMedium:
         """
         values = placeholders.person_values(person, self.medium.fallbacks, self.fields)
         values.update(self.constants, Abmelde_Link=unsubscribe, Zaehlpixel=pixel)
+        if self.counts_days:
+            values[placeholders.DAYS_LEFT] = placeholders.days_left(values["Anlass_Datum"], clock.today())
         for name, url in links.items():
             values[placeholders.LINK + name] = url
         for name, template in (("Betreff", self.subject), ("Vorschau", self.preheader)):
@@ -125,7 +134,8 @@ def compile_medium(medium: Medium, institute: Institute) -> CompiledMedium:
     folder = medium_folder(medium.key)
     stamps, compiled = _compiled.get((folder, institute.blz), ({}, None))
     if compiled is None or not _is_current(compiled, stamps, medium, institute):
-        stamps = {source.file: _stamp(source.file) for source in _sources(folder, root)}
+        files = (*(source.file for source in _sources(folder, root)), *pictures.files(folder))
+        stamps = {file: _stamp(file) for file in files}
         compiled = _compile(medium, institute, folder, root)
         _compiled[folder, institute.blz] = stamps, compiled
     return compiled
@@ -178,7 +188,7 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
         if source.file.suffix == ".mjml":
             sources.check_mjml(source, is_mail=source.file.parent == folder)
     text = sources.resolved(sources.read(folder / "mail.txt"), root)
-    html = _html(sources.read(folder / "mail.mjml"), root, institute.sender.domains)
+    html, shown_pictures = _html(sources.read(folder / "mail.mjml"), root, institute)
     constants = placeholders.bank_values(institute)
     headlines: dict[str, PartialTemplate] = {}
     for name, source in (("Betreff", subject), ("Vorschau", preheader)):
@@ -187,12 +197,13 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
             constants[name] = _one_line(made.fill({}, {}))
     quoted_html, quoted_text = partial_template(html, constants, html=True), partial_template(text, constants)
     parts = (*headlines.values(), quoted_html, quoted_text)
+    asked = frozenset().union(*(part.names for part in parts))
     compiled = CompiledMedium(
         medium,
         institute,
         _targets(medium, institute, yaml_file),
         constants,
-        fields=placeholders.delivered_fields(frozenset().union(*(part.names for part in parts))),
+        fields=placeholders.delivered_fields(asked),
         subject=headlines["Betreff"],
         preheader=headlines["Vorschau"],
         html=_template(escape, html, folder / "mail.mjml"),
@@ -200,6 +211,9 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
         quoted_html=quoted_html,
         quoted_text=quoted_text,
         shown=quoted_html.shown | quoted_text.shown,
+        counts_days=placeholders.DAYS_LEFT in asked,
+        pictures=shown_pictures,
+        attachments=pictures.attachments(shown_pictures),
     )
     _try(compiled, folder)
     return compiled
@@ -236,9 +250,10 @@ def _targets(medium: Medium, institute: Institute, file: Path) -> dict[str, str]
     return targets
 
 
-def _html(mail: Source, root: Path, image_hosts: Collection[str]) -> str:
-    """The mail as HTML that still holds its Jinja, checked for what may stand in it."""
+def _html(mail: Source, root: Path, institute: Institute) -> tuple[str, tuple[Picture, ...]]:
+    """The mail as HTML that still holds its Jinja, checked for what may stand in it, and the pictures to go with it."""
     text, pieces = sources.marked(sources.resolved(mail, root))
+    text, shown = pictures.placed(mail, text, institute.images, institute.sender.domains[0])
     try:
         html = mjml.mjml2html(text, disable_comments=True, fonts={})
     except ValueError as error:
@@ -251,10 +266,10 @@ def _html(mail: Source, root: Path, image_hosts: Collection[str]) -> str:
             line=_line_of_text(mail, lost[0]),
         )
     try:
-        check_html(html, pieces, image_hosts)
+        check_html(html, pieces, institute.sender.domains, pictures.addresses(shown))
     except RefusedHtml as refused:
         raise ConfigError(f"{refused}.", file=mail.file) from None
-    return sources.unmarked(html, pieces)
+    return sources.unmarked(html, pieces), shown
 
 
 def _line_of_text(source: Source, text: str) -> int | None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 
 from reku.catalogue.institute import Institute
-from reku.channels.email.media import headers
+from reku.channels.email.media import headers, pictures
 from reku.channels.email.media.compile import CompiledMedium
 from reku.channels.email.media.links import Links
 from reku.channels.email.media.placeholders import ADDRESS, REFERENCE
@@ -29,6 +29,15 @@ from reku.foundation.settings import settings
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@((?:[A-Za-z0-9]+[.-])*[A-Za-z0-9]+)")
 """An address in ASCII without quotes, and without `--` in its domain: neither needs a look at Unicode."""
+
+
+_ALTERNATIVE = f'Content-Type: multipart/alternative; boundary="{mail_proof.BOUNDARY}"\r\n'
+_RELATED = f'Content-Type: multipart/related; type="multipart/alternative";\r\n boundary="{pictures.BOUNDARY}"\r\n'
+_BEFORE_PICTURES = f"--{pictures.BOUNDARY}\r\n{_ALTERNATIVE}\r\n".encode()
+"""A mail with pictures is built as Exchange does it: the two parts first, then the pictures of the HTML.
+
+So the proof covers all that is personal, and neither it nor anything else looks at the pictures again for each mail.
+"""
 
 
 class MailFault(StageError):
@@ -84,6 +93,9 @@ def fill(
     sender = _sender(*_sender_of(person, institute))
     message_id = message_id or f"<{links.message_id}@{sender.domain}>"
     body = _body(text, html)
+    kind = _ALTERNATIVE
+    if compiled.pictures:
+        kind, body = _RELATED, _BEFORE_PICTURES + body
     proof = f"{mail_proof.FIELD}: {links.proof(body)}\r\n" if links.proof else ""
     head = (
         f"{sender.fields}\r\n"
@@ -97,14 +109,14 @@ def fill(
         f"{proof}"
         "Auto-Submitted: auto-generated\r\n"
         "MIME-Version: 1.0\r\n"
-        f'Content-Type: multipart/alternative; boundary="{mail_proof.BOUNDARY}"\r\n'
+        f"{kind}"
         "\r\n"
     )
     return Mail(
         message_id,
         f"{links.return_path}@{settings().bounce_domain}",
         recipient,
-        head.encode() + body,
+        head.encode() + body + compiled.attachments,
         not (recipient.isascii() and sender.fields.isascii()),
     )
 

@@ -67,9 +67,12 @@ class RefusedHtml(ValueError):
     """What must not stand in a mail; the text says what and what to write instead."""
 
 
-def check_html(html: str, pieces: Sequence[str], image_hosts: Collection[str]) -> None:
-    """Hold compiled HTML, with marks for the `pieces` of Jinja, against the rules. Raises RefusedHtml."""
-    rules = _HtmlRules(pieces, image_hosts)
+def check_html(html: str, pieces: Sequence[str], image_hosts: Collection[str], embedded: Collection[str] = ()) -> None:
+    """Hold compiled HTML, with marks for the `pieces` of Jinja, against the rules. Raises RefusedHtml.
+
+    `embedded`: addresses of the pictures that travel with the mail.
+    """
+    rules = _HtmlRules(pieces, image_hosts, embedded)
     rules.feed(html)
     rules.close()
 
@@ -87,9 +90,11 @@ def check_bare_urls(text: str, known: Collection[str]) -> None:
 
 
 class _HtmlRules(HTMLParser):
-    def __init__(self, pieces: Sequence[str], image_hosts: Collection[str], *, outlook: bool = False) -> None:
+    def __init__(
+        self, pieces: Sequence[str], image_hosts: Collection[str], embedded: Collection[str], *, outlook: bool = False
+    ) -> None:
         super().__init__(convert_charrefs=True)
-        self._pieces, self._image_hosts, self._outlook = pieces, image_hosts, outlook
+        self._pieces, self._image_hosts, self._embedded, self._outlook = pieces, image_hosts, embedded, outlook
         self._in_style = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -113,7 +118,7 @@ class _HtmlRules(HTMLParser):
             check_bare_urls(sources.unmarked(data, self._pieces), ())
 
     def handle_comment(self, data: str) -> None:
-        within = _HtmlRules(self._pieces, self._image_hosts, outlook=True)
+        within = _HtmlRules(self._pieces, self._image_hosts, self._embedded, outlook=True)
         within.feed(_CONDITIONAL.sub("", data))
         within.close()
 
@@ -145,14 +150,15 @@ class _HtmlRules(HTMLParser):
             raise RefusedHtml(f"<meta http-equiv={value!r}> is not wanted in a mail. Leave it out")
 
     def _check_image(self, address: str) -> None:
-        if address.replace(" ", "") == "{{Zaehlpixel}}":
+        if address.replace(" ", "") == "{{Zaehlpixel}}" or address in self._embedded:
             return
         host = urlsplit(address).hostname or ""
         is_ours = any(host == known or host.endswith(f".{known}") for known in self._image_hosts)
         if "{" in address or not address.startswith("https://") or not is_ours:
             raise RefusedHtml(
-                f"src={address!r}: an image comes by https:// from a domain of the bank "
-                f"({', '.join(self._image_hosts)}), without any placeholder, since whoever serves it learns who reads"
+                f'src={address!r}: an image is a file beside the mail, as <mj-image src="name.png" />, or comes by '
+                f"https:// from a domain of the bank ({', '.join(self._image_hosts)}), without any placeholder, since "
+                "whoever serves it learns who reads"
             )
 
     def _check_names(self, tag: str, name: str, value: str) -> None:

@@ -179,6 +179,16 @@ class _Prefilling:
             case nodes.And(left=left, right=right):
                 first, second = self._test(left), self._test(right)
                 return lambda values: first(values) and second(values)
+            case nodes.Or(left=left, right=right):
+                first, second = self._test(left), self._test(right)
+                return lambda values: first(values) or second(values)
+            case nodes.Not(node=inner):
+                asked = self._test(inner)
+                return lambda values: not asked(values)
+            case nodes.Compare(
+                expr=nodes.Name(name=name), ops=[nodes.Operand(op="eq", expr=nodes.Const(value=expected))]
+            ) if name not in self.constants:
+                return lambda values: values[name] == expected
         return self._template([nodes.If(node, [_output("yes")], [], [])]).render
 
     def _template(self, statements: list[nodes.Node]) -> Template:

@@ -7,7 +7,9 @@ empty takes the medium's fallback.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
@@ -49,8 +51,11 @@ BANK = ("Bank_Name", "Bank_Impressum", "Bank_Farbe", "Bank_Farbe_Schrift", "Bank
 DERIVED = ("briefanrede", "Betreff", "Abmelde_Link")
 """Always filled: salutation without its comma, subject, unsubscribe link."""
 
-MAY_BE_EMPTY = ("Vorschau", "Zaehlpixel")
-"""The preheader, and the URL of the open pixel, which is empty without tracking consent."""
+DAYS_LEFT = "Anlass_Frist"
+"""How far off the occasion's date is, in words: `heute`, `morgen`, `in 45 Tagen`; empty once it has passed."""
+
+MAY_BE_EMPTY = ("Vorschau", "Zaehlpixel", DAYS_LEFT)
+"""The preheader, the URL of the open pixel, which is empty without tracking consent, and the days left."""
 
 LINK = "link_"
 """`link_<name>` is the link `<name>` of the medium."""
@@ -62,7 +67,8 @@ _OF_SALUTATION = ("Briefanrede", "Anrede", "Titel", "Vorname", "Nachname")
 
 def delivered_fields(names: Collection[str]) -> tuple[tuple[str, str], ...]:
     """Placeholder and delivered field of all that `person_values` needs to give these names."""
-    return tuple((name, field) for name, field in _FIELDS.items() if name in names or name in _OF_SALUTATION)
+    also = (*_OF_SALUTATION, "Anlass_Datum") if DAYS_LEFT in names else _OF_SALUTATION
+    return tuple((name, field) for name, field in _FIELDS.items() if name in names or name in also)
 
 
 def person_values(
@@ -98,6 +104,16 @@ def salutation(values: Mapping[str, str]) -> str:
     else:
         words = ("Sehr geehrte Damen und Herren", "", "")
     return " ".join(word for word in words if word)
+
+
+@lru_cache(maxsize=1024)
+def days_left(date: str, today: datetime.date) -> str:
+    """What `Anlass_Frist` says for a delivered date (TT.MM.JJJJ); empty for what is none."""
+    try:
+        days = (datetime.datetime.strptime(date, "%d.%m.%Y").date() - today).days  # noqa: DTZ007 - a day, not a moment
+    except ValueError:
+        return ""
+    return {0: "heute", 1: "morgen"}.get(days, f"in {days} Tagen" if days > 1 else "")
 
 
 def bank_values(institute: Institute) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
+from dataclasses import replace
 
 from reku.catalogue import media
 from reku.catalogue.institute import Institute
@@ -39,14 +41,20 @@ def sample_person(
 def preview_mail(medium_key: str, institute: Institute, person: Mapping[str, str] | None = None) -> RenderedMail:
     """Subject, HTML and text of a medium for one institute; links lead straight to their targets, nothing is counted.
 
+    The HTML holds its pictures itself, as a browser wants them.
     Raises ConfigError for an unknown medium and for every fault that `compile_medium` finds.
     """
     compiled = compile_medium(known_medium(medium_key), institute)
-    return compiled.render(
+    content = compiled.render(
         sample_person(institute) if person is None else person,
         links=compiled.links,
         unsubscribe=f"{settings().tracker_url.rstrip('/')}/u/vorschau",
     )
+    html = content.html
+    for picture in compiled.pictures:
+        data = f"data:{picture.kind};base64,{b64encode(picture.content).decode()}"
+        html = html.replace(f"cid:{picture.content_id}", data)
+    return replace(content, html=html)
 
 
 def known_medium(key: str) -> Medium:

@@ -1,0 +1,156 @@
+"""The pictures of a medium: files beside its mail, checked once, made ready once for every mail of an institute.
+
+How they reach the reader is the bank's choice (`images` of its file): docs/media.md, "Pictures". Embedded ones are the
+same bytes in every mail, so they are encoded when the medium is compiled, and a person's mail only has them appended.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import encodebytes
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from struct import error as StructError
+from struct import unpack_from
+
+from reku.catalogue.institute import Images
+from reku.channels.email.media.sources import Source
+from reku.foundation.errors import ConfigError
+
+LARGEST = 100_000
+"""Bytes of all pictures of a medium."""
+MOST_PIXELS = 2_400
+"""Pixels of a side: a mail is 600 wide, sharp screens take twice as many."""
+BOUNDARY = "=_reku-pictures"
+"""Around a mail's parts and its pictures; like `mail_proof.BOUNDARY` nothing that an encoding could write."""
+
+_IMAGE = re.compile(r"""<mj-image\b(?:[^>"']|"[^"]*"|'[^']*')*?\bsrc="([^":/{]*)"(?:[^>"']|"[^"]*"|'[^']*')*?/>""")
+_NAME = re.compile(r"[a-z0-9_-]+\.(?:png|jpg)")
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_FRAMES_OF_JPEG = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of a medium. `content_id`: what the mail calls it by, without angle brackets (RFC 2392)."""
+
+    file: Path
+    content: bytes
+    content_id: str
+
+    @property
+    def kind(self) -> str:
+        """The media type."""
+        return "image/png" if self.content.startswith(_PNG) else "image/jpeg"
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """The pictures that lie beside a mail, whether it shows them or not."""
+    yield from (file for file in sorted(folder.iterdir()) if _NAME.fullmatch(file.name))
+
+
+def placed(mail: Source, text: str, images: Images, domain: str) -> tuple[str, tuple[Picture, ...]]:
+    """MJML with its own pictures as the bank wants them, and the pictures that have to travel with the mail.
+
+    `text`: the mail with its includes in place; a picture of its own is `<mj-image src="name.png" … />`. `domain`: the
+    right side of content ids. Raises ConfigError with file and line for a picture that is missing, none, or too large.
+    """
+    found: dict[str, Picture] = {}
+
+    def place(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in found:
+            found[name] = _picture(mail, name, domain)
+        if images is Images.NONE:
+            return ""
+        start, end = (place - match.start() for place in match.span(1))
+        return f"{match[0][:start]}cid:{found[name].content_id}{match[0][end:]}"
+
+    text = _IMAGE.sub(place, text)
+    size = sum(len(picture.content) for picture in found.values())
+    if size > LARGEST:
+        raise ConfigError(
+            f"The pictures of the mail have {size:,} bytes together. At most {LARGEST:,} travel with each mail: "
+            "save them with fewer colours, or smaller.",
+            file=mail.file,
+        )
+    return text, () if images is Images.NONE else tuple(found.values())
+
+
+def _picture(mail: Source, name: str, domain: str) -> Picture:
+    file = mail.file.parent / name
+    line = mail.text[: mail.text.find(f'"{name}"')].count("\n") + 1 if f'"{name}"' in mail.text else 1
+    if not _NAME.fullmatch(name):
+        raise mail.fault(
+            f"The picture {name!r} needs a plain name: small letters, digits, - and _, then .png or .jpg.", line
+        )
+    try:
+        if file.is_symlink():
+            raise mail.fault(f"The picture {name!r} is a link. Put the file itself beside the mail.", line)
+        if file.stat().st_size > LARGEST:
+            raise mail.fault(
+                f"The picture {name!r} has {file.stat().st_size:,} bytes. All pictures of a mail have at most "
+                f"{LARGEST:,} together: save it with fewer colours, or smaller.",
+                line,
+            )
+        content = file.read_bytes()
+    except OSError:
+        known = tuple(path.name for path in files(mail.file.parent))
+        raise mail.fault(f"The picture {name!r} is not beside the mail.", line, value=name, valid=known) from None
+    sides = _sides(content)
+    if sides is None:
+        raise mail.fault(f"The picture {name!r} is no whole PNG or JPEG. Save it as one of these.", line)
+    if not all(0 < side <= MOST_PIXELS for side in sides):
+        raise mail.fault(
+            f"The picture {name!r} has {sides[0]} x {sides[1]} pixels. A side has 1 to {MOST_PIXELS}.", line
+        )
+    return Picture(file, content, f"{file.stem}-{sha256(content).hexdigest()[:12]}@{domain}")
+
+
+def _sides(content: bytes) -> tuple[int, int] | None:
+    """Width and height of a PNG or JPEG by its head, or None if it is neither: nothing is unpacked."""
+    try:
+        if content.startswith(_PNG) and content[12:16] == b"IHDR" and content.endswith(b"IEND\xaeB`\x82"):
+            width, height = unpack_from(">II", content, 16)
+            return width, height
+        return _sides_of_jpeg(content) if content.startswith(_JPEG) else None
+    except (StructError, IndexError):
+        return None
+
+
+def _sides_of_jpeg(content: bytes) -> tuple[int, int] | None:
+    place = 2
+    while content[place] == 0xFF:
+        kind = content[place + 1]
+        length, _, height, width = unpack_from(">HBHH", content, place + 2)
+        if kind in _FRAMES_OF_JPEG:
+            return width, height
+        place += 2 + length
+    return None
+
+
+def attachments(pictures: Sequence[Picture]) -> bytes:
+    """The pictures as parts of a `multipart/related` mail (RFC 2387), with what ends it; empty without pictures."""
+    if not pictures:
+        return b""
+    return b"".join(_part(picture) for picture in pictures) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def _part(picture: Picture) -> bytes:
+    name = picture.file.name
+    head = (
+        f"--{BOUNDARY}\r\n"
+        f'Content-Type: {picture.kind}; name="{name}"\r\n'
+        "Content-Transfer-Encoding: base64\r\n"
+        f"Content-ID: <{picture.content_id}>\r\n"
+        f'Content-Disposition: inline; filename="{name}"\r\n'
+        "\r\n"
+    )
+    return head.encode() + encodebytes(picture.content).replace(b"\n", b"\r\n")
+
+
+def addresses(pictures: Collection[Picture]) -> frozenset[str]:
+    """What an `src` of the compiled mail calls these pictures."""
+    return frozenset(f"cid:{picture.content_id}" for picture in pictures)
