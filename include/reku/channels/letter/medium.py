@@ -25,7 +25,7 @@ from reku.foundation.settings import settings
 from reku.foundation.yaml_source import line_of
 
 LAYOUT = "shared/letter.typ"
-NOT_IN_LETTERS = ("Abmelde_Link", "Vorschau", "Zaehlpixel")
+NOT_IN_LETTERS = ("Abmelde_Link", "Vorschau", "Zaehlpixel", placeholders.DAYS_LEFT)
 """Placeholders that only a mail has, besides links."""
 _WIDEST_WORD = 60.0
 """Millimetres of a word beside the window (9 points) above which it may be broken anywhere: an address, a mishap."""
