@@ -11,6 +11,7 @@ import pytest
 
 from reku.runtime.postgres import Postgres
 from reku_testing import airflow_home
+from reku_testing.serving import served
 from tests.conftest import PROJECT
 from tests.process.conftest import one_bank_asks_first, relay, two_deliveries
 
@@ -77,6 +78,13 @@ def airflow_server(airflow_metadata: None) -> Iterator[Any]:
 
     yield TestClient(create_app(apps="core"), follow_redirects=False)
     purge_cached_app()
+
+
+@pytest.fixture(scope="session")
+def airflow_address(airflow_server: Any) -> Iterator[str]:
+    """The same server on a port, for a browser."""
+    with served(airflow_server.app) as address:
+        yield address
 
 
 @pytest.fixture

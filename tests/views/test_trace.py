@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from reku.store.events import Event, record
 from reku.store.kinds import DeliverySource, EventKind, HitVerdict, UnsubscribedFrom
 from reku.store.states import Decision, DeliveryState, MessageState
 from reku.store.tables import delivery_rows, hits, rejects, releases
+from reku.views import history as history_module
 from reku.views.history import Step, history
 from reku.views.trace import Trace, traces
 from reku_testing import banks, world
@@ -264,3 +266,13 @@ def test_a_step_without_a_moment_stays_behind_the_one_that_led_to_it(database: s
     fate: Trace = traces(database, REFERENCE)[0]
     assert [step for step in history(fate) if step.at is None] == [Step(None, "accepted at the gate")]
     assert history(fate)[1].at is None
+
+
+def test_every_step_is_called_something_in_german() -> None:
+    source = Path(history_module.__file__).read_text(encoding="utf-8")
+    literal = set(re.findall(r'Step\([^,]+, "([^"]+)"', source))
+    assert literal
+    events = {kind.lower().replace("_", " ") for kind in EventKind}
+    assert {*literal, *events, *history_module._ENDS.values(), *history_module._DECIDED.values()} <= set(
+        history_module.GERMAN
+    )

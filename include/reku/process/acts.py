@@ -25,8 +25,8 @@ from reku.release import decision
 from reku.sources.inbox import set_aside
 from reku.store.audit import put_on_record
 from reku.store.locks import Lock, session_lock
-from reku.store.states import DELIVERY_IS_ON_ITS_WAY, MAY_STILL_GO_OUT, DeliveryState, FileVerdict, in_states
-from reku.store.tables import deliveries, files, messages, orders, releases, stops
+from reku.store.states import DELIVERY_IS_ON_ITS_WAY, DeliveryState, FileVerdict, MessageState, in_states
+from reku.store.tables import claims, deliveries, files, messages, orders, releases, stops
 
 LONGEST_NOTE = 500
 """Characters of a reason."""
@@ -133,9 +133,12 @@ def _concern(connection: sa.Connection, row: sa.Row[Any], over: Words | None = N
     return Concern(row.institute, _name(row.institute), row.occasion, row.order_number, what, people, over)
 
 
-def _may_still_get(connection: sa.Connection, condition: sa.ColumnElement[bool] | None = None) -> int:
-    counted = sa.select(sa.func.count()).select_from(messages).where(in_states(messages, MAY_STILL_GO_OUT))
-    return connection.scalar(counted if condition is None else counted.where(condition)) or 0
+def _may_still_get(connection: sa.Connection, *wanted: sa.ColumnElement[bool]) -> int:
+    """People of open messages and of those in somebody's hands, asked so that indexes answer (see `due_work`)."""
+    counted = sa.select(sa.func.count()).select_from(messages).where(*wanted)
+    at_work = messages.c.delivery_id.in_(sa.select(claims.c.delivery_id))
+    waiting = connection.scalar(counted.where(in_states(messages, (MessageState.OPEN,)))) or 0
+    return waiting + (connection.scalar(counted.where(in_states(messages, (MessageState.CLAIMED,)), at_work)) or 0)
 
 
 def _name(institute: str) -> str:

@@ -87,9 +87,15 @@ def funnel(engine: sa.Engine, institute: str = "", order: str = "") -> list[Funn
     return whole_orders(funnel_by_period(engine, institute, order))
 
 
-def funnel_by_period(engine: sa.Engine, institute: str = "", order: str = "") -> list[FunnelRow]:
-    """Like `funnel`, one row per order and period of its rhythm, oldest first. A period without a delivery has none."""
-    wanted = [
+def funnel_by_period(
+    engine: sa.Engine, institute: str = "", order: str = "", *, since: date | None = None
+) -> list[FunnelRow]:
+    """Like `funnel`, one row per order and period of its rhythm, oldest first. A period without a delivery has none.
+
+    `since`: only periods that begin then or later.
+    """
+    wanted = [deliveries.c.period_start >= since] if since else []
+    wanted += [
         column == value
         for column, value in ((deliveries.c.institute, institute), (deliveries.c.order_number, order))
         if value

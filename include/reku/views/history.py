@@ -20,6 +20,41 @@ class Step:
     detail: str = ""
 
 
+GERMAN = {
+    "received": "eingegangen",
+    "rejected at the gate": "bei der Prüfung abgewiesen",
+    "accepted at the gate": "bei der Prüfung angenommen",
+    "released: nothing unusual": "freigegeben: nichts Auffälliges",
+    "released by a person": "von einem Menschen freigegeben",
+    "declined by a person": "von einem Menschen abgelehnt",
+    "loaded into the subscriber list": "in die Aboliste geladen",
+    "due": "fällig",
+    "claimed by a dispatcher": "vom Versand übernommen",
+    "handed over": "übergeben",
+    "taken by the server": "vom Server angenommen",
+    "refused by the server": "vom Server abgelehnt",
+    "not delivered in time": "nicht rechtzeitig zugestellt",
+    "withheld": "zurückgehalten",
+    "in doubt": "ungeklärt",
+    "prepared": "vorbereitet",
+    "taken with its file": "mit ihrer Datei abgeholt",
+    "to be tried again": "wird noch einmal versucht",
+    "response file written": "Rückmeldedatei geschrieben",
+    "response file fixed, not written yet": "Rückmeldedatei festgelegt, noch nicht geschrieben",
+    "sent": "versandt",
+    "delivered": "zugestellt",
+    "opened": "geöffnet",
+    "clicked": "angeklickt",
+    "unsubscribed": "abgemeldet",
+    "complained": "beschwert",
+    "bounced hard": "endgültig unzustellbar",
+    "bounced soft": "vorübergehend unzustellbar",
+    "bounced unknown": "unzustellbar, Grund unbekannt",
+    "retained": "zurückgehalten: gesperrte Adresse",
+    "not sent": "nicht versandt",
+}
+"""The steps in German."""
+
 _ENDS = {
     MessageState.SENT: "taken by the server",
     MessageState.REJECTED: "refused by the server",

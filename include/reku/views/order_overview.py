@@ -72,6 +72,15 @@ def order_lines(engine: sa.Engine, institute: str = "", occasion: str = "") -> l
         return read(connection, wanted, OrderLine)
 
 
+def occasion_of_order(engine: sa.Engine, institute: str, order: str) -> str | None:
+    """The occasion that an order is for, or None if there is no such order."""
+    with engine.connect() as connection:
+        found: str | None = connection.scalar(
+            sa.select(orders.c.occasion).where(orders.c.institute == institute, orders.c.order_number == order)
+        )
+    return found
+
+
 def subscriber_lists(engine: sa.Engine, institute: str = "") -> list[SubscriberList]:
     """The subscriber lists with their number of people; of all, or of an institute."""
     of = orders.c

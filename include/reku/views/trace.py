@@ -99,6 +99,26 @@ def traces(engine: sa.Engine, reference: str, institute: str = "") -> list[Trace
     return found
 
 
+def _sent(reference: str, institute: str) -> sa.Select[Any]:
+    """The deliveries with a message of this Referenz.
+
+    Of one institute each of its deliveries is looked at by the ledger's key; else the whole ledger is read.
+    """
+    if not institute:
+        return sa.select(messages.c.delivery_id).where(messages.c.reference == reference)
+    one = (
+        sa.select(messages.c.delivery_id)
+        .where(messages.c.delivery_id == deliveries.c.id, messages.c.reference == reference)
+        .limit(1)  # there is one at most: this keeps the planner from reading all of them
+        .lateral()
+    )
+    return (
+        sa.select(one.c.delivery_id)
+        .select_from(deliveries.join(one, sa.true()))
+        .where(deliveries.c.institute == institute)
+    )
+
+
 def _rows(reference: str, institute: str) -> sa.Select[Any]:
     """Rejected rows, and accepted ones: by their message, too, since the row itself leaves by retention."""
     nothing = sa.literal("")
@@ -111,7 +131,7 @@ def _rows(reference: str, institute: str) -> sa.Select[Any]:
         rejects.c.advice,
     ).where(rejects.c.reference == reference)
     rows = sa.select(delivery_rows.c.delivery_id, delivery_rows.c.line).where(delivery_rows.c.reference == reference)
-    sent = sa.select(messages.c.delivery_id).where(messages.c.reference == reference)
+    sent = _sent(reference, institute)
     kept, gone = rows.subquery(), sent.subquery()
     accepted = sa.select(
         sa.func.coalesce(kept.c.delivery_id, gone.c.delivery_id).label("delivery_id"),

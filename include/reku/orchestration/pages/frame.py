@@ -28,7 +28,13 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-NAV = (("today", Words("Zu tun", "Needs a person")),)
+NAV = (
+    ("today", Words("Zu tun", "Needs a person")),
+    ("matrix", Words("Matrix", "Matrix")),
+    ("agenda", Words("Agenda", "Agenda")),
+    ("why", Words("Eine Zeile", "One row")),
+    ("dispatch", Words("Versand", "Dispatch")),
+)
 """The pages that all others lead to: path and name."""
 AcceptLanguage = Annotated[str, Header(alias="Accept-Language")]
 
@@ -52,13 +58,19 @@ def page(template: str, accepted: str, values: Mapping[str, Any], status: int = 
 
 
 def render(template: str, language: str, values: Mapping[str, Any]) -> str:
-    """A template in one language, with what every page has: `say(german, english)`, `word(Words)`, addresses, style."""
+    """A template in one language, with what every page has.
+
+    That is `say(german, english)`, `word(Words)`, `people(count)`, addresses of Airflow and of our pages, the style.
+    """
 
     def say(german: str, english: str) -> str:
         return german if language == GERMAN else english
 
     def word(words: Words) -> str:
         return say(words.german, words.english)
+
+    def people(count: int) -> str:
+        return f"{count} {say('Person' if count == 1 else 'Personen', 'person' if count == 1 else 'people')}"
 
     reku = pages_address()
     return (
@@ -68,6 +80,7 @@ def render(template: str, language: str, values: Mapping[str, Any]) -> str:
             language=language,
             say=say,
             word=word,
+            people=people,
             style=(_HTML / "pages.css").read_text(encoding="utf-8"),
             now=moment(clock.now()),
             airflow=reku.removesuffix(MOUNTED_AT),

@@ -96,6 +96,8 @@ messages = sa.Table(
     # A delivery is one order and one number, so this is the ledger's key; every index less makes dispatch faster.
     sa.UniqueConstraint("delivery_id", "reference"),
     sa.Index("ix_messages_open", "delivery_id", "id", postgresql_where=sa.text("state = 'OPEN'")),
+    # hardly ever an entry, and everybody who looks at what needs a person asks for it
+    sa.Index("ix_messages_in_doubt", "delivery_id", postgresql_where=sa.text("state = 'IN_DOUBT'")),
     sa.Index("ix_messages_recipient", "institute", "recipient_key"),
     sa.Index("ix_messages_open_person", "institute", "person_number", postgresql_where=sa.text("state = 'OPEN'")),
     # Nobody gets two mails, and the database itself keeps it: whatever a dispatcher does, a second hand-over fails.

@@ -704,6 +704,14 @@ def upgrade() -> None:
         comment="The ledger: one mail to one person for one delivery",
     )
     op.create_index(
+        "ix_messages_in_doubt",
+        "messages",
+        ["delivery_id"],
+        unique=False,
+        schema="reku",
+        postgresql_where=sa.text("state = 'IN_DOUBT'"),
+    )
+    op.create_index(
         "ix_messages_open",
         "messages",
         ["delivery_id", "id"],
