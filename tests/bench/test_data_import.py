@@ -45,5 +45,14 @@ def test_both_days_are_taken_in_and_the_peer_has_the_rows_of_the_first(race: dat
     with race.engine.connect() as connection:
         after = set(connection.scalars(sa.select(person_addresses.c.recipient_key)))
     assert len(after - before) == PEOPLE // data_import.CHANGED_EVERY
+    assert race.day_after_noon() > 0
+    assert _count(race, person_addresses) == PEOPLE
     assert race.peer() > 0
     assert [_count(race, table) for table in (persons, person_addresses, holdings)] == first
+
+
+def test_a_process_of_its_own_takes_in_the_first_day(race: data_import.Race) -> None:
+    measured = race.alone()
+    assert measured["seconds"] > 0
+    assert 10_000_000 < measured["peak"] < data_import.MEMORY
+    assert [_count(race, table) for table in (persons, holdings)] == [PEOPLE, PEOPLE * data_import.HOLDINGS]
