@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.observability import stats
 
-from reku.contact.reasons import Reason
-from reku.store.kinds import EventKind
-
 if TYPE_CHECKING:
+    from reku.store.kinds import EventKind
     from reku.views.day_figures import DayFigures
 
 
 def gauges(figures: DayFigures) -> dict[str, float]:
     """The figures by the name of their gauge; those of events that did not happen today are 0."""
+    from reku.contact.reasons import Reason  # Airflow parses with this module
+    from reku.store.kinds import EventKind
+
     kinds: Counter[EventKind] = Counter()
     reasons: Counter[str] = Counter()
     for event in figures.events:

@@ -44,6 +44,46 @@ def stopped(stop: int, actor: str, since: datetime, what: Words) -> Said:
     )
 
 
+def taken_badly(institute: str, sent: int, hard: int, complaints: int, *, is_grave: bool) -> Said:
+    """Of today's mails of a bank: so many were sent, came back for good, were called spam."""
+    stop = f"`reku stop institute {institute} --note …`"
+    return Said(
+        Words(
+            f"Von {sent} Mails heute kamen {hard} endgültig zurück ({_percent(hard, sent)}), {complaints} wurden als"
+            f" Spam gemeldet ({_percent(complaints, sent)}).",
+            f"Of {sent} mails today {hard} came back for good ({_percent(hard, sent)}), {complaints} were called spam"
+            f" ({_percent(complaints, sent)}).",
+        ),
+        Words(
+            f"Sofort anhalten, sonst sperren Provider den Absender: {stop}. Dann `reku bounces status` ansehen.",
+            f"Stop at once, or providers bar the sender: {stop}. Then look at `reku bounces status`.",
+        )
+        if is_grave
+        else Words(
+            f"`reku bounces status` ansehen und die Bank fragen, wie alt die Adressen sind; anhalten: {stop}.",
+            f"Look at `reku bounces status` and ask the bank how old the addresses are; to stop: {stop}.",
+        ),
+    )
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / max(whole, 1):.1f} %"
+
+
+def not_collected(source: str) -> Said:
+    """`source`: return_mails or hits."""
+    return Said(
+        Words(
+            f"Was zurückkam, wurde seit über einer Stunde nicht gelesen ({source}).",
+            f"What has come back has not been looked at for more than an hour ({source}).",
+        ),
+        Words(
+            f"In Airflow den Dag reku_collect ansehen: pausiert, oder `{source}` rot? Das Protokoll sagt, warum.",
+            f"Look at the Dag reku_collect in Airflow: paused, or its task `{source}` red? Its log says why.",
+        ),
+    )
+
+
 def relay_away(deliveries: int) -> Said:
     """Of how many deliveries the last try found no session."""
     return Said(

@@ -21,6 +21,7 @@ from reku.foundation.words import Words
 from reku.process import need_words
 from reku.process.missed_rhythms import known_orders
 from reku.process.need_words import Said
+from reku.process.reputation import bad_sendings, late_collections
 from reku.process.systems import is_served, system_of
 from reku.store.states import (
     FILE_WAS_REFUSED,
@@ -55,12 +56,14 @@ class NeedKind(StrEnum):
     BROKEN_CONFIGURATION = "BROKEN_CONFIGURATION"  # a file of a bank or an occasion
     STOPPED = "STOPPED"  # a stop is in force
     RELAY_AWAY = "RELAY_AWAY"  # there was no session with the mail server; it is tried again
+    TAKEN_BADLY = "TAKEN_BADLY"  # too many of a bank's mails of today come back or are called spam
     IN_DOUBT = "IN_DOUBT"  # nobody knows whether mails went out
     REFUSED = "REFUSED"  # a delivery that was refused, and no other one has come for its order
     MISSING = "MISSING"  # a delivery that should be there
     PARKED = "PARKED"  # a delivery that waits for its control file
     WAITING_FOR_RELEASE = "WAITING_FOR_RELEASE"  # a delivery that a person is asked about
     FAULTY_ORDER = "FAULTY_ORDER"  # its newest control file could not be carried out
+    NOT_COLLECTED = "NOT_COLLECTED"  # what has come back has not been looked at for long
     SET_ASIDE = "SET_ASIDE"  # a file that was tried three times in vain
     FILE = "FILE"  # a file that was refused or is unknown
     UNCLEAR_MAILS = "UNCLEAR_MAILS"  # return mails that a person has to look at
@@ -73,21 +76,27 @@ class NeedKind(StrEnum):
     @property
     def weight(self) -> str:
         """How urgent it is: `high` where mails may go wrong, `mid` where a delivery does not go on, else `low`."""
-        if self in (NeedKind.BROKEN_CONFIGURATION, NeedKind.STOPPED, NeedKind.RELAY_AWAY, NeedKind.IN_DOUBT):
+        if self in _HIGH:
             return "high"
         return "low" if self in (NeedKind.FILE, NeedKind.UNCLEAR_MAILS) else "mid"
 
 
+_HIGH = (
+    *(NeedKind.BROKEN_CONFIGURATION, NeedKind.STOPPED, NeedKind.RELAY_AWAY, NeedKind.TAKEN_BADLY),
+    NeedKind.IN_DOUBT,
+)
 _KINDS = {
     NeedKind.BROKEN_CONFIGURATION: Words("Konfiguration fehlerhaft", "broken configuration"),
     NeedKind.STOPPED: Words("angehalten", "stopped"),
     NeedKind.RELAY_AWAY: Words("Mailserver nicht erreichbar", "mail server away"),
+    NeedKind.TAKEN_BADLY: Words("Mails kommen schlecht an", "mails taken badly"),
     NeedKind.IN_DOUBT: Words("ungeklärt", "in doubt"),
     NeedKind.REFUSED: Words("abgewiesen", "refused"),
     NeedKind.MISSING: Words("fehlt", "missing"),
     NeedKind.PARKED: Words("geparkt: ohne Steuerungsdatei", "parked: no control file"),
     NeedKind.WAITING_FOR_RELEASE: Words("wartet auf Freigabe", "waiting for release"),
     NeedKind.FAULTY_ORDER: Words("Auftrag fehlerhaft", "faulty order"),
+    NeedKind.NOT_COLLECTED: Words("Rückläufer nicht gelesen", "not collected"),
     NeedKind.SET_ASIDE: Words("Datei beiseitegelegt", "file set aside"),
     NeedKind.FILE: Words("Datei", "file"),
     NeedKind.UNCLEAR_MAILS: Words("unklare Rückläufer", "unclear return mails"),
@@ -144,12 +153,14 @@ def needs(engine: sa.Engine, institute: str = "") -> list[Need]:
             *_broken_configuration(),
             *_stopped(connection),
             *_relay_away(connection),
+            *_taken_badly(connection),
             *_in_doubt(connection),
             *_refused(connection),
             *_missing(connection),
             *_parked(connection),
             *_waiting_for_release(connection),
             *_faulty_orders(connection),
+            *_not_collected(connection),
             *_files(connection),
             *_unclear_mails(connection),
         ]
@@ -220,6 +231,20 @@ def _relay_away(connection: sa.Connection) -> Iterator[Need]:
     ).one()
     if row.people:
         yield Need(NeedKind.RELAY_AWAY, need_words.relay_away(row.deliveries), people=row.people)
+
+
+def _taken_badly(connection: sa.Connection) -> Iterator[Need]:
+    """One line for each bank; when it gets grave it is another cause, so that people are told anew."""
+    for bad in bad_sendings(connection):
+        said = need_words.taken_badly(bad.institute, bad.sent, bad.hard, bad.complaints, is_grave=bad.is_grave)
+        subject = f"{bad.institute}{' grave' if bad.is_grave else ''}"
+        bank, people = _name(bad.institute), bad.hard + bad.complaints
+        yield Need(NeedKind.TAKEN_BADLY, said, bad.institute, bank, people=people, subject=subject)
+
+
+def _not_collected(connection: sa.Connection) -> Iterator[Need]:
+    for source, last in late_collections(connection).items():
+        yield Need(NeedKind.NOT_COLLECTED, need_words.not_collected(source), since=last, subject=source)
 
 
 def _in_doubt(connection: sa.Connection) -> Iterator[Need]:
