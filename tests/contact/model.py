@@ -50,6 +50,8 @@ class Mail:
     state: MessageState
     begun: datetime | None
     answers: frozenset[EventKind]
+    priority: int | None = None
+    is_candidate: bool = False
 
     @property
     def medium(self) -> str:
@@ -60,6 +62,17 @@ class Mail:
     @property
     def mandatory(self) -> bool:
         return self.order.campaign is not None and self.order.campaign.mandatory
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What the bank's newest customers say of a person."""
+
+    household: str
+    consent: bool
+    estate: bool
+    flags: tuple[str, ...]
+    missing: bool
 
 
 @dataclass(frozen=True)
@@ -84,7 +97,10 @@ class Contact:
 
 @dataclass
 class World:
-    """All that is known of a bank's people at `now`."""
+    """All that is known of a bank's people at `now`.
+
+    `imported`: person → what its data say, where we select the people ourselves; None: its deliveries say it.
+    """
 
     now: datetime
     rules: ContactRules
@@ -94,6 +110,7 @@ class World:
     contacts: list[Contact] = field(default_factory=list)
     appointments: set[tuple[str, date]] = field(default_factory=set)
     reactivated: dict[str, datetime] = field(default_factory=dict)
+    imported: dict[str, Imported] | None = None
 
     @property
     def day(self) -> date:
@@ -124,10 +141,37 @@ class World:
             counting = [contact for contact in self.contacts if self._counts(contact, mail)]
             found["SPERRZEIT"] = any(contact.day <= self.day <= contact.until for contact in counting)
             found["OBERGRENZE"] = self._is_capped(counting)
-        if rules.appointment_days is not None and not mail.mandatory:
-            near = [self.day + timedelta(days=ahead) for ahead in range(rules.appointment_days + 1)]
+        before, after = rules.appointment_days, rules.appointment_days_after
+        if not (before is None and after is None) and not mail.mandatory:
+            near = [self.day + timedelta(days=ahead) for ahead in range(-(after or 0), (before or 0) + 1)]
             found["TERMIN"] = any((mail.person, day) in self.appointments for day in near)
+        if self.imported is not None:
+            found |= self._as_imported(mail, self.imported)
+            found["DUBLETTE"] = found["DUBLETTE"] or any(self._has_had_it(mail, other) for other in self.mails)
         return {reason for reason, holds in found.items() if holds}
+
+    def _as_imported(self, mail: Mail, imported: dict[str, Imported]) -> dict[str, bool]:
+        """What the newest data say, instead of the delivery; both have to consent."""
+        known = imported.get(mail.person)
+        rules = self.rules
+        return {
+            "BESTAND": known is None or known.missing,
+            "NACHLASS": known is not None and known.estate and "J" in rules.estate.get("Nachlass_KZ", ()),
+            "WERBEVERWEIGERER": known is not None
+            and any(flag in rules.refusal.get("Werbesperre_KZ", ()) for flag in known.flags),
+            "KEINE_EINWILLIGUNG": not mail.consent or (known is not None and not known.consent),
+        }
+
+    def _has_had_it(self, mail: Mail, other: Mail) -> bool:
+        """Whether somebody else of the household has had the mail at this address; a candidate waits for open ones."""
+        if self.imported is None or mail.person == other.person:
+            return False
+        own, others = self.imported.get(mail.person), self.imported.get(other.person)
+        if own is None or others is None or own.household != others.household or other.is_candidate:
+            return False
+        if (mail.order, mail.address, mail.occasion_date) != (other.order, other.address, other.occasion_date):
+            return False
+        return other.state in LEFT or (mail.is_candidate and other.state == MessageState.OPEN)
 
     def _has_unsubscribed(self, mail: Mail, bar: Bar) -> bool:
         """By the address or in person; from this order, from everything, or from whatever if the bank says so."""
@@ -208,7 +252,11 @@ class World:
             return False
         if berlin(other.due).date() != berlin(mail.due).date():
             return False
-        return (other.order.priority, other.due, other.id) < (mail.order.priority, mail.due, mail.id)
+        return self._turn(other) < self._turn(mail)
+
+    def _turn(self, mail: Mail) -> tuple[int, datetime, int]:
+        """By the priority of its impulse, else of its occasion."""
+        return mail.priority or mail.order.priority, mail.due, mail.id
 
     # A claim
 

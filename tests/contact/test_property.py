@@ -84,6 +84,7 @@ RULES = st.builds(
     estate=some([{}, {"Nachlass": ("J",), "Werbesperre": ("N",)}]),
     blocking_days=often({MEDIUM: 1}, {}, {MEDIUM: 0}, {MEDIUM: 14}, {MEDIUM: 1, PASSIVE: 7}),
     appointment_days=some([None, 0, 3]),
+    appointment_days_after=some([None, None, 2]),
 )
 CAPS = some([None, {"contacts": 1, "days": 7}, {"contacts": 2, "days": 15}])
 CAMPAIGN = st.builds(
@@ -157,7 +158,7 @@ WORLD = st.fixed_dictionaries(
             st.tuples(st.integers(0, 8) | st.none(), some(PERSONS), DAYS, some([0, 1, 14])), max_size=4
         ),
         "appointments": seldom(
-            st.tuples(some(PERSONS), some([DAY + timedelta(days=days) for days in (-1, 0, 1, 3, 4)]))
+            st.tuples(some(PERSONS), some([DAY + timedelta(days=days) for days in (-3, -2, -1, 0, 1, 3, 4)]))
         ),
         "reactivated": st.dictionaries(some(list(SPELT)), MOMENTS, max_size=1),
         "claimed": st.permutations(list(product(ORDERS, (0, 1)))),
