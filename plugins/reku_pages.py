@@ -40,5 +40,6 @@ class RekuPages(AirflowPlugin):
     external_views: ClassVar = [
         # Without a url_route it opens as a page of its own: in Airflow's frame, which is sandboxed, no link could lead
         # to Airflow's own pages.
-        {"name": "Zu tun", "href": f"{MOUNTED_AT}{TODAY}", "destination": "nav", "nav_top_level": True}
+        {"name": "Zu tun", "href": f"{MOUNTED_AT}{TODAY}", "destination": "nav", "nav_top_level": True},
+        {"name": "Dateien", "href": f"{MOUNTED_AT}/files", "destination": "nav", "nav_top_level": True},
     ]

@@ -183,7 +183,12 @@ class Institute(Model):
     )
     limits: RateLimits = Field(RateLimits(), description="how fast mails may go out")
     refusals: RefusalLimits = Field(RefusalLimits(), description="how many refusals are too many")
+    staff: tuple[Text, ...] = Field(
+        (), description="people of the bank, by the name they log in with, who upload and fetch its files by hand"
+    )
     campaigns: tuple[Campaign, ...] = Field((), description="one for each order that shall send")
+
+    _staff_once = field_validator("staff")(no_repeats)
 
     @field_validator("campaigns")
     @classmethod

@@ -33,6 +33,7 @@ class BenchStage(StrEnum):
     IMPORT = "import"
     SELECTION = "selection"
     STRANGERS = "strangers"
+    LETTERS = "letters"
 
 
 FUZZ = "fuzz"
@@ -48,9 +49,9 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`; none: all of them. `kill`: no race, but "
-            "dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged inputs for "
-            "every reader.",
+            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`; none: all of them. `kill`: no "
+            "race, but dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged "
+            "inputs for every reader.",
             show_default=False,
         ),
     ] = "",
@@ -111,6 +112,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         feedback,
         gate,
         handover,
+        letters,
         parse,
         read,
         render,
@@ -125,6 +127,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         BenchStage.READ: lambda rounds: [read.measure(rounds)],
         BenchStage.GATE: gate.measure,
         BenchStage.RENDER: lambda rounds: [render.measure(rounds)],
+        BenchStage.LETTERS: lambda rounds: [letters.measure(rounds)],
         BenchStage.HANDOVER: lambda rounds: [handover.measure(rounds), *handover.peers(rounds)],
         BenchStage.DISPATCH: dispatch.measure,
         BenchStage.UPSERT: upsert.measure,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from reku.catalogue import Institute, institutes
 from reku.catalogue.institute import CoreSystem
 from reku.channels.email.channel import EMAIL
+from reku.channels.letter.letter_files import LETTER_CHANNEL, LetterFiles
 from reku.dispatch.channel import Channel
 from reku.foundation.errors import StageError, suggest
 from reku.pickup.file_format import FileFormat
@@ -41,10 +42,10 @@ SYSTEMS: dict[CoreSystem, System] = {
 }
 """Every core system that is served."""
 
-CHANNELS: dict[str, Channel] = {channel.name: channel for channel in (EMAIL,)}
+CHANNELS: dict[str, Channel] = {channel.name: channel for channel in (EMAIL, LETTER_CHANNEL)}
 """Every channel by its name."""
 
-FILE_FORMATS: dict[PreparedKind, FileFormat] = {}
+FILE_FORMATS: dict[PreparedKind, FileFormat] = {one.kind: one for one in (LetterFiles(),)}
 """How each kind of prepared file looks."""
 
 

@@ -26,8 +26,8 @@ class FileLine:
     stored_as: str
 
 
-def file_lines(engine: sa.Engine, institute: str = "", verdict: str = "") -> list[FileLine]:
-    """The files that arrived, newest first; of all, or of an institute, with a verdict."""
+def file_lines(engine: sa.Engine, institute: str = "", verdict: str = "", *, most: int | None = None) -> list[FileLine]:
+    """The files that arrived, newest first; of all, or of an institute, with a verdict; at most so many."""
     of = files.c
     wanted = (
         sa.select(
@@ -43,6 +43,7 @@ def file_lines(engine: sa.Engine, institute: str = "", verdict: str = "") -> lis
         )
         .where(*filters((of.institute, institute), (of.verdict, verdict)))
         .order_by(of.id.desc())
+        .limit(most)
     )
     with engine.connect() as connection:
         return read(connection, wanted, FileLine)

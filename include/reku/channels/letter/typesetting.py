@@ -45,11 +45,12 @@ def set_letters(letters: Sequence[FilledLetter], stamped_at: datetime) -> Letter
     Raises ConfigError where Typst refuses a medium's code, with the file and, as far as it can be told, the line.
     """
     texts = list({id(letter.compiled): letter.compiled for letter in letters}.values())
-    pdf = _typst(texts, _sources(texts, letters), stamped_at)
+    pdf = _typst(texts, sources_of(texts, letters), stamped_at)
     return LetterRun(pdf, _pages(pdf, len(letters)))
 
 
-def _sources(texts: Sequence[CompiledLetter], letters: Sequence[FilledLetter]) -> dict[str, bytes]:
+def sources_of(texts: Sequence[CompiledLetter], letters: Sequence[FilledLetter]) -> dict[str, bytes]:
+    """What Typst is given: `main.typ`, the layout, the text of each medium (in the order of `texts`), and the data."""
     place = {id(compiled): number for number, compiled in enumerate(texts)}
     data = {
         "bank": texts[0].bank,
