@@ -36,7 +36,7 @@ def _is_for_types(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-OF_AIRFLOW = ("failed_tasks.py", "task_acts.py")
+OF_AIRFLOW = ("day_runs.py", "failed_tasks.py", "task_acts.py")
 """Ask Airflow's own tables, which no other room may know; ours they do not."""
 MODULES = [
     file

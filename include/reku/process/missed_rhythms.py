@@ -16,13 +16,11 @@ import sqlalchemy as sa
 from reku.catalogue import institutes, occasions
 from reku.foundation import clock
 from reku.process.systems import is_served, system_of
-from reku.store.states import DeliveryState
+from reku.store.states import STANDS_IN_THE_LEDGER
 from reku.store.tables import deliveries, lists, orders
 
 LOOKED_BACK = 14
 """So many days back is looked unless somebody says otherwise."""
-
-_NOTHING_LEFT = (DeliveryState.LOADED, DeliveryState.DECLINED)
 
 
 class RunOfDay(StrEnum):
@@ -102,7 +100,7 @@ def _missed(
         run = runs.get((order.occasion, day), RunOfDay.NONE)
         is_known = order.since is None or clock.berlin(order.since).date() <= day
         state = came.get((order.id, day), "")
-        if run in MISSED and is_known and state not in _NOTHING_LEFT and source.is_expected(order, bank, day):
+        if run in MISSED and is_known and state not in STANDS_IN_THE_LEDGER and source.is_expected(order, bank, day):
             yield MissedRhythm(
                 day, order.occasion, order.institute, bank.name, order.order_number, order.name, run, state
             )

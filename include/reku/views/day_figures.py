@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.store.kinds import EventKind
-from reku.store.states import DeliveryState, MessageState, in_states
+from reku.store.states import DELIVERY_IS_ON_ITS_WAY, DeliveryState, MessageState, in_states
 from reku.store.tables import collections, deliveries, messages, releases, responses
 
 
@@ -40,12 +40,11 @@ class DayFigures:
 
 def day_figures(engine: sa.Engine) -> DayFigures:
     """The figures of today, all banks together but for the events."""
-    waiting = (DeliveryState.PARKED, DeliveryState.REGISTERED, DeliveryState.VALIDATED, DeliveryState.RELEASED)
     with engine.connect() as connection:
-        by_state = dict.fromkeys(map(str, waiting), 0)
+        by_state = dict.fromkeys(map(str, DELIVERY_IS_ON_ITS_WAY), 0)
         for row in connection.execute(
             sa.select(deliveries.c.state, sa.func.count().label("happened"))
-            .where(deliveries.c.state.in_(waiting))
+            .where(deliveries.c.state.in_(DELIVERY_IS_ON_ITS_WAY))
             .group_by(deliveries.c.state)
         ):
             by_state[row.state] = row.happened
