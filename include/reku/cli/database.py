@@ -39,7 +39,7 @@ def join_airflow() -> None:
     To be called before Airflow is imported, which reads its settings then. Raises SetupError as `database` does.
     """
     from reku.foundation.errors import SetupError
-    from reku.runtime.up import AIRFLOW_URL, environment
+    from reku.runtime.up import AIRFLOW_URL
 
     if AIRFLOW_URL in os.environ:
         return
@@ -48,9 +48,7 @@ def join_airflow() -> None:
             f"Airflow's database is not known here: REKU_DATABASE_URL is set, {AIRFLOW_URL} is not. Run the command "
             "with Airflow's environment, in Compose as `docker compose exec scheduler reku …`."
         )
-    for name, value in environment(_running()).items():
-        if name.startswith("AIRFLOW"):
-            os.environ.setdefault(name, value)
+    _join_embedded()
 
 
 def _running() -> Home:
@@ -76,10 +74,10 @@ def _join_embedded() -> None:
     from reku.runtime.up import environment
 
     here, demo = _running(), Home(home().path / "demo")
-    # Only our settings: REKU_INSTANCE would mark this command as one of the supervisor's processes.
+    # Only our settings and Airflow's: REKU_INSTANCE would mark this command as one of the supervisor's processes.
     ours = {f"REKU_{field.upper()}" for field in Settings.model_fields}
     for name, value in environment(here).items():
-        if name in ours:
+        if name in ours or name.startswith("AIRFLOW"):
             os.environ.setdefault(name, value)
     if here == demo:
         from reku.demo.run import DemoPlaces

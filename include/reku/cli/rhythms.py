@@ -61,6 +61,7 @@ def make_up(
     from reku.foundation import clock
     from reku.foundation.errors import StageError
 
+    database()  # the demo's clock is known from then on
     if clock.is_moved():
         raise StageError(
             "The clock of this set-up is moved, so its DAGs have no schedule and Airflow makes no backfills. Trigger "
