@@ -13,15 +13,17 @@ from reku.dispatch.plan import SendPlan
 from reku.foundation.addresses import address_hmac, key_of_person
 from reku.pickup.file_format import FileFormat
 from reku.pickup.prepare import prepare_file
+from reku.pickup.push import push_files
 
 
 @dataclass(frozen=True)
 class FileChannel:
-    """Prepares a file in `format` of all that is due of a delivery."""
+    """Prepares a file in `format` of all that is due of a delivery. `is_pushed`: it is put into the outbox at once."""
 
     name: str
     format: FileFormat
     barred_by: frozenset[Reason]
+    is_pushed: bool = False
     processes: int = 1
 
     def limits(self, institute: Institute) -> RateLimits | None:  # noqa: ARG002 - see Channel
@@ -48,12 +50,15 @@ class PreparedFileChannel:
     has_control_copy: bool = False
 
     def send(self, dispatcher: Dispatcher) -> None:
-        """Put all that is due into a new file; nothing is written before somebody takes it."""
+        """Put all that is due into a new file; nothing is written before somebody takes it, or it is pushed."""
         decision = prepare_file(
             dispatcher.engine, dispatcher.plan, dispatcher.channel, self.channel.format, dispatcher.due
         )
         dispatcher.result.prepared += decision.prepared
         dispatcher.result.withheld += decision.withheld
+        if self.channel.is_pushed:
+            formats = {self.channel.format.kind: self.channel.format}
+            push_files(dispatcher.engine, dispatcher.plan.institute, formats)
         dispatcher.show(dispatcher.result)
 
     def send_control_copy(self, result: ControlCopyResult) -> None:

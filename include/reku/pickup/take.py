@@ -47,9 +47,9 @@ def fetch(
     then.
     """
     with engine.begin() as connection:
-        row = _locked(connection, bank.blz, prepared_files.c.id == file, str(file))
+        row = locked_file(connection, bank.blz, prepared_files.c.id == file, str(file))
         _check_is_there(row)
-        made = _made(connection, bank, _format_of(formats, row), row)
+        made = make(connection, bank, formats, row)
         moment = clock.now()
         if row.fetched_at is None:
             _are_sent(connection, file)
@@ -72,7 +72,7 @@ def acknowledge(engine: sa.Engine, institute: str, name: str) -> bool:
     prepared, and for one that has expired.
     """
     with engine.begin() as connection:
-        row = _locked(connection, institute, prepared_files.c.file_name == name, name)
+        row = locked_file(connection, institute, prepared_files.c.file_name == name, name)
         if row.acknowledged_at is not None:
             return False
         if row.expired_at is not None:
@@ -84,12 +84,12 @@ def acknowledge(engine: sa.Engine, institute: str, name: str) -> bool:
         connection.execute(
             sa.update(prepared_files).where(prepared_files.c.id == row.id).values(acknowledged_at=clock.now())
         )
-        if row.erased_at is None:
-            erase_file(connection, row.id, clock.now())
+        erase_file(connection, row.id, clock.now())
     return True
 
 
-def _locked(connection: sa.Connection, institute: str, which: sa.ColumnElement[bool], named: str) -> sa.Row[Any]:
+def locked_file(connection: sa.Connection, institute: str, which: sa.ColumnElement[bool], named: str) -> sa.Row[Any]:
+    """A bank's file, locked, with its order and delivery. Raises StageError if there is none, `named` so."""
     row = connection.execute(
         sa.select(prepared_files, deliveries.c.order_number, deliveries.c.delivery_number)
         .outerjoin(deliveries, deliveries.c.id == prepared_files.c.delivery_id)
@@ -127,8 +127,14 @@ def _format_of(formats: Mapping[PreparedKind, FileFormat], row: sa.Row[Any]) -> 
     return formats[PreparedKind(row.kind)]
 
 
-def _made(connection: sa.Connection, bank: Institute, file_format: FileFormat, row: sa.Row[Any]) -> dict[str, bytes]:
-    """The files' bytes; the first making fixes them, and leaves out who cannot be named any more."""
+def make(
+    connection: sa.Connection, bank: Institute, formats: Mapping[PreparedKind, FileFormat], row: sa.Row[Any]
+) -> dict[str, bytes]:
+    """The files' bytes by name; the first making fixes them, and leaves out who cannot be named any more.
+
+    `row`: of the file, as `locked_file` has it. Raises as `fetch` does.
+    """
+    file_format = _format_of(formats, row)
     if row.sha256 is None:
         _leave_out(connection, bank, row)
     stamp = FileStamp(row.institute, row.order_number or "", row.delivery_number or 0, row.number, row.stamped_at)

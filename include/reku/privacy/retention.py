@@ -25,6 +25,7 @@ Step = Callable[[sa.Engine, datetime, Settings], tuple[Counter[str], list[str]]]
 STEPS: tuple[Step, ...] = (
     prepared_files.expired,
     prepared_files.fetched,
+    prepared_files.unacknowledged,
     old_rows.sent_rows,
     old_files.originals,
     old_files.outbox,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sqlalchemy as sa
 
+from reku.pickup.push import push_files, take_acknowledgements
 from reku.process import intake
-from reku.process.systems import data_bank_named, served_banks
+from reku.process.systems import FILE_FORMATS, data_bank_named, served_banks
 from reku.sources.source import TakenIn
 
 
@@ -17,7 +20,15 @@ def data_banks() -> list[str]:
 def import_data(engine: sa.Engine, institute: str) -> TakenIn:
     """One look for one bank: what has come is imported, and addresses whose time is over are forgotten.
 
+    What is prepared for a system of the bank is put into its outbox, and what it has acknowledged is sent.
+
     Raises StageError for an unknown BLZ and a bank whose data are not imported, ConfigError for a broken file of the
     bank, PassingError if the place that it delivers to cannot be used.
     """
-    return intake.take_in(engine, data_bank_named(institute).blz)
+    bank = data_bank_named(institute)
+    taken = intake.take_in(engine, bank.blz)
+    pushed = push_files(engine, bank, FILE_FORMATS)
+    acknowledged, problems = take_acknowledgements(engine, bank)
+    ours = {"pushed": pushed, "acknowledged": acknowledged}
+    counts = {**taken.counts, **{name: count for name, count in ours.items() if count}}
+    return replace(taken, counts=counts, problems=(*taken.problems, *problems))

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from reku.catalogue import Institute, institutes
 from reku.catalogue.institute import CoreSystem
+from reku.channels.agree_mailing.jobs import AGREE_MAILING, AGREE_MAILING_JOBS
 from reku.channels.email.channel import EMAIL
 from reku.channels.letter.letter_files import LETTER_CHANNEL, LetterFiles
 from reku.dispatch.channel import Channel
@@ -42,10 +43,12 @@ SYSTEMS: dict[CoreSystem, System] = {
 }
 """Every core system that is served."""
 
-CHANNELS: dict[str, Channel] = {channel.name: channel for channel in (EMAIL, LETTER_CHANNEL)}
+_CHANNELS: tuple[Channel, ...] = (EMAIL, AGREE_MAILING, LETTER_CHANNEL)
+CHANNELS: dict[str, Channel] = {channel.name: channel for channel in _CHANNELS}
 """Every channel by its name."""
 
-FILE_FORMATS: dict[PreparedKind, FileFormat] = {one.kind: one for one in (LetterFiles(),)}
+_FORMATS: tuple[FileFormat, ...] = (AGREE_MAILING_JOBS, LetterFiles())
+FILE_FORMATS: dict[PreparedKind, FileFormat] = {one.kind: one for one in _FORMATS}
 """How each kind of prepared file looks."""
 
 

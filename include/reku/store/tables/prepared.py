@@ -28,6 +28,7 @@ prepared_files = sa.Table(
         comment="those that it was made without: of people who had left the bank's data, or were erased",
     ),
     sa.Column("sha256", sa.CHAR(64), comment="of the bytes of all its files; null until they were made"),
+    moment("pushed_at"),
     moment("fetched_at"),
     moment("acknowledged_at"),
     moment("expired_at"),

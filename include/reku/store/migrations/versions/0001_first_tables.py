@@ -1218,6 +1218,7 @@ def upgrade() -> None:
             nullable=True,
             comment="of the bytes of all its files; null until they were made",
         ),
+        sa.Column("pushed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fetched_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expired_at", sa.DateTime(timezone=True), nullable=True),

@@ -1,0 +1,112 @@
+"""agreeMailing: jobs in the outbox, their acknowledgement, and what becomes of them without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from reku.foundation import clock
+from reku.pickup.push import push_files
+from reku.privacy.retention import apply
+from reku.process.data_import import import_data
+from reku.process.run_day import DayResult
+from reku.process.systems import FILE_FORMATS, bank_named
+from reku.records.contract import contracts
+from reku.records.reader import read
+from reku.records.rows import row_faults
+from reku.store import tables
+from reku.views.prepared_overview import prepared_files_of
+from reku_testing.smtp import Sink
+from reku_testing.world import BLZ
+from tests.process.test_channels import MEDIUM, NOWHERE, by, counted, reached
+from tests.process.test_selection_chain import BORN, deliver, failed, in_clear, rows
+from tests.process.test_selection_chain import bank as bank  # a fixture
+from tests.process.test_selection_chain import work as work  # a fixture
+from tests.sources.agree21.conftest import CoopBank, person
+
+Move = Callable[[datetime], None]
+Work = Callable[..., DayResult]
+
+
+@pytest.fixture
+def handed_over(bank: CoopBank, work: Work, relay: Sink) -> Path:
+    """The jobs of three people, one of whom agreeMailing cannot reach, and the file."""
+    bank.configure(campaigns=by("agree_mailing"))
+    born = {"Geburtsdatum": BORN}
+    tracked = person(2, **born, Tracking_Einwilligung="J", Anrede="1", Titel="Dr.", Nachname="Älter")
+    deliver(bank, person(1, **born), tracked, person(3, **NOWHERE), person(4, **born, Einwilligung_EMail="N"))
+    assert failed(work()) == []
+    assert relay.recipients == []
+    (file,) = (bank.files / BLZ / "ausgang").glob("agreemailing_*")
+    return file
+
+
+def states(database: sa.Engine) -> set[str]:
+    return set(reached(database).values())
+
+
+def test_the_jobs_lie_in_the_outbox(database: sa.Engine, handed_over: Path) -> None:
+    contract, data = contracts()["AGREEMAILING"], handed_over.read_bytes()
+    found = read(contract, data, environment="T")
+    assert row_faults(contract, found) == []
+    told: list[dict[str, Any]] = sorted(found.as_dicts(), key=lambda row: row["Personennummer"])
+    assert [row["Personennummer"] for row in told] == ["0000000001", "0000000002"]
+    assert [row["Briefanrede"] for row in told] == ["Sehr geehrte Frau Müßig1", "Sehr geehrter Herr Dr. Älter"]
+    assert [row["Tracking_Einwilligung"] for row in told] == ["N", "J"]
+    assert {row["Vorlage"] for row in told} == {MEDIUM}
+    assert [row["EMail"] for row in told] == ["person1@kunde.example", "person2@kunde.example"]
+    assert {(row["Platzhalter_1"], row["Platzhalter_2"]) for row in told} == {("24.11.2026", "50")}
+    assert states(database) == {"agree_mailing PREPARED"}
+    assert counted(database) == {"selected": 2, "KEINE_EINWILLIGUNG": 1, "without_address": 1}
+    # Written again, as after a kill between file and commit, it is the same.
+    with database.begin() as connection:
+        connection.execute(sa.update(tables.prepared_files).values(pushed_at=None))
+    handed_over.unlink()
+    assert push_files(database, bank_named(BLZ), FILE_FORMATS) == 1
+    assert handed_over.read_bytes() == data
+    assert in_clear(database, "Müßig1", "0000000001") == set()
+
+
+def test_an_ok_sends_them_and_nothing_is_left(database: sa.Engine, bank: CoopBank, handed_over: Path) -> None:
+    inbox = bank.files / BLZ / "eingang"
+    (inbox / f"{handed_over.name}.ok").touch()
+    assert import_data(database, BLZ).counts["acknowledged"] == 1
+    assert states(database) == {"agree_mailing SENT"}
+    assert not handed_over.exists()
+    assert list(inbox.iterdir()) == []
+    assert (rows(database, tables.delivery_rows), rows(database, tables.prepared_rows)) == ([], [])
+    assert [one.state for one in prepared_files_of(database)] == ["acknowledged"]
+    assert sorted((row["kind"]) for row in rows(database, tables.responses)) == ["SENT", "SENT"]
+
+
+def test_an_ok_for_a_file_that_never_was(database: sa.Engine, bank: CoopBank, handed_over: Path) -> None:
+    name = f"agreemailing_{BLZ}_K2026-099_20261124103000.csv.ok"
+    (bank.files / BLZ / "eingang" / name).touch()
+    taken = import_data(database, BLZ)
+    assert [name in problem and "has no prepared file" in problem for problem in taken.problems] == [True]
+    assert (bank.files / BLZ / "fehler" / name).exists()
+    assert import_data(database, BLZ).problems == ()
+    assert states(database) == {"agree_mailing PREPARED"}
+    assert handed_over.exists()
+
+
+def test_without_an_ok_they_are_in_doubt_after_36_hours(
+    database: sa.Engine, bank: CoopBank, handed_over: Path, clock_at: Move
+) -> None:
+    start = clock.now()
+    for hours, expected in ((35, "PREPARED"), (37, "IN_DOUBT")):
+        clock_at(start + timedelta(hours=hours))
+        apply(database, clock.now())
+        assert states(database) == {f"agree_mailing {expected}"}
+    assert not handed_over.exists()
+    assert rows(database, tables.delivery_rows) == []
+    # And an acknowledgement that comes late is believed.
+    (bank.files / BLZ / "eingang" / f"{handed_over.name}.ok").touch()
+    assert import_data(database, BLZ).counts["acknowledged"] == 1
+    assert states(database) == {"agree_mailing SENT"}
+    assert rows(database, tables.prepared_rows) == []
