@@ -20,7 +20,7 @@ from reku.pickup.take import fetch
 from reku.privacy.retention import apply
 from reku.process.daily_feedback import write_daily_feedback
 from reku.process.run_day import DayResult
-from reku.process.systems import CHANNELS, bank_named
+from reku.process.systems import CHANNELS, bank_named, channel_faults
 from reku.store import tables
 from reku_testing.reported import rows_of
 from reku_testing.smtp import Sink
@@ -182,3 +182,18 @@ def test_contacts_count_across_channels(
     assert failed(work(stages=())) == []
     assert [row["funnel"].get("SPERRZEIT", 0) for row in rows(database, tables.selections)][-1] == 1
     assert relay.recipients == []
+
+
+def test_a_channel_that_is_not_there_holds_up_no_other(
+    database: sa.Engine, bank: CoopBank, work: Work, relay: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(CHANNELS, "advisor")
+    bank.configure(campaigns=by("advisor", "email"))
+    (fault,) = channel_faults()
+    assert "the channel advisor is not served yet" in str(fault)
+    assert str(fault.file).endswith(f"{BLZ}.yaml")
+    bank.configure(campaigns=by("email", "advisor"))
+    deliver(bank, person(1, **BIRTHDAY), person(2, **NOWHERE))
+    assert [why for stage, why in failed(work()) if stage == "dispatch" and "no channel 'advisor'" in why]
+    assert relay.recipients == ["person1@kunde.example"]
+    assert channels(database) == ["advisor", "email"]

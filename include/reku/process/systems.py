@@ -5,7 +5,7 @@ Another core system or channel is entered here, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -16,7 +16,8 @@ from reku.channels.agree_mailing.jobs import AGREE_MAILING, AGREE_MAILING_JOBS
 from reku.channels.email.channel import EMAIL
 from reku.channels.letter.letter_files import LETTER_CHANNEL, LetterFiles
 from reku.dispatch.channel import Channel
-from reku.foundation.errors import StageError, suggest
+from reku.foundation.errors import ConfigError, StageError, suggest
+from reku.foundation.settings import settings
 from reku.pickup.file_format import FileFormat
 from reku.reporting.feedback_format import FeedbackFormat
 from reku.reporting.formats.osplus import OsplusResponses
@@ -61,12 +62,31 @@ def channel_named(name: str) -> Channel:
     return CHANNELS[name]
 
 
-def channels_of(engine: sa.Engine, delivery: int) -> list[Channel]:
-    """The channels of a delivery's messages; e-mail where it has none. Raises StageError for one that there is not."""
+def channels_of(engine: sa.Engine, delivery: int) -> Iterator[Channel]:
+    """The channels of a delivery's messages; e-mail where it has none.
+
+    Raises StageError for one that there is not, once all others have been given: they are not held up by it.
+    """
     of_delivery = sa.select(messages.c.channel).where(messages.c.delivery_id == delivery).distinct()
     with engine.connect() as connection:
         names = connection.scalars(of_delivery.order_by(messages.c.channel)).all()
-    return [channel_named(name) for name in names or [EMAIL.name]]
+    yield from map(channel_named, sorted(names or [EMAIL.name], key=lambda name: name not in CHANNELS))
+
+
+def channel_faults() -> list[ConfigError]:
+    """Channels that campaigns name and that there are not yet: their messages would stay open."""
+    return [
+        ConfigError(
+            f"campaign {campaign.name!r}, block send: the channel {channel.value} is not served yet.",
+            file=settings().config_dir / "institutes" / f"{bank.blz}.yaml",
+            value=channel.value,
+            valid=CHANNELS,
+        )
+        for bank in institutes().whole.values()
+        for campaign in bank.campaigns
+        for channel in campaign.channels
+        if channel not in CHANNELS
+    ]
 
 
 def bank_named(institute: str) -> Institute:
