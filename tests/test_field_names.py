@@ -20,6 +20,7 @@ ROOMS = (
     "sources",  # they read these files
     "reporting/formats",  # they write them
     "records/reader.py",  # names of the leading record
+    "channels/agree_mailing",  # it writes its jobs
     "channels/email/media",  # templates name the delivered fields
     "simulator",  # plays the core bank
     "bench",  # so does it

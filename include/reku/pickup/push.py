@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
 import sqlalchemy as sa
@@ -60,17 +60,17 @@ def _put(folders: BankFolders, name: str, data: bytes) -> None:
         ) from error
 
 
-def take_acknowledgements(engine: sa.Engine, bank: Institute) -> tuple[int, list[str]]:
+def take_acknowledgements(engine: sa.Engine, bank: Institute, layouts: Collection[str]) -> tuple[int, list[str]]:
     """Take in the receivers' `<name>.ok` from the inbox: the file's messages are sent, and it leaves the outbox.
 
-    Returns how many were taken, and a sentence for each that cannot be: it is of no file, or of one that has expired;
+    `layouts`: kinds of the contracts of such files. Returns how many were taken, and a sentence for each that cannot be: it is of no file, or of one that has expired;
     it is moved to `fehler/`.
     """
     folders = BankFolders(bank.blz)
     names: list[str] = []
     with suppress(FileNotFoundError):  # a bank whose folders are not made yet
         found = folders.entries(Folder.INBOX)
-        names = [entry.name for entry in found if entry.is_marker and _is_of_pushed(entry.name)]
+        names = [entry.name for entry in found if entry.is_marker and _is_of(layouts, entry.name)]
     problems: list[str] = []
 
     def take(marker: str) -> None:
@@ -91,6 +91,6 @@ def take_acknowledgements(engine: sa.Engine, bank: Institute) -> tuple[int, list
     return len(names) - len(problems), problems
 
 
-def _is_of_pushed(marker: str) -> bool:
+def _is_of(layouts: Collection[str], marker: str) -> bool:
     match = match_name(marker.removesuffix(MARKER))
-    return match is not None and match[0].kind == "AGREEMAILING"
+    return match is not None and match[0].kind in layouts

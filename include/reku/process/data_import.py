@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
+from reku.channels.agree_mailing.jobs import KIND
 from reku.pickup.push import push_files, take_acknowledgements
 from reku.process import intake
 from reku.process.systems import FILE_FORMATS, data_bank_named, served_banks
@@ -28,7 +29,7 @@ def import_data(engine: sa.Engine, institute: str) -> TakenIn:
     bank = data_bank_named(institute)
     taken = intake.take_in(engine, bank.blz)
     pushed = push_files(engine, bank, FILE_FORMATS)
-    acknowledged, problems = take_acknowledgements(engine, bank)
+    acknowledged, problems = take_acknowledgements(engine, bank, (KIND,))
     ours = {"pushed": pushed, "acknowledged": acknowledged}
     counts = {**taken.counts, **{name: count for name, count in ours.items() if count}}
     return replace(taken, counts=counts, problems=(*taken.problems, *problems))
