@@ -63,7 +63,9 @@ def _put(folders: BankFolders, name: str, data: bytes) -> None:
 def take_acknowledgements(engine: sa.Engine, bank: Institute, layouts: Collection[str]) -> tuple[int, list[str]]:
     """Take in the receivers' `<name>.ok` from the inbox: the file's messages are sent, and it leaves the outbox.
 
-    `layouts`: kinds of the contracts of such files. Returns how many were taken, and a sentence for each that cannot be: it is of no file, or of one that has expired;
+    `layouts`: kinds of the contracts of such files.
+
+    Returns how many were taken, and a sentence for each that cannot be: it is of no file, or of one that has expired;
     it is moved to `fehler/`.
     """
     folders = BankFolders(bank.blz)
