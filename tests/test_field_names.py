@@ -21,6 +21,7 @@ ROOMS = (
     "reporting/formats",  # they write them
     "records/reader.py",  # names of the leading record
     "channels/agree_mailing",  # it writes its jobs
+    "channels/letter",  # so do those of letters, and it writes their index
     "channels/email/media",  # templates name the delivered fields
     "simulator",  # plays the core bank
     "bench",  # so does it
