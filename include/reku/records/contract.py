@@ -132,7 +132,7 @@ class Contract(Strict):
     title: str = Field(description="what the file is, one line")
     direction: Literal["in", "out"] = Field(description="in: we receive it")
     version: str = Field(pattern="^[0-9]{1,3}$", description="version of the layout in the V record")
-    partner: Literal["FI", "AGREE21", "GDIX", "AGREEMAILING"] = Field("FI", description="who is at the other end")
+    partner: Literal["FI", "AGREE21", "GDIX"] = Field("FI", description="who is at the other end")
     file_name: str | None = Field(
         None,
         description="regular expression with the groups blz, auftrag, lnr, zeit as far as they occur; none: no file, "
