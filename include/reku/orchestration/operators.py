@@ -18,7 +18,7 @@ from airflow.sdk import BaseOperator
 from reku.foundation import clock
 from reku.orchestration import triggers
 from reku.orchestration.failures import fail, plain_errors, skip, tell
-from reku.orchestration.metrics import timed
+from reku.orchestration.gauges import timed
 from reku.orchestration.reports import ReportLink, logged_address
 from reku.orchestration.trigger_form import options_of
 from reku.orchestration.triggers import PollTrigger, UntilTrigger

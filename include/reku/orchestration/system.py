@@ -255,7 +255,7 @@ class ReportFigures(BaseOperator):
     """Hands the day's figures to Airflow's metrics."""
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
-        from reku.orchestration.metrics import report_figures
+        from reku.orchestration.gauges import report_figures
         from reku.store.engine import engine
         from reku.views.day_figures import day_figures
 

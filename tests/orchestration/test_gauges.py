@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from airflow.sdk.observability import stats
 from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
 
-from reku.orchestration.metrics import gauges, report_figures, timed
+from reku.orchestration.gauges import gauges, report_figures, timed
 from reku.store.kinds import EventKind
 from reku.store.tables import collections, responses
 from reku.views.day_figures import DayFigures, day_figures
