@@ -16,10 +16,7 @@ def warnings(order: Any, bank: Institute | None, *, is_faulty: bool, is_stopped:
     found = []
     if not is_served(bank):
         found.append(
-            Words(
-                f"Das Kernbanksystem {bank.core_system} ist nicht angebunden.",
-                f"Core system {bank.core_system} is not served.",
-            )
+            Words("Das Kernbanksystem der Bank ist nicht angebunden.", "The core system of the bank is not served.")
         )
     if is_stopped:
         found.append(Words("Der Versand ist angehalten.", "Its dispatch is stopped."))
