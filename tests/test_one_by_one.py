@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +26,7 @@ from reku.foundation.settings import settings
 from reku.mailbox import maildir
 from reku.mailbox.imap import ImapMailbox
 from reku.mailbox.maildir import MaildirMailbox
+from reku.pickup import push
 from reku.privacy import old_files, retention
 from reku.process import collecting
 from reku.process.systems import bank_named
@@ -37,8 +38,8 @@ from reku.sources.agree21 import scan as agree21
 from reku.sources.inbox import filing, set_aside
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import control_file, delivery_files
-from reku.store.kinds import ReportKind
-from reku.store.tables import claims, files
+from reku.store.kinds import PreparedKind, ReportKind
+from reku.store.tables import claims, files, prepared_files
 from reku_testing import world
 from reku_testing.by_blz import take_in
 from tests.conftest import PROJECT
@@ -320,6 +321,38 @@ def _a_file_of_customers_that_cannot_even_be_set_aside(bank: Bank, poison: Poiso
     report = agree21.take_in(bank.engine, bank_named(BLZ))
     assert [(row.file_name, row.verdict) for row in bank.rows(files)] == [(names[1], "SET_ASIDE")]
     return report.failures
+
+
+def _prepared(bank: Bank) -> list[str]:
+    """The names of two files with nobody in them, prepared for agreeMailing."""
+    names = [f"agreemailing_{BLZ}_K2026-014_2026112404000{number}.csv" for number in (1, 2)]
+    when = {"stamped_at": datetime(2026, 11, 24, 3, tzinfo=UTC), "last_day": date(2026, 12, 1)}
+    of = {"institute": BLZ, "kind": PreparedKind.AGREE_MAILING, "rows": 0}
+    files_of = [{**of, **when, "number": number, "file_name": name} for number, name in enumerate(names, start=1)]
+    with bank.engine.begin() as connection:
+        connection.execute(sa.insert(prepared_files), files_of)
+    return names
+
+
+@loop("pickup/push.py push_files")
+def _a_prepared_file_that_cannot_be_made(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bad, good = _prepared(bank)
+    poison.patch.setattr(push, "make", lambda *args: {args[-1].file_name: b""})
+    poison.into(push, "make", lambda *args: args[-1].file_name == bad)
+    pushed, problems = push.push_files(bank.engine, bank_named(BLZ), {})
+    assert (pushed, bank.names("ausgang")) == (1, [good])
+    return problems
+
+
+@loop("pickup/push.py take_acknowledgements")
+def _an_acknowledgement_that_cannot_be_taken(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    bad, good = _prepared(bank)
+    for name in (bad, good):
+        bank.put(f"{name}.ok", b"")
+    poison.into(push, "acknowledge", lambda *args: args[2] == bad)
+    taken, problems = push.take_acknowledgements(bank.engine, bank_named(BLZ), ("AGREEMAILING",))
+    assert (taken, bank.names("eingang")) == (1, [f"{bad}.ok"])
+    return problems
 
 
 @loop("responses/bounces.py collect_all")

@@ -34,11 +34,12 @@ _SCALE, _HEIGHT, _GAP = 0.6, 1_150, 20
 _GROUND, _COLOURS = "#DDE1E6", 128
 _PLACEHOLDER = re.compile(r"\{\{ ([A-Z]\w+) \}\}|\{% (?:el)?if ([A-Z]\w+)")
 _DIGEST = re.compile(r"<!-- (\w+) ([0-9a-f]{16}) -->")
-_HEAD = """\
+_GUIDE = "media.md"
+_HEAD = f"""\
 # Gallery of the media
 
 Each medium as a phone and a desktop show it. Written by `python -m reku_testing.gallery`, not by hand;
-how a medium is made: [writing a medium](../media.md).
+how a medium is made: [writing a medium](../{_GUIDE}).
 """
 
 

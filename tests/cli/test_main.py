@@ -140,7 +140,7 @@ def test_wrong_usage_is_two(reku: Reku, arguments: tuple[str, ...]) -> None:
     [
         (("deliveries", "list"), "--state", "LOADET", "Did you mean LOADED?"),
         (("files", "list"), "--verdict", "UNKNOW", "Did you mean UNKNOWN?"),
-        (("messages", "list"), "--state", "GONE", "OPEN, CLAIMED, SENT"),
+        (("messages", "list"), "--state", "GONE", "OPEN, CLAIMED, PREPARED, SENT"),
     ],
 )
 def test_a_wrong_choice_names_the_right_ones(

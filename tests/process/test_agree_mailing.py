@@ -67,7 +67,7 @@ def test_the_jobs_lie_in_the_outbox(database: sa.Engine, handed_over: Path) -> N
     with database.begin() as connection:
         connection.execute(sa.update(tables.prepared_files).values(pushed_at=None))
     handed_over.unlink()
-    assert push_files(database, bank_named(BLZ), FILE_FORMATS) == 1
+    assert push_files(database, bank_named(BLZ), FILE_FORMATS) == (1, [])
     assert handed_over.read_bytes() == data
     assert in_clear(database, "Müßig1", "0000000001") == set()
 

@@ -11,6 +11,7 @@ from reku.dispatch.channel import ControlCopyResult
 from reku.dispatch.dispatcher import Dispatcher
 from reku.dispatch.plan import SendPlan
 from reku.foundation.addresses import address_hmac, key_of_person
+from reku.foundation.errors import StageError
 from reku.pickup.file_format import FileFormat
 from reku.pickup.prepare import prepare_file
 from reku.pickup.push import push_files
@@ -58,7 +59,9 @@ class PreparedFileChannel:
         dispatcher.result.withheld += decision.withheld
         if self.channel.is_pushed:
             formats = {self.channel.format.kind: self.channel.format}
-            push_files(dispatcher.engine, dispatcher.plan.institute, formats)
+            _, problems = push_files(dispatcher.engine, dispatcher.plan.institute, formats)
+            if problems:
+                raise StageError("\n".join(problems))
         dispatcher.show(dispatcher.result)
 
     def send_control_copy(self, result: ControlCopyResult) -> None:

@@ -25,27 +25,33 @@ PUSHED = (PreparedKind.AGREE_MAILING,)
 """Kinds of files that no person fetches."""
 
 
-def push_files(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat]) -> int:
-    """Put into the bank's outbox what is prepared for a system and does not lie there yet. Returns how many.
+def push_files(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat]) -> tuple[int, list[str]]:
+    """Put into the bank's outbox what is prepared for a system and does not lie there yet.
 
-    Killed in between, the next push writes the same bytes again. Raises SetupError if the outbox cannot be written to
-    or the vault key is missing, StageError or FileRefused for what cannot be made.
+    Killed in between, the next push writes the same bytes again. Returns how many were put there, and a sentence for
+    each that cannot be made. Raises SetupError if the outbox cannot be written to or the vault key is missing.
     """
     of = prepared_files.c
     waits = (of.pushed_at.is_(None), of.expired_at.is_(None), of.erased_at.is_(None))
     with engine.connect() as connection:
         wanted = sa.select(of.id).where(of.institute == bank.blz, of.kind.in_(PUSHED), *waits).order_by(of.id)
         ids = connection.scalars(wanted).all()
-    for file in ids:
+
+    def push(file: int) -> None:
         with engine.begin() as connection:
             row = locked_file(connection, bank.blz, of.id == file, str(file))
             if row.pushed_at is not None or row.erased_at is not None:
-                continue
+                return
             folders = BankFolders(bank.blz)
             for name, data in make(connection, bank, formats, row).items():
                 _put(folders, name, data)
             connection.execute(sa.update(prepared_files).where(of.id == file).values(pushed_at=clock.now()))
-    return len(ids)
+
+    done = one_by_one(
+        ids, push, named=lambda file: f"prepared file {file}", stops=lambda error: isinstance(error, SetupError)
+    )
+    problems = [f"Institute {bank.blz}: {failure.name}: {failure.why}" for failure in done.failures]
+    return len(ids) - len(problems), problems
 
 
 def _put(folders: BankFolders, name: str, data: bytes) -> None:

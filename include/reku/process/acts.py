@@ -24,6 +24,7 @@ from reku.process.systems import system_of_delivery
 from reku.release import decision
 from reku.sources.inbox import set_aside
 from reku.store.audit import put_on_record
+from reku.store.delivery import load_delivery
 from reku.store.locks import Lock, session_lock
 from reku.store.states import DELIVERY_IS_ON_ITS_WAY, DeliveryState, FileVerdict, MessageState, in_states
 from reku.store.tables import claims, deliveries, files, messages, orders, releases, stops
@@ -109,20 +110,9 @@ def _number(subject: str) -> int:
 
 
 def _delivery(connection: sa.Connection, delivery: int) -> sa.Row[Any]:
-    row = connection.execute(
-        sa.select(
-            deliveries,
-            orders.c.name,
-            releases.c.actor,
-            releases.c.decided_at,
-        )
-        .join(orders, orders.c.id == deliveries.c.order_id)
-        .outerjoin(releases, releases.c.delivery_id == deliveries.c.id)
-        .where(deliveries.c.id == delivery)
-    ).one_or_none()
-    if row is None:
-        raise StageError(f"There is no delivery {delivery}.")
-    return row
+    what = sa.select(deliveries, orders.c.name, releases.c.actor, releases.c.decided_at)
+    joined = what.join(orders, orders.c.id == deliveries.c.order_id)
+    return load_delivery(connection, delivery, joined.outerjoin(releases, releases.c.delivery_id == deliveries.c.id))
 
 
 def _concern(connection: sa.Connection, row: sa.Row[Any], over: Words | None = None) -> Concern:

@@ -26,7 +26,7 @@ DAYS = 7
 
 
 @dataclass(frozen=True)
-class Due:
+class AgendaEntry:
     """An order that is due on a day. `people`: of its last delivery; None if there was none yet."""
 
     day: date
@@ -39,14 +39,14 @@ class Due:
     warnings: tuple[Words, ...]
 
 
-def agenda(engine: sa.Engine, institute: str = "") -> list[Due]:
+def agenda(engine: sa.Engine, institute: str = "") -> list[AgendaEntry]:
     """What is due from today on for a week, by day; on each day first what will not go out as things stand."""
     days = [clock.today() + timedelta(days=ahead) for ahead in range(DAYS)]
     banks = Banks()
     with engine.connect() as connection:
         stops = stop_switches.in_force(connection)
         rows = connection.execute(_orders(institute)).all()
-    found: defaultdict[date, list[Due]] = defaultdict(list)
+    found: defaultdict[date, list[AgendaEntry]] = defaultdict(list)
     for order in rows:
         bank = banks.get(order.institute)
         told = tuple(
@@ -55,7 +55,9 @@ def agenda(engine: sa.Engine, institute: str = "") -> list[Due]:
         for day in _due_days(order, bank, days):
             name = bank.name if bank else order.institute
             found[day].append(
-                Due(day, order.institute, name, order.occasion, order.order_number, order.name, order.people, told)
+                AgendaEntry(
+                    day, order.institute, name, order.occasion, order.order_number, order.name, order.people, told
+                )
             )
     return [
         due

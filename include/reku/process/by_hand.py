@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from reku.catalogue.institute import Institute
 from reku.foundation.bank_folders import MARKER, BankFolders, Folder
 from reku.foundation.errors import RekuError
+from reku.foundation.unpacking import GZIP
 from reku.foundation.words import Words
 from reku.records.contract import Contract, contracts, match_name
 from reku.store.audit import put_on_record
@@ -19,7 +20,7 @@ _BEGINNINGS = {
     b"%PDF": Words("ein PDF", "a PDF"),
     b"PK\x03\x04": Words("eine Excel- oder ZIP-Datei", "an Excel or ZIP file"),
     b"\xd0\xcf\x11\xe0": Words("eine alte Excel-Datei", "an old Excel file"),
-    b"\x1f\x8b": Words("eine gepackte Datei (gzip)", "a packed file (gzip)"),
+    GZIP: Words("eine gepackte Datei (gzip)", "a packed file (gzip)"),
     b"\x89PNG": Words("ein Bild", "a picture"),
     b"\xff\xd8\xff": Words("ein Bild", "a picture"),
 }

@@ -28,8 +28,8 @@ def import_data(engine: sa.Engine, institute: str) -> TakenIn:
     """
     bank = data_bank_named(institute)
     taken = intake.take_in(engine, bank.blz)
-    pushed = push_files(engine, bank, FILE_FORMATS)
-    acknowledged, problems = take_acknowledgements(engine, bank, (KIND,))
+    pushed, not_made = push_files(engine, bank, FILE_FORMATS)
+    acknowledged, not_taken = take_acknowledgements(engine, bank, (KIND,))
     ours = {"pushed": pushed, "acknowledged": acknowledged}
     counts = {**taken.counts, **{name: count for name, count in ours.items() if count}}
-    return replace(taken, counts=counts, problems=(*taken.problems, *problems))
+    return replace(taken, counts=counts, problems=(*taken.problems, *not_made, *not_taken))

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from reku.foundation.errors import SetupError
 from reku.orchestration import login
 from reku.orchestration.names import dag_id
-from reku.orchestration.pages import acting, dispatch, files, orders, today
+from reku.orchestration.pages import acting, bank_files, dispatch, order_pages, today
 from reku.orchestration.pages.frame import HEADERS, page
 from reku.orchestration.reports import MOUNTED_AT, pages_address
 from reku.release.report import find_report
@@ -30,10 +30,10 @@ _LARGEST_ID = 2**63 - 1
 app = FastAPI(openapi_url=None)
 app.include_router(login.router)
 app.include_router(today.router)
-app.include_router(orders.router)
+app.include_router(order_pages.router)
 app.include_router(dispatch.router)
 app.include_router(acting.router)
-app.include_router(files.router)
+app.include_router(bank_files.router)
 
 _Delivery = Annotated[int, Path(ge=1, le=_LARGEST_ID)]
 _NO_DAG = "~"

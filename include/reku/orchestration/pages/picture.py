@@ -33,7 +33,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Picture:
+class FunnelPicture:
     """Bars, the lines of the scale (count, y), and the names of the periods (text, x)."""
 
     bars: tuple[Bar, ...]
@@ -45,7 +45,7 @@ class Picture:
     bottom: int = HEIGHT - BOTTOM
 
 
-def funnel_picture(periods: Sequence[FunnelRow]) -> Picture:
+def funnel_picture(periods: Sequence[FunnelRow]) -> FunnelPicture:
     """The periods from left to right, oldest first. Heights grow with the logarithm of the count, from 0."""
     counts = [figures(row) for row in periods]
     powers = max(1, math.ceil(math.log10(1 + max((n for of in counts for n in of.values()), default=1))))
@@ -64,7 +64,7 @@ def funnel_picture(periods: Sequence[FunnelRow]) -> Picture:
         for place, (kind, _) in enumerate(BARS):
             y = y_of(of[kind])
             bars.append(Bar(kind, round(begin + place * wide, 1), y, round(wide - 1, 1), round(ground - y, 1)))
-    return Picture(tuple(bars), tuple((10**power, y_of(10**power)) for power in range(powers + 1)), tuple(names))
+    return FunnelPicture(tuple(bars), tuple((10**power, y_of(10**power)) for power in range(powers + 1)), tuple(names))
 
 
 def figures(row: FunnelRow) -> dict[str, int]:
