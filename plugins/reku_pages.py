@@ -38,8 +38,19 @@ class RekuPages(AirflowPlugin):
     ]
     fastapi_apps: ClassVar = [{"name": "reku", "app": pages, "url_prefix": MOUNTED_AT}]
     external_views: ClassVar = [
-        # Without a url_route it opens as a page of its own: in Airflow's frame, which is sandboxed, no link could lead
-        # to Airflow's own pages.
-        {"name": "Zu tun", "href": f"{MOUNTED_AT}{TODAY}", "destination": "nav", "nav_top_level": True},
-        {"name": "Dateien", "href": f"{MOUNTED_AT}/files", "destination": "nav", "nav_top_level": True},
+        # With a url_route, though its frame is sandboxed: without one Airflow 3.3.2 makes a button that leads nowhere.
+        {
+            "name": "Zu tun",
+            "href": f"{MOUNTED_AT}{TODAY}",
+            "destination": "nav",
+            "url_route": "reku-today",
+            "nav_top_level": True,
+        },
+        {
+            "name": "Dateien",
+            "href": f"{MOUNTED_AT}/files",
+            "destination": "nav",
+            "url_route": "reku-files",
+            "nav_top_level": True,
+        },
     ]

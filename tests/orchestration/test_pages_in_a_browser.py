@@ -122,3 +122,13 @@ def press_until(tab: Tab, is_there: str) -> None:
         if tab.value(is_there) is True:
             return
     raise AssertionError(f"Tab never reaches: {is_there}")
+
+
+@pytest.mark.parametrize("route", ["reku-today", "reku-files"])
+def test_airflow_s_navigation_leads_to_our_pages(tab: Tab, airflow_address: str, loaded: str, route: str) -> None:
+    be(tab, "de", "light", DESK)
+    tab.ask("Page.navigate", url=f"{airflow_address}/")
+    link = f"document.querySelector('a[href=\"/plugin/{route}\"]')"
+    tab.wait_for(f"{link} !== null")
+    tab.value(f"{link}.click()")
+    tab.wait_for("document.querySelector('iframe')?.contentDocument?.querySelector('main') != null")
