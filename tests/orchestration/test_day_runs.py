@@ -21,10 +21,8 @@ CODE, DAG = "MCAG002", "reku_mcag002"
 
 @pytest.fixture
 def dag(airflow_metadata: None, database: sa.Engine) -> Iterator[str]:
-    """The DAG of an occasion with its real schedule, as Airflow has it in its tables."""
+    """The DAG of an occasion with its real schedule, as Airflow has it in its tables, and no run of it."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.models.backfill import Backfill, BackfillDagRun
-    from airflow.models.dagrun import DagRun
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.serialization.serialized_objects import LazyDeserializedDAG, SerializedDAG
     from airflow.utils.session import create_session
@@ -35,7 +33,17 @@ def dag(airflow_metadata: None, database: sa.Engine) -> Iterator[str]:
         lazy = LazyDeserializedDAG.from_dag(airflow_home.shipped_dags().dags[DAG])
         SerializedDAG.bulk_write_to_db("dags-folder", None, [lazy], session=session)
         SerializedDagModel.write_dag(lazy, bundle_name="dags-folder", session=session)
+    _forget_runs()
     yield DAG
+    _forget_runs()
+
+
+def _forget_runs() -> None:
+    """Those of earlier tests, which share Airflow's tables, and those of this one."""
+    from airflow.models.backfill import Backfill, BackfillDagRun
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+
     with create_session() as session:
         session.execute(sa.delete(BackfillDagRun))
         session.execute(sa.delete(DagRun).where(DagRun.dag_id == DAG))
