@@ -78,6 +78,14 @@ def test_a_rule_in_a_sentence(reku: Reku, code: str, says: str) -> None:
     assert "FROM reku.persons" in told.stdout
 
 
+@pytest.mark.usefixtures("coop", "database")
+def test_the_plan_of_a_rule(reku: Reku) -> None:
+    told = reku("selection", "explain", "MCAG002", "--plan", BLZ)
+    assert told.exit_code == 0, told.stderr
+    assert "(cost=" in told.stdout.partition("FROM reku.persons")[2]
+    assert "plan" in json.loads(reku("selection", "explain", "MCAG002", "--plan", BLZ, "--json").stdout)
+
+
 def test_every_shipped_rule_can_be_told() -> None:
     for occasion in occasions().values():
         if isinstance(occasion.selection, Selection):
@@ -174,7 +182,7 @@ def test_why_shows_the_tree_for_a_clear_number_that_is_asked_for(database: sa.En
     assert nobody.stdout.splitlines()[1:] == [
         "✗ In den übernommenen Daten",
         "✗ Auftrag K2026-014",
-        "  ✗ Die Regel trifft heute zu",
+        "  ✗ Die Regel trifft an diesem Tag zu",
     ]
 
 
@@ -226,7 +234,13 @@ def test_why_shows_what_speaks_against_a_mail_and_who_comes_first(
 
 def test_why_knows_everything_that_may_speak_against_a_candidate() -> None:
     """What people decide about messages and deliveries cannot, nor an address that mails cannot reach."""
-    of_messages = {Reason.FREIGABE_VERWEIGERT, Reason.GESTOPPT, Reason.UNGEKLAERT, Reason.ADRESSE_UNGUELTIG}
+    of_messages = {
+        Reason.FREIGABE_VERWEIGERT,
+        Reason.GESTOPPT,
+        Reason.NICHT_ABGEHOLT,
+        Reason.UNGEKLAERT,
+        Reason.ADRESSE_UNGUELTIG,
+    }
     assert list(AGAINST) == [reason for reason in Reason if reason not in of_messages]
 
 

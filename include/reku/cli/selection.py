@@ -23,6 +23,10 @@ app = typer.Typer(
 )
 
 Code = Annotated[str, typer.Argument(metavar="OCCASION", help="Code of the occasion, such as MCAG002.")]
+PlanFor = Annotated[
+    str | None,
+    typer.Option("--plan", metavar="BLZ", help="Show the plan for the data of that bank.", show_default=False),
+]
 Day = Annotated[
     datetime | None,
     typer.Option("--day", formats=["%Y-%m-%d"], help="As if it were that day; else today.", show_default=False),
@@ -30,15 +34,18 @@ Day = Annotated[
 
 
 @app.command("explain")
-def explain(occasion: Code, as_json: Json = False) -> None:
+def explain(occasion: Code, plan_for: PlanFor = None, as_json: Json = False) -> None:
     """Say in a German sentence whom an occasion selects.
 
-    And show the statement that asks the database for them, with its values.
+    And show the statement that asks the database for them, with its values. With --plan also how the database would go
+    about it today among the data of a bank; it is not carried out.
 
-    Example: `reku selection explain MCAG002`.
+    Example: `reku selection explain MCAG002 --plan 99990003`.
     """
+    from reku.foundation import clock
+    from reku.process.systems import data_bank_named
     from reku.sources.agree21.rule_text import sentence
-    from reku.sources.agree21.selecting import statement_text
+    from reku.sources.agree21.selecting import statement_plan, statement_text
 
     found, rule = _rule(occasion)
     told = {
@@ -47,10 +54,15 @@ def explain(occasion: Code, as_json: Json = False) -> None:
         "rule": sentence(rule, found.window),
         "sql": statement_text(rule, found.window),
     }
+    if plan_for is not None:
+        blz = data_bank_named(plan_for).blz
+        with database().connect() as connection:
+            told["plan"] = "\n".join(statement_plan(connection, rule, found.window, blz, clock.today()))
     if as_json:
         print_json(told)
     else:
-        typer.echo(f"{found.code} {found.title}\n\n{told['rule']}\n\n{told['sql']}")
+        parts = [f"{found.code} {found.title}", *(told[name] for name in ("rule", "sql", "plan") if name in told)]
+        typer.echo("\n\n".join(parts))
 
 
 @app.command("try")

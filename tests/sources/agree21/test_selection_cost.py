@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from reku.catalogue import occasions
 from reku.catalogue.selection import Selection
 from reku.sources.agree21.selected_people import selected_people
-from reku.sources.agree21.selecting import candidates
+from reku.sources.agree21.selecting import statement_plan
 from reku.sources.agree21.trial import tried_orders
 from reku_testing.world import BLZ
 from tests.sources.agree21.conftest import CoopBank
@@ -57,11 +56,7 @@ def filled(database: sa.Engine) -> sa.Engine:
 
 
 def plan(connection: sa.Connection, occasion: str, rule: Selection) -> list[str]:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
-    statement = candidates(rule, occasions()[occasion].window, BLZ, DAY).compile(
-        dialect=dialect, compile_kwargs={"literal_binds": True}
-    )
-    return [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}")]
+    return statement_plan(connection, rule, occasions()[occasion].window, BLZ, DAY)
 
 
 def test_rules_by_due_dates_and_anniversaries_read_what_an_index_finds(filled: sa.Engine) -> None:

@@ -120,6 +120,17 @@ def _looked_through(rule: Selection) -> sa.FromClause | None:
 
 def statement_text(rule: Selection, window: Window) -> str:
     """The statement of `candidates` for people to read, with its values, for an example bank and day."""
+    return _with_values(candidates(rule, window, "00000000", date(2026, 1, 1), ["CODE"]))
+
+
+def statement_plan(
+    connection: sa.Connection, rule: Selection, window: Window, institute: str, day: date, codes: Collection[str] = ()
+) -> list[str]:
+    """The lines of PostgreSQL's plan for the statement of `candidates`; it is not carried out."""
+    statement = _with_values(candidates(rule, window, institute, day, codes))
+    return [row[0] for row in connection.exec_driver_sql(f"EXPLAIN {statement}")]
+
+
+def _with_values(statement: sa.Select[Any]) -> str:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy has no types for it
-    statement = candidates(rule, window, "00000000", date(2026, 1, 1), ["CODE"])
     return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))

@@ -86,7 +86,7 @@ def _told(order: sa.Row[Any], had: list[sa.Row[Any]], judged: list[Judged]) -> N
         )
         for message in had
     ]
-    parts = (*told, *map(_pair, judged)) if judged else (*told, Node("Die Regel trifft heute zu", False))
+    parts = (*told, *map(_pair, judged)) if judged else (*told, Node("Die Regel trifft an diesem Tag zu", False))
     name = f"Auftrag {order.order_number}" if order.order_number else "Noch kein Auftrag"
     return Node(name, any(one.is_selected for one in judged), parts=parts)
 
