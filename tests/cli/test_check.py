@@ -18,6 +18,7 @@ def config(tmp_path: Path, reku_settings: Path, monkeypatch: pytest.MonkeyPatch)
     folder = tmp_path / "include"
     for name in ("contracts", "expectations", "templates/shared", "templates/scom/geburtstag"):
         shutil.copytree(INCLUDE / name, folder / name)
+    shutil.copy(INCLUDE / "templates/scom/look.mjml", folder / "templates/scom")
     for rules in (folder / "expectations/occasions").iterdir():
         if rules.stem != "MCAG002":
             rules.unlink()

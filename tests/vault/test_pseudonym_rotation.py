@@ -69,6 +69,8 @@ def world(bank: CoopBank, work: Work, relay: Sink, monkeypatch: pytest.MonkeyPat
                 since=clock.now(),
             )
         )
+        waiting = {"file_id": 1, "position": 1, "institute": BLZ, "person_number": objects}
+        connection.execute(sa.insert(tables.prepared_rows).values(waiting))
     at = clock.now() - timedelta(minutes=1)
     bank.put("IDA_KUNDEN", [person(3, Geburtsdatum=BORN, Haushalt_ID="0000077003")], at)
     bank.put("IDA_BESTAND", [holding(1, 3)], at)

@@ -159,7 +159,8 @@ def test_a_doubtful_snapshot_erases_nobody_until_somebody_accepts_it(
     assert accepted.verdict == "PROCESSED"
     assert bank.newest()["rows"] == len(second)
     assert bank.lying() == []
-    assert [row["note"] for row in bank.rows(tables.audit)] == ["die Bank bestätigt es"]
+    noted = [row["note"] for row in bank.rows(tables.audit) if row["action"] != "erase rows"]
+    assert noted == ["die Bank bestätigt es"]
 
 
 def test_the_same_file_again_and_an_older_one_have_no_effect(bank: CoopBank) -> None:
