@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Barrier
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 from reku.dispatch import stop_switches
 from reku.foundation.errors import StageError
+from reku.foundation.words import Words
 from reku.process import acts
 from reku.process.acts import ACTS, EVERYTHING, ActResult, carry_out
 from reku.process.needs import _ACTS, NeedKind
@@ -121,15 +123,10 @@ def test_while_somebody_is_at_it_nothing_is_done(database: sa.Engine, monkeypatc
     monkeypatch.setattr(acts, "WAIT_SECONDS", 0.05)
     subject = _validated(database)
 
-    def meanwhile(*_: Any) -> None:
-        carry_out(database, ACTS["approve"], subject, actor="otto", note="")
+    def meanwhile(*_: Any) -> Words:
+        return carry_out(database, ACTS["approve"], subject, actor="otto", note="").said
 
-    slow = ACTS["decline"].__class__(
-        ACTS["decline"].button,
-        ACTS["decline"].effect,
-        ACTS["decline"].look,
-        meanwhile,  # type: ignore[arg-type]
-    )
+    slow = replace(ACTS["decline"], do=meanwhile)
     with pytest.raises(StageError, match="Somebody else is at it"):
         carry_out(database, slow, subject, actor="anna", note="no")
 

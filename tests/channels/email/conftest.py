@@ -1,8 +1,7 @@
-"""A configuration folder of its own, in which a test may break what it likes."""
+"""A medium of mails, written and compiled with one change."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from reku.catalogue import institutes, media
 from reku.channels.email.media.compile import CompiledMedium, compile_medium
-from reku.foundation.settings import INCLUDE, settings
 
 BLZ = "99990001"
 
@@ -54,17 +52,6 @@ links:
 }
 
 Probe = Callable[..., CompiledMedium]
-
-
-@pytest.fixture
-def config(reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The demo institutes and the shared pieces, but no medium."""
-    folder = tmp_path / "config"
-    shutil.copytree(INCLUDE / "institutes", folder / "institutes")
-    shutil.copytree(INCLUDE / "templates" / "shared", folder / "templates" / "shared")
-    monkeypatch.setenv("REKU_CONFIG_DIR", str(folder))
-    settings.cache_clear()
-    return folder
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
-"""A letter medium in a configuration of its own, and what can be measured in a PDF."""
+"""A letter medium, written and compiled with one change, and what can be measured in a PDF."""
 
 from __future__ import annotations
 
 import io
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,6 @@ import pytest
 
 from reku.catalogue import institutes, media
 from reku.channels.letter.medium import CompiledLetter, compile_letter
-from reku.foundation.settings import INCLUDE, settings
 
 BLZ = "99990003"
 MADE_AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -31,17 +29,6 @@ Guten Tag zu {{ Produkt_Text }}! {% if Anlass_Wert %}Wert {{ Anlass_Wert }}.
 """
 
 Probe = Callable[..., CompiledLetter]
-
-
-@pytest.fixture
-def config(reku_settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The demo institutes and the shared pieces, but no medium."""
-    folder = tmp_path / "config"
-    shutil.copytree(INCLUDE / "institutes", folder / "institutes")
-    shutil.copytree(INCLUDE / "templates" / "shared", folder / "templates" / "shared")
-    monkeypatch.setenv("REKU_CONFIG_DIR", str(folder))
-    settings.cache_clear()
-    return folder
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, BinaryIO
 from urllib.parse import quote
 
@@ -147,20 +147,14 @@ def fetch_prepared(
     accept_language: AcceptLanguage = "",
 ) -> Response:
     """Make a prepared file and hand it out; several of one name, such as letters and their index, as a ZIP."""
-    if comes_from_elsewhere(request):
-        raise HTTPException(403)
-    chosen, _ = bank_of(user, bank)
-    if not is_good(token, request, user, _about(chosen)):
-        return _page(request, user, chosen.blz, accept_language, _OUTDATED, 409)
-    try:
-        taken = fetch(engine(), chosen, FILE_FORMATS, file, actor=name_of(user))
-    except (SetupError, DBAPIError):
-        raise HTTPException(503, "reku agree21 files list") from None
-    except RekuError as error:
-        return _page(request, user, chosen.blz, accept_language, Words(str(error), str(error)), 409)
-    if len(taken.files) == 1:
-        return _download(taken.name, taken.files[taken.name])
-    return _download(f"{taken.name.rpartition('.')[0] or taken.name}.zip", _zipped(taken.files))
+
+    def taken(chosen: Institute) -> Response:
+        made = fetch(engine(), chosen, FILE_FORMATS, file, actor=name_of(user))
+        if len(made.files) == 1:
+            return _download(made.name, made.files[made.name])
+        return _download(f"{made.name.rpartition('.')[0] or made.name}.zip", _zipped(made.files))
+
+    return _hand_out(request, user, bank, token, accept_language, taken, "reku agree21 files list")
 
 
 @router.post("/files/outbox/{name}", response_class=Response)
@@ -173,15 +167,35 @@ def fetch_outgoing(
     accept_language: AcceptLanguage = "",
 ) -> Response:
     """Hand out a file of the bank's outbox; it stays there for whoever else fetches it."""
+
+    def taken(chosen: Institute) -> Response:
+        return _download(name, fetch_from_outbox(engine(), chosen, name, actor=name_of(user)))
+
+    return _hand_out(request, user, bank, token, accept_language, taken, "reku files list")
+
+
+def _hand_out(
+    request: Request,
+    user: BaseUser,
+    bank: str,
+    token: str,
+    accept_language: str,
+    taken: Callable[[Institute], Response],
+    command: str,
+) -> Response:
+    """What `taken` of the person's bank, if the form is good; else the page again, with why.
+
+    `command`: what shows the files to those who run the platform, while storage or database are away.
+    """
     if comes_from_elsewhere(request):
         raise HTTPException(403)
     chosen, _ = bank_of(user, bank)
     if not is_good(token, request, user, _about(chosen)):
         return _page(request, user, chosen.blz, accept_language, _OUTDATED, 409)
     try:
-        return _download(name, fetch_from_outbox(engine(), chosen, name, actor=name_of(user)))
+        return taken(chosen)
     except (SetupError, DBAPIError):
-        raise HTTPException(503, "reku files list") from None
+        raise HTTPException(503, command) from None
     except RekuError as error:
         return _page(request, user, chosen.blz, accept_language, Words(str(error), str(error)), 409)
 
