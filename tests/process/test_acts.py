@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from reku.dispatch import stop_switches
 from reku.foundation.errors import StageError
 from reku.foundation.words import Words
-from reku.process import acts
-from reku.process.acts import ACTS, EVERYTHING, ActResult, carry_out
+from reku.process.acts import ACTS
+from reku.process.acts.act import ActResult, carry_out
+from reku.process.acts.on_stops import EVERYTHING
 from reku.process.needs import _ACTS, NeedKind
 from reku.store import tables
 from reku.store.states import DeliveryState, FileVerdict
@@ -120,7 +121,7 @@ def test_what_does_not_exist_is_said(database: sa.Engine, name: str, subject: st
 
 
 def test_while_somebody_is_at_it_nothing_is_done(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acts, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("reku.process.acts.act.WAIT_SECONDS", 0.05)
     subject = _validated(database)
 
     def meanwhile(*_: Any) -> Words:

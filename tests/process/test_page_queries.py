@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from reku.process.acts import ACTS, EVERYTHING
+from reku.process.acts import ACTS
+from reku.process.acts.on_stops import EVERYTHING
 from reku.process.agenda import agenda
 from reku.process.matrix import cells
 from reku.process.needs import needs

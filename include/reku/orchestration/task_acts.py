@@ -23,7 +23,9 @@ from sqlalchemy.orm import Session
 
 from reku.foundation.errors import StageError
 from reku.foundation.words import Words
-from reku.process.acts import ACTS, Act, Concern, concern_of_delivery, record_act
+from reku.process.acts import ACTS
+from reku.process.acts.act import Act, Concern, record_act
+from reku.process.acts.on_deliveries import concern_of_delivery
 from reku.process.banks import label_of
 from reku.release import question
 from reku.views.delivery_overview import delivery_details

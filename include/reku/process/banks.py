@@ -28,6 +28,12 @@ class Banks:
         return f"{self.order_label(institute, order)} · {number:06d}"
 
 
+def bank_name(institute: str) -> str:
+    """The name of one bank; its BLZ where it is not known, or its file is broken."""
+    bank = institutes().whole.get(institute)
+    return bank.name if bank else institute
+
+
 def label_of(engine: sa.Engine, delivery: int) -> str:
     """The label of a delivery that is known to be there and to belong to an order."""
     with engine.connect() as connection:

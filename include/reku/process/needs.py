@@ -19,6 +19,7 @@ from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.foundation.words import Words
 from reku.process import need_words
+from reku.process.banks import bank_name
 from reku.process.missed_rhythms import known_orders
 from reku.process.need_words import Said
 from reku.process.reputation import bad_sendings, late_collections
@@ -180,18 +181,13 @@ def _of_order(
     subject: str = "",
 ) -> Need:
     """`row` has the institute, the order_number and the occasion."""
-    order, bank = row.order_number, _name(row.institute)
+    order, bank = row.order_number, bank_name(row.institute)
     return Need(kind, said, row.institute, bank, row.occasion, order, since, people, delivery, subject)
 
 
 def _of_delivery(kind: NeedKind, row: sa.Row[Any], said: Said, since: datetime, people: int | None) -> Need:
     """`row` is one of `deliveries`."""
     return _of_order(kind, row, said, since, people, delivery=row.id, subject=f"deliveries:{row.id}")
-
-
-def _name(institute: str) -> str:
-    bank = institutes().whole.get(institute)
-    return bank.name if bank else institute
 
 
 def _broken_configuration() -> Iterator[Need]:
@@ -211,7 +207,7 @@ def _broken_configuration() -> Iterator[Need]:
 
 def _stopped(connection: sa.Connection) -> Iterator[Need]:
     for stop in stop_switches.in_force(connection):
-        bank, order = _name(stop.institute) if stop.institute else "", stop.order or ""
+        bank, order = bank_name(stop.institute) if stop.institute else "", stop.order or ""
         what = Words(" ".join(filter(None, (bank, order))) or "alles", " ".join(filter(None, (bank, order))) or "all")
         said = need_words.stopped(stop.id, stop.actor, stop.since, what)
         yield Need(
@@ -238,7 +234,7 @@ def _taken_badly(connection: sa.Connection) -> Iterator[Need]:
     for bad in bad_sendings(connection):
         said = need_words.taken_badly(bad.institute, bad.sent, bad.hard, bad.complaints, is_grave=bad.is_grave)
         subject = f"{bad.institute}{' grave' if bad.is_grave else ''}"
-        bank, people = _name(bad.institute), bad.hard + bad.complaints
+        bank, people = bank_name(bad.institute), bad.hard + bad.complaints
         yield Need(NeedKind.TAKEN_BADLY, said, bad.institute, bank, people=people, subject=subject)
 
 
@@ -359,7 +355,7 @@ def _files(connection: sa.Connection) -> Iterator[Need]:
         kind = NeedKind.SET_ASIDE if is_set_aside else NeedKind.FILE
         say = need_words.set_aside_file if is_set_aside else need_words.refused_file
         said = say(row.id, row.kind, row.verdict, row.code, row.advice)
-        bank = _name(row.institute)
+        bank = bank_name(row.institute)
         yield Need(kind, said, row.institute, bank, since=row.received_at, subject=f"files:{row.id}")
 
 
@@ -372,5 +368,5 @@ def _unclear_mails(connection: sa.Connection) -> Iterator[Need]:
         .group_by(whose)
     )
     for row in connection.execute(statement):
-        said, name = need_words.unclear_mails(row.mails), _name(row.institute) if row.institute else ""
+        said, name = need_words.unclear_mails(row.mails), bank_name(row.institute) if row.institute else ""
         yield Need(NeedKind.UNCLEAR_MAILS, said, row.institute, name, since=row.since, people=row.mails)

@@ -17,7 +17,7 @@ from reku.orchestration.pages.form_token import comes_from_elsewhere, is_good, m
 from reku.orchestration.pages.frame import AcceptLanguage, page
 from reku.orchestration.pages.rights import OF_ALL, Rights, dag_of, name_of, visible_dags
 from reku.orchestration.task_acts import AGAIN, acts_of, dag_of_task
-from reku.process.acts import LONGEST_NOTE, Act, ActResult, Concern, carry_out
+from reku.process.acts.act import LONGEST_NOTE, Act, ActResult, Concern, carry_out
 from reku.store.engine import engine
 
 router = APIRouter()

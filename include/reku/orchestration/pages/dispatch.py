@@ -12,7 +12,7 @@ from reku.foundation.errors import SetupError
 from reku.foundation.settings import settings
 from reku.orchestration.pages.frame import AcceptLanguage, page
 from reku.orchestration.pages.rights import OF_ALL, Rights, visible_dags
-from reku.process.acts import EVERYTHING
+from reku.process.acts.on_stops import EVERYTHING
 from reku.process.banks import Banks
 from reku.store.engine import engine
 from reku.views.dispatch_overview import collected, deliveries_without_session, slow_domains, suppression_counts

@@ -19,7 +19,8 @@ from reku.orchestration.pages.frame import HEADERS, AcceptLanguage, language_of,
 from reku.orchestration.pages.rights import OF_ALL, Rights, dag_of, visible_dags
 from reku.orchestration.reports import TODAY
 from reku.orchestration.task_acts import AGAIN, AGAIN_BUTTON
-from reku.process.acts import ACTS, EVERYTHING
+from reku.process.acts import ACTS
+from reku.process.acts.on_stops import EVERYTHING
 from reku.process.needs import Need, needs
 from reku.store.engine import engine
 
