@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from reku.dispatch.dispatch import dispatch
 from reku.dispatch.pending import waits_for
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
+from reku.pickup.file_channel import FileChannel
+from reku.pickup.file_format import PreparedPerson
 from reku.pickup.take import TakenFile, acknowledge, fetch
 from reku.privacy import prepared_files as housekeeping
 from reku.privacy.retention import apply
@@ -39,9 +42,9 @@ def now(database: sa.Engine, clock_at: Move) -> None:
     clock_at(NINE)
 
 
-def prepared(engine: sa.Engine, count: int = 3, **values: Any) -> int:
+def prepared(engine: sa.Engine, count: int = 3, first: int = 1, **values: Any) -> int:
     """A delivery of so many people whose slips are prepared."""
-    delivery = loaded(engine, people(count), channel="slips", **values)
+    delivery = loaded(engine, people(count, first=first), channel="slips", **values)
     dispatching.set_of(engine, delivery, rows=count, accepted=count, rejected=0)
     assert dispatch(engine, delivery, CHANNEL, day=DAY).prepared == count
     return delivery
@@ -209,6 +212,59 @@ def test_whom_the_tables_have_lost_is_left_out_and_accounted_for(database: sa.En
         connection.execute(sa.delete(prepared_rows).where(prepared_rows.c.position == 1))
     with pytest.raises(StageError, match="would not come out as it was made first"):
         take(database)
+
+
+@dataclass(frozen=True)
+class Picky(Slips):
+    """Slips that do not reach those of `unreachable`, by their positions."""
+
+    unreachable: tuple[int, ...] = ()
+
+    def faults(self, bank: Any, people: Iterable[PreparedPerson]) -> dict[int, str]:  # noqa: ARG002 - see FileFormat
+        return {one.position: "No slip fits." for one in people if one.position in self.unreachable}
+
+
+def picky(*unreachable: int) -> FileChannel:
+    return FileChannel("slips", Picky(unreachable=unreachable), CHANNEL.barred_by)
+
+
+def test_whom_the_file_cannot_reach_never_stands_in_it_and_never_counts_as_sent(database: sa.Engine) -> None:
+    delivery = loaded(database, people(3), channel="slips")
+    dispatching.set_of(database, delivery, rows=3, accepted=3, rejected=0)
+    done = dispatch(database, delivery, picky(2), day=DAY)
+    assert (done.prepared, done.withheld) == (2, 1)
+    assert (line(database).rows, line(database).left_out) == (2, 0)
+    assert events(database) == {("NOT_SENT", "ADRESSE_UNGUELTIG"): 1}
+    (trace,) = traces(database, "R0000101-000017-00002-17")
+    last = history(trace)[-2:]
+    assert [(step.what, step.detail) for step in last if step.what == "withheld"] == [
+        ("withheld", "ADRESSE_UNGUELTIG: No slip fits.")
+    ]
+    # What is found out only when it is made, such as by a changed medium, is told as well.
+    formats = {Slips().kind: Picky(unreachable=(3,))}
+    taken = fetch(database, institutes()[BANK], formats, 1, actor="Max Muster")
+    assert taken.files[f"{name(database)}.ok"] == b"1"
+    assert states(database) == {"SENT": 1, "WITHHELD": 2}
+    assert events(database) == {("SENT", ""): 1, ("NOT_SENT", "ADRESSE_UNGUELTIG"): 2}
+    assert line(database).left_out == 1
+    assert adds_up(database)
+
+
+def test_a_file_that_reaches_nobody_is_none(database: sa.Engine) -> None:
+    delivery = loaded(database, people(2), channel="slips")
+    dispatching.set_of(database, delivery, rows=2, accepted=2, rejected=0)
+    assert dispatch(database, delivery, picky(1, 2), day=DAY).withheld == 2
+    assert (prepared_files_of(database), count(database, prepared_rows)) == ([], 0)
+    # And one in which nobody is left when it is made is over, and says so.
+    prepared(database, count=2, number=18, first=10)
+    formats = {Slips().kind: Picky(unreachable=(1, 2))}
+    for _ in range(2):
+        with pytest.raises(StageError, match="nobody is left in it"):
+            fetch(database, institutes()[BANK], formats, line(database).id, actor="Max Muster")
+    assert (line(database).state, line(database).left_out) == ("expired", 2)
+    assert states(database) == {"WITHHELD": 4}
+    assert (count(database, prepared_rows), count(database, audit)) == (0, 0)
+    assert adds_up(database)
 
 
 def test_a_medium_that_was_changed_is_told(database: sa.Engine) -> None:

@@ -45,7 +45,7 @@ class Reason(StrEnum):
     BESCHWERDELISTE = "BESCHWERDELISTE", "complained: barred until a person lifts it"
     BLACKLIST = "BLACKLIST", "the address or its domain was barred by a person"
     ZURUECKGEHALTEN = "ZURUECKGEHALTEN", "three hard bounces in a row; reported as RETAINED, not as NOT_SENT"
-    ADRESSE_UNGUELTIG = "ADRESSE_UNGUELTIG", "written correctly, but no mail can get there"
+    ADRESSE_UNGUELTIG = "ADRESSE_UNGUELTIG", "written correctly, but no mail can get there, or no letter can be set"
     DUBLETTE = "DUBLETTE", "this Anlass_Datum was written to already, or somebody else gets the household's mail"
     SPERRZEIT = "SPERRZEIT", "within the blocking period of an earlier active contact"
     ANDERE_KAMPAGNE = "ANDERE_KAMPAGNE", "another campaign of higher priority writes to the person on the same day"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from reku.catalogue.institute import Institute
 from reku.dispatch.plan import SendPlan
@@ -69,4 +69,16 @@ class FileFormat(Protocol):
         The blocks of a file are read before the next one is asked for. The same people give the same bytes, whatever
         the clock says: only `stamp.stamped_at` is a time. Raises FileRefused or StageError for what cannot be written,
         with no personal data in its words.
+        """
+
+
+@runtime_checkable
+class FindsUnreachable(Protocol):
+    """A format that can tell whom its file cannot reach, before it is made."""
+
+    def faults(self, bank: Institute, people: Iterable[PreparedPerson]) -> Mapping[int, str]:
+        """Whom such a file cannot reach: position → why, with no personal data in the words.
+
+        Asked when the file is fixed, and again when it is made first: these people are withheld as ADRESSE_UNGUELTIG,
+        and never stand in it. Raises ConfigError for a medium that is broken or gone.
         """

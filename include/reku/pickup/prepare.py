@@ -17,6 +17,7 @@ from reku.dispatch.ledger import Due
 from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.pickup.file_format import FileFormat, FileStamp
+from reku.pickup.people import count_places, leave_out
 from reku.store.bulk import copy_rows
 from reku.store.locks import Lock, lock_until_commit
 from reku.store.states import MessageState
@@ -48,7 +49,8 @@ def prepare_file(
 ) -> PrepareResult:
     """Put all messages of a delivery that are due and may go out on the channel into one new file.
 
-    Those with a reason against them end as withheld, with their event. With nobody to put into it there is no file.
+    Those with a reason against them, and those whom such a file cannot reach, end as withheld, with their event. With
+    nobody to put into it there is no file.
     Raises CampaignFault if a row asks for a medium that the campaign lacks, StageError if the data of a bank whose
     people we select are too old; nothing has changed then.
     """
@@ -75,7 +77,19 @@ def prepare_file(
             order_number=plan.order_number,
             delivery_number=plan.delivery_number,
         )
-    return PrepareResult(file, len(rows), decision.withheld)
+        left_out = leave_out(connection, plan.institute, file, file_format, with_rows=True)
+        stands = _fix_count(connection, file)
+    return PrepareResult(file if stands else None, stands, decision.withheld + left_out)
+
+
+def _fix_count(connection: sa.Connection, file: int) -> int:
+    """How many stand in the new file; with nobody in it there is none."""
+    stands = count_places(connection, file)
+    own = prepared_files.c.id == file
+    connection.execute(
+        sa.update(prepared_files).where(own).values(rows=stands) if stands else sa.delete(prepared_files).where(own)
+    )
+    return stands
 
 
 def stamp_file(

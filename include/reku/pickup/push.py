@@ -43,9 +43,11 @@ def push_files(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind
             if row.pushed_at is not None or row.erased_at is not None:
                 return
             folders = BankFolders(bank.blz)
-            for name, data in make(connection, bank, formats, row).items():
+            made = make(connection, bank, formats, row)
+            for name, data in made.items():
                 _put(folders, name, data)
-            connection.execute(sa.update(prepared_files).where(of.id == file).values(pushed_at=clock.now()))
+            if made:
+                connection.execute(sa.update(prepared_files).where(of.id == file).values(pushed_at=clock.now()))
 
     done = one_by_one(
         ids, push, named=lambda file: f"prepared file {file}", stops=lambda error: isinstance(error, SetupError)

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
-from reku.contact.reasons import Reason
 from reku.foundation import clock
 from reku.foundation.errors import StageError
-from reku.pickup.file_format import FileFormat, FileStamp, PreparedPerson
+from reku.pickup.file_format import FileFormat, FileStamp
+from reku.pickup.people import count_places, leave_out, people_of
 from reku.privacy.prepared_files import erase_file
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
 from reku.store.kinds import EventKind, PreparedKind
 from reku.store.states import IS_SENT_WITH_ITS_FILE, MessageState, in_states
-from reku.store.tables import deliveries, delivery_rows, messages, prepared_files, prepared_rows
-from reku.vault.numbers import NumberOpener, number_as_delivered, sealed_number
-from reku.vault.sealed_rows import hidden_parts
-
-_BATCH = 2_000
+from reku.store.tables import deliveries, messages, prepared_files, prepared_rows
 
 
 @dataclass(frozen=True)
@@ -50,19 +46,27 @@ def fetch(
         row = locked_file(connection, bank.blz, prepared_files.c.id == file, str(file))
         _check_is_there(row)
         made = make(connection, bank, formats, row)
-        moment = clock.now()
-        if row.fetched_at is None:
-            _are_sent(connection, file)
-            connection.execute(sa.update(prepared_files).where(prepared_files.c.id == file).values(fetched_at=moment))
-        put_on_record(
-            connection,
-            bank.blz,
-            actor=actor,
-            action="fetch file",
-            subject=f"prepared_files:{file}",
-            note=row.file_name,
-        )
+        if made:
+            _is_taken(connection, bank, row, actor)
+    if not made:
+        raise nobody_is_left(row.file_name)
     return TakenFile(file, row.file_name, made, first=row.fetched_at is None)
+
+
+def _is_taken(connection: sa.Connection, bank: Institute, row: sa.Row[Any], actor: str) -> None:
+    """Its messages are sent, if nobody had taken it before, and it is on record who has."""
+    if row.fetched_at is None:
+        _are_sent(connection, row.id)
+        taken = sa.update(prepared_files).where(prepared_files.c.id == row.id)
+        connection.execute(taken.values(fetched_at=clock.now()))
+    put_on_record(
+        connection,
+        bank.blz,
+        actor=actor,
+        action="fetch file",
+        subject=f"prepared_files:{row.id}",
+        note=row.file_name,
+    )
 
 
 def acknowledge(engine: sa.Engine, institute: str, name: str) -> bool:
@@ -105,6 +109,8 @@ def locked_file(connection: sa.Connection, institute: str, which: sa.ColumnEleme
 
 
 def _check_is_there(row: sa.Row[Any]) -> None:
+    if row.expired_at is not None and row.rows and row.left_out == row.rows:
+        raise nobody_is_left(row.file_name)
     if row.expired_at is not None:
         raise StageError(
             f"{row.file_name} was to be fetched until {row.last_day:%d.%m.%Y}; now it would come too late. Its people "
@@ -130,24 +136,25 @@ def _format_of(formats: Mapping[PreparedKind, FileFormat], row: sa.Row[Any]) -> 
 def make(
     connection: sa.Connection, bank: Institute, formats: Mapping[PreparedKind, FileFormat], row: sa.Row[Any]
 ) -> dict[str, bytes]:
-    """The files' bytes by name; the first making fixes them, and leaves out who cannot be named any more.
+    """The files' bytes by name; the first making fixes them, and leaves out who cannot be named or reached any more.
 
-    `row`: of the file, as `locked_file` has it. Raises as `fetch` does.
+    `row`: of the file, as `locked_file` has it. Empty where nobody is left in it: then there is nothing to be taken,
+    now or later, and the caller commits that. Raises as `fetch` does.
     """
-    file_format = _format_of(formats, row)
+    file_format, with_rows = _format_of(formats, row), row.delivery_id is not None
     if row.sha256 is None:
-        _leave_out(connection, bank, row)
+        leave_out(connection, bank, row.id, file_format, with_rows=with_rows)
+        if row.rows and not count_places(connection, row.id):
+            _end_empty(connection, row)
+            return {}
     stamp = FileStamp(row.institute, row.order_number or "", row.delivery_number or 0, row.number, row.stamped_at)
-    people = people_of(connection, bank, row.id, with_rows=row.delivery_id is not None)
+    people = people_of(connection, bank, row.id, with_rows=with_rows)
     made = {one.name: b"".join(one.blocks) for one in file_format.files(bank, stamp, row.file_name, people)}
     check_sum = hashlib.sha256(b"".join(made.values())).hexdigest()
     if row.sha256 is None:
-        left = sa.select(sa.func.count()).where(prepared_rows.c.file_id == row.id).scalar_subquery()
-        connection.execute(
-            sa.update(prepared_files)
-            .where(prepared_files.c.id == row.id)
-            .values(sha256=check_sum, left_out=prepared_files.c.rows - left)
-        )
+        left_out = row.rows - count_places(connection, row.id)
+        fixed = sa.update(prepared_files).where(prepared_files.c.id == row.id)
+        connection.execute(fixed.values(sha256=check_sum, left_out=left_out))
     elif check_sum != row.sha256:
         raise StageError(
             f"{row.file_name} would not come out as it was made first: a medium, the bank's file or a contract was "
@@ -157,74 +164,18 @@ def make(
     return made
 
 
-def _leave_out(connection: sa.Connection, bank: Institute, file: sa.Row[Any]) -> None:
-    """Take out of the file whose number or row has left since; their messages end as withheld."""
-    of = prepared_rows.c
-    row_is_gone = sa.and_(sa.literal(file.delivery_id is not None), delivery_rows.c.id.is_(None))
-    doubtful = connection.execute(
-        sa.select(of.position, of.person_number, of.message_id, row_is_gone.label("row_is_gone"))
-        .outerjoin(messages, messages.c.id == of.message_id)
-        .outerjoin(delivery_rows, delivery_rows.c.id == messages.c.row_id)
-        .where(of.file_id == file.id, sealed_number(of.institute, of.person_number).is_(None) | row_is_gone)
-        .order_by(of.position)
-    ).all()
-    lost = [row for row in doubtful if row.row_is_gone or number_as_delivered(bank, row.person_number) is None]
-    if not lost:
-        return
-    connection.execute(
-        sa.delete(prepared_rows).where(of.file_id == file.id, of.position.in_([row.position for row in lost]))
-    )
-    moment, gone = clock.now(), Reason.BESTAND
-    ended = connection.scalars(
-        sa.update(messages)
-        .where(messages.c.id.in_([row.message_id for row in lost if row.message_id is not None]))
-        .where(messages.c.state == MessageState.PREPARED)
-        .values(state=MessageState.WITHHELD, reason=gone, reasons=[gone], ended_at=moment)
-        .returning(messages.c.id)
-    ).all()
-    record(connection, [Event(id_, gone.event, moment, gone.code) for id_ in ended])
+def _end_empty(connection: sa.Connection, row: sa.Row[Any]) -> None:
+    """Nobody is left in the file: it is over, and what became of its people stands with their messages."""
+    over = sa.update(prepared_files).where(prepared_files.c.id == row.id)
+    connection.execute(over.values(left_out=row.rows, expired_at=clock.now(), erased_at=clock.now()))
 
 
-def people_of(connection: sa.Connection, bank: Institute, file: int, *, with_rows: bool) -> Iterator[PreparedPerson]:
-    """Who stands in the file, in its order, opened one by one; `with_rows`: with what was delivered of them."""
-    of, row = prepared_rows.c, delivery_rows.c
-    wanted = (
-        sa.select(
-            of.position,
-            of.person_number,
-            of["values"],
-            sealed_number(of.institute, of.person_number).label("number"),
-            messages.c.reference,
-            messages.c.medium,
-            messages.c.tracking,
-            messages.c.last_day,
-            row.address,
-            row.fields,
-            row.data_key_id,
-            row.sealed,
-        )
-        .outerjoin(messages, messages.c.id == of.message_id)
-        .outerjoin(delivery_rows, (row.id == messages.c.row_id) & sa.literal(with_rows))
-        .where(of.file_id == file)
-        .order_by(of.position)
-        .limit(_BATCH)
+def nobody_is_left(name: str) -> StageError:
+    """What is said of a file in which nobody is left."""
+    return StageError(
+        f"{name}: nobody is left in it. Who stood in it has left the bank's data, was erased, or cannot be reached by "
+        "it; `reku why` tells of each. There is nothing to be done."
     )
-    opener, last = NumberOpener(bank.blz), 0
-    while batch := connection.execute(wanted.where(of.position > last)).all():
-        for one, hidden in zip(batch, hidden_parts(connection, batch), strict=True):
-            number = opener.open(one.person_number, one.number) if one.number else None
-            yield PreparedPerson(
-                one.position,
-                number or number_as_delivered(bank, one.person_number) or "",
-                one.reference or "",
-                (hidden.address if hidden else one.address) or "",
-                one.medium or "",
-                bool(one.tracking),
-                one.last_day,
-                (one.fields or {}) | (hidden.fields if hidden else {}),
-                one.values,
-            )
-        last = batch[-1].position
 
 
 def _are_sent(connection: sa.Connection, file: int) -> None:

@@ -112,7 +112,9 @@ def _message(fate: Trace) -> Iterator[Step]:
         return
     if fate.begun_at:
         yield Step(fate.begun_at, "handed over", ", ".join(filter(None, (fate.medium, tries, fate.message_id))))
-    if state in _ENDS:
+    if state is MessageState.WITHHELD and fate.answer and not fate.attempts:
+        yield Step(fate.ended_at, _ENDS[state], f"{', '.join(fate.reasons)}: {fate.answer}")
+    elif state in _ENDS:
         yield Step(fate.ended_at, _ENDS[state], ", ".join(fate.reasons) or fate.reason or fate.answer)
     elif state is MessageState.IN_DOUBT:
         yield Step(fate.begun_at, "in doubt", "the server's answer was never recorded")

@@ -10,7 +10,7 @@ from reku.catalogue import institutes, media
 from reku.channels.letter.letter_files import LetterFiles
 from reku.foundation.errors import ConfigError
 from reku.pickup.file_format import FileStamp, PreparedPerson
-from tests.channels.letter.conftest import BLZ, MADE_AT, text_of, words_of
+from tests.channels.letter.conftest import BLZ, MADE_AT, text_of
 
 STAMP = FileStamp(BLZ, "K2026-001", 3, 1, MADE_AT)
 NAME = "brief_99990003_K2026-001_000003_20261124090000.pdf"
@@ -30,6 +30,8 @@ PERSON = PreparedPerson(
         "Ort": "Musterstadt",
     },
 )
+
+COMPANY = {"Anrede": "4", "Firma": "Bau & Co. #1", "Vorname": "", "Nachname": ""}
 
 
 def made(*people: PreparedPerson) -> dict[str, bytes]:
@@ -54,14 +56,38 @@ def test_a_pdf_and_an_index_of_the_same_name_that_come_out_the_same_again() -> N
 
 
 @pytest.mark.usefixtures("reku_settings")
-def test_one_letter_that_cannot_be_set_holds_up_no_other_and_is_not_missed() -> None:
-    broken = replace(PERSON, position=2, reference="K2026-001-000003-00002", fields={**PERSON.fields, "Ort": "x" * 60})
-    pages = [" ".join(word.text for word in page) for page in words_of(made(PERSON, broken, PERSON)[NAME])]
-    assert len(pages) == 3
-    assert "Brief K2026-001-000003-00002 war nicht zu setzen" in pages[1]
-    assert "Bitte nicht versenden" in pages[1]
-    assert "Müßig" not in pages[1]
-    assert all("80. Geburtstag" in page for page in (pages[0], pages[2]))
+def test_whose_letter_cannot_be_set_is_named_before_with_no_word_about_the_person() -> None:
+    bad: dict[str, dict[str, str]] = {
+        "word of 60 characters, wider than the window": {"Ort": "x" * 60},
+        "lacks Strasse": {"Strasse": ""},
+        "lacks Nachname": {"Nachname": " "},
+        "GRINNING FACE": {"Produkt_Text": "\N{GRINNING FACE}"},
+        "RIGHT-TO-LEFT OVERRIDE": {"Vorname": "\u202eab"},
+        "takes 11 lines": {"Vorname": "Wortreich " * 30},
+        "PLZ, genau 5 Ziffern": {"PLZ": "A-1010"},
+        "Name, höchstens 120 Zeichen": {
+            "Titel": "li " * 9 + "li",
+            "Vorname": "li " * 19 + "li",
+            "Nachname": "li " * 20,
+        },
+    }
+    people = [
+        replace(PERSON, position=at, reference=f"R{at}", fields={**PERSON.fields, **changed})
+        for at, changed in enumerate((*bad.values(), {}, COMPANY))
+    ]
+    found = LetterFiles().faults(institutes()[BLZ], people)
+    assert list(found) == list(range(len(bad)))
+    for text, (why, changed) in zip(found.values(), bad.items(), strict=True):
+        assert why in text
+        assert all(value not in text for value in (*changed.values(), "Müßig", "Prüfweg") if len(value) > 1)
+
+
+@pytest.mark.usefixtures("reku_settings")
+def test_a_letter_to_a_company_names_it() -> None:
+    files = made(replace(PERSON, fields={**PERSON.fields, **COMPANY}))
+    assert "Bau & Co. #1 Prüfweg 1 01067 Musterstadt" in text_of(files[NAME])
+    assert "Sehr geehrte Damen und Herren" in text_of(files[NAME])
+    assert ";Bau & Co. #1;Prüfweg 1;" in files[NAME.replace(".pdf", ".csv")].decode("cp1252")
 
 
 @pytest.mark.usefixtures("reku_settings")

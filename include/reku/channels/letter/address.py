@@ -19,25 +19,29 @@ WIDTH = 76.0
 """Millimetres that a line may take: the window's 85, without 5 on the left and a rest on the right for the fold."""
 
 _WORDS = {"1": "Herrn", "2": "Frau"}
-_NEEDED = ("Nachname", "Strasse", "PLZ", "Ort")
+_NEEDED = ("Strasse", "PLZ", "Ort")
 
 
 def address_lines(person: Mapping[str, str]) -> tuple[str, ...]:
-    """Recipient, street, postcode and place of a customer (fields of IDA_KUNDEN) as they stand in the window.
+    """Recipient, street, postcode and place of a selected person or company as they stand in the window.
 
     Raises MessageFault, as somebody whom no letter reaches, where one of them is missing.
     """
     value = {name: " ".join((text or "").split()) for name, text in person.items()}
+    recipient = full_name(value)
     missing = [name for name in _NEEDED if not value.get(name)]
+    if not (value.get("Nachname") or value.get("Firma")):
+        missing.insert(0, "Nachname")
     if missing:
         raise _unreachable(f"The postal address lacks {', '.join(missing)}.")
     word = _WORDS.get(value.get("Anrede", ""), "")
-    return tuple(line for line in (word, full_name(value), value["Strasse"], f"{value['PLZ']} {value['Ort']}") if line)
+    return tuple(line for line in (word, recipient, value["Strasse"], f"{value['PLZ']} {value['Ort']}") if line)
 
 
 def full_name(person: Mapping[str, str]) -> str:
-    """Title, first name and surname, as far as they are known."""
-    return " ".join(person[part] for part in ("Titel", "Vorname", "Nachname") if person.get(part))
+    """Title, first name and surname, as far as they are known; of a company its name."""
+    parts = ("Firma",) if person.get("Firma") else ("Titel", "Vorname", "Nachname")
+    return " ".join(person[part] for part in parts if person.get(part))
 
 
 def fit_window(lines: Sequence[str]) -> tuple[str, ...]:

@@ -11,13 +11,13 @@ from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute
 from reku.catalogue.medium import LETTER, Medium
 from reku.channels.letter.address import address_lines, full_name
-from reku.channels.letter.index import KIND, IndexRow, index_file
-from reku.channels.letter.markup import as_typst
+from reku.channels.letter.index import KIND, IndexRow, index_faults, index_file
 from reku.channels.letter.medium import CompiledLetter, FilledLetter, compile_letter, has_letter
 from reku.channels.letter.typesetting import set_letters
 from reku.contact.reasons import reasons_against
 from reku.dispatch.channel import MessageFault
 from reku.dispatch.plan import SendPlan
+from reku.foundation import clock
 from reku.foundation.clock import berlin
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
@@ -27,12 +27,6 @@ from reku.records.contract import contracts
 from reku.records.record_file import Head
 from reku.reporting.feedback_format import OutgoingFile
 from reku.store.kinds import PreparedKind
-
-_NOT_SET = as_typst(
-    "*Dieses Blatt bitte nicht versenden.* Der Brief an die Person mit dieser Referenz war nicht zu setzen. Bitte die "
-    "Anschrift und den Namen im Kernbanksystem berichtigen und die Person von Hand anschreiben."
-)
-"""What is printed in place of a letter that cannot be: the other letters shall not wait for it, and nobody miss it."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +45,28 @@ class LetterFiles:
         order = f"{stamp.institute}_{stamp.order_number}_{stamp.delivery_number:06d}"
         return f"brief_{order}_{berlin(stamp.stamped_at):%Y%m%d%H%M%S}.pdf"
 
+    def faults(self, bank: Institute, people: Iterable[PreparedPerson]) -> Mapping[int, str]:
+        """Those whose letter cannot be set, and those whom the index cannot name."""
+        letters, day = _Letters(bank), clock.today()
+        found, rows = dict[int, str](), dict[int, IndexRow]()
+        for one in people:
+            try:
+                letters.fill(one, day)
+            except MessageFault as fault:
+                found[one.position] = str(fault)
+            else:
+                rows[one.position] = _row(one)
+        named = index_faults(rows.values())
+        return found | {position: named[at] for at, position in enumerate(rows) if at in named}
+
     def files(
         self, bank: Institute, stamp: FileStamp, name: str, people: Iterable[PreparedPerson]
     ) -> Iterator[OutgoingFile]:
-        """The PDF and the index. In place of a letter that cannot be set stands a sheet that says so, by Referenz."""
-        day, compiled = berlin(stamp.stamped_at).date(), dict[str, CompiledLetter]()
+        """The PDF and the index. Raises MessageFault for a letter that cannot be set; `faults` finds it before."""
+        compiled, day = _Letters(bank), berlin(stamp.stamped_at).date()
         letters, rows = list[FilledLetter](), list[IndexRow]()
         for one in people:
-            if one.medium not in compiled:
-                compiled[one.medium] = _compiled(media()[one.medium], bank)
-            letters.append(_letter(compiled[one.medium], one, day))
+            letters.append(compiled.fill(one, day))
             rows.append(_row(one))
         run = set_letters(letters, stamp.stamped_at)
         yield OutgoingFile(name, [run.pdf])
@@ -68,6 +74,21 @@ class LetterFiles:
             replace(row, first_page=first, last_page=last) for row, (first, last) in zip(rows, run.pages, strict=True)
         ]
         yield OutgoingFile(f"{name.removesuffix('.pdf')}.csv", [index_file(_head(stamp), rows)])
+
+
+class _Letters:
+    """The letters of one bank; each medium is compiled once."""
+
+    def __init__(self, bank: Institute) -> None:
+        self._bank = bank
+        self._compiled: dict[str, CompiledLetter] = {}
+
+    def fill(self, one: PreparedPerson, day: date) -> FilledLetter:
+        """Raises MessageFault."""
+        if one.medium not in self._compiled:
+            self._compiled[one.medium] = _compiled(media()[one.medium], self._bank)
+        person = {**one.fields, "Referenz": one.reference, "Personennummer": one.person_number, "EMail": one.address}
+        return self._compiled[one.medium].fill(person, address_lines(one.fields), day)
 
 
 LETTER_CHANNEL = FileChannel(ChannelName.LETTER, LetterFiles(), reasons_against(ChannelName.LETTER))
@@ -82,25 +103,6 @@ def _compiled(medium: Medium, bank: Institute) -> CompiledLetter:
             file=medium_folder(medium.key),
         )
     return compile_letter(medium, bank)
-
-
-def _letter(compiled: CompiledLetter, one: PreparedPerson, day: date) -> FilledLetter:
-    person = {**one.fields, "Referenz": one.reference, "Personennummer": one.person_number, "EMail": one.address}
-    try:
-        return compiled.fill(person, address_lines(one.fields), day)
-    except MessageFault:
-        sheet = replace(compiled, body=_NOT_SET)
-        return FilledLetter(sheet, one.reference, _sheet_data(one.reference, day))
-
-
-def _sheet_data(reference: str, day: date) -> Mapping[str, object]:
-    return {
-        "reference": reference,
-        "address": ("Bitte nicht versenden", "Brief nicht gesetzt", reference),
-        "contact": [("Datum", f"{day:%d.%m.%Y}")],
-        "subject": f"Brief {reference} war nicht zu setzen",
-        "values": [],
-    }
 
 
 def _row(one: PreparedPerson) -> IndexRow:

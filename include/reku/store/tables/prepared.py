@@ -25,7 +25,7 @@ prepared_files = sa.Table(
         sa.Integer,
         nullable=False,
         server_default="0",
-        comment="those that it was made without: of people who had left the bank's data, or were erased",
+        comment="those it was made without: people who had left the bank's data, were erased or cannot be reached",
     ),
     sa.Column("sha256", sa.CHAR(64), comment="of the bytes of all its files; null until they were made"),
     moment("pushed_at"),

@@ -1210,7 +1210,7 @@ def upgrade() -> None:
             sa.Integer(),
             server_default="0",
             nullable=False,
-            comment="those that it was made without: of people who had left the bank's data, or were erased",
+            comment="those it was made without: people who had left the bank's data, were erased or cannot be reached",
         ),
         sa.Column(
             "sha256",
