@@ -1,9 +1,9 @@
 """One Great Expectations suite per delivery, and every row that breaks it.
 
 The suite runs on pandas frames in an ephemeral context. Never over SQL: there GX stops at 20 rows per rule, silently.
-A frame holds what the expectations look at: how long each value is, the values of closed
-sets, and, for what GX has no exact expectation for (calendar days, mail addresses, fields demanded under a condition),
-a column of booleans that is expected to be true, worked out beforehand for each different value.
+A frame holds what the expectations look at: how long each value is, the values of closed sets, and, for what needs
+more than a look at one value (calendar days, mail addresses, fields demanded under a condition), a column of booleans
+that is expected to be true, worked out beforehand for each different value.
 """
 
 from __future__ import annotations
@@ -31,12 +31,6 @@ _ON_EMPTY = (checks.Required, MediumChoice)
 """Checks that an empty field can break."""
 
 _GX_SEVERITY = {Severity.REFUSE: "critical", Severity.REJECT: "warning", Severity.WARN: "info"}
-_COMPLETE = {
-    # The frame's index holds the line numbers; without named index columns GX lists the index of every bad row.
-    "result_format": "COMPLETE",
-    "include_unexpected_rows": False,
-    "return_unexpected_index_query": False,
-}
 
 
 @dataclass(frozen=True)
@@ -96,9 +90,9 @@ def _judge_piece(piece: Piece, lines: Sequence[int], by: Sequence[Rule], expecte
         ),
     )
     asset = context.data_sources.add_pandas("delivery").add_dataframe_asset("rows")
-    frame = pd.DataFrame(watched, index=lines)
+    frame = pd.DataFrame(watched, index=lines)  # the expectations answer with the index of every row that breaks them
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
-    outcome = batch.validate(gx.ExpectationSuite("gate", expectations=expectations), result_format=_COMPLETE)
+    outcome = batch.validate(gx.ExpectationSuite("gate", expectations=expectations))
     broken: dict[int, tuple[int, ...]] = {}
     for result in outcome.results:
         number = result.expectation_config.meta["rule"]
@@ -140,7 +134,7 @@ def _expectation(
             return expecting.ExpectFieldToBeFilled(column=length, **shared)
         case checks.MaxLength(length=most):
             watched.setdefault(length, field.lengths)
-            return expecting.ExpectLengthToBeBetween(column=length, max_value=most, **shared)
+            return expecting.ExpectLengthNotToExceed(column=length, max_value=most, **shared)
         case checks.Among(values=values):
             watched.setdefault(rule.field, field.categories)
             return expecting.ExpectFieldToBeInSet(column=rule.field, value_set=list(values), **shared)
@@ -156,11 +150,11 @@ def _expectation(
 
 
 def _lines(result: Any, rule: Rule) -> tuple[int, ...]:
-    """Every line that breaks the rule. Raises StageError if GX failed at it or does not list all."""
+    """Every line that breaks the rule. Raises StageError if GX failed at it."""
     listed = result.result.get("unexpected_index_list")
-    if listed is None or len(listed) != result.result.get("unexpected_count"):
+    if listed is None:
         raise StageError(
             f"Great Expectations could not carry out the rule {rule.name!r} of the gate, so the delivery was not judged"
             " and nothing was written. Check the rule in include/expectations or the contract, then clear the task."
         )
-    return tuple(sorted(int(line) for line in listed))
+    return tuple(sorted(listed))
