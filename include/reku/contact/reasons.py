@@ -76,6 +76,7 @@ _OF_ADDRESSES = frozenset(
 """What a person has said about mails, and what is known of the mail address: it bars mails only, whoever sends them."""
 
 
+@cache
 def reasons_against(channel: str) -> frozenset[Reason]:
     """The reasons that bar a channel: all of them bar one to a mail address, and one that no campaign can name."""
     known = channel in list(ChannelName)

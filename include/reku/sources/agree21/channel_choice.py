@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 
 from reku.catalogue.channel_name import ChannelName
 from reku.contact.decide import Against
 from reku.contact.reasons import reasons_against
 from reku.records import contracts
-from reku.vault.day_keys import seals
+from reku.sources.agree21.matches import Match, opener
 
 KIND, CHANNEL = "AUSWAHL", "Kanal"
 _POSTAL = ("Strasse", "PLZ", "Ort")
@@ -21,7 +20,7 @@ _POSTAL = ("Strasse", "PLZ", "Ort")
 def choose_channels(
     connection: sa.Connection,
     channels: Sequence[ChannelName],
-    rows: Sequence[sa.Row[Any]],
+    rows: Sequence[Match],
     against: Against,
     places: Sequence[int],
 ) -> dict[int, ChannelName]:
@@ -31,7 +30,7 @@ def choose_channels(
     all addresses of the pair that it may, any other takes one row for the person, a letter only the contact person of a
     household with a whole postal address. `against`: what speaks against each row, as far as it bars the channel.
     """
-    wishes = {code: ChannelName(name) for code, name in contracts()[KIND].words(CHANNEL).items()}
+    wishes = channels_by_code()
     postal = _with_postal_address(connection, rows, places) if ChannelName.LETTER in channels else frozenset()
     pairs: dict[tuple[Any, ...], list[int]] = {}
     for place in places:
@@ -43,6 +42,11 @@ def choose_channels(
                 chosen |= dict.fromkeys(taken, channel)
                 break
     return chosen
+
+
+def channels_by_code() -> dict[str, ChannelName]:
+    """The channels by what the contract of selected rows calls them."""
+    return {code: ChannelName(name) for code, name in contracts()[KIND].words(CHANNEL).items()}
 
 
 def _in_turn(
@@ -57,13 +61,14 @@ def _in_turn(
 
 def _reached(
     channel: ChannelName,
-    rows: Sequence[sa.Row[Any]],
+    rows: Sequence[Match],
     against: Against,
     places: Sequence[int],
     postal: frozenset[int],
 ) -> list[int]:
     """Those of a pair's rows that the channel may take."""
-    free = [place for place in places if not reasons_against(channel).intersection(against.get(place, ()))]
+    barring = reasons_against(channel)
+    free = [place for place in places if place not in against or barring.isdisjoint(against[place])]
     if channel.goes_to_an_address:
         return [place for place in free if rows[place].recipient_key]
     if channel is ChannelName.LETTER:
@@ -71,15 +76,12 @@ def _reached(
     return free[:1]
 
 
-def _with_postal_address(
-    connection: sa.Connection, rows: Sequence[sa.Row[Any]], places: Sequence[int]
-) -> frozenset[int]:
+def _with_postal_address(connection: sa.Connection, rows: Sequence[Match], places: Sequence[int]) -> frozenset[int]:
     """The places of those who have street, postcode and town. Raises SetupError if no key opens their addresses."""
-    keys = seals(connection, {rows[place].data_key_id for place in places})
-    read = msgspec.json.Decoder(dict[str, str]).decode
+    opened = opener(connection, [rows[place] for place in places])
 
-    def has_all(row: sa.Row[Any]) -> bool:
-        address = read(keys[row.data_key_id].open(row.person_number, row.sealed))
+    def has_all(row: Match) -> bool:
+        address = opened(row) or {}
         return all(address.get(field) for field in _POSTAL)
 
-    return frozenset(place for place in places if rows[place].data_key_id in keys and has_all(rows[place]))
+    return frozenset(place for place in places if has_all(rows[place]))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,21 +18,14 @@ from reku.catalogue.window import message_window
 from reku.contact.candidates import Candidate
 from reku.contact.decide import Against, reasons_of_candidates
 from reku.contact.policy import Policy
-from reku.contact.reasons import Reason, has_freed, reasons_against
+from reku.contact.reasons import Reason, reasons_against
 from reku.foundation import clock
 from reku.foundation.addresses import key_of_person
 from reku.sources.agree21.channel_choice import choose_channels
+from reku.sources.agree21.matches import Match, matches
 from reku.sources.agree21.selecting import candidates
-from reku.store.states import STILL_TO_BE_LOADED, in_states
 from reku.store.tables import (
-    deliveries,
-    delivery_rows,
-    holdings,
-    impulses,
-    messages,
-    person_addresses,
     persons,
-    selected_rows,
 )
 
 _SELECTED, _HOUSEHOLD, _LATER_DATE = "selected", "household", "later_date"
@@ -44,15 +37,14 @@ _OUTCOMES = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, *_REASONS, _N
 _ALWAYS_SHOWN = (_SELECTED, _HOUSEHOLD, _LATER_DATE, _ANOTHER_IMPULSE, _NO_ADDRESS, _HAS_MESSAGE)
 
 
-@dataclass(frozen=True)
-class Judged:
+class Judged(NamedTuple):
     """A pair that a rule matches with one of the person's mail addresses, and what a selection makes of it.
 
     `outcome`: one of `_OUTCOMES`. `reasons`: all that contact has against it; what cannot have a message is not asked.
-    Of a person without an address there is one with a null or empty `recipient_key`. `channel`: the one that is taken.
+    `channel`: the one that is taken.
     """
 
-    row: sa.Row[Any]
+    row: Match
     outcome: str
     reasons: tuple[Reason, ...]
     channel: ChannelName | None = None
@@ -73,7 +65,7 @@ class Selected:
     `impulses`: those that people were selected for, with Anlass_Datum.
     """
 
-    rows: Sequence[sa.Row[Any]]
+    rows: Sequence[Match]
     channels: Sequence[ChannelName]
     funnel: dict[str, int]
     impulses: dict[str, date]
@@ -123,7 +115,7 @@ def judged_people(
         )
         found = found.where(persons.c.household == household.scalar_subquery())
     channels = campaign.channels if campaign else (ChannelName.EMAIL,)
-    rows = connection.execute(_wanted(bank.blz, order.id, found, everybody=_reach_everybody(channels))).all()
+    rows = matches(connection, bank.blz, order.id, found, everybody=_reach_everybody(channels))
     against = _reasons(connection, bank, order, window, rows, day)
     chosen = choose_channels(connection, channels, rows, against, [p for p in range(len(rows)) if _is_asked(rows[p])])
     outcomes = _outcomes(rows, against, chosen, channels)
@@ -135,7 +127,7 @@ def _reach_everybody(channels: Sequence[ChannelName]) -> bool:
     return not all(channel.goes_to_an_address for channel in channels)
 
 
-def _is_asked(row: sa.Row[Any]) -> bool:
+def _is_asked(row: Match) -> bool:
     """Whether it has to be seen what speaks against the row."""
     return not _has_one(row) and row.recipient_key is not None
 
@@ -145,7 +137,7 @@ def _reasons(
     bank: Institute,
     order: sa.Row[Any],
     window: Window,
-    rows: Sequence[sa.Row[Any]],
+    rows: Sequence[Match],
     day: date,
 ) -> Against:
     """What speaks against a message to each of the rows, by place; those that cannot have one are not asked."""
@@ -170,7 +162,7 @@ def _reasons(
 
 
 def _outcomes(
-    rows: Sequence[sa.Row[Any]],
+    rows: Sequence[Match],
     against: Against,
     chosen: Mapping[int, ChannelName],
     channels: Sequence[ChannelName],
@@ -180,33 +172,35 @@ def _outcomes(
         _SELECTED if place in chosen else _outcome(row, against.get(place, ()), channels)
         for place, row in enumerate(rows)
     ]
-    free = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome == _SELECTED]
+    free = [(place, row, _turn(row)) for place, row in enumerate(rows) if outcomes[place] == _SELECTED]
     first: dict[str, tuple[Any, ...]] = {}
-    for row in free:
-        first[row.person_number] = min(_turn(row), first.get(row.person_number, _turn(row)))
-    places: dict[tuple[str, str, date], tuple[int, str]] = {
-        _place(row): (0, row.person_number) for row in rows if row.waits
+    for _, row, turn in free:
+        if turn < first.setdefault(row.person_number, turn):
+            first[row.person_number] = turn
+    mails: dict[tuple[str, str, date], tuple[int, str]] = {
+        _mail(row): (0, row.person_number) for row in rows if row.waits
     }
-    for row in free:
-        if _turn(row) == first[row.person_number]:
-            own = (row.household_rank, row.person_number)
-            places[_place(row)] = min(own, places.get(_place(row), own))
-    for place, row in enumerate(rows):
-        if outcomes[place] != _SELECTED:
-            continue
-        if _turn(row) != first[row.person_number]:
+    competing = []
+    for place, row, turn in free:
+        if turn == first[row.person_number]:
+            mail, own = _mail(row), (row.household_rank, row.person_number)
+            competing.append((place, row, mail))
+            if own < mails.setdefault(mail, own):
+                mails[mail] = own
+        else:
             outcomes[place] = _LATER_DATE if row.impulse is None else _ANOTHER_IMPULSE
-        elif places[_place(row)][1] != row.person_number:
+    for place, row, mail in competing:
+        if mails[mail][1] != row.person_number:
             outcomes[place] = _HOUSEHOLD
     return outcomes
 
 
-def _turn(row: sa.Row[Any]) -> tuple[Any, ...]:
+def _turn(row: Match) -> tuple[Any, ...]:
     """What of several of one person comes first: by priority and age of the impulse, or by Anlass_Datum."""
     return (row.occasion_date,) if row.impulse is None else (row.priority, row.made_at, row.impulse)
 
 
-def _outcome(row: sa.Row[Any], against: Sequence[Reason], channels: Sequence[ChannelName]) -> str:
+def _outcome(row: Match, against: Sequence[Reason], channels: Sequence[ChannelName]) -> str:
     """Why a row is not taken: what bars the channel that was tried first, else what it lacks."""
     if _has_one(row):
         return _HAS_MESSAGE
@@ -216,71 +210,10 @@ def _outcome(row: sa.Row[Any], against: Sequence[Reason], channels: Sequence[Cha
     return _NO_CHANNEL if row.recipient_key else _NO_ADDRESS
 
 
-def _has_one(row: sa.Row[Any]) -> bool:
+def _has_one(row: Match) -> bool:
     return bool(row.known or row.waits)
 
 
-def _place(row: sa.Row[Any]) -> tuple[str, str, date]:
+def _mail(row: Match) -> tuple[str, str, date]:
     """What one mail is for: an address in a household, on one Anlass_Datum."""
     return row.household, row.recipient_key or row.person_number, row.occasion_date
-
-
-def _wanted(institute: str, order: int, found: sa.Select[Any], *, everybody: bool) -> sa.Select[Any]:
-    """Each pair that a rule matches, with the person and each mail address; in one statement, so from one state.
-
-    `everybody`: who has no mail address is looked at as well, with name and street.
-    """
-    pair = found.subquery("found")
-    address = person_addresses.alias("address")
-
-    def is_pair_of(table: sa.Table) -> sa.ColumnElement[bool]:
-        return (table.c.person_number == pair.c.person_number) & (table.c.occasion_date == pair.c.occasion_date)
-
-    def waits_in(table: sa.Table) -> sa.ColumnElement[bool]:
-        return sa.exists().where(
-            table.c.delivery_id == deliveries.c.id,
-            deliveries.c.order_id == order,
-            in_states(deliveries, STILL_TO_BE_LOADED),
-            is_pair_of(table),
-        )
-
-    known = sa.exists().where(messages.c.order_id == order, is_pair_of(messages), ~has_freed(messages))
-    return (
-        sa.select(
-            pair,
-            known.label("known"),
-            (waits_in(delivery_rows) | waits_in(selected_rows)).label("waits"),
-            persons.c.tracking,
-            persons.c.estate,
-            persons.c.flags,
-            persons.c.salutation,
-            persons.c.household,
-            persons.c.household_rank,
-            persons.c.advisor,
-            impulses.c.priority,
-            impulses.c.made_at,
-            impulses.c.valid_until,
-            impulses.c.wished_channel,
-            impulses.c.value,
-            impulses.c.advisor.label("told_advisor"),
-            holdings.c.product,
-            address.c.recipient_key,
-            address.c.domain,
-            address.c.data_key_id,
-            address.c.sealed,
-        )
-        .select_from(pair)
-        .join(persons, (persons.c.institute == institute) & (persons.c.person_number == pair.c.person_number))
-        .outerjoin(impulses, (impulses.c.institute == institute) & (impulses.c.impulse == pair.c.impulse))
-        .outerjoin(
-            holdings,
-            (holdings.c.institute == institute) & (holdings.c.contract_number == pair.c.contract_number),
-        )
-        .outerjoin(
-            address,
-            (address.c.institute == institute)
-            & (address.c.person_number == pair.c.person_number)
-            & (sa.true() if everybody else address.c.recipient_key != ""),
-        )
-        .order_by(pair.c.person_number, pair.c.occasion_date, address.c.recipient_key)
-    )

@@ -87,7 +87,8 @@ def candidates(
     statement = sa.select(pair[0], pair[1].label("occasion_date"), *told).select_from(pairs.source).where(*wanted)
     match rule.row:
         case "holding":
-            return statement.group_by(*pair)
+            # by the whole primary key of persons, so that their other columns may be selected as well
+            return statement.group_by(persons.c.institute, *pair)
         case "impulse" if beside is not None:
             return statement.ext(distinct_on(*pair)).order_by(*pair, *rank(beside))
     return statement

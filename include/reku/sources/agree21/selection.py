@@ -76,7 +76,7 @@ def obtain(engine: sa.Engine, order_id: int, day: date) -> int | None:
                 raise StageError(_in_vain(bank, order.order_number, data))
             return None
         delivery = _register(connection, order, day)
-        _fill(connection, delivery, order, bank, occasion)
+        _fill(connection, delivery, order, bank, occasion, data)
     return delivery
 
 
@@ -117,7 +117,7 @@ def retry(engine: sa.Engine, delivery_id: int, actor: str) -> Retried:
                 owner_run=None,
             )
         )
-        _fill(connection, delivery_id, order, bank, occasion)
+        _fill(connection, delivery_id, order, bank, occasion, data)
         put_on_record(
             connection,
             bank.blz,
@@ -199,10 +199,17 @@ def _register(connection: sa.Connection, order: sa.Row[Any], day: date) -> int:
     )
 
 
-def _fill(connection: sa.Connection, delivery: int, order: sa.Row[Any], bank: Institute, occasion: Occasion) -> None:
-    """Write who is selected today, by which rule and from which data."""
+def _fill(
+    connection: sa.Connection,
+    delivery: int,
+    order: sa.Row[Any],
+    bank: Institute,
+    occasion: Occasion,
+    fresh: FreshData,
+) -> None:
+    """Write who is selected today, by which rule and from which data, which were `fresh` a moment ago."""
     rule, day = _rule(occasion), clock.today()
-    data, people = _consistent(connection, bank, order, occasion, day)
+    data, people = _consistent(connection, bank, order, occasion, day, fresh)
     number = connection.execute(sa.select(deliveries.c.delivery_number).where(deliveries.c.id == delivery)).scalar_one()
     rows = write_rows(connection, bank, order, delivery, number, people.rows, people.channels)
     note_selected(connection, bank.blz, delivery, people.impulses)
@@ -221,15 +228,16 @@ def _fill(connection: sa.Connection, delivery: int, order: sa.Row[Any], bank: In
 
 
 def _consistent(
-    connection: sa.Connection, bank: Institute, order: sa.Row[Any], occasion: Occasion, day: date
+    connection: sa.Connection, bank: Institute, order: sa.Row[Any], occasion: Occasion, day: date, data: FreshData
 ) -> tuple[FreshData, Selected]:
-    """Who is selected, and from which imports: asked again if one came in between."""
+    """Who is selected, and from which imports: those of `data`, or selected again if one has come in since."""
     rule = _rule(occasion)
     while True:
-        before = fresh_data(connection, bank, rule)
         people = selected_people(connection, bank, order, rule, occasion.window, day)
-        if fresh_data(connection, bank, rule) == before:
-            return before, people
+        now = fresh_data(connection, bank, rule)
+        if now == data:
+            return data, people
+        data = now
 
 
 def _hash(rule: Selection, occasion: Occasion) -> str:

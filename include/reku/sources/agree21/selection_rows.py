@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -17,7 +18,8 @@ from reku.foundation.addresses import key_of_person
 from reku.foundation.errors import StageError
 from reku.records import Contract, contracts, format_date
 from reku.records.delivered_row import YES
-from reku.sources.agree21.channel_choice import CHANNEL, KIND
+from reku.sources.agree21.channel_choice import CHANNEL, channels_by_code
+from reku.sources.agree21.matches import Match, opener
 from reku.store.bulk import copy_rows
 from reku.store.kinds import SealedKind
 from reku.store.states import WAITS_FOR_THE_GATE, WILL_NEVER_BE_LOADED, in_states
@@ -61,87 +63,95 @@ def write_rows(
     order: sa.Row[Any],
     delivery: int,
     number: int,
-    rows: Sequence[sa.Row[Any]],
+    rows: Sequence[Match],
     channels: Sequence[ChannelName],
 ) -> int:
-    """Write the rows of a delivery, sealed as wholes; `channels`: of the rows, in their order. Returns how many."""
+    """Write the rows of a delivery, sealed as wholes; `channels`: of the rows, in their order. Returns how many.
+
+    Raises StageError if the addresses were forgotten meanwhile, SetupError if no key opens them.
+    """
     if not rows:
         return 0
     seal = seal_of_day(connection, bank.blz, SealedKind.ADDRESS, clock.today())
-    keys = seals(connection, {row.data_key_id for row in rows})
-    encode = msgspec.json.Encoder().encode
+    opened, encode = opener(connection, rows), msgspec.json.Encoder().encode
+    fields_of = _FieldsOf(bank, order)
 
     def sealed() -> Iterator[tuple[object, ...]]:
         for line, (row, channel) in enumerate(zip(rows, channels, strict=True), start=1):
-            address = msgspec.json.decode(keys[row.data_key_id].open(row.person_number, row.sealed), type=Row)
-            reference = f"{order.order_number}-{number:06d}-{line:05d}"
-            fields = _fields(bank, order, row, reference, address) | _of_channel(bank, order, channel, address)
-            clear = encode(fields)
+            person = row.person_number
+            address = opened(row)
+            if address is None:
+                raise StageError(
+                    f"{bank.name}, order {order.order_number}: the addresses were forgotten while people were selected."
+                    " Import the bank's data anew, then clear `await_delivery`."
+                )
+            fields = fields_of(row, channel, address)
+            fields["Referenz"] = f"{order.order_number}-{number:06d}-{line:05d}"
             yield (
                 delivery,
                 line,
                 bank.blz,
-                row.person_number,
+                person,
                 row.occasion_date,
-                row.recipient_key or key_of_person(bank.blz, row.person_number),
+                row.recipient_key or key_of_person(bank.blz, person),
                 row.domain or "",
                 seal.id,
-                seal.seal(row.person_number, clear),
+                seal.seal(person, encode(fields)),
             )
 
     return copy_rows(connection, selected_rows, _COLUMNS, sealed())
 
 
-def _fields(bank: Institute, order: sa.Row[Any], row: sa.Row[Any], reference: str, address: Mapping[str, str]) -> Row:
-    """The row by the contract's names; what is empty is left out."""
-    salutation = row.salutation or "3"
-    name = address.get("Nachname", "")
-    fields = {
-        "Referenz": reference,
-        "Personennummer": row.person_number,
-        "Anlass_Code": order.occasion,
-        "Anlass_Datum": format_date(row.occasion_date),
-        "Anlass_Wert": row.value or (str(row.years) if row.years else ""),
-        "Impuls_ID": row.impulse or "",
-        "Prioritaet": str(row.priority) if row.priority else "",
-        "Gueltig_bis": format_date(row.valid_until) if row.valid_until else "",
-        "Kanal_Wunsch": row.wished_channel or "",
-        "Anrede": salutation,
-        "Titel": address.get("Titel", ""),
-        "Vorname": address.get("Vorname", ""),
-        "Nachname": "" if salutation == "4" else name,
-        "Firma": name if salutation == "4" else "",
-        "Einwilligung_EMail": YES,
-        "Tracking_Einwilligung": YES if row.tracking else _NO,
-        "Strasse": address.get("Strasse", ""),
-        "PLZ": address.get("PLZ", ""),
-        "Ort": address.get("Ort", ""),
-        "Haushalt_ID": row.household,
-        "Ansprechperson": YES if row.household_rank == 1 else _NO,
-        "Werbesperre_KZ": _flag(bank, row.flags),
-        "Nachlass_KZ": YES if row.estate else _NO,
-        "Produkt_Text": product_texts().text(row.product),
-        "Berater_Nr": row.told_advisor or row.advisor or "",
-    }
-    return {field: value for field, value in fields.items() if value}
+class _FieldsOf:
+    """The fields of an order's rows by the contract's names; what all rows share is looked up once."""
 
+    def __init__(self, bank: Institute, order: sa.Row[Any]) -> None:
+        self._occasion = order.occasion
+        self._product_text = product_texts().text
+        self._date = cache(format_date)
+        self._refusing = frozenset(bank.contact.refusal.get("Werbesperre_KZ", ()))
+        campaign = bank.campaign(order.order_number)
+        self._of_channel = {channel: {CHANNEL: code} for code, channel in channels_by_code().items()}
+        if campaign is not None and not campaign.is_by_mail_only:
+            for channel in campaign.channels:
+                self._of_channel[channel]["Werbemittel"] = campaign.media_of(channel)[0]
 
-def _of_channel(bank: Institute, order: sa.Row[Any], channel: ChannelName, address: Mapping[str, str]) -> Row:
-    """What the row says of its channel; the mail address only where it goes there."""
-    words = {ours: code for code, ours in contracts()[KIND].words(CHANNEL).items()}
-    fields = {CHANNEL: words[channel]}
-    if channel.goes_to_an_address:
-        fields["EMail"] = address.get("EMail", "")
-    campaign = bank.campaign(order.order_number)
-    if campaign is not None and not campaign.is_by_mail_only:
-        fields["Werbemittel"] = campaign.media_of(channel)[0]
-    return fields
+    def __call__(self, row: Match, channel: ChannelName, address: Mapping[str, str]) -> Row:
+        """Those of one row that are not empty; the mail address only where the channel goes there."""
+        salutation = row.salutation or "3"
+        name = address.get("Nachname", "")
+        fields = {
+            "Personennummer": row.person_number,
+            "Anlass_Code": self._occasion,
+            "Anlass_Datum": self._date(row.occasion_date),
+            "Anlass_Wert": row.value or (str(row.years) if row.years else ""),
+            "Impuls_ID": row.impulse or "",
+            "Prioritaet": str(row.priority) if row.priority else "",
+            "Gueltig_bis": self._date(row.valid_until) if row.valid_until else "",
+            "Kanal_Wunsch": row.wished_channel or "",
+            "Anrede": salutation,
+            "Titel": address.get("Titel", ""),
+            "Vorname": address.get("Vorname", ""),
+            "Nachname": "" if salutation == "4" else name,
+            "Firma": name if salutation == "4" else "",
+            "EMail": address.get("EMail", "") if channel.goes_to_an_address else "",
+            "Einwilligung_EMail": YES,
+            "Tracking_Einwilligung": YES if row.tracking else _NO,
+            "Strasse": address.get("Strasse", ""),
+            "PLZ": address.get("PLZ", ""),
+            "Ort": address.get("Ort", ""),
+            "Haushalt_ID": row.household,
+            "Ansprechperson": YES if row.household_rank == 1 else _NO,
+            "Werbesperre_KZ": self._flag(row.flags) if row.flags else "",
+            "Nachlass_KZ": YES if row.estate else _NO,
+            "Produkt_Text": self._product_text(row.product),
+            "Berater_Nr": row.told_advisor or row.advisor or "",
+        }
+        return {field: value for field, value in fields.items() if value} | self._of_channel[channel]
 
-
-def _flag(bank: Institute, flags: Sequence[str]) -> str:
-    """Of several flags the one that the bank takes for a refusal, else the first."""
-    refusing = bank.contact.refusal.get("Werbesperre_KZ", ())
-    return next((flag for flag in flags if flag in refusing), next(iter(flags), ""))
+    def _flag(self, flags: Sequence[str]) -> str:
+        """Of several flags the one that the bank takes for a refusal, else the first."""
+        return next((flag for flag in flags if flag in self._refusing), flags[0])
 
 
 def read_rows(engine: sa.Engine, delivery: int, kind: str) -> SelectedRows:
