@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,14 @@ class Tab:
     def picture(self, file: Path) -> None:
         """What is to be seen, as PNG."""
         file.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot")["data"]))
+
+
+def faults(tab: Tab) -> list[Any]:
+    """What axe-core finds wrong with the page for people who do not see, or not well: rule and elements."""
+    tab.ask("Runtime.evaluate", expression=(files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
+    told = "axe.run().then(found => JSON.stringify(found.violations.map(one => [one.id, one.nodes.map(n => n.html)])))"
+    answer = tab.ask("Runtime.evaluate", expression=told, awaitPromise=True, returnByValue=True)
+    return list(json.loads(answer["result"]["value"]))
 
 
 @contextmanager

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from importlib.resources import files
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +11,7 @@ from reku.dispatch import stop_switches
 from reku.store.states import DeliveryState
 from reku.store.tables import releases
 from reku_testing import browser
-from reku_testing.browser import Tab
+from reku_testing.browser import Tab, faults
 from reku_testing.world import BLZ
 from tests.orchestration.test_acting import acts_on_record, asked, state_of
 from tests.orchestration.test_order_pages import BANK, NOON, OTHER, loaded
@@ -47,14 +44,6 @@ def be(tab: Tab, language: str, scheme: str, width: int) -> None:
     tab.width(width)
     tab.ask("Network.setExtraHTTPHeaders", headers={"Accept-Language": language})
     tab.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-
-
-def faults(tab: Tab) -> list[Any]:
-    """What axe-core finds wrong with the page for people who do not see, or not well."""
-    tab.ask("Runtime.evaluate", expression=(files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8"))
-    told = "axe.run().then(found => JSON.stringify(found.violations.map(one => [one.id, one.nodes.map(n => n.html)])))"
-    answer = tab.ask("Runtime.evaluate", expression=told, awaitPromise=True, returnByValue=True)
-    return list(json.loads(answer["result"]["value"]))
 
 
 @pytest.mark.parametrize(("language", "scheme", "width"), [("de", "light", DESK), ("en", "dark", PHONE)])

@@ -23,7 +23,7 @@ from reku.privacy.person import look_up
 from reku.records import contracts, read
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
-from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
+from reku.responses.unsubscribe import UnsubscribeWay, Wish, unsubscribe
 from reku.sources.osplus.retry import retry
 from reku.store.states import DeliveryState, MessageState
 from reku.store.tables import (
@@ -165,7 +165,7 @@ def test_open_mails_are_stopped_and_reported_by_their_reference(chain: Chain) ->
 @pytest.mark.parametrize("address", ["adresse2x@kunde.example", "neue.adresse@kunde.example"])
 def test_who_had_unsubscribed_is_not_mailed_when_delivered_again(chain: Chain, address: str) -> None:
     chain.whole_day(1, PEOPLE)
-    unsubscribe(chain.engine, [(_message(chain).id, UnsubscribeWay.LINK)])
+    unsubscribe(chain.engine, [Wish(_message(chain).id, UnsubscribeWay.LINK)])
     chain.report()
     receipt = _erase(chain)
     assert any(row["place"] == "table suppressions" for row in receipt.kept)
@@ -188,7 +188,7 @@ def test_an_old_mail_unsubscribes_from_nobody_by_name(chain: Chain) -> None:
     """The link goes on working; what it writes names nobody, and bars the address."""
     chain.whole_day(1, PEOPLE)
     _erase(chain)
-    unsubscribe(chain.engine, [(_message(chain).id, UnsubscribeWay.LINK)])
+    unsubscribe(chain.engine, [Wish(_message(chain).id, UnsubscribeWay.LINK)])
     _opened(_message(chain).id)
     assert take_in(chain.engine) == 0
     assert chain.rows(hits) == []

@@ -31,7 +31,7 @@ from reku.records import Head, contracts, write
 from reku.responses import links
 from reku.responses.hit_journal import HitJournal
 from reku.responses.hits import take_in
-from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
+from reku.responses.unsubscribe import UnsubscribeWay, Wish, unsubscribe
 from reku.store.bounce_series import retained_addresses
 from reku.store.events import Event, record
 from reku.store.kinds import DeliverySource, EventKind, UnsubscribedFrom
@@ -129,7 +129,7 @@ def _world(chain: Chain) -> None:
     )
     chain.take_in()
     (mail,) = (row for row in chain.rows(messages) if row.person_number == _number(UNSUBSCRIBED))
-    unsubscribe(chain.engine, [(mail.id, UnsubscribeWay.LINK)])
+    unsubscribe(chain.engine, [Wish(mail.id, UnsubscribeWay.LINK)])
     journal = HitJournal(settings().hit_journals())
     journal.note("OPENED", mail.id, agent="a mail program")
     journal.close()
@@ -235,7 +235,7 @@ def test_people_leave_a_list_so_long_after_the_last_that_was_about_them(
     chain.whole_day(1, [person(1), person(2), person(3)])
     # some time later the second is delivered again, and nothing about him is new; the third unsubscribes
     (third,) = (row for row in chain.rows(messages) if row.person_number == _number(3))
-    unsubscribe(chain.engine, [(third.id, UnsubscribeWay.LINK)])
+    unsubscribe(chain.engine, [Wish(third.id, UnsubscribeWay.LINK)])
     chain.report()
     step = min(last - 10, 300) // 7 * 7  # a Tuesday as well
     chain.move(NOON + timedelta(days=step))
@@ -381,9 +381,11 @@ def test_an_unsubscribe_link_works_for_good(chain: Chain) -> None:
     chain.move(NOON + timedelta(days=450))
     assert apply(chain.engine, clock.now())["deliveries"] == 1
     assert chain.rows(messages) == []
-    assert links.linked_message(chain.engine, mail.id) == links.LinkedMessage(BANK, ""), "the page is shown"
+    assert links.linked_message(chain.engine, mail.id).institute == BANK, "the page is shown"
     for _ in range(2):
-        assert unsubscribe(chain.engine, [(mail.id, UnsubscribeWay.ONE_CLICK), (mail.id + 1, UnsubscribeWay.LINK)]) == [
+        assert unsubscribe(
+            chain.engine, [Wish(mail.id, UnsubscribeWay.ONE_CLICK), Wish(mail.id + 1, UnsubscribeWay.LINK)]
+        ) == [
             BANK,
             None,
         ]

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from reku.foundation.settings import settings
-from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
+from reku.responses.unsubscribe import UnsubscribeWay, Wish, unsubscribe
 from reku.store.kinds import EventKind
 from reku.store.states import MessageState
 from reku.store.tables import orders, suppressions
@@ -150,7 +150,7 @@ def test_unsubscribing_from_an_ended_order_counts_and_is_reported(
     of = World(database, ended=True)
     message = of.message()
     clock_at(BEGUN + timedelta(days=300))
-    unsubscribe(database, [(message, UnsubscribeWay.ONE_CLICK)])
+    unsubscribe(database, [Wish(message, UnsubscribeWay.ONE_CLICK)])
     with database.connect() as connection:
         (barred,) = connection.execute(sa.select(suppressions.c.order_id, suppressions.c.source)).all()
     assert barred == (of.order, "EINKLICK")

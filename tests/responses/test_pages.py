@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
@@ -12,12 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reku.catalogue.institute import UnsubscribeScope
+from reku.catalogue.occasion import Family
 from reku.responses import pages
 from reku.responses.pages import Bank, Page, contrast, readable, render
 
+BANK = Bank("Sparkasse Beispielstadt", "Impressum", scope=UnsubscribeScope.ORDER)
 ALL = [
-    *pages.ASK.values(),
-    *pages.DONE.values(),
+    pages.ask(BANK, "Geburtstag"),
+    pages.ask(Bank(), ""),
+    *(pages.done("Geburtstag", scope, datetime(2026, 11, 25, 8, tzinfo=UTC)) for scope in UnsubscribeScope),
+    pages.taken_back(BANK, "Geburtstag"),
+    pages.TOO_LATE,
     pages.INVALID,
     pages.NOT_SAVED,
     pages.UNAVAILABLE,
@@ -48,21 +54,37 @@ class Outline(HTMLParser):
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.title)
 def test_structure(page: Page) -> None:
-    html, _ = render(page, Bank("Sparkasse Beispielstadt", "Impressum"))
+    html, _ = render(page, BANK)
     outline = Outline(html)
     assert outline.open == []
     assert outline.attributes["html"]["lang"] == "de"
     assert (outline.tags.count("h1"), outline.tags.count("main"), outline.tags.count("title")) == (1, 1, 1)
     assert {"script", "img", "link", "iframe"}.isdisjoint(outline.tags)
-    assert ("button" in outline.tags) == bool(page.button)
+    assert ("button" in outline.tags) == bool(page.buttons)
     assert "Sparkasse Beispielstadt" in html
     assert "Impressum" in html
 
 
-@pytest.mark.parametrize("scope", UnsubscribeScope)
-def test_only_the_question_has_a_button(scope: UnsubscribeScope) -> None:
-    assert pages.ASK[scope].button
-    assert not pages.DONE[scope].button
+def test_the_question_names_topic_and_bank_and_offers_all_of_its_mails() -> None:
+    html, _ = render(pages.ask(BANK, "Geburtstag"), BANK)
+    assert "zum Thema „Geburtstag“" in html
+    assert [button.text for button in pages.ask(BANK, "").buttons] == [
+        "E-Mails abbestellen",
+        "Alle Werbe-E-Mails unseres Hauses abbestellen",
+    ]
+    assert len(pages.ask(Bank(), "Geburtstag").buttons) == 1, "the first one means all of them already"
+
+
+def test_taking_back_is_offered_until_a_moment() -> None:
+    at = datetime(2026, 11, 25, 8, tzinfo=UTC)
+    offered = pages.done("Geburtstag", UnsubscribeScope.ORDER, at)
+    assert "Bis 25.11.2026, 09:00 Uhr" in offered.paragraphs[-1]
+    assert [button.value for button in offered.buttons] == ["alles", "zurueck"]
+    assert pages.done("", UnsubscribeScope.INSTITUTE).buttons == ()
+
+
+def test_every_family_of_occasions_has_a_topic_for_customers() -> None:
+    assert [family for family in Family if not family.topic] == [Family.OWN]
 
 
 def test_policy_permits_exactly_this_style() -> None:

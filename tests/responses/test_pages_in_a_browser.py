@@ -72,6 +72,28 @@ def test_a_wrong_link_and_a_long_name_fit_too(
     tab.picture(tmp_path / f"wrong-{width}.png")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_each_page(tab: Tab, address: str, sent: Any, scheme: str, tmp_path: Path) -> None:
+    """Asking, done, all done, taken back: axe-core finds nothing, in either scheme."""
+    tab.width(PHONE)
+    tab.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    tab.go(f"{address}/u/{make(Purpose.UNSUBSCRIBE, Target(sent()))}")
+    for press, heading in (
+        ("", "Möchten Sie diese E-Mails abbestellen?"),
+        ("ja", "Sie sind abgemeldet"),
+        ("alles", "Sie sind abgemeldet"),
+        ("zurueck", "Ihre Abmeldung ist zurückgenommen"),
+    ):
+        if press:
+            tab.value("document.querySelector('h1').dataset.old = 'yes'")
+            tab.value(f"document.querySelector('button[value={press}]').click()")
+            tab.wait_for("document.readyState === 'complete' && !document.querySelector('h1').dataset.old")
+        assert tab.value("document.querySelector('h1').textContent") == heading
+        assert fits(tab, PHONE)
+        assert browser.faults(tab) == [], heading
+        tab.picture(tmp_path / f"{press or 'ask'}-{scheme}.png")
+
+
 def test_the_page_does_without_script_and_is_named_for_a_screen_reader(tab: Tab, address: str, sent: Any) -> None:
     tab.ask("Emulation.setScriptExecutionDisabled", value=True)
     try:

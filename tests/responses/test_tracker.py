@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from reku.responses.hits import take_in
 from reku.responses.tracker import PIXEL
 from reku.responses.tracker_state import TrackerState
 from reku.store.kinds import EventKind, SuppressionKind
-from reku.store.tables import response_counts, responses, suppressions
+from reku.store.tables import audit, feedback_rows, response_counts, responses, suppressions
 from reku_testing import banks, world
 from tests.conftest import NEWER_KEY
 from tests.responses.conftest import BROWSER
@@ -263,6 +264,68 @@ def test_many_at_once_are_one(web: httpx.Client, sent: Any, events: Any, databas
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: web.post(path, data=ONE_CLICK).status_code, range(32)))
     assert set(answers) == {200}
+    assert len(events()) == len(barred(database)) == 1
+
+
+EVERYTHING, UNDO = {"abmelden": "alles"}, {"abmelden": "zurueck"}
+
+
+def test_the_page_names_the_topic_and_knows_what_has_been_done(web: httpx.Client, sent: Any) -> None:
+    path = link(Purpose.UNSUBSCRIBE, sent())
+    assert "zum Thema „Geburtstag“" in web.get(path).text
+    said = web.post(path, data={"abmelden": "ja"}).text
+    for text in (said, web.get(path).text):
+        assert "Sie sind abgemeldet" in text
+        assert "Bis 25.11.2026, 09:00 Uhr" in text
+        assert 'value="alles"' in text
+    of_another_mail = web.get(
+        link(Purpose.UNSUBSCRIBE, sent(2, recipient_key=address_hmac(world.BLZ, "person1@kunde.example")))
+    )
+    assert "Sie sind abgemeldet" in of_another_mail.text
+    assert "zurücknehmen" not in of_another_mail.text, "only by the mail that it was done with"
+
+
+def test_all_mails_of_the_bank(web: httpx.Client, sent: Any, events: Any, database: sa.Engine) -> None:
+    message = sent()
+    path = link(Purpose.UNSUBSCRIBE, message)
+    web.post(path, data={"abmelden": "ja"})
+    answer = web.post(path, data=EVERYTHING)
+    assert "keine werblichen" in answer.text
+    assert {entry.order_id is None for entry in barred(database)} == {True, False}
+    assert events() == [(message, "UNSUBSCRIBED", "LINK", "INSTITUTE")]
+
+
+def test_taken_back_by_the_same_mail(web: httpx.Client, sent: Any, events: Any, database: sa.Engine) -> None:
+    path = link(Purpose.UNSUBSCRIBE, sent())
+    for body in (ONE_CLICK, EVERYTHING):
+        web.post(path, data=body)
+    answer = web.post(path, data=UNDO)
+    assert (answer.status_code, "zurückgenommen" in answer.text) == (200, True)
+    assert (events(), barred(database)) == ([], [])
+    with database.connect() as connection:
+        assert connection.execute(sa.select(audit.c.actor, audit.c.action)).all() == [("recipient", "undo unsubscribe")]
+    assert "Möchten Sie diese" in web.post(path, data=UNDO).text, "a second press does nothing"
+    web.post(path, data=ONE_CLICK)
+    assert len(events()) == len(barred(database)) == 1
+
+
+@pytest.mark.parametrize("why", ["told", "late", "twice"])
+def test_not_taken_back(
+    web: httpx.Client, sent: Any, events: Any, database: sa.Engine, clock_at: Any, why: str
+) -> None:
+    """What the core system knows, what is a day old, and what another mail has done stays."""
+    first, second = sent(1), sent(2, recipient_key=address_hmac(world.BLZ, "person1@kunde.example"))
+    web.post(link(Purpose.UNSUBSCRIBE, first), data=ONE_CLICK)
+    with database.begin() as connection:
+        if why == "told":
+            event = connection.scalar(sa.select(responses.c.id))
+            row = {"response_id": event, "file_id": 1, "institute": world.BLZ}
+            connection.execute(sa.insert(feedback_rows).values(row))
+    if why == "late":
+        clock_at(datetime(2026, 11, 25, 8, 1, tzinfo=UTC))
+    of = second if why == "twice" else first
+    answer = web.post(link(Purpose.UNSUBSCRIBE, of), data=UNDO)
+    assert (answer.status_code, "nicht mehr zurücknehmen" in answer.text) == (409, True)
     assert len(events()) == len(barred(database)) == 1
 
 

@@ -29,6 +29,26 @@ class Family(StrEnum):
     MOVE = "Umzüge"  # U
     OWN = "Eigene Anlässe"  # a bank's own occasion
 
+    @property
+    def topic(self) -> str:
+        """What the people who get its mails read of their topic; empty for a bank's own occasions."""
+        return _TOPICS.get(self, "")
+
+
+_TOPICS = {
+    Family.HOME_SAVINGS: "Bausparen",
+    Family.DEKA: "Fonds und Wertpapiere",
+    Family.MATURITY: "Auslaufende Verträge und Geldanlagen",
+    Family.BIRTHDAY: "Geburtstag",
+    Family.ANNIVERSARY: "Jubiläum",
+    Family.CREDIT_PARTNER: "Kredite",
+    Family.CANCELLATION: "Auslaufende Verträge",
+    Family.LAST_INSTALMENT: "Letzte Raten und Sparverträge",
+    Family.EXEMPTION: "Nichtveranlagungsbescheinigung",
+    Family.CURRENT_ACCOUNT: "Girokonto",
+    Family.MOVE: "Umzug",
+}
+
 
 class InDoubt(StrEnum):
     """What becomes of a mail whose hand-over was begun and never answered (ungeklärt)."""
@@ -82,6 +102,11 @@ class Occasion(Model):
     def is_standard(self) -> bool:
         """Whether it is one of the central standard occasions; otherwise it is a bank's own."""
         return re.fullmatch(r"MCA[A-Z][0-9]{3}", self.code) is not None
+
+    @property
+    def topic(self) -> str:
+        """What its mails are about, in words of those who get them; of a bank's own occasion its title."""
+        return self.family.topic or self.title
 
     @property
     def providers(self) -> tuple[Provider, ...]:

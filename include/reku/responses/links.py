@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from reku.catalogue.links import link_target
 from reku.catalogue.loader import institutes
-from reku.store.tables import deliveries, messages, past_messages
+from reku.store.tables import deliveries, messages, orders, past_messages
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class LinkedMessage:
 
     institute: str
     medium: str
+    occasion: str = ""
 
 
 class UnknownTarget(LookupError):
@@ -30,10 +31,16 @@ def linked_message(engine: sa.Engine, message: int) -> LinkedMessage:
 
     Raises UnknownTarget.
     """
-    here = sa.select(messages.c.institute, messages.c.medium).where(messages.c.id == message)
-    past = sa.select(past_messages.c.institute, sa.literal("")).where(past_messages.c.id == message)
-    row = _only(engine, here.union_all(past))
-    return LinkedMessage(row.institute, row.medium)
+    here = sa.select(messages.c.institute, messages.c.medium, messages.c.order_id).where(messages.c.id == message)
+    past = sa.select(past_messages.c.institute, sa.literal(""), past_messages.c.order_id).where(
+        past_messages.c.id == message
+    )
+    found = here.union_all(past).subquery()
+    row = _only(
+        engine,
+        sa.select(found.c.institute, found.c.medium, orders.c.occasion).join(orders, orders.c.id == found.c.order_id),
+    )
+    return LinkedMessage(row.institute, row.medium, row.occasion)
 
 
 def institute_of(engine: sa.Engine, delivery: int) -> str:

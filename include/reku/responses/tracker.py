@@ -5,7 +5,7 @@
 | `/o/<token>.gif` | a transparent pixel; records an open | – |
 | `/c/<token>` | 302 to a link of the mail's medium, never anywhere else; records a click | – |
 | `/a/<token>` | the same for people without tracking consent: counts a click of nobody | – |
-| `/u/<token>` | the unsubscribe page; changes nothing | unsubscribes: our button, or one-click (RFC 8058) |
+| `/u/<token>` | the unsubscribe page; changes nothing | unsubscribes (our buttons, or RFC 8058), or takes it back |
 | `/health` | which instance this is, and what is wrong with it | – |
 
 HEAD is answered like GET and records nothing, and so is what a browser fetches ahead. Links that people and their
@@ -34,6 +34,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from reku.catalogue.institute import UnsubscribeScope
 from reku.foundation.errors import ConfigError, SetupError
 from reku.foundation.networks import is_loopback
 from reku.foundation.tokens import Purpose, Target, read
@@ -42,7 +43,8 @@ from reku.responses.background_work import in_background
 from reku.responses.bent_links import read_link
 from reku.responses.links import LinkedMessage, UnknownTarget
 from reku.responses.tracker_state import TrackerState
-from reku.responses.unsubscribe import UnsubscribeWay
+from reku.responses.unsubscribe import UnsubscribeWay, Wish
+from reku.responses.unsubscribed import report_everything, undo, unsubscribed
 from reku.store.engine import engine
 
 log = logging.getLogger(__name__)
@@ -222,39 +224,90 @@ def _target(find: Callable[[TrackerState, Target], LinkedMessage], tracker: Trac
 
 
 async def ask(request: Request) -> Response:
-    """The unsubscribe page with its button. Changes nothing: scanners follow every link of a mail."""
+    """The unsubscribe page with its buttons. Changes nothing: scanners follow every link of a mail."""
 
     async def work() -> Response:
         meant = read_link(Purpose.UNSUBSCRIBE, request.path_params["token"])
-        try:
-            message = None if meant is None else await run_in_threadpool(_tracker(request).message, meant.id)
-        except UnknownTarget:
-            message = None
-        if message is None:
-            return _invalid(request)
-        bank = await run_in_threadpool(_tracker(request).bank, message.institute)
-        return _page(pages.ASK[bank.scope], bank)
+        shown = None if meant is None else await run_in_threadpool(_page_about, _tracker(request), meant.id)
+        return _invalid(request) if shown is None else shown
 
     return await _answered(work, pages.UNAVAILABLE)
 
 
+def _page_about(tracker: TrackerState, message: int) -> Response | None:
+    """The question, or what has been done already."""
+    try:
+        linked = tracker.message(message)
+    except UnknownTarget:
+        return None
+    bank, topic = tracker.bank(linked.institute), tracker.topic(linked.occasion)
+    done = unsubscribed(engine(), message)
+    return _page(pages.ask(bank, topic) if done is None else pages.done(topic, done.scope, done.undo_until), bank)
+
+
 async def unsubscribe(request: Request, token: str) -> Response:
-    """Unsubscribe: no cookie, no redirect, no further question; the second time changes nothing (RFC 8058)."""
+    """Unsubscribe: no cookie, no redirect, no further question; the second time changes nothing (RFC 8058).
+
+    Our page's buttons say more: all mails of the bank, or that it is taken back.
+    """
     body = await _body(request)
     # Looked for in the raw bytes: RFC 8058 lets the provider choose between urlencoded and multipart.
-    by = UnsubscribeWay.ONE_CLICK if b"List-Unsubscribe" in body and b"One-Click" in body else UnsubscribeWay.LINK
+    one_click = b"List-Unsubscribe" in body and b"One-Click" in body
+    if body == pages.UNDO:
+        return await _take_back(request, token)
+    everything = body == pages.EVERYTHING
+    by = UnsubscribeWay.ONE_CLICK if one_click else UnsubscribeWay.LINK
 
     async def work() -> Response:
         meant = read_link(Purpose.UNSUBSCRIBE, token)
         if meant is None:
             return _invalid(request)
-        institute = await asyncio.wrap_future(_tracker(request).unsubscribes.ask(meant.id, by))
+        tracker = _tracker(request)
+        institute = await asyncio.wrap_future(tracker.unsubscribes.ask(Wish(meant.id, by, everything)))
         if institute is None:
             return _invalid(request)
-        bank = _tracker(request).bank(institute)
-        return _page(pages.DONE[bank.scope], bank)
+        bank = tracker.bank(institute)
+        if one_click:  # a mailbox provider asks, in masses, and nobody reads the answer
+            return _page(pages.done("", bank.scope), bank)
+        return await run_in_threadpool(_after, tracker, meant.id, bank, everything)
 
     return await _answered(work, pages.NOT_SAVED)
+
+
+def _after(tracker: TrackerState, message: int, bank: pages.Bank, everything: bool) -> Response:
+    """What has been done, committed already: no fault of the rest may say otherwise."""
+    try:
+        if everything:
+            report_everything(engine(), message)
+        shown = _page_about(tracker, message)
+    except (DBAPIError, PoolTimeoutError, ConfigError, SetupError) as error:
+        log.warning("An unsubscribe is saved, and its page is shown without more (%s).", type(error).__name__)
+        shown = None
+    scope = UnsubscribeScope.INSTITUTE if everything else bank.scope
+    return _page(pages.done("", scope), bank) if shown is None else shown
+
+
+async def _take_back(request: Request, token: str) -> Response:
+    async def work() -> Response:
+        meant = read_link(Purpose.UNSUBSCRIBE, token)
+        shown = None if meant is None else await run_in_threadpool(_page_taken_back, _tracker(request), meant.id)
+        return _invalid(request) if shown is None else shown
+
+    return await _answered(work, pages.UNAVAILABLE)
+
+
+def _page_taken_back(tracker: TrackerState, message: int) -> Response | None:
+    try:
+        linked = tracker.message(message)
+    except UnknownTarget:
+        return None
+    bank, topic = tracker.bank(linked.institute), tracker.topic(linked.occasion)
+    if undo(engine(), message):
+        return _page(pages.taken_back(bank, topic), bank)
+    done = unsubscribed(engine(), message)
+    if done is None:  # taken back already: a second press of the button
+        return _page(pages.ask(bank, topic), bank)
+    return _page(pages.TOO_LATE, bank, 409)
 
 
 def _tracker(request: Request) -> TrackerState:

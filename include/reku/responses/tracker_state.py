@@ -36,11 +36,13 @@ class TrackerState:
         self.institute_of = lru_cache(_DELIVERIES)(_institute_of)
         # What stands in files, looked at again every second.
         self.bank = lru_cache(_BANKS)(pages.bank_of)
+        self.topic = lru_cache(_BANKS)(pages.topic_of)
         self.target = lru_cache(_TARGETS)(links.target_of)
 
     def forget_files(self) -> None:
         """Read again what stands in files when it is next asked for."""
         self.bank.cache_clear()
+        self.topic.cache_clear()
         self.target.cache_clear()
 
     def close(self) -> None:

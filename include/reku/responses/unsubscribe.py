@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -26,6 +27,14 @@ class UnsubscribeWay(StrEnum):
     ONE_CLICK = SuppressionSource.ONE_CLICK.value
 
 
+class Wish(NamedTuple):
+    """`message`: id of the mail whose link was used. `everything`: from all the bank's mails, whatever its scope."""
+
+    message: int
+    by: UnsubscribeWay
+    everything: bool = False
+
+
 _UNSUBSCRIBED_FROM = {
     UnsubscribeScope.ORDER: UnsubscribedFrom.ORDER,
     UnsubscribeScope.INSTITUTE: UnsubscribedFrom.INSTITUTE,
@@ -35,36 +44,40 @@ _BAR = sa.text("""
     INSERT INTO reku.suppressions (institute, kind, recipient_key, person_number, order_id, source, since)
     SELECT DISTINCT ON (m.institute, m.recipient_key, m.person_number, barred_order)
         m.institute, 'UNSUBSCRIBED', m.recipient_key, m.person_number,
-        CASE WHEN t.of_order THEN m.order_id END AS barred_order, t.source, :since
+        CASE WHEN t.of_order THEN m.order_id END AS barred_order, t.source, coalesce(r.at, :since)
     FROM json_to_recordset(CAST(:told AS json)) AS t(message bigint, source text, of_order boolean)
     JOIN (
         SELECT id, institute, order_id, recipient_key, person_number FROM reku.messages
         UNION ALL SELECT id, institute, order_id, recipient_key, '' FROM reku.past_messages
     ) AS m ON m.id = t.message
+    LEFT JOIN reku.responses r ON r.message_id = t.message AND r.kind = 'UNSUBSCRIBED'
     ORDER BY m.institute, m.recipient_key, m.person_number, barred_order
     ON CONFLICT DO NOTHING
 """)
-"""In an order of its own, so that two trackers that bar the same people wait for one another in turn."""
+"""In an order of its own, so that two trackers that bar the same people wait for one another in turn. What somebody
+unsubscribes from later by the same mail counts from the first time: so both can be taken back together.
+"""
 
 
-def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, UnsubscribeWay]]) -> list[str | None]:
+def unsubscribe(engine: sa.Engine, wishes: Sequence[Wish]) -> list[str | None]:
     """Bar the address and the person of each mail, from its order or from everything; again changes nothing.
 
-    `wishes`: ids of messages, and how their people unsubscribed. All of it is committed when this returns: for each
-    the institute, or None if there is no such message. Of a message that has left by retention the address is barred,
-    and nothing is reported: nobody knows its Referenz any more.
+    All of it is committed when this returns: for each the institute, or None if there is no such message. Of a message
+    that has left by retention the address is barred, and nothing is reported: nobody knows its Referenz any more.
     """
     moment = clock.now()
-    ids = {message for message, _ in wishes if 0 < message < 2**63}
+    ids = {wish.message for wish in wishes if 0 < wish.message < 2**63}
     with engine.begin() as connection:
         # One person's message may be held for long, by an erasure: nobody else waits for it.
         connection.execute(sa.text("SET LOCAL lock_timeout = '2s'"))
         here = _whose(connection, messages, ids)
         whose = here | _whose(connection, past_messages, ids - here.keys())
         scopes = {institute: bank_of(institute).scope for institute in set(whose.values())}
-        first = {message: by for message, by in reversed(wishes) if message in whose}
+        first = {wish.message: wish.by for wish in reversed(wishes) if wish.message in whose}
+        wide = {wish.message for wish in wishes if wish.everything}
+        scope_of = {id_: UnsubscribeScope.INSTITUTE if id_ in wide else scopes[whose[id_]] for id_ in first}
         told = [
-            {"message": id_, "source": by, "of_order": scopes[whose[id_]] is UnsubscribeScope.ORDER}
+            {"message": id_, "source": by, "of_order": scope_of[id_] is UnsubscribeScope.ORDER}
             for id_, by in first.items()
         ]
         if told:
@@ -72,12 +85,12 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[tuple[int, UnsubscribeWay]])
         record(
             connection,
             [
-                Event(id_, EventKind.UNSUBSCRIBED, moment, by, _UNSUBSCRIBED_FROM[scopes[whose[id_]]])
+                Event(id_, EventKind.UNSUBSCRIBED, moment, by, _UNSUBSCRIBED_FROM[scope_of[id_]])
                 for id_, by in first.items()
                 if id_ in here
             ],
         )
-    return [whose.get(message) for message, _ in wishes]
+    return [whose.get(wish.message) for wish in wishes]
 
 
 def _whose(connection: sa.Connection, table: sa.Table, ids: Collection[int]) -> dict[int, str]:

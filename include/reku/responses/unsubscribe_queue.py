@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from reku.responses.unsubscribe import UnsubscribeWay, unsubscribe
+from reku.responses.unsubscribe import Wish, unsubscribe
 from reku.store.engine import engine
 
 GATHER_SECONDS = 0.003
@@ -18,25 +18,25 @@ GATHER_SECONDS = 0.003
 MOST = 500
 """Unsubscribes in one transaction."""
 
-_Wish = tuple[int, UnsubscribeWay, "Future[str | None]"]
+_Asked = tuple[Wish, "Future[str | None]"]
 
 
 class UnsubscribeQueue:
     """Many requests ask, one thread unsubscribes whatever has gathered while it committed the last transaction."""
 
     def __init__(self) -> None:
-        self._wishes: SimpleQueue[_Wish | None] = SimpleQueue()
+        self._wishes: SimpleQueue[_Asked | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="unsubscribe-queue", daemon=True)
         self._thread.start()
 
-    def ask(self, message: int, by: UnsubscribeWay) -> Future[str | None]:
+    def ask(self, wish: Wish) -> Future[str | None]:
         """Unsubscribe; the future has the institute once it is committed, or None for an unknown message.
 
         It raises what the database raises: then nothing is committed.
         """
         future: Future[str | None] = Future()
         future.set_running_or_notify_cancel()  # a client that hangs up has still asked to be unsubscribed
-        self._wishes.put((message, by, future))
+        self._wishes.put((wish, future))
         return future
 
     def close(self) -> None:
@@ -45,9 +45,9 @@ class UnsubscribeQueue:
         self._thread.join()
 
     def _work(self) -> None:
-        while (wish := self._wishes.get()) is not None:
+        while (asked := self._wishes.get()) is not None:
             time.sleep(GATHER_SECONDS)
-            gathered = [wish]
+            gathered = [asked]
             ended = False
             while len(gathered) < MOST and not ended:
                 try:
@@ -63,23 +63,23 @@ class UnsubscribeQueue:
                 return
 
 
-def _carry_out(gathered: list[_Wish]) -> None:
+def _carry_out(gathered: list[_Asked]) -> None:
     """All in one transaction; if that fails, each in one of its own, so that one bad wish spoils no other.
 
     What fails may be a deadlock, a message that is just leaving by retention, or one that an erasure holds.
     """
-    wishes = [(message, by) for message, by, _ in gathered]
+    wishes = [wish for wish, _ in gathered]
     try:
         institutes = unsubscribe(engine(), wishes)
     except Exception as error:  # noqa: BLE001 - whatever it is, each caller gets it, and the thread lives on
         if _is_away(error):
-            for _, _, future in gathered:
+            for _, future in gathered:
                 future.set_exception(error)
         else:
-            for wish in gathered:
-                _alone(wish)
+            for asked in gathered:
+                _alone(asked)
         return
-    for (_, _, future), institute in zip(gathered, institutes, strict=True):
+    for (_, future), institute in zip(gathered, institutes, strict=True):
         future.set_result(institute)
 
 
@@ -90,9 +90,9 @@ def _is_away(error: Exception) -> bool:
     )
 
 
-def _alone(wish: _Wish) -> None:
-    message, by, future = wish
+def _alone(asked: _Asked) -> None:
+    wish, future = asked
     try:
-        future.set_result(unsubscribe(engine(), [(message, by)])[0])
+        future.set_result(unsubscribe(engine(), [wish])[0])
     except Exception as error:  # noqa: BLE001 - the caller gets it, and the thread lives on
         future.set_exception(error)
