@@ -33,6 +33,8 @@ def sent_in_clear(own: Settings) -> Iterator[str]:
             "REKU_TRACKER_URL is no https:// address, and it stands in every mail: set the public address of the "
             "tracker, behind a reverse proxy with TLS"
         )
+    if urlsplit(own.emma_url).scheme == "http" and not is_here(urlsplit(own.emma_url).hostname or ""):
+        yield "REKU_EMMA_URL is no https:// address, and people are brought in by it: EMMA's own begins with https://"
     if database_in_clear(own.database_url):
         yield f"REKU_DATABASE_URL {_DATABASE_CURE}"
     if urlsplit(own.files_url).scheme in _IN_CLEAR:

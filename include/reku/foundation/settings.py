@@ -134,6 +134,16 @@ class Settings(BaseSettings):
         allow_inf_nan=False,
         description="how long a claim of a silent dispatcher holds; must exceed the longest SMTP time-out, 120 s",
     )
+    emma_url: str = Field(
+        "",
+        description="address of EMMA's web service, to which the names of its functions are appended; empty: no bank "
+        "sends through EMMA",
+    )
+    emma_accounts: SecretStr = Field(
+        SecretStr(""),
+        description='user and password of each bank\'s EMMA account, as JSON: {"99990001": {"username": "…", '
+        '"password": "…"}}',
+    )
     bounce_domain: str = Field("bounce.example", description="domain of the VERP return paths")
     feedback_loops: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
