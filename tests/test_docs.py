@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -68,9 +69,14 @@ def _typed(text: str) -> Iterator[list[str]]:
             yield found[1].split()
 
 
+@cache
+def _command_line() -> Any:
+    return typer.main.get_command(app)
+
+
 def _unknown_command(words: list[str]) -> str | None:
     """The first word that is neither a command nor an option of the one before it, or None."""
-    command: Any = typer.main.get_command(app)
+    command = _command_line()
     for word in words:
         if hasattr(command, "commands"):
             if word not in command.commands:

@@ -47,7 +47,10 @@ class Demo:
 
     def start(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [REKU, "demo", "--once"], env=self.environment, stdout=self.output.open("ab"), stderr=subprocess.STDOUT
+            [REKU, "demo", "--once", "--days", "1"],
+            env=self.environment,
+            stdout=self.output.open("ab"),
+            stderr=subprocess.STDOUT,
         )
 
     def done(self) -> list[str]:

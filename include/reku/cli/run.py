@@ -38,6 +38,7 @@ def demo(
         bool, typer.Option("--once", help="End by itself, with exit code 1 if anything went wrong.")
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw the world of an earlier demo away first.")] = False,
+    days: Annotated[int, typer.Option("--days", min=1, max=3, help="How many of its three days.")] = 3,
 ) -> None:
     """Run the demo world on real Airflow.
 
@@ -48,4 +49,4 @@ def demo(
     """
     import reku.demo
 
-    raise typer.Exit(reku.demo.main(once=once, fresh=fresh))
+    raise typer.Exit(reku.demo.main(once=once, fresh=fresh, days=days))

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 MOST_SHOWN = 10
 
 
-def show_outcome(places: DemoPlaces, story: Story, console: Console) -> bool:
-    """Print the table and the comparison. Returns whether every number adds up and the outbox tells the truth."""
+def show_outcome(places: DemoPlaces, story: Story, days: int, console: Console) -> bool:
+    """Print the table and the comparison after so many days.
+
+    Returns whether every number adds up and the outbox tells the truth.
+    """
     rows = funnel(engine())
     console.print(funnel_table(rows))
     adds_up = all(row.adds_up for row in rows)
@@ -31,6 +34,7 @@ def show_outcome(places: DemoPlaces, story: Story, console: Console) -> bool:
         sink_truth=places.sink_truth,
         customers_truth=places.customers_truth,
         files_url=settings().files_url,
+        through_day=days,
         in_doubt=[
             (str(bank), str(order), int(number), str(ref))
             for bank, order, number, ref in story.state.closed_as_not_sent

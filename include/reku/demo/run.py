@@ -24,6 +24,7 @@ from reku.runtime.supervisor import Plan, Service, Supervisor, stop_signals
 from reku.simulator import world
 from reku.simulator.build import build
 from reku.simulator.sink import write_dead_addresses
+from reku.simulator.world import LAST_DAY
 
 SEED = 20261122
 RESPONSE_WINDOW = "5"
@@ -66,11 +67,12 @@ class DemoPlaces:
             file.unlink(missing_ok=True)
 
 
-def main(*, once: bool, fresh: bool = False) -> int:
+def main(*, once: bool, fresh: bool = False, days: int = LAST_DAY) -> int:
     """Run the demo. Exit code 0: the response files hold exactly what happened and every number adds up.
 
     `once` ends it by itself; otherwise it stays up until Ctrl-C. A demo that was killed goes on where it was, one that
-    had come to its end begins anew, as does `fresh`. Raises SetupError with one sentence.
+    had come to its end begins anew, as does `fresh`. `days` of its three days are played. Raises SetupError with one
+    sentence.
     """
     console = Console(highlight=False)
     places = DemoPlaces(Home(home().path / "demo"))
@@ -84,7 +86,7 @@ def main(*, once: bool, fresh: bool = False) -> int:
             started = True
             supervisor.wait_healthy()
             supervisor.watch_in_background()
-            return _play(places, console, once=once, watch=lambda: _raise_failure(supervisor))
+            return _play(places, console, days, once=once, watch=lambda: _raise_failure(supervisor))
         except KeyboardInterrupt:
             console.print("stopping")
             return 130
@@ -99,15 +101,15 @@ def _raise_failure(supervisor: Supervisor) -> None:
         raise supervisor.failure
 
 
-def _play(places: DemoPlaces, console: Console, *, once: bool, watch: Callable[[], None]) -> int:
+def _play(places: DemoPlaces, console: Console, days: int, *, once: bool, watch: Callable[[], None]) -> int:
     address = f"http://{LOOPBACK}:{settings().ui_port}"
     login = airflow.login_address(settings().ui_port, settings().ui_token.get_secret_value())
     console.print(f"[bold]Airflow[/bold] is up: {login}", soft_wrap=True)
     kept = state.load(places.state)
     assert kept is not None  # noqa: S101 - _prepare has written it before any service was started
     story = Story(places, build(SEED, kept.first_day), kept, address, console, watch)
-    story.tell()
-    good = show_outcome(places, story, console)
+    story.tell(days)
+    good = show_outcome(places, story, days, console)
     kept.finished = True
     kept.keep(places.state)
     if not once:

@@ -14,7 +14,7 @@ from typing import Any
 from reku.simulator.customers import is_control_copy, row_of
 from reku.simulator.reported import Response, as_reported, reported
 from reku.simulator.truth_file import entries
-from reku.simulator.world import RETAINED, Bounce, DemoWorld, ExpectedOutcome, PlannedRow, normal_form
+from reku.simulator.world import LAST_DAY, RETAINED, Bounce, DemoWorld, ExpectedOutcome, PlannedRow, normal_form
 
 _BOUNCED = {f"bounce {Bounce.HARD}": "HBOU", f"bounce {Bounce.SOFT}": "SBOU"}
 _MANY = ("OEFF", "KLIC")
@@ -57,7 +57,7 @@ def compare(
     sink_truth: Path,
     customers_truth: Path,
     files_url: str,
-    through_day: int = 3,
+    through_day: int = LAST_DAY,
     in_doubt: Collection[RowId] = (),
 ) -> Discrepancies:
     """Compare all response files of the demo's banks with the truth, as it must be when demo day `through_day` is over.
