@@ -22,6 +22,7 @@ SYSTEM_DAGS = {
     "reku_intake",
     "reku_feedback",
     "reku_housekeeping",
+    "reku_agree21_files",
     "reku_agree21_import",
     "reku_alarms",
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
+from reku.foundation.errors import suggest
+
 
 class ChannelName(StrEnum):
     """A way to reach people."""
@@ -21,14 +23,23 @@ class ChannelName(StrEnum):
         """Whether it needs a mail address, so that all that is known of an address, and consent to mails, counts."""
         return self in (ChannelName.EMAIL, ChannelName.AGREE_MAILING)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the bank's own place shows it to the person or the advisor, as agree21BAP is told each day."""
+        return self in (ChannelName.ONLINE_BANKING, ChannelName.TERMINAL, ChannelName.ADVISOR)
+
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
-        if isinstance(value, str) and value.lower() in _MAILBOX:
+        if not isinstance(value, str):
+            return None
+        if value.lower() in _MAILBOX:
             raise ValueError(
                 "the electronic mailbox is no channel: most customers take it for a place where documents are kept, "
                 "not for a way to be written to, so it is not served. Name another channel"
             )
-        return None
+        near = suggest(value, list(cls))
+        hint = f" Did you mean {near}?" if near else ""
+        raise ValueError(f"there is no channel {value!r}.{hint} Those there are: {', '.join(cls)}")
 
 
 _MAILBOX = frozenset({"postbox", "postfach", "elektronisches_postfach", "mailbox", "electronic_mailbox"})

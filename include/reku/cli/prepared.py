@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from reku.cli.database import database
+from reku.cli.group import FAULT
 from reku.cli.options import Blz, Id, Institute
-from reku.cli.output import Json, print_json, show
+from reku.cli.output import Json, print_json, show, show_one
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,6 +37,30 @@ def list_prepared(
 
     lines = prepared_files_of(database(), institute, fetchable=open_only)
     show(map(asdict, lines), as_json=as_json, nothing="No prepared files.")
+
+
+@app.command("prepare")
+def prepare(institute: Blz, as_json: Json = False) -> None:
+    """Prepare a bank's files of the day now.
+
+    By itself the DAG `reku_agree21_files` does so each morning. A newer file takes the place of those of its kind that
+    nobody has fetched.
+
+    Example: `reku agree21 files prepare 99990003`.
+    """
+    from reku.foundation import clock
+    from reku.process.daily_files import prepare_now
+    from reku.process.systems import data_bank_named
+
+    done = prepare_now(database(), data_bank_named(institute), clock.today(), again=True)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        show_one(dict(done.counts), as_json=False)
+        for problem in done.problems:
+            typer.echo(problem, err=True)
+    if done.problems:
+        raise typer.Exit(FAULT)
 
 
 @app.command("fetch")

@@ -14,7 +14,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from reku.catalogue.contact import Flags, UnsubscribeComparison
-from reku.catalogue.fields import ESTATE_FIELD, REFUSAL_FIELD
 from reku.contact import statement
 from reku.contact.candidates import Candidate, candidates, with_candidates
 from reku.contact.policy import Policy
@@ -22,7 +21,6 @@ from reku.contact.reasons import EVERY_REASON, Reason, in_order, reasons_against
 from reku.contact.rivals import contests, kept_back
 from reku.contact.statement import Asked
 from reku.foundation.addresses import normalised
-from reku.records.delivered_row import YES
 from reku.store.bounce_series import RETAINED_AT, series
 from reku.store.tables import EVERY_INSTITUTE, barred_domains, delivery_rows, messages
 
@@ -179,8 +177,8 @@ def _parameters(policy: Policy, ids: Collection[int], day: date) -> dict[str, An
         "active": list(rules.blocking_days),
         "estate": _pairs(rules.estate),
         "refusal": _pairs(rules.refusal),
-        "estate_bars": YES in rules.estate.get(ESTATE_FIELD, ()),
-        "refusing": list(rules.refusal.get(REFUSAL_FIELD, ())),
+        "estate_bars": policy.estate_bars,
+        "refusing": policy.refusing,
         "cap_contacts": rules.at_most and rules.at_most.contacts,
         "cap_days": rules.at_most and rules.at_most.days,
         "days_before": rules.appointment_days or 0,

@@ -8,8 +8,10 @@ from typing import Any
 from reku.catalogue import institutes
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.contact import ContactRules
+from reku.catalogue.fields import ESTATE_FIELD, REFUSAL_FIELD
 from reku.catalogue.institute import Institute
 from reku.contact.reasons import PASSING, Reason
+from reku.records.delivered_row import YES
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,16 @@ class Policy:
     def untold(self) -> frozenset[Reason]:
         """Reasons that nobody is told of when they end a message: its person is selected again."""
         return PASSING if self.imported else frozenset()
+
+    @property
+    def estate_bars(self) -> bool:
+        """Whether the flag of an estate in the bank's data keeps it out."""
+        return YES in self.rules.estate.get(ESTATE_FIELD, ())
+
+    @property
+    def refusing(self) -> list[str]:
+        """The flags in the bank's data that mean refusal."""
+        return list(self.rules.refusal.get(REFUSAL_FIELD, ()))
 
     def campaign_arrays(self) -> dict[str, list[Any]]:
         """Order number, first medium and mandatory of each campaign, as parallel arrays for a statement."""

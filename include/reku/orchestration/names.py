@@ -21,6 +21,7 @@ TASKS = {
     "unclaimed": "Was niemandem gehört",
     "data_banks": "Banken mit Daten auflisten",
     "import_data": "Daten übernehmen",
+    "daily_files": "Dateien des Tages vorbereiten",
     "return_mails": "Rückläufer lesen",
     "hits": "Öffnungen und Klicks übernehmen",
     "daily_feedback": "Tägliche Rückmeldungen schreiben",

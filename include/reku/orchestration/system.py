@@ -80,6 +80,24 @@ forgotten. One index of `import_data` is one bank; a slow or broken one holds up
 """
 
 
+DAILY_FILES = """\
+### Files of the day for cooperative banks
+
+**What it does.** Every ten minutes from 04:00 to 12:50 it asks for each bank on agree21 whether the selections of the day are done;
+then, at 08:00 at the latest, it prepares the state of the day for agree21BAP. Nothing is written: clear numbers exist only while
+somebody of the bank fetches the file. One index of `daily_files` is one bank; a broken one holds up no other.
+
+**Is it safe to clear?** Yes. There is one file a day: once it is prepared, nothing more is done.
+
+**When it fails**
+
+| red task | meaning | what to do |
+| --- | --- | --- |
+| `daily_files` | the bank's data are too old to say who has objected; or something of a delivery cannot be shown, and the file was made without it | the message says why; after mending it `reku agree21 files prepare BLZ` makes a newer file |
+| `data_banks` | the folder of the banks cannot be read | `reku check` |
+"""
+
+
 class ListBanks(BaseOperator):
     """The BLZ of every bank that has such work, and of banks whose file is broken: one mapped index each.
 
@@ -145,6 +163,19 @@ class ImportData(BankTask):
             taken = import_data(engine(), self.institute)
         fail_with(taken.problems)
         return dict(taken.counts)
+
+
+class DailyFiles(BankTask):
+    """The bank's files of the day; red when they cannot be made, or not of all that they should tell."""
+
+    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+        from reku.process.daily_files import prepare_daily_files
+        from reku.store.engine import engine
+
+        with plain_errors():
+            done = prepare_daily_files(engine(), self.institute)
+        fail_with(done.problems)
+        return dict(done.counts)
 
 
 class Unclaimed(BaseOperator):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -36,6 +36,14 @@ class PrepareResult:
 
 
 @dataclass(frozen=True)
+class InHand:
+    """Messages that have become prepared (id, person_number, last_day), and how many were withheld."""
+
+    messages: Sequence[sa.Row[*tuple[Any, ...]]]
+    withheld: int
+
+
+@dataclass(frozen=True)
 class Place:
     """Who is to stand in a file: a message of the ledger, or nobody's (None), with what is fixed for the place."""
 
@@ -54,19 +62,11 @@ def prepare_file(
     Raises CampaignFault if a row asks for a medium that the campaign lacks, StageError if the data of a bank whose
     people we select are too old; nothing has changed then.
     """
-    moment = clock.now()
-    policy = Policy.of(plan.institute)
     with engine.begin() as connection:
-        lock_until_commit(connection, Lock.ORDER, plan.order)
-        decision = decide(connection, plan, channel, due, moment)
-        if decision is None or not decision.free:
-            return PrepareResult(None, 0, decision.withheld if decision else 0)
-        rows = _rows(connection, [row.id for row in decision.free])
-        media = {row.id: plan.medium_for(row.content_key).key for row in rows}
-        for key in set(media.values()):
-            _become_prepared(connection, [id_ for id_, of in media.items() if of == key], key)
-        if policy.rules.blocking_days:
-            reserve(connection, policy, media, clock.berlin(moment).date(), mandatory=plan.campaign.mandatory)
+        taken = take_in_hand(connection, plan, channel, due)
+        rows = taken.messages
+        if not rows:
+            return PrepareResult(None, 0, taken.withheld)
         file = stamp_file(
             connection,
             file_format,
@@ -78,11 +78,11 @@ def prepare_file(
             delivery_number=plan.delivery_number,
         )
         left_out = leave_out(connection, plan.institute, file, file_format, with_rows=True)
-        stands = _fix_count(connection, file)
-    return PrepareResult(file if stands else None, stands, decision.withheld + left_out)
+        stands = fix_count(connection, file)
+    return PrepareResult(file if stands else None, stands, taken.withheld + left_out)
 
 
-def _fix_count(connection: sa.Connection, file: int) -> int:
+def fix_count(connection: sa.Connection, file: int) -> int:
     """How many stand in the new file; with nobody in it there is none."""
     stands = count_places(connection, file)
     own = prepared_files.c.id == file
@@ -90,6 +90,26 @@ def _fix_count(connection: sa.Connection, file: int) -> int:
         sa.update(prepared_files).where(own).values(rows=stands) if stands else sa.delete(prepared_files).where(own)
     )
     return stands
+
+
+def take_in_hand(connection: sa.Connection, plan: SendPlan, channel: Channel, due: Due) -> InHand:
+    """All messages of a delivery that are due and may go out on the channel become prepared, in this transaction.
+
+    The order is locked, and who may be contacted is decided now; the others end as withheld, with their event. Raises
+    what `prepare_file` raises.
+    """
+    moment, policy = clock.now(), Policy.of(plan.institute)
+    lock_until_commit(connection, Lock.ORDER, plan.order)
+    decision = decide(connection, plan, channel, due, moment)
+    if decision is None or not decision.free:
+        return InHand((), decision.withheld if decision else 0)
+    rows = _rows(connection, [row.id for row in decision.free])
+    media = {row.id: plan.medium_for(row.content_key).key for row in rows}
+    for key in set(media.values()):
+        _become_prepared(connection, [id_ for id_, of in media.items() if of == key], key)
+    if policy.rules.blocking_days:
+        reserve(connection, policy, media, clock.berlin(moment).date(), mandatory=plan.campaign.mandatory)
+    return InHand(rows, decision.withheld)
 
 
 def stamp_file(
@@ -104,6 +124,25 @@ def stamp_file(
     delivery_number: int = 0,
 ) -> int:
     """Write down a new file and who stands in it, in this order, in the caller's transaction. Returns its id."""
+    stamp = FileStamp(institute, order_number, delivery_number, 0, clock.now())
+    file = new_file(connection, file_format, stamp, last_day=last_day, delivery=delivery)
+    lines = (
+        (file, position, institute, place.person_number, place.message, list(place.values))
+        for position, place in enumerate(places, start=1)
+    )
+    rows = copy_rows(connection, prepared_rows, _COLUMNS, lines)
+    connection.execute(sa.update(prepared_files).where(prepared_files.c.id == file).values(rows=rows))
+    return file
+
+
+def new_file(
+    connection: sa.Connection, file_format: FileFormat, stamp: FileStamp, *, last_day: date, delivery: int | None = None
+) -> int:
+    """Write down a new file in which nobody stands yet, in the caller's transaction. Returns its id.
+
+    It gets the next number, and the moment of `stamp` to the second, or a later one that no other file has in its name.
+    """
+    institute = stamp.institute
     # One after the other draws a number: they stay without gaps, and two never meet in a name.
     lock_until_commit(connection, Lock.PREPARED, int(institute))
     number = 1 + (
@@ -114,9 +153,9 @@ def stamp_file(
         )
         or 0
     )
-    stamp = FileStamp(institute, order_number, delivery_number, number, clock.now().replace(microsecond=0))
+    stamp = replace(stamp, number=number, stamped_at=stamp.stamped_at.replace(microsecond=0))
     while _is_taken(connection, institute, file_format.file_name(stamp)):
-        stamp = FileStamp(institute, order_number, delivery_number, number, stamp.stamped_at + timedelta(seconds=1))
+        stamp = replace(stamp, stamped_at=stamp.stamped_at + timedelta(seconds=1))
     file: int = connection.execute(
         sa.insert(prepared_files)
         .values(
@@ -131,12 +170,6 @@ def stamp_file(
         )
         .returning(prepared_files.c.id)
     ).scalar_one()
-    lines = (
-        (file, position, institute, place.person_number, place.message, list(place.values))
-        for position, place in enumerate(places, start=1)
-    )
-    rows = copy_rows(connection, prepared_rows, _COLUMNS, lines)
-    connection.execute(sa.update(prepared_files).where(prepared_files.c.id == file).values(rows=rows))
     return file
 
 

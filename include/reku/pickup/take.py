@@ -111,6 +111,11 @@ def locked_file(connection: sa.Connection, institute: str, which: sa.ColumnEleme
 def _check_is_there(row: sa.Row[Any]) -> None:
     if row.expired_at is not None and row.rows and row.left_out == row.rows:
         raise nobody_is_left(row.file_name)
+    if row.expired_at is not None and row.delivery_id is None:
+        raise StageError(
+            f"{row.file_name} was to be fetched until {row.last_day:%d.%m.%Y}, or a newer one has taken its place. "
+            "Take the newest: it tells the same, and what has changed since."
+        )
     if row.expired_at is not None:
         raise StageError(
             f"{row.file_name} was to be fetched until {row.last_day:%d.%m.%Y}; now it would come too late. Its people "

@@ -44,6 +44,7 @@ from reku.store.tables import (
     return_mails,
     selected_rows,
     subscribers,
+    told_core_fields,
 )
 from reku.store.unreported import hold_exports, waiting
 from reku.vault.day_keys import destroy_unused
@@ -55,7 +56,7 @@ STOPPED = "GESTOPPT"
 WAIT_SECONDS = 60.0
 
 _IMPORTED = (persons, person_addresses, person_numbers, holdings, imported_appointments, impulses)
-_GOES = (subscribers, delivery_rows, selected_rows, prepared_rows, contacts, appointments, *_IMPORTED)
+_GOES = (subscribers, delivery_rows, selected_rows, prepared_rows, told_core_fields, contacts, appointments, *_IMPORTED)
 _UNCHANGED = "Nothing is erased."
 
 

@@ -53,6 +53,7 @@ from reku.store.tables import (
     stops,
     subscribers,
     suppressions,
+    told_in_bap,
 )
 from reku.store.unreported import hold_exports, waiting
 from reku.vault.day_keys import destroy_unused
@@ -266,6 +267,7 @@ def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
             prepared_files,
             (prepared_files.c.erased_at < limit, prepared_files.c.delivery_id.is_(None)),
         ),
+        "told_in_bap": (told_in_bap, (told_in_bap.c.last_day < today,)),
         "audit": (audit, (audit.c.at < audited,)),
         "stops": (stops, (stops.c.lifted_at < audited,)),
         # by the database's own clock, as they are written; a domain may name its owner

@@ -44,6 +44,7 @@ from reku.store.tables import (
     selected_rows,
     subscribers,
     suppressions,
+    told_core_fields,
 )
 from reku.vault.pseudonyms import name_in_tables
 
@@ -52,6 +53,7 @@ _NUMBERED = (
     delivery_rows,
     selected_rows,
     prepared_rows,
+    told_core_fields,
     messages,
     contacts,
     appointments,

@@ -20,15 +20,25 @@ Done = tuple[Counter[str], list[str]]
 
 
 def expired(engine: sa.Engine, now: datetime, s: Settings) -> Done:  # noqa: ARG001 - a step takes them
-    """Files that nobody took until their last day: their messages were not delivered, and who stands in them leaves."""
+    """Files that nobody took until their last day: who stands in them leaves.
+
+    Messages of a delivery's file were not delivered then; those of a file of all deliveries wait for the next one, and
+    were not delivered when their own last day has passed.
+    """
     of, counted = prepared_files.c, Counter[str]()
     late = (of.pushed_at.is_(None), of.fetched_at.is_(None), of.acknowledged_at.is_(None), of.expired_at.is_(None))
     for file in _ids(engine, *late, of.last_day < clock.berlin(now).date()):
         with engine.begin() as connection:
             if _locked(connection, file, *late):
-                counted["messages_not_fetched"] += _end(connection, file, now)
+                in_file = sa.select(prepared_rows.c.message_id).where(prepared_rows.c.file_id == file)
+                of_delivery = sa.exists().where(of.id == file, of.delivery_id.is_not(None))
+                counted["messages_not_fetched"] += _end(connection, now, messages.c.id.in_(in_file), of_delivery)
                 connection.execute(sa.update(prepared_files).where(of.id == file).values(expired_at=now))
                 counted["prepared_rows"] += erase_file(connection, file, now)
+    in_no_file = ~sa.exists().where(prepared_rows.c.message_id == messages.c.id)
+    with engine.begin() as connection:
+        too_late = messages.c.last_day < clock.berlin(now).date()
+        counted["messages_not_fetched"] += _end(connection, now, in_no_file, too_late)
     return counted, []
 
 
@@ -98,14 +108,12 @@ def _locked(connection: sa.Connection, file: int, *which: sa.ColumnElement[bool]
     return connection.scalar(own.with_for_update()) is not None
 
 
-def _end(connection: sa.Connection, file: int, moment: datetime) -> int:
-    """The file's messages were not delivered, but those that a newer file still offers."""
-    newer = sa.exists().where(prepared_rows.c.message_id == messages.c.id, prepared_rows.c.file_id > file)
+def _end(connection: sa.Connection, moment: datetime, *which: sa.ColumnElement[bool]) -> int:
+    """The prepared messages for which this holds were not delivered. Returns how many."""
     late = Reason.NICHT_ABGEHOLT
     ended = connection.scalars(
         sa.update(messages)
-        .where(messages.c.id.in_(sa.select(prepared_rows.c.message_id).where(prepared_rows.c.file_id == file)))
-        .where(messages.c.state == MessageState.PREPARED, ~newer)
+        .where(messages.c.state == sa.literal_column(f"'{MessageState.PREPARED}'"), *which)
         .values(state=MessageState.UNDELIVERED, reason=late, reasons=[late], ended_at=moment)
         .returning(messages.c.id)
     ).all()

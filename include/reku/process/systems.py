@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from reku.catalogue import Institute, institutes
 from reku.catalogue.institute import CoreSystem
 from reku.channels.agree_mailing.jobs import AGREE_MAILING, AGREE_MAILING_JOBS
+from reku.channels.bap.bap_file import BAP_STATE
+from reku.channels.bap.channel import SHOWN_CHANNELS
 from reku.channels.email.channel import EMAIL
 from reku.channels.letter.letter_files import LETTER_CHANNEL, LetterFiles
 from reku.dispatch.channel import Channel
@@ -44,11 +46,11 @@ SYSTEMS: dict[CoreSystem, System] = {
 }
 """Every core system that is served."""
 
-_CHANNELS: tuple[Channel, ...] = (EMAIL, AGREE_MAILING, LETTER_CHANNEL)
+_CHANNELS: tuple[Channel, ...] = (EMAIL, AGREE_MAILING, LETTER_CHANNEL, *SHOWN_CHANNELS.values())
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in _CHANNELS}
 """Every channel by its name."""
 
-_FORMATS: tuple[FileFormat, ...] = (AGREE_MAILING_JOBS, LetterFiles())
+_FORMATS: tuple[FileFormat, ...] = (AGREE_MAILING_JOBS, LetterFiles(), BAP_STATE)
 FILE_FORMATS: dict[PreparedKind, FileFormat] = {one.kind: one for one in _FORMATS}
 """How each kind of prepared file looks."""
 

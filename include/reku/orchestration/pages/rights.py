@@ -16,7 +16,15 @@ from reku.orchestration.names import dag_id
 
 OF_ALL = "reku_intake"
 """Whoever may see this DAG is told of what concerns no single occasion; whoever may clear its tasks may act on it."""
-OF_THE_SYSTEM = (OF_ALL, "reku_agree21_import", "reku_alarms", "reku_collect", "reku_feedback", "reku_housekeeping")
+OF_THE_SYSTEM = (
+    OF_ALL,
+    "reku_agree21_files",
+    "reku_agree21_import",
+    "reku_alarms",
+    "reku_collect",
+    "reku_feedback",
+    "reku_housekeeping",
+)
 """The DAGs that belong to no occasion."""
 
 

@@ -33,6 +33,7 @@ from reku.store.tables import (
     person_addresses,
     person_numbers,
     persons,
+    told_core_fields,
 )
 from reku.vault import numbers
 from reku.vault.day_keys import destroy_unused, seal_of_day
@@ -65,7 +66,7 @@ _COLUMNS = (
 )
 _ADDRESS_COLUMNS = ("institute", "person_number", "recipient_key", "domain", "digest", "data_key_id", "sealed")
 _DIGEST = 32
-_OF_A_PERSON = (person_addresses, person_numbers, holdings, imported_appointments, impulses)
+_OF_A_PERSON = (person_addresses, person_numbers, holdings, imported_appointments, impulses, told_core_fields)
 """What leaves with a person."""
 
 

@@ -31,7 +31,7 @@ from reku.store.tables.imported import (
 )
 from reku.store.tables.intake import control_files, file_tries, files, lists, orders, osplus_orders
 from reku.store.tables.ledger import appointments, contacts, messages, past_messages, subscribers
-from reku.store.tables.prepared import prepared_files, prepared_rows
+from reku.store.tables.prepared import prepared_files, prepared_rows, told_core_fields, told_in_bap
 from reku.store.tables.selected import selected_rows, selections
 from reku.store.tables.told import alarms
 from reku.store.tables.vault import data_keys, person_numbers, pseudonym_keys
@@ -89,4 +89,6 @@ __all__ = [
     "stops",
     "subscribers",
     "suppressions",
+    "told_core_fields",
+    "told_in_bap",
 ]

@@ -98,6 +98,9 @@ messages = sa.Table(
     sa.Index("ix_messages_open", "delivery_id", "id", postgresql_where=sa.text("state = 'OPEN'")),
     # hardly ever an entry, and everybody who looks at what needs a person asks for it
     sa.Index("ix_messages_in_doubt", "delivery_id", postgresql_where=sa.text("state = 'IN_DOUBT'")),
+    sa.Index("ix_messages_prepared", "institute", postgresql_where=sa.text("state = 'PREPARED'")),
+    # Those whose last day is to come are the newest: block ranges find them, and cost a dispatch nothing.
+    sa.Index("ix_messages_last_day", "last_day", postgresql_using="brin"),
     sa.Index("ix_messages_recipient", "institute", "recipient_key"),
     sa.Index("ix_messages_open_person", "institute", "person_number", postgresql_where=sa.text("state = 'OPEN'")),
     # Nobody gets two mails, and the database itself keeps it: whatever a dispatcher does, a second hand-over fails.

@@ -56,3 +56,23 @@ prepared_rows = sa.Table(
     sa.Index("ix_prepared_rows_person", "institute", "person_number"),
     comment="Who stands in a prepared file; goes when the file may be fetched no longer",
 )
+
+told_in_bap = sa.Table(
+    "told_in_bap",
+    metadata,
+    # no foreign key: a message outlives its last day by far
+    sa.Column("message_id", sa.BigInteger, primary_key=True, autoincrement=False),
+    institute(),
+    sa.Column("last_day", sa.Date, nullable=False, comment="of the message; then the row goes"),
+    comment="Messages that a file for agree21BAP has told as EIN: one that drops out is told as AUS",
+)
+
+told_core_fields = sa.Table(
+    "told_core_fields",
+    metadata,
+    sa.Column("institute", sa.CHAR(8), primary_key=True, comment="BLZ, leading zeros kept"),
+    sa.Column("person_number", sa.Text, primary_key=True),
+    sa.Column("field", sa.CHAR(4), primary_key=True, comment="number of the bank-individual field"),
+    sa.Column("value", sa.Text, nullable=False, comment="what stands there since the file was fetched"),
+    comment="What the core system was told of a person by FE 3053: only what differs is told again",
+)

@@ -712,6 +712,22 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'IN_DOUBT'"),
     )
     op.create_index(
+        "ix_messages_last_day",
+        "messages",
+        ["last_day"],
+        unique=False,
+        schema="reku",
+        postgresql_using="brin",
+    )
+    op.create_index(
+        "ix_messages_prepared",
+        "messages",
+        ["institute"],
+        unique=False,
+        schema="reku",
+        postgresql_where=sa.text("state = 'PREPARED'"),
+    )
+    op.create_index(
         "ix_messages_open",
         "messages",
         ["delivery_id", "id"],
@@ -1253,4 +1269,23 @@ def upgrade() -> None:
     op.create_index("ix_prepared_rows_message_id", "prepared_rows", ["message_id"], unique=False, schema="reku")
     op.create_index(
         "ix_prepared_rows_person", "prepared_rows", ["institute", "person_number"], unique=False, schema="reku"
+    )
+    op.create_table(
+        "told_in_bap",
+        sa.Column("message_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("last_day", sa.Date(), nullable=False, comment="of the message; then the row goes"),
+        sa.PrimaryKeyConstraint("message_id", name=op.f("pk_told_in_bap")),
+        schema="reku",
+        comment="Messages that a file for agree21BAP has told as EIN: one that drops out is told as AUS",
+    )
+    op.create_table(
+        "told_core_fields",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("person_number", sa.Text(), nullable=False),
+        sa.Column("field", sa.CHAR(length=4), nullable=False, comment="number of the bank-individual field"),
+        sa.Column("value", sa.Text(), nullable=False, comment="what stands there since the file was fetched"),
+        sa.PrimaryKeyConstraint("institute", "person_number", "field", name=op.f("pk_told_core_fields")),
+        schema="reku",
+        comment="What the core system was told of a person by FE 3053: only what differs is told again",
     )
