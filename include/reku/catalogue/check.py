@@ -29,6 +29,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 MEDIUM_FILES = ("medium.yaml", "mail.mjml", "mail.txt")
 """What a medium's folder must hold."""
 
+LONGEST_KEY_TOLD = 40
+"""Characters of Werbemittel in BAP_STEUERUNG, and of Vorlage in AGREEMAILING."""
+
 _READ_ELSEWHERE = ("contracts", "expectations", "expectations/deliveries", "expectations/occasions")
 """Folders whose rooms own the models; here they must only be YAML."""
 
@@ -44,6 +47,7 @@ def check_catalogue(config_dir: Path) -> list[ConfigError]:
     faults += _occasions_against_media(config_dir, occasions, media)
     faults += _media_against_occasions(config_dir, occasions, media)
     faults += _campaigns_against_media(config_dir, institutes, media)
+    faults += _media_told_of(config_dir, institutes)
     faults += _blocking_against_media(config_dir, institutes, media)
     faults += _announced_against_occasions(config_dir, institutes, occasions)
     faults += _rhythm_against_window(config_dir, institutes, occasions)
@@ -141,6 +145,22 @@ def _campaigns_against_media(
                         f"{where}: {key} cannot be mailed, since templates/{folder_of(key)} has faults of its own.",
                         file=file,
                         line=line,
+                    )
+
+
+def _media_told_of(config_dir: Path, institutes: Entries[Institute]) -> Iterator[ConfigError]:
+    """The bank's systems are told of a medium by its key, for which they have so much room."""
+    for institute in institutes.whole.values():
+        file = config_dir / "institutes" / f"{institute.blz}.yaml"
+        for number, campaign in enumerate(institute.campaigns):
+            for block, key in _sent(campaign) if campaign.announces else ():
+                if len(key) > LONGEST_KEY_TOLD:
+                    yield ConfigError(
+                        f"campaign {campaign.name!r}, block send: agree21BAP and agreeMailing take keys of media up to "
+                        f"{LONGEST_KEY_TOLD} characters, this one has {len(key)}. Give the medium a shorter key.",
+                        file=file,
+                        line=yaml_source.line_of(file, ("campaigns", number, "blocks", block)),
+                        value=key,
                     )
 
 

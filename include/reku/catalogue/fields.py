@@ -106,6 +106,8 @@ OrderNumber = Annotated[str, Field(pattern=rf"^([A-Z0-9]{{1,20}}|{OWN_NUMBER})$"
 """As a control file gives it, or as a bank gives it to a campaign that announces its order."""
 Placeholder = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,40}$")]
 """Key of an Anlassvorlage, as it is set up in VTM."""
+FieldNumber = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
+"""Number of a bank-individual field of the core system; text, leading zeros kept."""
 MediumKey = Annotated[str, Field(pattern=r"^(SCOM|LBS|SKP|DEKA|VOEV|SV|EIGEN)(_[A-Z0-9]+)+$", max_length=60)]
 ImpulseCode = Annotated[str, Field(min_length=1, max_length=20)]
 """Impuls_Code, as the bank's Impulsmanager writes it."""

@@ -12,12 +12,14 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from reku.catalogue.campaign import Campaign, WaitBlock
 from reku.catalogue.contact import ContactRules
+from reku.catalogue.core_field import CoreField
 from reku.catalogue.fields import (
     OTHER_DOMAINS,
     BerlinMoment,
     ClockTime,
     Domain,
     Duration,
+    FieldNumber,
     GermanState,
     HexColour,
     MailAddress,
@@ -183,12 +185,25 @@ class Institute(Model):
     )
     limits: RateLimits = Field(RateLimits(), description="how fast mails may go out")
     refusals: RefusalLimits = Field(RefusalLimits(), description="how many refusals are too many")
+    core_fields: dict[FieldNumber, CoreField] = Field(
+        default_factory=dict,
+        description="numbers of the bank-individual fields that FE 3053 may write (four digits), each with what stands "
+        "there; none: no such files",
+    )
     staff: tuple[Text, ...] = Field(
         (), description="people of the bank, by the name they log in with, who upload and fetch its files by hand"
     )
     campaigns: tuple[Campaign, ...] = Field((), description="one for each order that shall send")
 
     _staff_once = field_validator("staff")(no_repeats)
+
+    @field_validator("core_fields")
+    @classmethod
+    def _told_once(cls, fields: dict[str, CoreField], info: ValidationInfo) -> dict[str, CoreField]:
+        no_repeats(tuple(what.value for what in fields.values()))
+        if fields and info.data.get("core_system") not in _DELIVER_DATA:
+            raise ValueError("FE 3053 is a function of agree21: leave them out, this bank is on another core system")
+        return fields
 
     @field_validator("campaigns")
     @classmethod

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.foundation.errors import StageError
+from reku.pickup.fe3053.told import note_told
 from reku.pickup.file_format import FileFormat, FileStamp
 from reku.pickup.people import count_places, leave_out, people_of
 from reku.privacy.prepared_files import erase_file
@@ -194,3 +195,4 @@ def _are_sent(connection: sa.Connection, file: int) -> None:
         .returning(messages.c.id)
     ).all()
     record(connection, [Event(id_, EventKind.SENT, moment) for id_ in sent])
+    note_told(connection, file)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import date, time
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from reku.dispatch.ledger import Due
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.foundation.one_by_one import one_by_one
+from reku.pickup.fe3053.changes import prepare_changes
 from reku.process.banks import label_of
 from reku.process.systems import data_bank_named, system_of
 from reku.sources.source import TakenIn
@@ -51,9 +51,11 @@ def prepare_now(engine: sa.Engine, bank: Institute, day: date, *, again: bool = 
     Raises StageError for data too old to tell by.
     """
     _check_data_age(engine, bank)
-    shown = _show(engine, bank, day)
+    counts, problems = _show(engine, bank, day)
+    changes = prepare_changes(engine, bank, day)  # first: once the day's state is there, nothing is looked at any more
     state = prepare_state(engine, bank, day, again=again)
-    return TakenIn(+(shown.counts + Counter(bap=int(state is not None))), shown.problems)
+    made = Counter(bap=int(state is not None), fe3053=int(changes is not None))
+    return TakenIn(+(counts + made), problems)
 
 
 def waits_for(engine: sa.Engine, bank: Institute, day: date) -> int:
@@ -73,13 +75,7 @@ def waits_for(engine: sa.Engine, bank: Institute, day: date) -> int:
     return len(missing) + stale
 
 
-@dataclass(frozen=True)
-class _Shown:
-    counts: Counter[str]
-    problems: tuple[str, ...]
-
-
-def _show(engine: sa.Engine, bank: Institute, day: date) -> _Shown:
+def _show(engine: sa.Engine, bank: Institute, day: date) -> tuple[Counter[str], tuple[str, ...]]:
     """Prepare what is due by that day on the channels that are shown, delivery by delivery; none holds up another."""
     of, end = messages.c, due_bounds(day)[1]
     due = sa.exists().where(
@@ -101,7 +97,7 @@ def _show(engine: sa.Engine, bank: Institute, day: date) -> _Shown:
                 counts.update(prepared=done.prepared, withheld=done.withheld)
 
     done = one_by_one(ids, show, named=lambda delivery: label_of(engine, delivery))
-    return _Shown(counts, tuple(f"{failure.name}: {failure.why}" for failure in done.failures))
+    return counts, tuple(f"{failure.name}: {failure.why}" for failure in done.failures)
 
 
 def _check_data_age(engine: sa.Engine, bank: Institute) -> None:

@@ -20,6 +20,7 @@ from reku.channels.letter.letter_files import LETTER_CHANNEL, LetterFiles
 from reku.dispatch.channel import Channel
 from reku.foundation.errors import ConfigError, StageError, suggest
 from reku.foundation.settings import settings
+from reku.pickup.fe3053.core_file import CORE_FIELDS
 from reku.pickup.file_format import FileFormat
 from reku.reporting.feedback_format import FeedbackFormat
 from reku.reporting.formats.osplus import OsplusResponses
@@ -50,7 +51,7 @@ _CHANNELS: tuple[Channel, ...] = (EMAIL, AGREE_MAILING, LETTER_CHANNEL, *SHOWN_C
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in _CHANNELS}
 """Every channel by its name."""
 
-_FORMATS: tuple[FileFormat, ...] = (AGREE_MAILING_JOBS, LetterFiles(), BAP_STATE)
+_FORMATS: tuple[FileFormat, ...] = (AGREE_MAILING_JOBS, LetterFiles(), BAP_STATE, CORE_FIELDS)
 FILE_FORMATS: dict[PreparedKind, FileFormat] = {one.kind: one for one in _FORMATS}
 """How each kind of prepared file looks."""
 

@@ -143,8 +143,10 @@ class Contract(Strict):
         min_length=1, description="allowed encodings; the first is used unless an institute agreed on another"
     )
     delimiter: Literal[";", "|", "\t"] = ";"
-    frame: Literal["vkdn", "plain", "either"] = Field(
-        "vkdn", description="V/K/D/N records, or a header line only; either: as its first line shows"
+    frame: Literal["vkdn", "plain", "either", "bare"] = Field(
+        "vkdn",
+        description="V/K/D/N records, or a header line only; either: as its first line shows; bare: rows alone, which "
+        "we only write",
     )
     gzip: bool = Field(False, description="a file named .gz is packed")
     max_bytes: int = Field(300_000_000, ge=1, description="largest unpacked file")
@@ -166,6 +168,8 @@ class Contract(Strict):
             )
             if unknown := named - set(names):
                 raise ValueError(f"column {column.name} hangs on {', '.join(sorted(unknown))}, which is no column")
+        if self.frame == "bare" and self.direction != "out":
+            raise ValueError("frame: bare belongs to files that we write; nobody could tell their columns")
         roles = [column.role for column in self.columns if column.role]
         for role in roles:
             if roles.count(role) > 1:

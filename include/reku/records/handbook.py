@@ -10,6 +10,12 @@ from reku.records.contract import Column, Conditions, Contract, contracts
 from reku.records.faults import FaultCode
 from reku.records.reader import HEAD
 
+_FRAMES = {
+    "vkdn": "V, K, D and N records",
+    "plain": "a header line only",
+    "either": "V, K, D and N records, or a header line only",
+    "bare": "none, and no header line: the columns in this order",
+}
 _INTRODUCTION = f"""\
 # File contracts
 
@@ -108,7 +114,7 @@ def _contract(contract: Contract) -> Iterator[str]:
     else:
         yield f"- **file name:** `{contract.file_name}`, e.g. `{contract.file_name_example}`"
     yield f"- **encoding:** {' or '.join(contract.encodings)}; delimiter `{contract.delimiter}`"
-    yield f"- **frame:** {'V, K, D and N records' if contract.frame == 'vkdn' else 'a header line only'}"
+    yield f"- **frame:** {_FRAMES[contract.frame]}"
     yield f"- **largest file:** {contract.max_bytes // 1_000_000} MB{' unpacked' if contract.gzip else ''}"
     if contract.unique:
         yield f"- **once per file:** {', '.join(f'`{name}`' for name in contract.unique)}"
