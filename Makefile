@@ -40,6 +40,7 @@ up: $(STAMP) ## run the embedded set-up with your own configuration until Ctrl-C
 
 test: $(STAMP) ## everything that guards the project: lint and all tests, on two cores (WORKERS=... for another number)
 	@.ci/debian-package dovecot dovecot-imapd
+	@.ci/debian-package spamassassin spamassassin
 	@.ci/beside lint $(MAKE) --no-print-directory lint -- $(BIN)/python -m pytest -n $(WORKERS)
 
 check: $(STAMP) ## for daily work: lint, all quick tests, and those of what differs from the branch main

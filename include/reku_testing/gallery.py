@@ -20,7 +20,8 @@ from PIL import Image
 
 from reku.catalogue import institutes, media
 from reku.catalogue.medium import Medium
-from reku.channels.email.media.preview import preview_mail, sample_person
+from reku.channels.email.media.people import sample_person
+from reku.channels.email.media.preview import preview_mail
 from reku.foundation import clock
 from reku.foundation.settings import INCLUDE
 from reku_testing.browser import Tab, browser

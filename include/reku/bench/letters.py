@@ -15,7 +15,7 @@ from typing import Any
 import typst
 
 from reku.catalogue import institutes, media
-from reku.channels.email.media.preview import sample_person
+from reku.channels.email.media.people import sample_person
 from reku.channels.letter.address import address_lines
 from reku.channels.letter.fonts import typst_fonts
 from reku.channels.letter.letter_files import LetterFiles

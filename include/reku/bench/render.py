@@ -27,7 +27,7 @@ from reku.catalogue import institutes, media
 from reku.channels.email.media.compile import CompiledMedium, compile_medium
 from reku.channels.email.media.fill import fill
 from reku.channels.email.media.links import Links, SharedLinks, links_for
-from reku.channels.email.media.preview import sample_person
+from reku.channels.email.media.people import sample_person
 from reku.foundation import clock
 from reku.foundation.errors import SetupError
 from reku.foundation.settings import INCLUDE

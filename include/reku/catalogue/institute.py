@@ -146,6 +146,9 @@ class Institute(Model):
     control_address: MailAddress | None = Field(
         None, description="Kontrolladresse: gets one uncounted copy of each delivery's mail; none: nobody does"
     )
+    test_addresses: tuple[MailAddress, ...] = Field(
+        (), description="addresses of people who work on its mails: only these get test mails"
+    )
     colours: Colours = Field(description="colours in mails")
     images: Images = Field(Images.EMBEDDED, description="how the pictures of its mails reach the reader")
     imprint: Text = Field(description="full text of the imprint; a link is not enough")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from reku.catalogue.institute import Colours, CoreSystem, Institute, Sender
+from reku.catalogue.questions import Question, problem_of
 from reku.foundation import yaml_source
 from reku.foundation.errors import ConfigError
 
@@ -53,18 +52,6 @@ _CAMPAIGNS = {
 }
 
 
-@dataclass(frozen=True)
-class Question:
-    """Something that is to be known of a bank. `optional`: it may be left out; `owner`: the model whose field it is."""
-
-    key: str
-    german: str
-    owner: type[BaseModel] | None = None
-    field: str = ""
-    example: str = ""
-    optional: bool = False
-
-
 QUESTIONS = (
     Question("name", "Name der Bank", Institute, "name", "Sparkasse Musterstadt"),
     Question("core_system", "Kernbanksystem: osplus oder agree21", Institute, "core_system", "osplus"),
@@ -82,23 +69,6 @@ QUESTIONS = (
     Question("vat", "Impressum: Umsatzsteuer-Identifikationsnummer", example="DE999999991"),
 )
 """In the order in which they are asked."""
-
-
-def problem_of(question: Question, answer: str) -> str:
-    """What is wrong with an answer, in words; empty if nothing is."""
-    if not answer:
-        return "" if question.optional else "Das wird gebraucht. / This is needed."
-    if question.owner is None:
-        return ""
-    info = question.owner.model_fields[question.field]
-    kind: Any = info.annotation
-    for extra in info.metadata:
-        kind = Annotated[kind, extra]
-    try:
-        TypeAdapter(kind).validate_python(answer)
-    except ValidationError as error:
-        return "; ".join(detail["msg"] for detail in error.errors())
-    return ""
 
 
 def bank_file(blz: str, answers: Mapping[str, str]) -> str:

@@ -47,7 +47,7 @@ def check(as_json: Json = False) -> None:
 
 def _faults(folder: Path) -> list[ConfigError]:
     """All faults in order of file and line, each once, whoever finds it."""
-    from reku.catalogue import bot_rules, bounce_rules, product_texts
+    from reku.catalogue import bot_rules, bounce_rules, link_domains, product_texts
     from reku.catalogue.check import check_catalogue as check_catalogue
     from reku.channels.email.media.compile import media_faults
     from reku.channels.letter.trial import letter_faults
@@ -73,6 +73,7 @@ def _faults(folder: Path) -> list[ConfigError]:
         (folder / bounce_rules.FILE, bounce_rules.BounceRules),
         (folder / bot_rules.FILE, bot_rules.BotRules),
         (folder / product_texts.FILE, product_texts.ProductTexts),
+        (folder / link_domains.FILE, link_domains.LinkDomains),
     ):
         if own.exists():  # a configuration without one takes the shipped rules
             faults += load_all(own, model)[1]

@@ -10,6 +10,7 @@ import typer
 from reku.cli.group import FAULT
 from reku.cli.options import Blz, ExistingBlz
 from reku.cli.output import Json, print_json, show
+from reku.cli.questions import Given, answers_to
 
 app = typer.Typer(no_args_is_help=True, help="Setting up a bank.", rich_markup_mode=None)
 
@@ -17,10 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Setting up a bank.", rich_markup_m
 @app.command("new")
 def new_institute(
     institute: Blz,
-    given: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Answer a question beforehand; may be repeated."),
-    ] = None,
+    given: Given = None,
     as_json: Json = False,
 ) -> None:
     """Ask what is needed of a new bank and write its file.
@@ -31,21 +29,10 @@ def new_institute(
 
     Example: `reku institutes new 99990004 --set core_system=osplus`.
     """
-    from reku.catalogue.new_bank import QUESTIONS, problem_of, write_bank_file
+    from reku.catalogue.new_bank import QUESTIONS, write_bank_file
     from reku.foundation.settings import settings
 
-    keys = [question.key for question in QUESTIONS]
-    answers = dict(_pair(one, keys) for one in given or ())
-    if not as_json:
-        for question in QUESTIONS:
-            while question.key not in answers:
-                example = f" [{question.example}]" if question.example else ""
-                may = ", darf leer bleiben" if question.optional else ""
-                answer = str(typer.prompt(f"{question.german}{example}{may}", default="", show_default=False)).strip()
-                if problem := problem_of(question, answer):
-                    typer.echo(f"  {problem}", err=True)
-                else:
-                    answers[question.key] = answer
+    answers = answers_to(QUESTIONS, given, ask=not as_json)
     file = write_bank_file(settings().config_dir, institute, answers)
     if as_json:
         print_json({"institute": institute, "file": str(file)})
@@ -79,10 +66,3 @@ def check_dns(
     show(map(asdict, found), as_json=as_json, nothing="The bank has no sender domain.")
     if any(finding.state is DnsState.FAULT for finding in found):
         raise typer.Exit(FAULT)
-
-
-def _pair(text: str, keys: list[str]) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or key not in keys:
-        raise typer.BadParameter(f"{text!r} is no answer. Write KEY=VALUE with one of {', '.join(keys)}.")
-    return key, value

@@ -14,6 +14,7 @@ from reku.cli import (
     files,
     funnel,
     institutes,
+    media,
     messages,
     occasions,
     orders,
@@ -64,5 +65,7 @@ app.command("funnel")(funnel.funnel)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(agree21.app, name="agree21")
 app.add_typer(selection.app, name="selection")
+app.add_typer(media.app, name="media")
 app.command("preview")(preview.preview)
+app.command("test-send")(preview.send_to_colleagues)
 app.command("bench")(bench.bench)

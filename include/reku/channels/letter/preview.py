@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from reku.catalogue import media, medium_folder
 from reku.catalogue.institute import Institute
 from reku.catalogue.medium import LETTER
-from reku.channels.email.media.preview import known_medium, sample_person
+from reku.channels.email.media.people import sample_person
+from reku.channels.email.media.preview import known_medium
 from reku.channels.letter.address import address_lines
 from reku.channels.letter.medium import compile_letter, has_letter
 from reku.channels.letter.typesetting import set_letters

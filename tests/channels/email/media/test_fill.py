@@ -221,6 +221,13 @@ def test_the_advisor_sends_only_whole_and_from_the_banks_domain(
         ({"Anrede": "2", "Vorname": "Ada", "Nachname": "Muster"}, "Sehr geehrte Frau Muster"),
         ({"Anrede": "3", "Vorname": "Ada", "Nachname": "Muster"}, "Guten Tag Ada Muster"),
         ({"Anrede": "3", "Nachname": "Muster"}, "Guten Tag Muster"),
+        (
+            {"Anrede": "3", "Titel": "Prof. Dr.", "Vorname": "Kim", "Nachname": "Muster-von Beispiel"},
+            "Guten Tag Prof. Dr. Kim Muster-von Beispiel",
+        ),
+        ({"Anrede": "3", "Titel": "Dr.", "Nachname": "Muster"}, "Guten Tag Dr. Muster"),
+        ({"Anrede": "3", "Titel": "Dr.", "Vorname": "Kim"}, "Guten Tag Kim"),
+        ({"Anrede": "3", "Titel": "Dr."}, "Sehr geehrte Damen und Herren"),
         ({"Anrede": "4", "Firma": "Muster GmbH"}, "Sehr geehrte Damen und Herren"),
         ({"Anrede": "4", "Firma": "Muster GmbH", "Nachname": "Muster"}, "Sehr geehrte Damen und Herren"),
         ({"Anrede": "1", "Vorname": "Bernd"}, "Guten Tag Bernd"),

@@ -13,8 +13,8 @@ import pytest
 
 from reku.catalogue import institutes, media
 from reku.channels.email.media.compile import compile_medium
+from reku.channels.email.media.people import sample_person
 from reku.channels.email.media.placeholders import OPTIONAL
-from reku.channels.email.media.preview import sample_person
 from reku.foundation.settings import INCLUDE
 from reku_testing import browser
 from reku_testing.browser import Tab

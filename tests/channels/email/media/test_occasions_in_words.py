@@ -9,8 +9,8 @@ import pytest
 
 from reku.catalogue import institutes, media
 from reku.channels.email.media.compile import compile_medium
+from reku.channels.email.media.people import sample_person
 from reku.channels.email.media.placeholders import days_left
-from reku.channels.email.media.preview import sample_person
 
 pytestmark = pytest.mark.usefixtures("reku_settings")
 
@@ -58,6 +58,23 @@ def test_a_maturity_names_the_days_left(medium: str, clock_at) -> None:
             assert day in part
     for part in texts(medium, Anlass_Datum="23.11.2026"):
         assert " Tagen" not in part
+
+
+@pytest.mark.parametrize(
+    ("medium", "before", "after"),
+    [
+        (MATURITIES[0], "wird die letzte Rate", "wurde die letzte Rate"),
+        (MATURITIES[2], "zahlen Sie die letzte Rate", "haben Sie die letzte Rate für Ihr Bauspardarlehen gezahlt."),
+        (MATURITIES[3], "wird die letzte Rate", "war die letzte Rate für Ihren Sparplan fällig."),
+        (MATURITIES[4], "endet die Laufzeit", "endete die Laufzeit für Ihren Kredit. Jetzt ist alles zurückgezahlt"),
+    ],
+)
+def test_a_last_rate_after_its_day_is_told_as_past(medium: str, before: str, after: str, clock_at) -> None:
+    clock_at(datetime(2026, 11, 24, 8, 0, tzinfo=UTC))
+    for day, said, unsaid in (("24.11.2026", before, after), ("23.11.2026", after, before)):
+        for part in texts(medium, Anlass_Datum=day):
+            assert said in part
+            assert unsaid not in part
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,12 @@ def fill(
     order_number: str,
     delivery_number: int,
     message_id: str = "",
+    mark: str = "",
 ) -> Mail:
     """The mail for one person.
 
-    `person`: delivered fields by German name (9.3, 9.4). `message_id`: the one of an earlier try, if there was one. The
+    `person`: delivered fields by German name (docs/file-contracts.md). `message_id`: the one of an earlier try, if
+    there was one. `mark`: what stands before the subject of a mail that is none of a delivery's. The
     sender is the advisor only if name and address are both there and the address lies in a domain of the institute;
     answers then go to the advisor as well.
     Raises MailFault for a control character in any value and for an address that no mail can be sent to, ValueError for
@@ -100,7 +102,7 @@ def fill(
     head = (
         f"{sender.fields}\r\n"
         f"{headers.mailbox('To', _shown_name(person), recipient)}\r\n"
-        f"{headers.text('Subject', values['Betreff'])}\r\n"
+        f"{headers.text('Subject', mark + values['Betreff'])}\r\n"
         f"Date: {_date(int(clock.now().timestamp()))}\r\n"
         f"Message-ID: {message_id}\r\n"
         f"List-Unsubscribe: <{links.unsubscribe_url}>\r\n"

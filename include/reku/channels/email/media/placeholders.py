@@ -97,12 +97,13 @@ def salutation(values: Mapping[str, str]) -> str:
     if delivered:
         return delivered
     kind, surname = values["Anrede"], values["Nachname"]
+    words: tuple[str, ...]
     if kind in ("1", "2") and surname:
         words = ("Sehr geehrter Herr" if kind == "1" else "Sehr geehrte Frau", values["Titel"], surname)
     elif kind in ("1", "2", "3") and (surname or values["Vorname"]):
-        words = ("Guten Tag", values["Vorname"], surname)
+        words = ("Guten Tag", values["Titel"] if surname else "", values["Vorname"], surname)
     else:
-        words = ("Sehr geehrte Damen und Herren", "", "")
+        words = ("Sehr geehrte Damen und Herren",)
     return " ".join(word for word in words if word)
 
 

@@ -10,32 +10,9 @@ from reku.catalogue import media
 from reku.catalogue.institute import Institute
 from reku.catalogue.medium import Medium
 from reku.channels.email.media.compile import RenderedMail, compile_medium
-from reku.channels.email.media.placeholders import ADDRESS, REFERENCE
+from reku.channels.email.media.people import sample_person
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
-
-
-def sample_person(
-    institute: Institute, address: str = "joerdis@kunde.example", occasion: str = "MCAG002"
-) -> dict[str, str]:
-    """An invented person with every field filled; the advisor has an address of this bank."""
-    return {
-        REFERENCE: "R0004711-000001-00001",
-        "Personennummer": "0001234567",
-        "Anlass_Code": occasion,
-        "Anlass_Datum": "24.11.2026",
-        "Anlass_Wert": "50",
-        "Anrede": "2",
-        "Titel": "Dr.",
-        "Vorname": "Jördis",
-        "Nachname": "Beispiel-Müßig",
-        ADDRESS: address,
-        "Geschaeftsstelle": "Filiale Marktplatz",
-        "Berater_Nr": "B0042",
-        "Berater_Absendername": "Ole Muster",
-        "Berater_E-Mail": f"ole.muster@{institute.sender.domains[0]}",
-        "Berater_Telefon": "+49 99 000000",
-    }
 
 
 def preview_mail(medium_key: str, institute: Institute, person: Mapping[str, str] | None = None) -> RenderedMail:
