@@ -25,6 +25,7 @@ from reku.catalogue.fields import (
     no_repeats,
 )
 from reku.catalogue.rhythm import Rhythm
+from reku.catalogue.variant import Variant, check_variants
 
 
 class Weekday(StrEnum):
@@ -81,6 +82,10 @@ class SendBlock(Model):
         "that reaches a person is taken. None: e-mail",
     )
 
+    variants: tuple[Variant, ...] = Field(
+        (), description="two or three subjects or media that are tried against one another (A/B); none: everybody alike"
+    )
+
     _media_once = field_validator("media")(no_repeats)
 
     @field_validator("channels")
@@ -93,6 +98,14 @@ class SendBlock(Model):
     def _media_or_channels(self) -> Self:
         if self.media and self.channels:
             raise ValueError("give `media` (e-mail) or `channels`, each with its medium, but not both")
+        return self
+
+    @model_validator(mode="after")
+    def _variants_of_one_medium(self) -> Self:
+        if self.variants:
+            check_variants(self.variants)
+            if len(self.media) != 1:
+                raise ValueError("`variants` are variants of one medium: give exactly one under `media`")
         return self
 
 
@@ -197,9 +210,15 @@ class Campaign(Model):
 
     @property
     def send_media(self) -> tuple[str, ...]:
-        """Media keys of the send block, of all its channels; empty where block or media are missing."""
+        """Media keys of the send block, of all its channels and variants; empty where block or media are missing."""
         media = next((block.media for block in self.blocks if isinstance(block, SendBlock)), ())
-        return media or tuple(dict.fromkeys(choice.medium for choice in self._choices))
+        others = (variant.medium for variant in self.variants if variant.medium)
+        return tuple(dict.fromkeys((*media, *others, *(choice.medium for choice in self._choices))))
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The variants of its mail; empty where everybody gets the same."""
+        return next((block.variants for block in self.blocks if isinstance(block, SendBlock)), ())
 
     @property
     def channels(self) -> tuple[ChannelName, ...]:

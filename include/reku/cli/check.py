@@ -50,6 +50,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     from reku.catalogue import bot_rules, bounce_rules, link_domains, product_texts
     from reku.catalogue.check import check_catalogue as check_catalogue
     from reku.channels.email.media.compile import media_faults
+    from reku.channels.email.media.variants import variant_faults
     from reku.channels.letter.trial import letter_faults
     from reku.foundation.yaml_source import load_all
     from reku.gate.rule_files import check_occasion_rules, check_rule_files
@@ -61,6 +62,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     told_of = {fault.file for fault in faults if fault.line is None}
     faults += [fault for fault in _tried(media_faults) if fault.file.parent not in told_of]
     faults += [fault for fault in _tried(letter_faults) if fault.file.parent not in told_of]
+    faults += _tried(variant_faults)
     contracts = folder / "contracts"
     broken = [fault for file in sorted(contracts.glob("*.yaml")) for fault in load_all(file, Contract)[1]]
     # The rules are held against the contracts, so they wait until those are whole.

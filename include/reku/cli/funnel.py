@@ -11,7 +11,7 @@ import typer
 from reku.cli.database import database
 from reku.cli.group import FAULT
 from reku.cli.options import Institute, Order
-from reku.cli.output import Json, console, print_json
+from reku.cli.output import Json, console, print_json, show
 
 if TYPE_CHECKING:
     from reku.foundation.plots import Kind
@@ -22,13 +22,15 @@ class FunnelLevel(StrEnum):
 
     ORDER = "order"
     PERIOD = "period"
+    VARIANT = "variant"
 
 
 def funnel(
     institute: Institute = "",
     order: Order = "",
     by: Annotated[
-        FunnelLevel, typer.Option("--by", help="A row for each order, or for each of its periods.")
+        FunnelLevel,
+        typer.Option("--by", help="A row for each order, or each of its periods, or variants (A/B)."),
     ] = FunnelLevel.ORDER,
     plot: Annotated[
         Path | None,
@@ -44,7 +46,8 @@ def funnel(
     that are parked, refused or still on their way stand under `not loaded`. `withheld` is followed by its reasons. The
     last column says whether rows = accepted + rejected and accepted = the sum of the states, for each delivery; exits
     with 1 if not. By period there is a line for each due date of the order's rhythm that something was delivered for,
-    and their sum. The plot always shows periods.
+    and their sum. The plot always shows periods. By variant there are the subjects or media that a campaign tries
+    against one another, with the interval in which each rate lies (95 %), and whether their difference may be chance.
 
     Example: `reku funnel --institute 99990001 --by period`.
     """
@@ -52,6 +55,9 @@ def funnel(
     from reku.views.funnel_plot import funnel_plot
     from reku.views.funnel_table import funnel_table, period_tables
 
+    if by is FunnelLevel.VARIANT:
+        _show_variants(institute, order, as_json=as_json)
+        return
     kind = _kind(plot) if plot else None
     periods = funnel_by_period(database(), institute, order)
     if plot and kind:
@@ -65,6 +71,33 @@ def funnel(
         typer.echo("No deliveries.")
     if not all(row.adds_up for row in rows):
         raise typer.Exit(FAULT)
+
+
+def _show_variants(institute: str, order: str, *, as_json: bool) -> None:
+    from reku.views.variants import comparisons, variant_rows
+
+    rows = variant_rows(database(), institute, order)
+    said = comparisons(rows)
+    if as_json:
+        print_json([row.as_dict() | {"said": said[row.institute, row.order_number]} for row in rows])
+        return
+    shown = [
+        {
+            "institute": row.institute,
+            "order": row.order_number,
+            "variant": row.variant,
+            "sent": row.sent,
+            "tracked": row.tracked,
+            "opened": row.opened,
+            "rate": str(row.open_rate),
+            "clicked": row.clicked,
+            "click rate": str(row.click_rate),
+        }
+        for row in rows
+    ]
+    show(shown, as_json=False, nothing="No variants were sent.")
+    for place, sentences in said.items():
+        typer.echo(f"{' '.join(place)}: {sentences}")
 
 
 def _kind(file: Path) -> Kind:

@@ -34,7 +34,8 @@ from reku.vault.sealed_rows import Hidden, hidden_parts
 class Claimed(NamedTuple):
     """One message to be handed over, with the row it is filled from.
 
-    `message_id`: of an earlier try, or empty. `fields`: as delivered, but for the reference.
+    `message_id`: of an earlier try, or empty. `fields`: as delivered, but for the reference. `variant`: that of the
+    campaign which this person gets, or empty.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Claimed(NamedTuple):
     address: str
     fields: dict[str, str]
     content_key: str | None = None
+    variant: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,11 @@ _TAKE = sa.text("""
     WHERE m.id = ANY(CAST(:ids AS bigint[])) AND m.state = 'OPEN' AND r.id = m.row_id
     RETURNING m.id, m.reference, m.tracking, m.message_id, m.attempts, r.address, r.fields, r.content_key,
         r.person_number, r.data_key_id, r.sealed
+""")
+_CHOOSE = sa.text("""
+    UPDATE reku.messages m SET variant = chosen.variant
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:variants AS text[])) AS chosen(id, variant)
+    WHERE m.id = chosen.id
 """)
 _BATCH = sa.text("""
     INSERT INTO reku.claims (delivery_id, fence, institute, lease_until)
@@ -131,8 +138,10 @@ def claim(
             return None
         slots = rate_limit.reserve(connection, blz, limits, [row.address for row in decision.free])
         waits = {row.id: wait for row, wait in zip(decision.free, slots, strict=True) if wait is not None}
-        rows = take(connection, list(waits), fence, moment)
-        media = {row.id: plan.medium_for(row.content_key).key for row in rows} if policy.rules.blocking_days else {}
+        rows = take(connection, plan, list(waits), fence, moment)
+        media = {}
+        if policy.rules.blocking_days:
+            media = {row.id: plan.medium_for(row.content_key, row.variant).key for row in rows}
         reserve(connection, policy, media, clock.berlin(moment).date(), mandatory=plan.campaign.mandatory)
         connection.execute(_BATCH, {"delivery": due.delivery, "fence": fence, "institute": blz, "lease": lease})
         slowed = rate_limit.slowed(connection, blz) if limits is not None else []
@@ -216,14 +225,22 @@ def _check_rows(delivery: int, people: Sequence[sa.Row[Any]]) -> None:
         )
 
 
-def take(connection: sa.Connection, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
-    """Take in hand those that are still open: somebody may have ended one since it was looked at."""
+def take(connection: sa.Connection, plan: SendPlan, ids: list[int], fence: int, moment: datetime) -> list[Claimed]:
+    """Take in hand those that are still open: somebody may have ended one since it was looked at.
+
+    Where the campaign has variants, each person's is written into the ledger.
+    """
     rows = connection.execute(_TAKE, {"ids": ids, "fence": fence, "moment": moment}).all()
-    taken = (_claimed(row, hidden) for row, hidden in zip(rows, hidden_parts(connection, rows), strict=True))
+    variants = {row.id: plan.variant_for(row.person_number) for row in rows}
+    if plan.campaign.variants and rows:
+        connection.execute(_CHOOSE, {"ids": list(variants), "variants": list(variants.values())})
+    hidden = hidden_parts(connection, rows)
+    taken = (_claimed(row, part, variants[row.id]) for row, part in zip(rows, hidden, strict=True))
     return sorted(taken, key=lambda one: one.id)
 
 
-def _claimed(row: sa.Row[Any], hidden: Hidden | None) -> Claimed:
+def _claimed(row: sa.Row[Any], hidden: Hidden | None, variant: str) -> Claimed:
     """The message with its row as it was delivered, be it stored sealed or not."""
     address, fields = (row.address, row.fields) if hidden is None else (hidden.address, row.fields | hidden.fields)
-    return Claimed(row.id, row.reference, row.tracking, row.message_id, row.attempts, address, fields, row.content_key)
+    known = (row.id, row.reference, row.tracking, row.message_id, row.attempts)
+    return Claimed(*known, address, fields, row.content_key, variant)

@@ -14,6 +14,7 @@ from reku.catalogue import institutes, media
 from reku.catalogue.campaign import Campaign
 from reku.catalogue.institute import Institute
 from reku.catalogue.medium import Medium
+from reku.catalogue.variant import variant_for
 from reku.foundation.errors import StageError
 from reku.store.tables import deliveries, lists, orders
 
@@ -39,9 +40,19 @@ class SendPlan:
         """The plan with those media only that go out on a channel."""
         return replace(self, media={key: self.media[key] for key in self.campaign.media_of(channel)})
 
-    def medium_for(self, content_key: str | None) -> Medium:
-        """The medium of one row: the one that was chosen for it, otherwise the send block's first."""
-        chosen = content_key or next(iter(self.media))
+    def variant_for(self, person_number: str) -> str:
+        """The name of the campaign's variant for one person, always the same for this mailing; empty without any."""
+        variants = self.campaign.variants
+        mailing = (self.institute.blz, self.order_number, str(self.delivery_number))
+        return variant_for(variants, *mailing, person_number) if variants else ""
+
+    def medium_for(self, content_key: str | None, variant: str = "") -> Medium:
+        """The medium of one row: that of its variant, else the one chosen for it, else the send block's first.
+
+        A variant that the campaign has no more, or has no medium of, says nothing.
+        """
+        of_variant = next((one.medium for one in self.campaign.variants if one.name == variant), None)
+        chosen = of_variant or content_key or next(iter(self.media))
         if chosen not in self.media:
             raise CampaignFault(
                 f"Campaign of order {self.order_number}, block 3 (send): rows ask for medium {chosen}, the block has "

@@ -141,7 +141,7 @@ def _claimed(
             line.notes.append(f"{stop}; nothing is sent as long as it is in force.")
         decision = claim.decide(connection, plan, channel, due, moment)
         free = [row.id for row in decision.free] if decision else []
-        claimed = claim.take(connection, free, 0, moment) if free else []
+        claimed = claim.take(connection, plan, free, 0, moment) if free else []
         line.withheld = dict(Counter(map(str, connection.scalars(_withheld(due.delivery)))))
         line.later = connection.scalar(_open(due.delivery)) or 0
     return (plan, channel.prepare(plan), claimed) if claimed else None
@@ -161,7 +161,7 @@ def _fill(plan: SendPlan, prepared: PreparedChannel, claimed: list[Claimed], lin
     """Make each message, where the channel makes them one by one."""
     for message in claimed:
         try:
-            plan.medium_for(message.content_key)
+            plan.medium_for(message.content_key, message.variant)
             if isinstance(prepared, FillsEach):
                 prepared.fill(message)
             line.send += 1

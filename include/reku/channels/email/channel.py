@@ -11,6 +11,7 @@ from reku.channels.email.media.compile import CompiledMedium, compile_medium
 from reku.channels.email.media.fill import MailFault, fill
 from reku.channels.email.media.links import SharedLinks, links_for
 from reku.channels.email.media.placeholders import ADDRESS, REFERENCE
+from reku.channels.email.media.variants import compiled_variants
 from reku.channels.email.queued_mails import QueuedMail, QueuedMails
 from reku.channels.email.smtp.handover import hand_over
 from reku.channels.email.smtp.transport import Relay
@@ -44,8 +45,9 @@ class EmailChannel:
         return addresses.address_hmac(institute, address)
 
     def prepare(self, plan: SendPlan) -> PreparedEmail:
-        """The campaign's media, compiled. Raises ConfigError with file and line."""
-        return PreparedEmail(plan, {key: compile_medium(medium, plan.institute) for key, medium in plan.media.items()})
+        """The campaign's media and variants, compiled. Raises ConfigError with file and line."""
+        media = {key: compile_medium(medium, plan.institute) for key, medium in plan.media.items()}
+        return PreparedEmail(plan, media | compiled_variants(plan.institute, plan.campaign, plan.media))
 
 
 EMAIL = EmailChannel()
@@ -53,14 +55,14 @@ EMAIL = EmailChannel()
 
 @dataclass(frozen=True)
 class PreparedEmail:
-    """A delivery's mails: its plan and its compiled media by their keys."""
+    """A delivery's mails: its plan, and its compiled media by their keys, or by the names of variants."""
 
     plan: SendPlan
     media: Mapping[str, CompiledMedium]
     _shared_links: dict[str, SharedLinks] = field(init=False)
 
     def __post_init__(self) -> None:
-        shared_links = {key: SharedLinks(self.plan.delivery, key) for key in self.media}
+        shared_links = {key: SharedLinks(self.plan.delivery, key) for key in self.plan.media}
         object.__setattr__(self, "_shared_links", shared_links)
 
     def send(self, dispatcher: Dispatcher) -> None:
@@ -71,11 +73,11 @@ class PreparedEmail:
 
     def fill(self, message: Claimed) -> QueuedMail:
         """The mail of one claimed message. Raises MessageFault."""
-        medium = self.plan.medium_for(message.content_key)
+        medium = self.plan.medium_for(message.content_key, message.variant)
         links = links_for(message.id, self._shared_links[medium.key], tracking=message.tracking)
         try:
             mail = fill(
-                self.media[medium.key],
+                self.media.get(message.variant, self.media[medium.key]),
                 message.fields | {REFERENCE: message.reference},
                 links,
                 order_number=self.plan.order_number,

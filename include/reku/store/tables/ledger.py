@@ -78,6 +78,13 @@ messages = sa.Table(
         comment="all reasons that held when it was withheld, first one first",
     ),
     sa.Column("medium", sa.Text, nullable=False, server_default=""),
+    sa.Column(
+        "variant",
+        sa.Text,
+        nullable=False,
+        server_default="",
+        comment="of the campaign's variants the one that this person gets, written when it is claimed",
+    ),
     sa.Column("fence", sa.BigInteger),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("message_id", sa.Text, nullable=False, server_default=""),

@@ -123,7 +123,7 @@ def _one_line(text: str) -> str:
     return text.strip(" ")
 
 
-_compiled: dict[tuple[Path, str], tuple[_Stamps, CompiledMedium]] = {}
+_compiled: dict[tuple[Path, str, str], tuple[_Stamps, CompiledMedium]] = {}
 
 
 def compile_medium(medium: Medium, institute: Institute) -> CompiledMedium:
@@ -135,12 +135,13 @@ def compile_medium(medium: Medium, institute: Institute) -> CompiledMedium:
     """
     root = settings().config_dir / "templates"
     folder = medium_folder(medium.key)
-    stamps, compiled = _compiled.get((folder, institute.blz), ({}, None))
+    place = (folder, institute.blz, medium.subject)  # variants of one medium differ in their subjects
+    stamps, compiled = _compiled.get(place, ({}, None))
     if compiled is None or not _is_current(compiled, stamps, medium, institute):
         files = (*(source.file for source in _sources(folder, root)), *pictures.files(folder))
         stamps = {file: _stamp(file) for file in files}
         compiled = _compile(medium, institute, folder, root)
-        _compiled[folder, institute.blz] = stamps, compiled
+        _compiled[place] = stamps, compiled
     return compiled
 
 

@@ -682,6 +682,13 @@ def upgrade() -> None:
             comment="all reasons that held when it was withheld, first one first",
         ),
         sa.Column("medium", sa.Text(), server_default="", nullable=False),
+        sa.Column(
+            "variant",
+            sa.Text(),
+            server_default="",
+            nullable=False,
+            comment="of the campaign's variants the one that this person gets, written when it is claimed",
+        ),
         sa.Column("fence", sa.BigInteger(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("message_id", sa.Text(), server_default="", nullable=False),
