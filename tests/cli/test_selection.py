@@ -239,6 +239,7 @@ def test_why_knows_everything_that_may_speak_against_a_candidate() -> None:
         Reason.GESTOPPT,
         Reason.NICHT_ABGEHOLT,
         Reason.UNGEKLAERT,
+        Reason.VERSANDSYSTEM,
         Reason.ADRESSE_UNGUELTIG,
     }
     assert list(AGAINST) == [reason for reason in Reason if reason not in of_messages]

@@ -68,6 +68,12 @@ class ChannelChoice(Model):
         return ChannelName(value) if isinstance(value, str) and value not in list(ChannelName) else value
 
 
+class EmmaSend(Model):
+    """That the bank's EMMA account sends (docs/emma.md)."""
+
+    mailing: int = Field(ge=1, description="number of the mailing in EMMA that sends to the order's list")
+
+
 class SendBlock(Model):
     """Last block: what is sent."""
 
@@ -86,6 +92,10 @@ class SendBlock(Model):
         (), description="two or three subjects or media that are tried against one another (A/B); none: everybody alike"
     )
 
+    emma: EmmaSend | None = Field(
+        None, description="the bank's EMMA account sends, and not we: by which mailing of its; none: we send"
+    )
+
     _media_once = field_validator("media")(no_repeats)
 
     @field_validator("channels")
@@ -98,12 +108,18 @@ class SendBlock(Model):
     def _media_or_channels(self) -> Self:
         if self.media and self.channels:
             raise ValueError("give `media` (e-mail) or `channels`, each with its medium, but not both")
+        if self.emma and self.channels:
+            raise ValueError("where `emma` sends, give `media`, for which the mailing there stands, and no `channels`")
+        if any(choice.channel is ChannelName.EMMA for choice in self.channels):
+            raise ValueError("EMMA is no choice of a person: name its mailing by `emma: {mailing: …}` beside `media`")
         return self
 
     @model_validator(mode="after")
     def _variants_of_one_medium(self) -> Self:
         if self.variants:
             check_variants(self.variants)
+            if self.emma:
+                raise ValueError("`variants` are tried by mails of ours; EMMA has tests of its own: leave them out")
             if len(self.media) != 1:
                 raise ValueError("`variants` are variants of one medium: give exactly one under `media`")
         return self
@@ -190,6 +206,12 @@ class Campaign(Model):
             raise ValueError(f"order {self.order}: `channels` are chosen by a campaign that `announces` its order")
         return self
 
+    @model_validator(mode="after")
+    def _canary_of_ours(self) -> Self:
+        if self.emma and self.canary.first:
+            raise ValueError(f"order {self.order}: EMMA sends at once to all who come; leave `canary` out")
+        return self
+
     @field_validator("blocks")
     @classmethod
     def _in_order(cls, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
@@ -223,11 +245,17 @@ class Campaign(Model):
     @property
     def channels(self) -> tuple[ChannelName, ...]:
         """Its channels in the order in which they are tried."""
-        return tuple(choice.channel for choice in self._choices) or (ChannelName.EMAIL,)
+        default = ChannelName.EMMA if self.emma else ChannelName.EMAIL
+        return tuple(choice.channel for choice in self._choices) or (default,)
+
+    @property
+    def emma(self) -> EmmaSend | None:
+        """By which mailing the bank's EMMA account sends; None where we send."""
+        return next((block.emma for block in self.blocks if isinstance(block, SendBlock)), None)
 
     @property
     def is_by_mail_only(self) -> bool:
-        """Whether it names no channels: everything goes out by e-mail."""
+        """Whether it names no channels: everything goes out by e-mail, ours or EMMA's."""
         return not self._choices
 
     def media_of(self, channel: str) -> tuple[str, ...]:

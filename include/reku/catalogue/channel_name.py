@@ -17,11 +17,12 @@ class ChannelName(StrEnum):
     ONLINE_BANKING = "online_banking"
     TERMINAL = "terminal"
     ADVISOR = "advisor"
+    EMMA = "emma"
 
     @property
     def goes_to_an_address(self) -> bool:
         """Whether it needs a mail address, so that all that is known of an address, and consent to mails, counts."""
-        return self in (ChannelName.EMAIL, ChannelName.AGREE_MAILING)
+        return self in (ChannelName.EMAIL, ChannelName.AGREE_MAILING, ChannelName.EMMA)
 
     @property
     def is_shown(self) -> bool:

@@ -36,6 +36,7 @@ class Reason(StrEnum):
         "begun and never answered; closed as not sent by a person, or by itself where we select the people",
     )
     NICHT_ABGEHOLT = "NICHT_ABGEHOLT", "its prepared file was not fetched or acknowledged until its last day"
+    VERSANDSYSTEM = "VERSANDSYSTEM", "the bank's EMMA account withheld it for a reason that we do not know"
     ABGELAUFEN = "ABGELAUFEN", "past the last day on which the mail makes sense"
     BESTAND = "BESTAND", "is in no current data of the bank any more (only where we select from its data)"
     NACHLASS = "NACHLASS", "the person has died; which flags say so is set by the bank"

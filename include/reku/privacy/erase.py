@@ -31,6 +31,7 @@ from reku.store.tables import (
     contacts,
     deliveries,
     delivery_rows,
+    emma_events,
     files,
     hits,
     holdings,
@@ -183,7 +184,8 @@ def _erase_rows(connection: sa.Connection, person: Person, number: str) -> tuple
         .values(state=MessageState.WITHHELD, reason=STOPPED, reasons=[STOPPED], ended_at=moment, retry_at=None)
     )
     record(connection, [Event(id_, EventKind.NOT_SENT, moment, STOPPED) for id_ in open_ones])
-    connection.execute(sa.delete(hits).where(hits.c.message_id.in_([row.id for row in rows])))
+    for table in (hits, emma_events):
+        connection.execute(sa.delete(table).where(table.c.message_id.in_([row.id for row in rows])))
     for table in _GOES:
         connection.execute(
             sa.delete(table).where(table.c.institute == person.institute, table.c.person_number == number)
@@ -245,7 +247,7 @@ def _cut(institute: str, files: list[FileOfPerson], number: str) -> None:
 def _removed(person: Person, mails: dict[str, int], cut: list[FileOfPerson]) -> list[dict[str, Any]]:
     tables = [
         {"place": f"table {table.name}", "rows": len(person.tables[table.name])}
-        for table in (*_GOES, hits)
+        for table in (*_GOES, hits, emma_events)
         if person.tables[table.name]
     ]
     tables += [{"place": place, "rows": number} for place, number in mails.items() if number]

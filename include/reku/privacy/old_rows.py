@@ -29,6 +29,7 @@ from reku.store.tables import (
     deliveries,
     delivery_rows,
     dispatches,
+    emma_events,
     feedback_files,
     feedback_rows,
     file_tries,
@@ -188,6 +189,7 @@ def _remove(connection: sa.Connection, delivery: int) -> Counter[str]:
     _delete(connection, return_mails, return_mails.c.message_id.in_(own))
     counted["responses"] = _delete(connection, responses, responses.c.message_id.in_(own))
     counted["hits"] = _delete(connection, hits, hits.c.message_id.in_(own))
+    counted["emma_events"] = _delete(connection, emma_events, emma_events.c.message_id.in_(own))
     counted["contacts"] = _delete(connection, contacts, contacts.c.message_id.in_(own))
     _keep_unsubscribe_links(connection, delivery)
     connection.execute(_NOTE_LAST_MENTION, {"delivery": delivery})
@@ -268,6 +270,7 @@ def the_rest(engine: sa.Engine, now: datetime, s: Settings) -> Done:
             (prepared_files.c.erased_at < limit, prepared_files.c.delivery_id.is_(None)),
         ),
         "told_in_bap": (told_in_bap, (told_in_bap.c.last_day < today,)),
+        "emma_events": (emma_events, (emma_events.c.noted_at < limit, emma_events.c.message_id.is_(None))),
         "audit": (audit, (audit.c.at < audited,)),
         "stops": (stops, (stops.c.lifted_at < audited,)),
         # by the database's own clock, as they are written; a domain may name its owner

@@ -24,6 +24,7 @@ from reku.store.tables import (
     contacts,
     deliveries,
     delivery_rows,
+    emma_events,
     feedback_files,
     feedback_rows,
     files,
@@ -159,6 +160,7 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
             hashes.add(addresses.address_hmac(institute, row["address"]))
     tables["responses"] = select(responses, responses.c.message_id.in_(ids))
     tables["hits"] = select(hits, hits.c.message_id.in_(ids))
+    tables["emma_events"] = select(emma_events, emma_events.c.message_id.in_(ids))
     tables["return_mails"] = select(return_mails, return_mails.c.message_id.in_(ids))
     tables["feedback_rows"] = [
         dict(row)

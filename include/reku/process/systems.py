@@ -16,6 +16,7 @@ from reku.channels.agree_mailing.jobs import AGREE_MAILING, AGREE_MAILING_JOBS
 from reku.channels.bap.bap_file import BAP_STATE
 from reku.channels.bap.channel import SHOWN_CHANNELS
 from reku.channels.email.channel import EMAIL
+from reku.channels.emma.channel import EMMA
 from reku.channels.letter.letter_files import LETTER_CHANNEL, LetterFiles
 from reku.dispatch.channel import Channel
 from reku.foundation.errors import ConfigError, StageError, suggest
@@ -47,7 +48,7 @@ SYSTEMS: dict[CoreSystem, System] = {
 }
 """Every core system that is served."""
 
-_CHANNELS: tuple[Channel, ...] = (EMAIL, AGREE_MAILING, LETTER_CHANNEL, *SHOWN_CHANNELS.values())
+_CHANNELS: tuple[Channel, ...] = (EMAIL, AGREE_MAILING, LETTER_CHANNEL, *SHOWN_CHANNELS.values(), EMMA)
 CHANNELS: dict[str, Channel] = {channel.name: channel for channel in _CHANNELS}
 """Every channel by its name."""
 

@@ -94,6 +94,7 @@ class PreparedKind(StrEnum):
     AGREE_MAILING = "AGREE_MAILING"  # jobs of one delivery for agreeMailing
     BAP = "BAP"  # what all channels do on a day
     FE3053 = "FE3053"  # bank-individual data that have changed
+    EMMA = "EMMA"  # people of one delivery for the bank's EMMA account
 
 
 class SealedKind(StrEnum):

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.catalogue import Occasion, institutes, occasions
+from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.window import DueWindow, message_window
 from reku.foundation import addresses
 from reku.foundation.errors import StageError
@@ -48,13 +49,14 @@ def create_messages(connection: sa.Connection, delivery: sa.Row[Any], order: sa.
     known = _known_references(connection, delivery, order)
     common = delivery.institute, order.id, delivery.id, delivery.delivery_number
     window, public = _window(order, now), _public()
+    channel = ChannelName.EMMA if _goes_by_emma(order) else None
     opened = 0
     for batch in _batches(connection, delivery.id):
         fresh = [row for row in batch if row.reference not in known]
         delivered = _delivered_addresses(connection, fresh)
         normal = _normal(delivered)
         plain = [normal[address] for address in delivered]
-        opened += copy_rows(connection, messages, _COLUMNS, _opened(fresh, plain, common, window, public))
+        opened += copy_rows(connection, messages, _COLUMNS, _opened(fresh, plain, common, window, public, channel))
         bar_here_too(connection, delivery.institute, set(filter(None, plain)))
     return opened
 
@@ -121,6 +123,7 @@ def _opened(
     common: tuple[str, int, int, int],
     window: Callable[[date, date | None], DueWindow],
     public: Callable[[str], bool],
+    channel: ChannelName | None,
 ) -> Iterator[tuple[Any, ...]]:
     for row, address in zip(rows, plain, strict=True):
         due = window(row.occasion_date, row.valid_until)
@@ -129,7 +132,7 @@ def _opened(
             row.id,
             row.reference,
             row.person_number,
-            row.channel,
+            channel or row.channel,
             addresses.keyed(common[0], address) if address else addresses.key_of_person(common[0], row.person_number),
             row.occasion_date,
             row.consent,
@@ -149,6 +152,12 @@ def _window(order: sa.Row[Any], now: datetime) -> Callable[[date, date | None], 
     institute = institutes().get(order.institute)
     campaign = None if institute is None else institute.campaign(order.order_number)
     return message_window(_occasion(order).window, campaign, now)
+
+
+def _goes_by_emma(order: sa.Row[Any]) -> bool:
+    institute = institutes().get(order.institute)
+    campaign = None if institute is None else institute.campaign(order.order_number)
+    return campaign is not None and campaign.emma is not None
 
 
 def _occasion(order: sa.Row[Any]) -> Occasion:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from reku.channels.emma.answers import Field, MailingList, RetainedAddresses, Row
+from reku.channels.emma.answers import EmmaField, EmmaList, RetainedAddresses, Row
 from reku.channels.emma.client import TRIES, EmmaClient, Login, form_of
 from reku.channels.emma.errors import EmmaAway, EmmaLoginRefused, EmmaRefused, EmmaShape
-from reku.simulator.emma.account import EMAIL, Account
+from reku.simulator.emma.account import EMAIL, EmmaAccount
 from reku.simulator.emma.server import EmmaServer, Trouble
-from reku_testing.world import BLZ
+from reku_testing.dispatching import BANK as BLZ
 
 DAYS = {"lastHardBounceFrom": "2026-11-01", "lastHardBounceTo": "2026-11-30"}
 
@@ -42,10 +42,10 @@ DAYS = {"lastHardBounceFrom": "2026-11-01", "lastHardBounceTo": "2026-11-30"}
     ],
 )
 def test_codes_come_in_words(
-    client: EmmaClient, account: Account, function: str, given: dict[str, Any], code: int, words: str
+    client: EmmaClient, account: EmmaAccount, function: str, given: dict[str, Any], code: int, words: str
 ) -> None:
     list_id = account.create_list("Liste", "", "a")
-    real = {"LIST": list_id, "MAILING": account.add_mailing(list_id)}
+    real = {"LIST": list_id, "MAILING": account.add_email(list_id)}
     with pytest.raises(EmmaRefused) as refused:
         client.ask(function, int, **{name: real.get(str(value), value) for name, value in given.items()})
     assert refused.value.code == code
@@ -54,7 +54,7 @@ def test_codes_come_in_words(
     assert BLZ in str(refused.value)
 
 
-def test_the_150th_list_is_the_last(client: EmmaClient, account: Account) -> None:
+def test_the_150th_list_is_the_last(client: EmmaClient, account: EmmaAccount) -> None:
     for number in range(150):
         account.create_list(f"Liste {number}", "", str(number))
     with pytest.raises(EmmaRefused, match="has all its lists"):
@@ -62,11 +62,11 @@ def test_the_150th_list_is_the_last(client: EmmaClient, account: Account) -> Non
 
 
 @pytest.mark.parametrize("wrong", ["password", "expired"])
-def test_a_log_in_that_fails_says_what_to_do(emma_url: str, account: Account, wrong: str) -> None:
+def test_a_log_in_that_fails_says_what_to_do(emma_url: str, account: EmmaAccount, wrong: str) -> None:
     account.expired = wrong == "expired"
     password = "falsch!" if wrong == "password" else "geheim"
     with EmmaClient(BLZ, emma_url, Login(BLZ, password)) as client, pytest.raises(EmmaLoginRefused) as refused:
-        client.ask("getLists", list[MailingList])
+        client.ask("getLists", list[EmmaList])
     assert "REKU_EMMA_ACCOUNTS" in str(refused.value)
     assert password not in str(refused.value)
     assert account.calls == {}
@@ -86,14 +86,14 @@ def test_a_log_in_that_fails_says_what_to_do(emma_url: str, account: Account, wr
     ],
 )
 def test_what_may_be_repeated_is_tried_again(
-    client: EmmaClient, emma: EmmaServer, account: Account, trouble: Trouble
+    client: EmmaClient, emma: EmmaServer, account: EmmaAccount, trouble: Trouble
 ) -> None:
     account.create_list("Liste", "", "a")
     emma.troubles.extend([trouble] * (TRIES - 1))
-    assert [one.substitute for one in client.ask("getLists", list[MailingList])] == ["a"]
+    assert [one.substitute for one in client.ask("getLists", list[EmmaList])] == ["a"]
     emma.troubles.extend([trouble] * TRIES)
     with pytest.raises(EmmaAway) as away:
-        client.ask("getLists", list[MailingList])
+        client.ask("getLists", list[EmmaList])
     assert "getLists" in str(away.value)
     assert "Wartung" not in str(away.value)
     assert not emma.troubles
@@ -101,7 +101,7 @@ def test_what_may_be_repeated_is_tried_again(
 
 @pytest.mark.parametrize("trouble", [Trouble(status=503), Trouble(status=503, afterwards=True), Trouble(half=3)])
 def test_what_may_not_be_repeated_is_tried_once(
-    client: EmmaClient, emma: EmmaServer, account: Account, trouble: Trouble
+    client: EmmaClient, emma: EmmaServer, account: EmmaAccount, trouble: Trouble
 ) -> None:
     emma.troubles.append(trouble)
     with pytest.raises(EmmaAway):
@@ -115,14 +115,14 @@ def test_pauses_grow_and_follow_the_server(emma_url: str, emma: EmmaServer) -> N
         [Trouble(status=429, retry_after="7"), Trouble(status=429, retry_after="4000"), Trouble(half=0)]
     )
     with EmmaClient(BLZ, emma_url, Login(BLZ, "geheim"), sleep=slept.append) as client:
-        client.ask("getLists", list[MailingList])
+        client.ask("getLists", list[EmmaList])
     assert [7 <= slept[0] < 9, slept[1], 4 <= slept[2] <= 6] == [True, 60, True]
 
 
 def test_a_silent_server_is_away(emma_url: str, emma: EmmaServer) -> None:
     emma.troubles.append(Trouble(seconds=0.3))
     with EmmaClient(BLZ, emma_url, Login(BLZ, "geheim"), timeout=0.05) as client, pytest.raises(EmmaAway) as away:
-        client.once("getLists", list[MailingList])
+        client.once("getLists", list[EmmaList])
     assert "ReadTimeout" in str(away.value)
 
 
@@ -138,23 +138,23 @@ def test_a_silent_server_is_away(emma_url: str, emma: EmmaServer) -> None:
 def test_another_shape_names_call_and_field(client: EmmaClient, emma: EmmaServer, text: str, what: str) -> None:
     emma.troubles.append(Trouble(text=text))
     with pytest.raises(EmmaShape) as shape:
-        client.ask("getLists", list[MailingList])
+        client.ask("getLists", list[EmmaList])
     assert what in str(shape.value)
     assert "getLists" in str(shape.value)
     assert "geheim" not in str(shape.value)
 
 
-def test_another_encoding_is_told_from_umlauts(client: EmmaClient, emma: EmmaServer, account: Account) -> None:
+def test_another_encoding_is_told_from_umlauts(client: EmmaClient, emma: EmmaServer, account: EmmaAccount) -> None:
     account.create_list("Straße in Köln", "", "a")
-    assert [one.name for one in client.ask("getLists", list[MailingList])] == ["Straße in Köln"]
+    assert [one.name for one in client.ask("getLists", list[EmmaList])] == ["Straße in Köln"]
     emma.troubles.append(Trouble(encoding="iso-8859-1"))
     with pytest.raises(EmmaShape, match="another encoding"):
-        client.ask("getLists", list[MailingList])
+        client.ask("getLists", list[EmmaList])
 
 
-def test_pages_end_and_may_repeat_at_their_borders(client: EmmaClient, emma: EmmaServer, account: Account) -> None:
+def test_pages_end_and_may_repeat_at_their_borders(client: EmmaClient, emma: EmmaServer, account: EmmaAccount) -> None:
     list_id = account.create_list("Liste", "", "a")
-    mailing = account.add_mailing(list_id)
+    mailing = account.add_email(list_id)
     for number in range(2001):
         account.note("openings", mailing, account.bring_in(list_id, {EMAIL: f"p{number}@kunde.example"}))
     for repeats in (False, True):
@@ -166,9 +166,9 @@ def test_pages_end_and_may_repeat_at_their_borders(client: EmmaClient, emma: Emm
 
 
 @pytest.mark.parametrize(("function", "kind"), [("openings", "getOpenings"), ("clicks", "getClicks")])
-def test_a_field_is_named_by_field_or_id(client: EmmaClient, account: Account, function: str, kind: str) -> None:
+def test_a_field_is_named_by_field_or_id(client: EmmaClient, account: EmmaAccount, function: str, kind: str) -> None:
     list_id = account.create_list("Liste", "", "a")
-    mailing = account.add_mailing(list_id)
+    mailing = account.add_email(list_id)
     person = account.bring_in(list_id, {EMAIL: "ä@kunde.example"})
     account.send(mailing, person)
     account.note(function, mailing, person)
@@ -178,10 +178,10 @@ def test_a_field_is_named_by_field_or_id(client: EmmaClient, account: Account, f
     assert row.at().utcoffset() is not None
 
 
-def test_nothing_stands_in_addresses(client: EmmaClient, emma: EmmaServer, account: Account) -> None:
+def test_nothing_stands_in_addresses(client: EmmaClient, emma: EmmaServer, account: EmmaAccount) -> None:
     account.retained["x@kunde.example"] = Row(1, "2026-11-24 10:00:00").at()
     assert client.ask("getRetainedEmailAddresses", RetainedAddresses, **DAYS).total == 1
-    assert [one.name for one in client.ask("getFields", list[Field])][:2] == [EMAIL, "REKU_Schluessel"]
+    assert [one.name for one in client.ask("getFields", list[EmmaField])][:2] == [EMAIL, "REKU_Schluessel"]
     assert {url.rpartition("/")[2] for url in emma.log} == {"getRetainedEmailAddresses", "getFields"}
 
 

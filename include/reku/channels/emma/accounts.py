@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import msgspec
@@ -9,6 +10,9 @@ import msgspec
 from reku.channels.emma.client import EmmaClient, Login
 from reku.foundation.errors import SetupError
 from reku.foundation.settings import settings
+
+PAUSE: Callable[[float], None] = time.sleep
+"""How pauses between two tries are spent."""
 
 
 class _Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +40,7 @@ def emma_banks() -> list[str]:
     return sorted(accounts()) if settings().emma_url else []
 
 
-def open_client(institute: str, *, sleep: Callable[[float], None] | None = None) -> EmmaClient:
+def open_client(institute: str) -> EmmaClient:
     """A client of a bank's account. Raises SetupError for a bank that has none."""
     own, known = settings(), accounts()
     if not own.emma_url:
@@ -48,4 +52,4 @@ def open_client(institute: str, *, sleep: Callable[[float], None] | None = None)
             f"REKU_EMMA_ACCOUNTS has no entry for institute {institute}. Add its user and password, or take `emma` out "
             "of its campaigns."
         )
-    return EmmaClient(institute, own.emma_url, known[institute], sleep=sleep)
+    return EmmaClient(institute, own.emma_url, known[institute], sleep=PAUSE)

@@ -13,7 +13,7 @@ Number = int | str
 """An id, which some functions write as a number and others as text."""
 
 
-class MailingList(msgspec.Struct, frozen=True):
+class EmmaList(msgspec.Struct, frozen=True):
     """A list. `substitute`: the stable key that its maker gave it, which a renaming in EMMA keeps."""
 
     id: Number
@@ -21,14 +21,14 @@ class MailingList(msgspec.Struct, frozen=True):
     substitute: str | None = None
 
 
-class Field(msgspec.Struct, frozen=True):
+class EmmaField(msgspec.Struct, frozen=True):
     """A field of the account's people."""
 
     id: Number
     name: str
 
 
-class Mailing(msgspec.Struct, frozen=True):
+class EmmaEmail(msgspec.Struct, frozen=True):
     """A mailing. `type`: standard, dialog, campaign …; `status`: drafted, activated, paused, done, cancelled."""
 
     id: Number
@@ -63,7 +63,7 @@ class FieldValue(msgspec.Struct, frozen=True):
     id: Number | None = None
 
 
-class Link(msgspec.Struct, frozen=True):
+class ClickedLink(msgspec.Struct, frozen=True):
     """A link of a mail."""
 
     id: Number
@@ -82,7 +82,7 @@ class Row(msgspec.Struct, frozen=True):
     type: str = ""
     code: str = ""
     reason: str = ""
-    link: Link | None = None
+    link: ClickedLink | None = None
     userAgent: str | None = None  # as the service spells it
     email: Number | None = None
     listId: list[Number] = []
@@ -102,7 +102,7 @@ class Row(msgspec.Struct, frozen=True):
         return {name: value for name, value in kept.items() if value not in ("", None, [])}
 
 
-class Address(msgspec.Struct, frozen=True):
+class RetainedAddress(msgspec.Struct, frozen=True):
     """A retained address."""
 
     address: str
@@ -112,7 +112,7 @@ class RetainedAddresses(msgspec.Struct, frozen=True):
     """Addresses that EMMA writes to no more, of one month."""
 
     total: int
-    data: list[Address]
+    data: list[RetainedAddress]
 
 
 class Export(msgspec.Struct, frozen=True):

@@ -132,7 +132,7 @@ class EmmaClient:
         if envelope.error:
             raise EmmaRefused(function, envelope.error, self.institute)
         try:
-            return msgspec.convert(envelope.result, type=kind)
+            return msgspec.convert(envelope.result, type=kind, strict=False)
         except msgspec.ValidationError as error:
             raise EmmaShape(function, f"result: {error}", self.institute) from None
 

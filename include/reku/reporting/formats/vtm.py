@@ -32,6 +32,7 @@ KIND = "VTM_AKTE"
 _BY_CHANNEL, _REACTION = "", "REAKTION"
 _CHANNELS = {
     ChannelName.EMAIL: "EMAIL",
+    ChannelName.EMMA: "EMAIL",
     ChannelName.LETTER: "BRIEF",
     ChannelName.AGREE_MAILING: "AGREEMAILING",
     ChannelName.ONLINE_BANKING: "ANZEIGE",

@@ -53,7 +53,7 @@ class ImportJob:
 
 
 @dataclass
-class Account:
+class EmmaAccount:
     """An account of one bank.
 
     `clock_is_off`: by how much its clock goes wrong; `import_steps`: how often an import has to be asked for until it
@@ -83,7 +83,7 @@ class Account:
     ids: Iterator[int] = field(default_factory=lambda: count(1001))
     _by_address: dict[str, int] = field(default_factory=dict)
 
-    def add_mailing(self, list_id: int, *, kind: str = "campaign", status: str = "activated") -> int:
+    def add_email(self, list_id: int, *, kind: str = "campaign", status: str = "activated") -> int:
         """A mailing for a list; returns its number."""
         number = next(self.ids)
         self.mailings[number] = {"type": kind, "status": status, "subject": "Alles Gute", "listId": [list_id]}

@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from reku.simulator.emma.account import Account, Event, Refusal
+from reku.simulator.emma.account import EmmaAccount, Event, Refusal
 
 Form = Mapping[str, str]
 PAGE = 1000
 """Rows of a page, whatever larger limit is asked for."""
 
 
-def carry_out(account: Account, function: str, form: Form, *, repeat_at_borders: bool) -> Any:
+def carry_out(account: EmmaAccount, function: str, form: Form, *, repeat_at_borders: bool) -> Any:
     """The result of a function. Raises Refusal, and KeyError for a function that there is not.
 
     `repeat_at_borders`: each page begins with the last row of the page before it.
@@ -35,17 +35,17 @@ def _number(form: Form, name: str, missing: int) -> int:
     return int(value)
 
 
-def _lists(account: Account, _form: Form) -> Any:
+def _lists(account: EmmaAccount, _form: Form) -> Any:
     return [{"id": number} | one for number, one in account.lists.items()]
 
 
-def _create_list(account: Account, form: Form) -> Any:
+def _create_list(account: EmmaAccount, form: Form) -> Any:
     return account.create_list(
         form.get("name", ""), form.get("advanced[description]", ""), form.get("advanced[substitute]", "")
     )
 
 
-def _delete_list(account: Account, form: Form) -> Any:
+def _delete_list(account: EmmaAccount, form: Form) -> Any:
     number = _number(form, "listId", 2)
     if number not in account.lists:
         raise Refusal(3, "no such list")
@@ -53,18 +53,18 @@ def _delete_list(account: Account, form: Form) -> Any:
     return True
 
 
-def _count(account: Account, form: Form) -> Any:
+def _count(account: EmmaAccount, form: Form) -> Any:
     number = _number(form, "listId", 2)
     if number not in account.lists:
         raise Refusal(3, "no such list")
     return len(account.members[number])
 
 
-def _fields(account: Account, _form: Form) -> Any:
+def _fields(account: EmmaAccount, _form: Form) -> Any:
     return [{"id": number, "name": name} for number, name in account.fields.items()]
 
 
-def _create_recipient(account: Account, form: Form) -> Any:
+def _create_recipient(account: EmmaAccount, form: Form) -> Any:
     list_id = _number(form, "listId", 2)
     values = {found[1]: value for name, value in form.items() if (found := re.fullmatch(r"fields\[(\d+)\]", name))}
     if not values:
@@ -76,11 +76,11 @@ def _create_recipient(account: Account, form: Form) -> Any:
     return account.bring_in(list_id, {account.fields[int(number)]: value for number, value in values.items()})
 
 
-def _ids_by_field(account: Account, form: Form) -> Any:
+def _ids_by_field(account: EmmaAccount, form: Form) -> Any:
     return account.people_with(_number(form, "fieldId", 2), form.get("value", ""))
 
 
-def _import(account: Account, form: Form) -> Any:
+def _import(account: EmmaAccount, form: Form) -> Any:
     list_id = _number(form, "listId", 2)
     try:
         rows = json.loads(base64.b64decode(form.get("data", ""), validate=True))
@@ -89,13 +89,13 @@ def _import(account: Account, form: Form) -> Any:
     return account.start_import(list_id, form.get("advanced[substitute]", ""), rows)
 
 
-def _imports(account: Account, form: Form) -> Any:
+def _imports(account: EmmaAccount, form: Form) -> Any:
     account.step_imports()
     wanted = form.get("advanced[substitute]", "")
     return [job.told() for job in account.imports.values() if wanted in ("", job.substitute)]
 
 
-def _mailings(account: Account, form: Form) -> Any:
+def _emails(account: EmmaAccount, form: Form) -> Any:
     kind, status = form.get("advanced[type]", ""), form.get("advanced[status]", "")
     return [
         {"id": number} | one
@@ -104,20 +104,20 @@ def _mailings(account: Account, form: Form) -> Any:
     ]
 
 
-def _mailing(account: Account, form: Form) -> Any:
+def _email(account: EmmaAccount, form: Form) -> Any:
     number = _number(form, "emailId", 2)
     if number not in account.mailings:
         raise Refusal(3, "no such mailing")
     return {"id": number} | account.mailings[number]
 
 
-def _opt_out(account: Account, form: Form) -> Any:
+def _opt_out(account: EmmaAccount, form: Form) -> Any:
     lists = [int(form["listId"])] if form.get("listId") else []
     account.opt_out(_number(form, "recipientId", 2), None, lists)
     return True
 
 
-def _retained(account: Account, form: Form) -> Any:
+def _retained(account: EmmaAccount, form: Form) -> Any:
     bounds = []
     for code, name in enumerate(("lastHardBounceFrom", "lastHardBounceTo"), start=2):
         try:
@@ -130,13 +130,13 @@ def _retained(account: Account, form: Form) -> Any:
     return {"total": len(within), "data": [{"address": one} for one in within[:10_000]]}
 
 
-def _export(account: Account, form: Form) -> Any:
+def _export(account: EmmaAccount, form: Form) -> Any:
     number = next(account.ids)
     account.exports[number] = {"asked": 0, "since": form.get("startDate", ""), "type": form.get("type", "")}
     return number
 
 
-def _exported(account: Account, form: Form) -> Any:
+def _exported(account: EmmaAccount, form: Form) -> Any:
     number = _number(form, "exportId", 2)
     if number not in account.exports:
         raise Refusal(3, "no such export")
@@ -148,7 +148,7 @@ def _exported(account: Account, form: Form) -> Any:
     return {"status": "done", "data": _page(account, rows, form, "id", repeat_at_borders=False)}
 
 
-_FUNCTIONS: Mapping[str, Callable[[Account, Form], Any]] = {
+_FUNCTIONS: Mapping[str, Callable[[EmmaAccount, Form], Any]] = {
     "getLists": _lists,
     "createList": _create_list,
     "deleteListById": _delete_list,
@@ -158,8 +158,8 @@ _FUNCTIONS: Mapping[str, Callable[[Account, Form], Any]] = {
     "getRecipientIdsByFieldIdAndValue": _ids_by_field,
     "importRecipients": _import,
     "getImports": _imports,
-    "getMailings": _mailings,
-    "getEmailById": _mailing,
+    "getMailings": _emails,
+    "getEmailById": _email,
     "optoutRecipientById": _opt_out,
     "getRetainedEmailAddresses": _retained,
     "exportHistory": _export,
@@ -177,7 +177,7 @@ _EVENTS: Mapping[str, tuple[str, int, int, str]] = {
 they call a field's number."""
 
 
-def _events(account: Account, function: str, form: Form, *, repeat_at_borders: bool) -> Any:
+def _events(account: EmmaAccount, function: str, form: Form, *, repeat_at_borders: bool) -> Any:
     kind, missing, unknown, calls_it = _EVENTS[function]
     if kind:
         number = _number(form, "emailId", missing)
@@ -193,14 +193,14 @@ def _events(account: Account, function: str, form: Form, *, repeat_at_borders: b
     return _page(account, wanted, form, calls_it, repeat_at_borders=repeat_at_borders)
 
 
-def _page(account: Account, rows: Sequence[Event], form: Form, calls_it: str, *, repeat_at_borders: bool) -> Any:
+def _page(account: EmmaAccount, rows: Sequence[Event], form: Form, calls_it: str, *, repeat_at_borders: bool) -> Any:
     start, limit = int(form.get("advanced[start]", "0")), min(int(form.get("advanced[limit]", str(PAGE))), PAGE)
     first = max(0, start - 1) if repeat_at_borders and start < len(rows) else start
     asked = [int(value) for name, value in form.items() if name.startswith("advanced[fields]") and value.isdigit()]
     return [_told(account, one, asked, calls_it) for one in rows[first : start + limit]]
 
 
-def _told(account: Account, event: Event, asked: Sequence[int], calls_it: str) -> Event:
+def _told(account: EmmaAccount, event: Event, asked: Sequence[int], calls_it: str) -> Event:
     values = event["values"]
     fields = [{calls_it: number, "value": values.get(account.fields.get(number, ""), "")} for number in asked]
     return {name: value for name, value in event.items() if name != "values"} | {"fields": fields}

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from reku.simulator.emma.account import Account, Refusal
+from reku.simulator.emma.account import EmmaAccount, Refusal
 from reku.simulator.emma.functions import carry_out, nested
 
 PATH = "/webservice/webservice/json/"
@@ -53,14 +53,14 @@ class EmmaServer:
     `repeat_at_borders`: each page begins with the last row of the one before. `log`: path and query of each request.
     """
 
-    accounts: dict[str, Account] = field(default_factory=dict)
+    accounts: dict[str, EmmaAccount] = field(default_factory=dict)
     troubles: deque[Trouble] = field(default_factory=deque)
     repeat_at_borders: bool = False
     log: list[str] = field(default_factory=list)
 
-    def account(self, username: str, password: str = "geheim") -> Account:  # noqa: S107 - an invented account
+    def account(self, username: str, password: str = "geheim") -> EmmaAccount:  # noqa: S107 - an invented account
         """A new account."""
-        self.accounts[username] = Account(username, password)
+        self.accounts[username] = EmmaAccount(username, password)
         return self.accounts[username]
 
     def app(self) -> Starlette:

@@ -9,6 +9,7 @@ from reku.store.tables.barred import barred_domains, reactivations, suppressions
 from reku.store.tables.base import EVERY_INSTITUTE, SCHEMA, metadata
 from reku.store.tables.by_hand import audit, stops
 from reku.store.tables.delivered import deliveries, delivery_rows, metrics, rejects, releases, rule_counts
+from reku.store.tables.emma import emma_cursors, emma_events
 from reku.store.tables.feedback import (
     collections,
     feedback_counters,
@@ -51,6 +52,8 @@ __all__ = [
     "deliveries",
     "delivery_rows",
     "dispatches",
+    "emma_cursors",
+    "emma_events",
     "feedback_counters",
     "feedback_files",
     "feedback_rows",

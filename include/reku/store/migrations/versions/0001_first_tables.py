@@ -1246,7 +1246,9 @@ def upgrade() -> None:
         sa.Column("acknowledged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("expired_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint("kind IN ('LETTER', 'AGREE_MAILING', 'BAP', 'FE3053')", name=op.f("ck_prepared_files_kind")),
+        sa.CheckConstraint(
+            "kind IN ('LETTER', 'AGREE_MAILING', 'BAP', 'FE3053', 'EMMA')", name=op.f("ck_prepared_files_kind")
+        ),
         sa.ForeignKeyConstraint(["delivery_id"], ["reku.deliveries.id"], name=op.f("fk_prepared_files_delivery_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_prepared_files")),
         sa.UniqueConstraint("institute", "file_name", name=op.f("uq_prepared_files_institute_file_name")),
@@ -1255,6 +1257,49 @@ def upgrade() -> None:
         comment="Files that wait to be fetched or acknowledged; number, time stamp and rows are fixed before one is made",
     )
     op.create_index("ix_prepared_files_delivery_id", "prepared_files", ["delivery_id"], unique=False, schema="reku")
+    op.create_table(
+        "emma_cursors",
+        sa.Column("institute", sa.CHAR(length=8), nullable=False),
+        sa.Column("call", sa.Text(), nullable=False, comment="function of the web service"),
+        sa.Column(
+            "mailing",
+            sa.BigInteger(),
+            autoincrement=False,
+            nullable=False,
+            comment="number in EMMA; 0: of the whole account",
+        ),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "place", sa.Integer(), server_default="0", nullable=False, comment="rows that the present reading has taken"
+        ),
+        sa.Column("newest", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("complete_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("institute", "call", "mailing", name=op.f("pk_emma_cursors")),
+        schema="reku",
+        comment="How far each call of an EMMA account was read; moments of its own clock, but the last",
+    )
+    op.create_table(
+        "emma_events",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("institute", sa.CHAR(length=8), nullable=False, comment="BLZ, leading zeros kept"),
+        sa.Column("call", sa.Text(), nullable=False),
+        sa.Column("digest", sa.CHAR(length=64), nullable=False, comment="of all that tells one event from another"),
+        sa.Column("message_id", sa.BigInteger(), nullable=True, comment="null: of nobody whom the ledger knows"),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "raw",
+            JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="as it came, without the person's fields",
+        ),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["message_id"], ["reku.messages.id"], name=op.f("fk_emma_events_message_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_emma_events")),
+        sa.UniqueConstraint("institute", "digest", name=op.f("uq_emma_events_institute_digest")),
+        schema="reku",
+        comment="What EMMA accounts have told, each event once; opens and clicks of people with tracking consent only",
+    )
+    op.create_index("ix_emma_events_message_id", "emma_events", ["message_id"], unique=False, schema="reku")
     op.create_table(
         "prepared_rows",
         sa.Column("file_id", sa.BigInteger(), autoincrement=False, nullable=False),
