@@ -10,6 +10,7 @@ from reku.cli import (
     bounces,
     check,
     deliveries,
+    emma,
     feedback,
     files,
     funnel,
@@ -64,6 +65,7 @@ app.command("why")(why.why)
 app.command("funnel")(funnel.funnel)
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(agree21.app, name="agree21")
+app.add_typer(emma.app, name="emma")
 app.add_typer(selection.app, name="selection")
 app.add_typer(media.app, name="media")
 app.command("preview")(preview.preview)

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reku.catalogue.institute import Institute
 from reku.channels.emma.answers import EmmaField, Import
 from reku.channels.emma.client import EmmaClient
 from reku.channels.emma.errors import IMPORT_IS_RUNNING, EmmaRefused
@@ -72,11 +73,9 @@ def carry_on(engine: sa.Engine, client: EmmaClient, plan: SendPlan, list_number:
             .where(prepared_files.c.id == file)
         ).one()
     key = row.file_name.removesuffix(ENDING)
-    known = [
-        one for one in client.ask("getImports", list[Import], advanced={"substitute": key}) if one.substitute == key
-    ]
-    if known:
-        return _take(engine, row, known[0])
+    job = known_import(client, key)
+    if job is not None:
+        return _take(engine, row, job)
     if row.pushed_at is not None and clock.now() < row.pushed_at + LOST_FOR:
         return ImportResult(ImportState.RUNNING)
     return _start(engine, client, plan, list_number, row, key)
@@ -174,3 +173,29 @@ def _leave_out_barred(connection: sa.Connection, plan: SendPlan, file: int) -> N
     if left:
         more = prepared_files.c.left_out + left
         connection.execute(sa.update(prepared_files).where(prepared_files.c.id == file).values(left_out=more))
+
+
+def follow_imports(engine: sa.Engine, bank: Institute, client: EmmaClient) -> int:
+    """Look at each import of a bank that was started and not taken yet, whoever started it. Returns how many are done.
+
+    None is started here: that is the matter of a dispatch, which knows the send window.
+    """
+    of = prepared_files.c
+    with engine.connect() as connection:
+        begun = connection.execute(
+            sa.select(prepared_files)
+            .where(of.institute == bank.blz, of.kind == PreparedKind.EMMA)
+            .where(of.pushed_at.is_not(None), of.fetched_at.is_(None), of.acknowledged_at.is_(None))
+            .order_by(of.id)
+        ).all()
+    done = 0
+    for row in begun:
+        job = known_import(client, row.file_name.removesuffix(ENDING))
+        done += job is not None and _take(engine, row, job).state is ImportState.DONE
+    return done
+
+
+def known_import(client: EmmaClient, key: str) -> Import | None:
+    """The import of that key, if EMMA knows it."""
+    found = client.ask("getImports", list[Import], advanced={"substitute": key})
+    return next((one for one in found if one.substitute == key), None)

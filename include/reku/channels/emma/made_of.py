@@ -89,6 +89,13 @@ def _opted_out(connection: sa.Connection, about: About) -> None:
     scope = bank_of(about[0][2].institute).scope
     scoped = UnsubscribedFrom.ORDER if scope is UnsubscribeScope.ORDER else UnsubscribedFrom.INSTITUTE
     for _, at, message in sorted(about, key=lambda one: int(one[2].id)):
+        barred = sa.exists().where(
+            of.institute == message.institute,
+            of.recipient_key == message.recipient_key,
+            of.order_id.is_(None) | (of.order_id == message.order_id),
+        )
+        if connection.scalar(sa.select(barred)):  # by ourselves, and carried there
+            continue
         new = connection.scalar(
             insert(suppressions)
             .values(
