@@ -8,9 +8,9 @@ from reku.orchestration.system import BANK, DAILY_FILES, DailyFiles, ListBanks
 
 with system_dag(
     "reku_agree21_files",
+    "*/10 4-12 * * *",  # when the day's selections are done, at 08:00 at the latest; later for data that came late
     title="Tagesdateien der Genossenschaftsbanken",
     doc=DAILY_FILES,
-    cron="*/10 4-12 * * *",  # when the day's selections are done, at 08:00 at the latest; later for data that came late
     longest=timedelta(hours=2),
 ):
     banks = ListBanks(**named("data_banks"), work="data")

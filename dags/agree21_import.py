@@ -8,9 +8,11 @@ from reku.orchestration.system import BANK, DATA_IMPORT, ImportData, ListBanks
 
 with system_dag(
     "reku_agree21_import",
+    "30-50/10 3 * * *",
+    "*/10 4-11 * * *",
+    "0 12 * * *",  # the last one forgets addresses; no bank may keep them for longer
     title="Daten der Genossenschaftsbanken",
     doc=DATA_IMPORT,
-    cron="*/10 3-12 * * *",  # data come early; at noon the addresses leave
     longest=timedelta(hours=2),
     runs=4,  # a bank whose server hangs keeps its own run open; the next ones leave it to that run and go on
 ):

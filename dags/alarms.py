@@ -8,9 +8,9 @@ from reku.orchestration.system import ALARMS, RaiseAlarms, ReportFigures, SendHe
 
 with system_dag(
     "reku_alarms",
+    "*/5 * * * *",
     title="Alarme",
     doc=ALARMS,
-    cron="*/5 * * * *",
     longest=timedelta(minutes=10),
 ):
     RaiseAlarms(**named("alarms"))

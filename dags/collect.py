@@ -8,9 +8,9 @@ from reku.orchestration.system import COLLECT, CollectHits, CollectReturnMails
 
 with system_dag(
     "reku_collect",
+    "* * * * *",
     title="Rückläufer, Öffnungen und Klicks",
     doc=COLLECT,
-    cron="* * * * *",
     longest=timedelta(minutes=10),
 ):
     CollectReturnMails(**named("return_mails"))

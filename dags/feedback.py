@@ -8,9 +8,9 @@ from reku.orchestration.system import BANK, DAILY_FEEDBACK, DailyFeedback, ListB
 
 with system_dag(
     "reku_feedback",
+    "0 22 * * *",
     title="Tägliche Rückmeldungen",
     doc=DAILY_FEEDBACK,
-    cron="0 22 * * *",
     longest=timedelta(hours=6),
 ):
     banks = ListBanks(**named("banks"), work="feedback")

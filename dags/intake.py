@@ -8,9 +8,9 @@ from reku.orchestration.system import BANK, INTAKE, ListBanks, TakeIn, Unclaimed
 
 with system_dag(
     "reku_intake",
+    "*/5 * * * *",
     title="Eingang von Steuerungsdateien und Lieferungen",
     doc=INTAKE,
-    cron="*/5 * * * *",
     longest=timedelta(hours=1),
     runs=12,  # a bank whose server hangs keeps its own run open; the next ones leave it to that run and go on
 ):

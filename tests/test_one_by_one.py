@@ -212,7 +212,7 @@ def _a_bank_of_housekeeping(bank: Bank, poison: Poison, _tmp: Path) -> list[str]
     return problems
 
 
-@loop("privacy/old_files.py bounce_mails")
+@loop("privacy/old_files.py _in_each_mailbox")
 def _a_mailbox_of_housekeeping(bank: Bank, poison: Poison, tmp: Path) -> list[str]:
     boxes = [MaildirMailbox(tmp / name) for name in ("schlecht", "gut")]
     cleared: list[str] = []

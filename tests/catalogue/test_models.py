@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from reku.catalogue.campaign import Campaign, Canary
 from reku.catalogue.fields import ResponseCode
+from reku.catalogue.import_rules import LAST_LOOK, ImportRules
 from reku.catalogue.institute import Institute, ResponseFile, Sender
 from reku.catalogue.medium import Medium, Provider, folder_of, provider_of
 from reku.catalogue.occasion import InDoubt, Occasion
@@ -273,3 +274,10 @@ def test_every_kind_of_response_can_have_a_code_of_the_receiver() -> None:
 
 def test_leading_zeros_of_a_blz_survive() -> None:
     assert institute().blz == "00990001"
+
+
+def test_addresses_leave_at_noon_at_the_latest() -> None:
+    """No import looks later, so nothing would make them leave before the next morning."""
+    assert ImportRules.model_validate({"addresses_until": "12:00"}).addresses_until == LAST_LOOK
+    with pytest.raises(ValidationError, match="12:00"):
+        ImportRules.model_validate({"addresses_until": "12:01"})

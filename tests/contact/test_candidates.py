@@ -118,8 +118,11 @@ def test_the_reasons_against_candidates_are_those_of_the_model(
 ) -> None:
     if rules.blocking_days and cap:
         rules = ContactRules.model_validate(rules.model_dump() | {"at_most": cap})
-    if all(mail["due"] == NOW for mail in drawn["mails"]):
-        asked = [(mail | {"due": NOW}, priority) for mail, priority in asked]
+    if all(mail["due"] == NOW for mail in drawn["mails"]):  # one of those asked about competes with the first mail
+        rival = drawn["mails"][0]["person"]
+        (first, wanted_by), *others = [(mail | {"due": NOW}, priority) for mail, priority in asked]
+        asked = [(first | {"person": rival}, wanted_by), *(one for one in others if one[0]["person"] != rival)]
+        rules = rules.model_copy(update={"blocking_days": {MEDIUM: 1}})
     made = worlds.build(drawn, rules)
     of = next((mail.order for mail in made.mails if mail.order.number == order), None)
     assume(of is not None and of.campaign is not None and of.campaign.is_complete)

@@ -3,13 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reku.catalogue.import_rules import LAST_LOOK
 from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku_testing import airflow_home  # before Airflow: sets its home
@@ -130,6 +131,24 @@ def test_runs_once_on_each_day_across_clock_changes(timetables: list[Any], first
         ]
         assert all(clock.berlin(moment).hour == 3 and clock.berlin(moment).minute < 45 for moment in seen)
         assert [moment.date() for moment in seen] == [clock.berlin(moment).date() for moment in seen]
+
+
+def test_data_of_banks_are_looked_for_every_ten_minutes_of_the_morning(bag: Any) -> None:
+    """From half past three; the last look is when the addresses leave."""
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+
+    dag = bag.dags["reku_agree21_import"]
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    restriction = TimeRestriction(earliest=datetime(2026, 11, 22, 23, tzinfo=UTC), latest=None, catchup=True)
+    last, seen = None, []
+    for _ in range(53):
+        info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        last = info.data_interval
+        seen.append(clock.berlin(info.logical_date))
+    first, noon = clock.at(date(2026, 11, 23), 3, 30), clock.at(date(2026, 11, 23), LAST_LOOK.hour, LAST_LOOK.minute)
+    assert seen[:52] == [first + timedelta(minutes=10 * number) for number in range(52)]
+    assert seen[51:] == [noon, first + timedelta(days=1)]
 
 
 def test_minutes_are_spread(bag: Any) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
@@ -16,6 +17,7 @@ from reku.privacy import old_files
 from reku.sources.agree21 import scan
 from reku.sources.agree21.by_hand import accept
 from reku.sources.inbox import set_aside
+from reku.store.tables import audit
 from reku_testing.world import BLZ
 from tests.cli.conftest import Reku, reku
 from tests.sources.agree21.conftest import NOW, CoopBank, bank, person
@@ -62,6 +64,11 @@ def test_what_was_taken_in_leaves_at_once_and_what_was_not_after_36_hours(
     clock_at(NOW + OVER)
     assert _remove(bank, OVER) == ({"originals": 3}, [])
     assert bank.lying() == []
+    with bank.engine.connect() as connection:
+        recorded = connection.execute(
+            sa.select(audit.c.institute, audit.c.note).where(audit.c.subject == "files")
+        ).all()
+    assert recorded == [(BLZ, "3 originals erased that were not taken in")]
     assert bank.take_in().failures == []
 
 

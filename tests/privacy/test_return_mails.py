@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from reku.catalogue.institute import Institute
 from reku.foundation import clock
 from reku.foundation.errors import SetupError
 from reku.foundation.settings import settings
 from reku.foundation.tokens import Purpose, Target, make
 from reku.mailbox import SEEN, UNCLEAR
 from reku.privacy import erase as erasing
+from reku.privacy import old_files
 from reku.privacy.erase import erase
 from reku.privacy.person import look_up
 from reku.privacy.retention import apply
 from reku.responses.bounces import collect_all
-from reku.store.tables import messages, return_mails, subscribers
+from reku.store.tables import EVERY_INSTITUTE, audit, messages, return_mails, subscribers
 from reku_testing.dispatching import BANK, change_settings
 from reku_testing.imap import PASSWORD, Server, server
 from tests.privacy.conftest import Chain, person
@@ -168,6 +170,34 @@ def test_mails_and_entries_leave_by_retention(chain: Chain, deliver: Deliver) ->
     assert apply(chain.engine, clock.now())["bounce_mails"] == 1
     assert kept(chain) == {"new": 0, SEEN: 0, UNCLEAR: 1}
     assert [row.meaning for row in chain.rows(return_mails)] == ["UNCLEAR"]
+
+
+@pytest.mark.parametrize("selects", [True, False])
+def test_mails_about_people_whom_we_select_leave_after_36_hours(
+    chain: Chain, deliver: Deliver, selects: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the one without a token: it may be about one of them. Where we select nobody all stay for the days."""
+    chain.whole_day(1, [person(1)])
+    one = sent(chain, ONE)
+    deliver(report(one), reply(one, "ist verzogen"), b"From: a@kunde.example\r\nSubject: Re\r\n\r\nNoch eine Frage\r\n")
+    collect_all(chain.engine)
+    monkeypatch.setattr(Institute, "delivers_data", selects)
+    almost, over = (clock.now() + timedelta(hours=36, minutes=minutes) for minutes in (-1, 1))
+    assert old_files.selected_bounce_mails(chain.engine, almost, settings()) == ({}, [])
+    with monkeypatch.context() as patch:
+        for kind in ("maildir.Maildir", "imap.Imap"):
+            patch.setattr(f"reku.mailbox.{kind}Mailbox.remove", _refuse)
+        done, problems = old_files.selected_bounce_mails(chain.engine, over, settings())
+        assert (done, bool(problems)) == ({}, selects)
+    assert sum(kept(chain).values()) == len(chain.rows(return_mails)) == 3
+    assert old_files.selected_bounce_mails(chain.engine, over, settings()) == (
+        {"bounce_mails": 3} if selects else {},
+        [],
+    )
+    assert sum(kept(chain).values()) == len(chain.rows(return_mails)) == (0 if selects else 3)
+    recorded = {row.institute: row.note for row in chain.rows(audit, audit.c.subject == "return_mails")}
+    erased = {BANK: "2 mails of the return mailbox erased", EVERY_INSTITUTE: "1 mails of the return mailbox erased"}
+    assert recorded == (erased if selects else {})
 
 
 def test_a_delivery_leaves_with_its_evidence(chain: Chain) -> None:

@@ -9,7 +9,6 @@ How time and memory grow is measured in a process of its own for each import.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
+from reku.bench.own_process import figures_of
 from reku.bench.world import World, world
 from reku.catalogue import institutes
 from reku.foundation import clock, settings
@@ -71,17 +71,7 @@ _LAST = ("Beispiel-Müßig", "Muster", "Schäfer", "Öztürk", "Testmann", "von 
 
 def measure(rounds: int) -> list[dict[str, Any]]:
     """The figures of this stage. Raises SetupError if the process that measures fails."""
-    done = subprocess.run(  # noqa: S603 - our own program
-        (sys.executable, "-P", "-m", "reku.bench.data_import", str(rounds)),
-        env={name: value for name, value in os.environ.items() if not name.startswith("REKU_")},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SetupError("The import could not be measured; what went wrong stands above.")
-    figures: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    return figures_of("reku.bench.data_import", rounds)
 
 
 def customer(number: int, day: int) -> Mapping[str, str]:

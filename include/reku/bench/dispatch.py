@@ -9,7 +9,6 @@ import json
 import os
 import smtplib
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.bench import render
+from reku.bench.own_process import figures_of
 from reku.bench.sink import sink, smtp_source
 from reku.bench.world import World, world
 from reku.channels.email.channel import EMAIL
@@ -51,17 +51,7 @@ NAIVE = 200
 
 def measure(rounds: int) -> list[dict[str, Any]]:
     """The figures of this stage. Raises SetupError if the process that measures fails."""
-    done = subprocess.run(  # noqa: S603 - our own program
-        (sys.executable, "-P", "-m", "reku.bench.dispatch", str(rounds)),
-        env={name: value for name, value in os.environ.items() if not name.startswith("REKU_")},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SetupError("The dispatch could not be measured; what went wrong stands above.")
-    figures: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    return figures_of("reku.bench.dispatch", rounds)
 
 
 def _seconds(work: Callable[[], object]) -> float:

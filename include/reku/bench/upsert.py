@@ -22,6 +22,7 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 
+from reku.bench.own_process import figures_of
 from reku.bench.world import BLZ, OCCASION, ORDER, World, world
 from reku.foundation import clock, settings
 from reku.foundation.bank_folders import Folder, path_below
@@ -46,17 +47,7 @@ _ROW_COLUMNS = [column.name for column in delivery_rows.columns if column.name n
 
 def measure(rounds: int) -> list[dict[str, Any]]:
     """The figures of this stage. Raises SetupError if the process that measures fails."""
-    done = subprocess.run(  # noqa: S603 - our own program
-        (sys.executable, "-P", "-m", "reku.bench.upsert", str(rounds), str(PEOPLE)),
-        env={name: value for name, value in os.environ.items() if not name.startswith("REKU_")},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SetupError("The loading could not be measured; what went wrong stands above.")
-    figures: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    return figures
+    return figures_of("reku.bench.upsert", rounds, PEOPLE)
 
 
 def person(number: int, delivery: int) -> dict[str, str]:

@@ -19,6 +19,10 @@ class Pseudonyms(StrEnum):
     ON_ENTRY = "eingang"  # we do, before anything is written
 
 
+LAST_LOOK = time(12, 0)
+"""When the day's last import begins, Europe/Berlin (`dags/agree21_import.py`): what is to be forgotten is by then."""
+
+
 class ImportRules(Model):
     """How a bank's imports are judged and kept (docs/agree21.md, "A bank's rules")."""
 
@@ -36,7 +40,9 @@ class ImportRules(Model):
         1, description="people whom the customers' file lacks for so many days leave, with all that is theirs"
     )
     addresses_until: ClockTime = Field(
-        time(12, 0), description="when the addresses of people who were not selected leave, Europe/Berlin"
+        LAST_LOOK,
+        le=LAST_LOOK,
+        description="when the addresses of people who were not selected leave, Europe/Berlin; 12:00 at the latest",
     )
     delta_days: Annotated[int, Field(ge=0, le=7)] = Field(
         0,

@@ -270,6 +270,13 @@ class Settings(BaseSettings):
     )
     keep_outbox_days: int = Field(30, ge=1, description="how long receipts and response files are kept")
     keep_bounce_mails_days: int = Field(30, ge=1, description="how long mails of the return mailbox are kept")
+    keep_bounce_mails_hours: float = Field(
+        36.0,
+        ge=1,
+        le=720,
+        description="how long those are kept that are about people whom we have selected; where a bank is served whose "
+        "people we select, also those of which nothing tells the bank",
+    )
     keep_logs_days: int = Field(30, ge=1, description="how long logs, and journals of finished batches, are kept")
     keep_messages_days: int = Field(
         396, ge=100, description="how long deliveries are kept with their messages, responses and contacts: 13 months"

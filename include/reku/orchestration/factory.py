@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, CronTriggerTimetable, chain, task, task_group
+from airflow.sdk import DAG, CronTriggerTimetable, MultipleCronTriggerTimetable, chain, task, task_group
 
 from reku.catalogue.occasion import Occasion
 from reku.foundation import clock
@@ -45,7 +45,7 @@ TASKS: dict[str, type[StageTask]] = {
 """Stages whose task is more than the call of the stage."""
 
 
-def schedule(code: str) -> CronTriggerTimetable | None:
+def schedule(code: str) -> CronTriggerTimetable | MultipleCronTriggerTimetable | None:
     """Once each calendar day after 03:00 in Berlin: that hour exists once on every day of the year.
 
     The minute is spread, see `start_minute`. Where the clock is moved (demo) there is no schedule: Airflow knows only
@@ -54,18 +54,22 @@ def schedule(code: str) -> CronTriggerTimetable | None:
     return system_schedule(f"{start_minute(code)} 3 * * *")
 
 
-def system_schedule(cron: str) -> CronTriggerTimetable | None:
-    """The timetable of a system DAG in Berlin time; none where the clock is moved, see `schedule`."""
-    return None if clock.is_moved() else CronTriggerTimetable(cron, timezone=ZONE)
+def system_schedule(*crons: str) -> CronTriggerTimetable | MultipleCronTriggerTimetable | None:
+    """Whenever one of `crons` says so, in Berlin time; never where the clock is moved, see `schedule`."""
+    if clock.is_moved():
+        return None
+    if len(crons) == 1:
+        return CronTriggerTimetable(crons[0], timezone=ZONE)
+    return MultipleCronTriggerTimetable(*crons, timezone=ZONE)
 
 
-def system_dag(name: str, *, title: str, doc: str, cron: str, longest: timedelta, runs: int = 1) -> DAG:
-    """A system DAG to be filled with its tasks, by Berlin time: at most `runs` at once, each ended after `longest`."""
+def system_dag(name: str, *crons: str, title: str, doc: str, longest: timedelta, runs: int = 1) -> DAG:
+    """A system DAG to be filled with tasks, begun by `crons`: at most `runs` at once, each ended after `longest`."""
     return DAG(
         name,
         dag_display_name=title,
         doc_md=doc,
-        schedule=system_schedule(cron),
+        schedule=system_schedule(*crons),
         start_date=START,
         catchup=False,
         max_active_runs=runs,

@@ -65,7 +65,7 @@ index. Clear person numbers stand in files for VTM only, and are opened while th
 DATA_IMPORT = """\
 ### Import of cooperative banks' data
 
-**What it does.** Every ten minutes from 03:00 to 12:50 it looks into the inbox of each bank on agree21 and imports what has come:
+**What it does.** Every ten minutes from 03:30 to 12:00 it looks into the inbox of each bank on agree21 and imports what has come:
 customers, holdings, appointments, impulses, in that order. At the bank's `addresses_until` (12:00) names and addresses are
 forgotten. One index of `import_data` is one bank; a slow or broken one holds up no other.
 

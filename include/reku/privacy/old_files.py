@@ -20,9 +20,11 @@ from reku.foundation.errors import ConfigError
 from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import Settings
 from reku.mailbox import Mailbox, mailboxes
+from reku.store.audit import put_on_record
 from reku.store.locks import Lock, session_lock
 from reku.store.states import DELIVERY_IS_ON_ITS_WAY, FileVerdict
 from reku.store.tables import claims, deliveries, feedback_files, files, return_mails
+from reku.vault.erasure import ACTION, BY_ITSELF
 
 Done = tuple[Counter[str], list[str]]
 
@@ -40,7 +42,9 @@ def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     done, problems = Counter[str](), list[str]()
 
     def of_bank(institute: str) -> None:
-        period = _period_of_originals(institute, s, problems)
+        is_data = _delivers_data(institute, "originals", problems)
+        period = timedelta(hours=s.keep_refused_imports_hours) if is_data else timedelta(days=s.keep_files_days)
+        before = done["originals"]
         # The lock keeps intake from moving what is looked at.
         with session_lock(engine, Lock.FILES, int(institute), wait_seconds=WAIT_SECONDS) as connection:
             if connection is None:
@@ -56,20 +60,28 @@ def originals(engine: sa.Engine, now: datetime, s: Settings) -> Done:
             for kept in folders.files(Folder.AT_WORK, Folder.PARKED):
                 if kept.is_draft and _is_left_over(folders, kept, period):
                     _remove(folders, kept, "drafts", done, problems)
+            if is_data and (erased := done["originals"] - before):
+                with connection.begin():
+                    _record(connection, institute, "files", f"{erased} originals erased that were not taken in")
 
     return done, problems + _of_each_bank(of_bank)
 
 
-def _period_of_originals(institute: str, s: Settings, problems: list[str]) -> timedelta:
-    """How long a bank's originals are kept. One whose file is broken is told: it may be one with the shorter period."""
-    bank = None
+def _delivers_data(institute: str, what: str, problems: list[str]) -> bool:
+    """Whether we select a bank's people, so that what is left of them leaves sooner.
+
+    One whose file is broken is told: it may be one.
+    """
     try:
         bank = institutes().get(institute)
     except ConfigError as error:
-        problems.append(f"originals of {institute}: {error}")
-    if bank is not None and bank.delivers_data:
-        return timedelta(hours=s.keep_refused_imports_hours)
-    return timedelta(days=s.keep_files_days)
+        problems.append(f"{what} of {institute}: {error}")
+        return False
+    return bank is not None and bank.delivers_data
+
+
+def _record(connection: sa.Connection, institute: str | None, subject: str, note: str) -> None:
+    put_on_record(connection, institute, actor=BY_ITSELF, action=ACTION, subject=subject, note=note)
 
 
 def _of_each_bank(handle: Callable[[str], None]) -> list[str]:
@@ -152,18 +164,52 @@ def bounce_mails(engine: sa.Engine, now: datetime, s: Settings) -> Done:
     """Mails of the return mailboxes that were taken in, unclear ones too, and the entries that lead to them."""
     done = Counter[str]()
 
-    def of_mailbox(opened: AbstractContextManager[Mailbox]) -> None:
-        with opened as mailbox:
-            done["bounce_mails"] += mailbox.remove_old(s.keep_bounce_mails_days)
+    def remove(mailbox: Mailbox) -> None:
+        done["bounce_mails"] += mailbox.remove_old(s.keep_bounce_mails_days)
 
-    problems = [
-        failure.why for failure in one_by_one(mailboxes(), of_mailbox, named=lambda _: "a return mailbox").failures
-    ]
+    problems = _in_each_mailbox(remove)
     if not problems:
         limit = now - timedelta(days=s.keep_bounce_mails_days)
         with engine.begin() as connection:
             connection.execute(sa.delete(return_mails).where(return_mails.c.taken_at < limit))
     return done, problems
+
+
+def selected_bounce_mails(engine: sa.Engine, now: datetime, s: Settings) -> Done:
+    """Mails of the return mailboxes about people whom we have selected, with the entries that lead to them.
+
+    Those of which nothing tells the bank may be about them as well, where there is such a bank.
+    """
+    problems = list[str]()
+    selecting: set[str | None] = {one for one in institutes() if _delivers_data(one, "return mails", problems)}
+    if selecting:
+        selecting.add(None)
+    c = return_mails.c
+    with engine.connect() as connection:
+        old = connection.execute(
+            sa.select(c.institute, c.mail).where(c.taken_at < now - timedelta(hours=s.keep_bounce_mails_hours))
+        ).all()
+    names = {entry.mail for entry in old if entry.institute in selecting}
+    if not names:
+        return Counter(), problems
+    if failed := _in_each_mailbox(lambda mailbox: mailbox.remove(names)):
+        return Counter(), problems + failed  # the entries stay: by them the next run finds what is left
+    with engine.begin() as connection:
+        gone = connection.scalars(sa.delete(return_mails).where(c.mail.in_(names)).returning(c.institute)).all()
+        for institute, number in Counter(gone).items():
+            _record(connection, institute, "return_mails", f"{number} mails of the return mailbox erased")
+    return Counter({"bounce_mails": len(names)}), problems
+
+
+def _in_each_mailbox(handle: Callable[[Mailbox], object]) -> list[str]:
+    """Do something in each return mailbox. Returns what went wrong."""
+
+    def of_mailbox(opened: AbstractContextManager[Mailbox]) -> None:
+        with opened as mailbox:
+            handle(mailbox)
+
+    done = one_by_one(mailboxes(), of_mailbox, named=lambda _: "a return mailbox")
+    return [failure.why for failure in done.failures]
 
 
 def logs(_engine: sa.Engine, _now: datetime, s: Settings) -> Done:

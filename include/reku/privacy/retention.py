@@ -35,6 +35,7 @@ STEPS: tuple[Step, ...] = (
     old_rows.the_rest,
     old_rows.unused_keys,
     old_files.bounce_mails,
+    old_files.selected_bounce_mails,
     old_files.journals,
     old_files.logs,
 )
