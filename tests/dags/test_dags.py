@@ -20,6 +20,7 @@ pytestmark = pytest.mark.airflow
 
 SYSTEM_DAGS = {
     "reku_collect",
+    "reku_emma",
     "reku_intake",
     "reku_feedback",
     "reku_housekeeping",
@@ -67,6 +68,7 @@ def test_every_dag_file_is_accounted_for() -> None:
     assert {file.name for file in (PROJECT / "dags").glob("*.py")} == {
         *("occasions.py", "collect.py", "intake.py", "feedback.py", "housekeeping.py", "agree21_import.py"),
         "agree21_files.py",
+        "emma.py",
         "alarms.py",
     }
 

@@ -54,6 +54,7 @@ def _faults(folder: Path) -> list[ConfigError]:
     from reku.channels.letter.trial import letter_faults
     from reku.foundation.yaml_source import load_all
     from reku.gate.rule_files import check_occasion_rules, check_rule_files
+    from reku.process.emma import account_faults
     from reku.process.systems import channel_faults
     from reku.records import Contract
 
@@ -80,6 +81,7 @@ def _faults(folder: Path) -> list[ConfigError]:
         if own.exists():  # a configuration without one takes the shipped rules
             faults += load_all(own, model)[1]
     faults += _tried(channel_faults)
+    faults += _tried(account_faults)
     faults += _tried(_judged_too_soon)
     once = {str(fault): fault for fault in faults}
     return sorted(once.values(), key=lambda fault: (str(fault.file), fault.line or 0))

@@ -22,6 +22,8 @@ TASKS = {
     "data_banks": "Banken mit Daten auflisten",
     "import_data": "Daten übernehmen",
     "daily_files": "Dateien des Tages vorbereiten",
+    "emma_banks": "Banken mit EMMA auflisten",
+    "look_after_emma": "EMMA-Konto betreuen",
     "return_mails": "Rückläufer lesen",
     "hits": "Öffnungen und Klicks übernehmen",
     "daily_feedback": "Tägliche Rückmeldungen schreiben",

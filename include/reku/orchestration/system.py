@@ -101,7 +101,7 @@ somebody of the bank fetches the file. One index of `daily_files` is one bank; a
 class ListBanks(BaseOperator):
     """The BLZ of every bank that has such work, and of banks whose file is broken: one mapped index each.
 
-    `work`: intake, data (their import) or feedback.
+    `work`: intake, data (their import), feedback or emma.
     """
 
     def __init__(self, *, work: str, **kwargs: Any) -> None:
@@ -110,11 +110,13 @@ class ListBanks(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:  # noqa: ARG002 - Airflow calls it so
         from reku.process.data_import import data_banks
+        from reku.process.emma import banks_with_emma
         from reku.process.intake import intake_banks
         from reku.process.systems import served_banks
 
         with plain_errors():
-            return {"intake": intake_banks, "data": data_banks, "feedback": served_banks}[self.work]()
+            of_work = {"intake": intake_banks, "data": data_banks, "feedback": served_banks, "emma": banks_with_emma}
+            return of_work[self.work]()
 
 
 BANK = "{{ task.label }}"

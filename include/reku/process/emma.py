@@ -9,13 +9,16 @@ from sqlalchemy.dialects.postgresql import insert
 
 from reku.catalogue import institutes
 from reku.catalogue.institute import Institute
-from reku.channels.emma.accounts import open_client
+from reku.channels.emma.accounts import login_of, open_client
 from reku.channels.emma.bars import carry_bars
 from reku.channels.emma.client import EmmaClient
 from reku.channels.emma.importing import follow_imports
 from reku.channels.emma.polling import poll
 from reku.channels.emma.reconcile import Difference, reconcile
 from reku.foundation import clock
+from reku.foundation.errors import ConfigError, SetupError
+from reku.foundation.settings import settings
+from reku.foundation.yaml_source import line_of
 from reku.process.answers import Counts
 from reku.process.systems import bank_named
 from reku.store.tables import emma_cursors
@@ -34,6 +37,20 @@ def banks_with_emma() -> list[str]:
     return [
         blz for blz in known if blz not in known.whole or any(campaign.emma for campaign in known.whole[blz].campaigns)
     ]
+
+
+def account_faults() -> list[ConfigError]:
+    """Campaigns that go by EMMA at a bank whose account the settings do not know: nothing of theirs would be sent."""
+    faults = []
+    for blz in institutes().whole:
+        file = settings().config_dir / "institutes" / f"{blz}.yaml"
+        for number, campaign in enumerate(institutes().whole[blz].campaigns):
+            try:
+                _ = campaign.emma and login_of(blz)
+            except SetupError as error:
+                line = line_of(file, ("campaigns", number, "blocks"))
+                faults.append(ConfigError(f"campaign {campaign.name!r} goes by EMMA. {error}", file=file, line=line))
+    return faults
 
 
 def look_after_emma(engine: sa.Engine, institute: str) -> Counts:

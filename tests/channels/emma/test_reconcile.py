@@ -13,12 +13,12 @@ from reku.channels.emma.client import EmmaClient
 from reku.channels.emma.errors import EmmaAway
 from reku.channels.emma.importing import unfinished_imports
 from reku.foundation import addresses, clock
-from reku.process.emma import banks_with_emma, is_reconciliation_due, look_after_emma, reconcile_now
+from reku.process.emma import account_faults, banks_with_emma, is_reconciliation_due, look_after_emma, reconcile_now
 from reku.process.systems import bank_named
 from reku.simulator.emma.account import EMAIL
 from reku.simulator.emma.server import EmmaServer, Trouble
 from reku.store import tables
-from reku_testing.dispatching import BANK, events, states
+from reku_testing.dispatching import BANK, change_settings, events, states
 from tests.channels.emma.conftest import EmmaBank
 
 Move = Callable[[datetime], None]
@@ -123,3 +123,16 @@ def test_the_status_tells_what_is_wrong(bank: EmmaBank) -> None:
     bank.account.expired = True
     assert "the account has expired" in account_status(bank.database, BANK).problem
     assert banks_with_emma() == [BANK]
+
+
+def test_a_campaign_without_an_account_is_a_fault_of_the_configuration(
+    bank: EmmaBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bank.list
+    assert account_faults() == []
+    for changed in ({"emma_accounts": "{}"}, {"emma_accounts": "geheim"}, {"emma_url": ""}):
+        change_settings(monkeypatch, **changed)
+        (fault,) = account_faults()
+        assert "REKU_EMMA_" in str(fault)
+        assert "geheim" not in str(fault)
+        assert fault.line is not None

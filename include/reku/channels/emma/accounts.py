@@ -35,13 +35,13 @@ def accounts() -> dict[str, Login]:
     return {blz: Login(one.username, one.password) for blz, one in read.items()}
 
 
-def emma_banks() -> list[str]:
-    """The BLZ of each bank with an account."""
-    return sorted(accounts()) if settings().emma_url else []
-
-
 def open_client(institute: str) -> EmmaClient:
     """A client of a bank's account. Raises SetupError for a bank that has none."""
+    return EmmaClient(institute, settings().emma_url, login_of(institute), sleep=PAUSE)
+
+
+def login_of(institute: str) -> Login:
+    """The log-in of a bank's account. Raises SetupError for a bank that has none."""
     own, known = settings(), accounts()
     if not own.emma_url:
         raise SetupError(
@@ -52,4 +52,4 @@ def open_client(institute: str) -> EmmaClient:
             f"REKU_EMMA_ACCOUNTS has no entry for institute {institute}. Add its user and password, or take `emma` out "
             "of its campaigns."
         )
-    return EmmaClient(institute, own.emma_url, known[institute], sleep=PAUSE)
+    return known[institute]

@@ -22,6 +22,7 @@ OF_THE_SYSTEM = (
     "reku_agree21_import",
     "reku_alarms",
     "reku_collect",
+    "reku_emma",
     "reku_feedback",
     "reku_housekeeping",
 )
