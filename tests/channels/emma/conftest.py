@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from reku.channels.emma import accounts
 from reku.channels.emma.channel import EMMA
 from reku.channels.emma.client import EmmaClient, Login
-from reku.channels.emma.lists import list_key
+from reku.channels.emma.order_list import list_key
 from reku.dispatch.dispatch import dispatch
 from reku.dispatch.progress import DispatchResult
 from reku.simulator.emma.account import EmmaAccount

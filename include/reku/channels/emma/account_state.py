@@ -11,7 +11,7 @@ from reku.catalogue.institute import Institute
 from reku.channels.emma.accounts import open_client
 from reku.channels.emma.answers import EmmaList
 from reku.channels.emma.client import EmmaClient
-from reku.channels.emma.lists import NUMBER_OF_LISTS, list_key
+from reku.channels.emma.order_list import NUMBER_OF_LISTS, list_key
 from reku.foundation.errors import RekuError
 from reku.store.states import with_states
 

@@ -15,24 +15,18 @@ PAUSE: Callable[[float], None] = time.sleep
 """How pauses between two tries are spent."""
 
 
-class _Login(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    username: str
-    password: str
-
-
 def accounts() -> dict[str, Login]:
     """The log-ins of the banks, by BLZ. Raises SetupError for an entry of another shape, without naming its values."""
     written = settings().emma_accounts.get_secret_value()
     if not written:
         return {}
     try:
-        read = msgspec.json.decode(written.encode(), type=dict[str, _Login])
+        return msgspec.json.decode(written.encode(), type=dict[str, Login])
     except (msgspec.DecodeError, UnicodeError):
         raise SetupError(
             'REKU_EMMA_ACCOUNTS is no JSON of the shape {"99990001": {"username": "…", "password": "…"}}: each bank by '
             "its BLZ, with both texts. Correct it where your secrets are kept."
         ) from None
-    return {blz: Login(one.username, one.password) for blz, one in read.items()}
 
 
 def open_client(institute: str) -> EmmaClient:

@@ -11,7 +11,7 @@ from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute, RateLimits
 from reku.channels.emma.accounts import open_client
 from reku.channels.emma.importing import ImportState, carry_on, unfinished_imports
-from reku.channels.emma.lists import check_email, find_or_make_list, order_list
+from reku.channels.emma.order_list import check_email, find_or_make_list, order_list
 from reku.channels.emma.rows import EMMA_ROWS
 from reku.contact.reasons import EVERY_REASON, Reason
 from reku.dispatch.channel import ControlCopyResult
