@@ -128,7 +128,7 @@ def copied(there: World, events: int, order: str = "") -> float:
     rows = " ".join(_ROWS.replace("(event_id)", made.replace("reku.", "")).split())
     command = f"\\copy ({rows} {order}) TO '{target}' (FORMAT csv, DELIMITER ';')"
     begun = time.perf_counter()
-    subprocess.run([_psql(), url, "-qc", command], check=True)  # noqa: S603 - our own words
+    subprocess.run([psql(), url, "-qc", command], check=True)  # noqa: S603 - our own words
     seconds = time.perf_counter() - begun
     with target.open("rb") as file:
         if sum(1 for _ in file) != events:
@@ -137,7 +137,8 @@ def copied(there: World, events: int, order: str = "") -> float:
 
 
 @cache
-def _psql() -> Path:
+def psql() -> Path:
+    """The program."""
     return reachable_programs(account()) / "psql"
 
 

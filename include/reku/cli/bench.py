@@ -34,6 +34,7 @@ class BenchStage(StrEnum):
     SELECTION = "selection"
     STRANGERS = "strangers"
     LETTERS = "letters"
+    BAP = "bap"
 
 
 FUZZ = "fuzz"
@@ -49,8 +50,8 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`; none: all of them. `kill`: no "
-            "race, but dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged "
+            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`, `bap`; none: all. `kill`: "
+            "no race, but dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged "
             "inputs for every reader.",
             show_default=False,
         ),
@@ -105,6 +106,7 @@ def _check_checkout() -> None:
 def _measure(stage: BenchStage) -> Callable[[int], Figures]:
     from reku.bench import (
         banks,
+        bap,
         contact,
         data_import,
         dispatch,
@@ -139,6 +141,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         BenchStage.IMPORT: data_import.measure,
         BenchStage.SELECTION: selection.measure,
         BenchStage.STRANGERS: strangers.measure,
+        BenchStage.BAP: bap.measure,
     }
     return measures[stage]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Collection, Iterator
 
 import sqlalchemy as sa
@@ -10,6 +12,7 @@ from reku.catalogue.institute import Institute
 from reku.contact.reasons import Reason
 from reku.foundation import clock
 from reku.pickup.file_format import FileFormat, FindsUnreachable, PreparedPerson
+from reku.store.bulk import copy_csv
 from reku.store.events import Event, record
 from reku.store.states import MessageState
 from reku.store.tables import delivery_rows, messages, prepared_rows
@@ -17,6 +20,8 @@ from reku.vault.numbers import NumberOpener, number_as_delivered, sealed_number
 from reku.vault.sealed_rows import forget_rows, hidden_parts
 
 _BATCH = 2_000
+_BETWEEN = "\x1f"
+"""Between two values of a place, in none of which a control character may stand."""
 
 
 def people_of(connection: sa.Connection, bank: Institute, file: int, *, with_rows: bool) -> Iterator[PreparedPerson]:
@@ -59,6 +64,23 @@ def people_of(connection: sa.Connection, bank: Institute, file: int, *, with_row
                 one.values,
             )
         last = batch[-1].position
+
+
+def places_of(connection: sa.Connection, bank: Institute, file: int) -> Iterator[PreparedPerson]:
+    """Who stands in a file of all deliveries, in its order: the number, opened one by one, and the values of the place.
+
+    Read at once, as lines: such a file may have hundreds of thousands of rows.
+    """
+    of = prepared_rows.c
+    sealed = sa.func.coalesce(sealed_number(of.institute, of.person_number), "")
+    values = sa.func.array_to_string(of["values"], _BETWEEN)
+    wanted = sa.select(of.position, of.person_number, sealed, values).where(of.file_id == file).order_by(of.position)
+    opener = NumberOpener(bank.blz)
+    for lines in list(copy_csv(connection, wanted, delimiter=";")):
+        text = io.StringIO(b"".join(lines).decode(), newline="")
+        for position, person, number, told in csv.reader(text, delimiter=";", strict=True):
+            clear = opener.open(person, number) if number else number_as_delivered(bank, person)
+            yield PreparedPerson(int(position), clear or "", values=told.split(_BETWEEN) if told else ())
 
 
 def leave_out(

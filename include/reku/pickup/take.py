@@ -14,7 +14,7 @@ from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.pickup.fe3053.told import note_told
 from reku.pickup.file_format import FileFormat, FileStamp
-from reku.pickup.people import count_places, leave_out, people_of
+from reku.pickup.people import count_places, leave_out, people_of, places_of
 from reku.privacy.prepared_files import erase_file
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
@@ -154,7 +154,7 @@ def make(
             _end_empty(connection, row)
             return {}
     stamp = FileStamp(row.institute, row.order_number or "", row.delivery_number or 0, row.number, row.stamped_at)
-    people = people_of(connection, bank, row.id, with_rows=with_rows)
+    people = people_of(connection, bank, row.id, with_rows=True) if with_rows else places_of(connection, bank, row.id)
     made = {one.name: b"".join(one.blocks) for one in file_format.files(bank, stamp, row.file_name, people)}
     check_sum = hashlib.sha256(b"".join(made.values())).hexdigest()
     if row.sha256 is None:

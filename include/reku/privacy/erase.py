@@ -260,6 +260,7 @@ def _kept(person: Person, pseudonym: str) -> list[dict[str, Any]]:
         "messages": "the ledger adds up; a keyed pseudonym stands for the person, a keyed hash for the address",
         "responses": "belong to the messages, which name nobody any more",
         "feedback_rows": "say in which response file an event was reported; they name nobody",
+        "told_in_bap": "say that agree21BAP was told of a message, until its last day; they name nobody",
         "suppressions": "an objection must be honoured: keyed hash of the address, and the number where it bars",
         "past_messages": "the unsubscribe links of old mails go on working: keyed hash of the address",
         "reactivations": "keyed hash of an address that may be written to again",

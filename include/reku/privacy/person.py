@@ -46,6 +46,7 @@ from reku.store.tables import (
     subscribers,
     suppressions,
     told_core_fields,
+    told_in_bap,
 )
 from reku.vault.pseudonyms import name_in_tables
 
@@ -159,6 +160,7 @@ def in_tables(connection: sa.Connection, institute: str, number: str) -> dict[st
         with suppress(ValueError):
             hashes.add(addresses.address_hmac(institute, row["address"]))
     tables["responses"] = select(responses, responses.c.message_id.in_(ids))
+    tables["told_in_bap"] = select(told_in_bap, told_in_bap.c.message_id.in_(ids))
     tables["hits"] = select(hits, hits.c.message_id.in_(ids))
     tables["emma_events"] = select(emma_events, emma_events.c.message_id.in_(ids))
     tables["return_mails"] = select(return_mails, return_mails.c.message_id.in_(ids))
