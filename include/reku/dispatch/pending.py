@@ -14,6 +14,7 @@ from reku.dispatch.plan import CampaignFault, send_plan
 from reku.dispatch.window import send_window
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
+from reku.store.kinds import PreparedKind
 from reku.store.states import MessageState
 from reku.store.tables import deliveries, delivery_rows, dispatches, messages, prepared_files, prepared_rows
 
@@ -54,7 +55,7 @@ def _file(engine: sa.Engine, message: int) -> str:
     """Which prepared file has to be taken, and until when."""
     of = prepared_files.c
     wanted = (
-        sa.select(of.id, of.file_name, of.last_day)
+        sa.select(of.id, of.kind, of.file_name, of.fetched_at, of.last_day)
         .join(prepared_rows, prepared_rows.c.file_id == of.id)
         .where(prepared_rows.c.message_id == message)
         .order_by(of.id.desc())
@@ -63,6 +64,9 @@ def _file(engine: sa.Engine, message: int) -> str:
         file = connection.execute(wanted).first()
     if file is None:
         return "the next file of its channel takes it"
+    if file.kind == PreparedKind.EMMA:
+        taken = "EMMA has taken it, and is to say that it was sent" if file.fetched_at else "EMMA is to take it"
+        return f"{taken} (import {file.file_name.removesuffix('.json')})"
     return f"{file.file_name} (file {file.id}) to be fetched or acknowledged, until {file.last_day:%d.%m.%Y}"
 
 

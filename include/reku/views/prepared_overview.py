@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 import sqlalchemy as sa
 
+from reku.store.kinds import PreparedKind
 from reku.store.tables import deliveries, prepared_files
 from reku.views.rows import read
 
@@ -40,7 +41,8 @@ class PreparedFileLine:
 def prepared_files_of(engine: sa.Engine, institute: str = "", *, fetchable: bool = False) -> list[PreparedFileLine]:
     """The prepared files of a bank (or of all), newest first; `fetchable`: only those that may be fetched."""
     of = prepared_files.c
-    may_be_fetched = of.erased_at.is_(None) & of.expired_at.is_(None)
+    # what a bank's EMMA account gets is nobody else's to take
+    may_be_fetched = of.erased_at.is_(None) & of.expired_at.is_(None) & (of.kind != PreparedKind.EMMA)
     state = sa.case(
         (of.acknowledged_at.is_not(None), ACKNOWLEDGED),
         (of.fetched_at.is_not(None), FETCHED),

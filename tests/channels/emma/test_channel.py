@@ -15,12 +15,14 @@ from reku.channels.emma.channel import NEXT_LOOK
 from reku.channels.emma.errors import EmmaAway, EmmaLoginRefused
 from reku.channels.emma.importing import LOST_FOR
 from reku.channels.emma.rows import message_key, of_key
+from reku.dispatch.pending import waits_for
 from reku.dispatch.plan import CampaignFault
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.simulator.emma.account import KEY
 from reku.simulator.emma.server import EmmaServer, Trouble
 from reku.store import tables
+from reku.views.prepared_overview import prepared_files_of
 from reku_testing.dispatching import BANK, ORDER, change_settings, events, states
 from tests.channels.emma.conftest import EmmaBank
 
@@ -30,6 +32,13 @@ def sent_keys(bank: EmmaBank) -> Counter[str]:
     return Counter(one["values"][KEY] for one in bank.account.events["recipients", bank.mailing])
 
 
+def waiting(bank: EmmaBank) -> set[str]:
+    """What the messages wait for."""
+    with bank.database.connect() as connection:
+        ids = connection.scalars(sa.select(tables.messages.c.id)).all()
+    return {waits_for(bank.database, message) for message in ids}
+
+
 def test_people_are_brought_in_once_and_are_waited_for(bank: EmmaBank, emma: EmmaServer) -> None:
     delivery = bank.load(3)
     first = bank.send(delivery)
@@ -37,11 +46,15 @@ def test_people_are_brought_in_once_and_are_waited_for(bank: EmmaBank, emma: Emm
     assert first.next_try is not None
     assert clock.now() < first.next_try <= clock.now() + NEXT_LOOK
     assert first.why_later == "EMMA is still bringing people into its list"
+    assert waiting(bank) == {f"EMMA is to take it (import {next(iter(bank.account.imports.values())).substitute})"}
     assert bank.send_out(delivery).next_try is None
     assert bank.send_out(delivery).next_try is None
     assert states(bank.database) == {"PREPARED": 3}
     assert (sum(sent_keys(bank).values()), len(sent_keys(bank))) == (3, 3)
     assert (bank.account.calls["importRecipients"], bank.account.calls["createList"]) == (1, 0)
+    assert {text.split(",")[0] for text in waiting(bank)} == {"EMMA has taken it"}
+    (file,) = prepared_files_of(bank.database, BANK)
+    assert not file.fetchable
     one = next(iter(bank.account.people.values()))
     assert (one["Nachname"], one["Anlass_Wert"]) == ("Beispiel-Müßig", "50")
     assert not any("Personennummer" in values for values in bank.account.people.values())
