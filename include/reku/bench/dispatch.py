@@ -13,11 +13,13 @@ import sys
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from reku.bench import render
+from reku.bench.cpu import cpu_seconds_of
 from reku.bench.own_process import figures_of
 from reku.bench.sink import sink, smtp_source
 from reku.bench.world import World, world
@@ -67,7 +69,13 @@ def _whole(there: World, delivery: int) -> None:
         raise SetupError(f"Not everything was sent, so nothing can be said of the dispatch: {done}")
 
 
-def _loop(there: World, *, ledger: bool = True, sealed: bool = False) -> float:
+def _loop(
+    there: World,
+    *,
+    ledger: bool = True,
+    sealed: bool = False,
+    measured: Callable[[Callable[[], object]], float] = _seconds,
+) -> float:
     """Seconds of one dispatcher's loop: with the ledger or with one that does nothing, of open rows or sealed ones."""
     delivery = there.delivery(ALONE, sealed=sealed)
     plan = check_dispatchable(there.engine, delivery)
@@ -78,10 +86,10 @@ def _loop(there: World, *, ledger: bool = True, sealed: bool = False) -> float:
         brake = Brake(plan.institute.refusals)
         if ledger:
             terms = Dispatcher(there.engine, plan, EMAIL, due, until, lock.session, result, show, brake)
-            return _seconds(lambda: prepared.send(terms))
+            return measured(lambda: prepared.send(terms))
         queue = DeliveryQueue(plan, prepared.fill, _NoLedger(there, delivery), _NoGuard(), until, result, show, brake)
         relay, connections = Relay.from_settings(settings.settings()), settings.settings().smtp_connections
-        return _seconds(lambda: hand_over(QueuedMails(queue), relay, connections=connections))
+        return measured(lambda: hand_over(QueuedMails(queue), relay, connections=connections))
 
 
 def _people(there: World, delivery: int) -> Sequence[sa.Row[Any]]:
@@ -167,22 +175,26 @@ def _figure(what: str, against: str, ratios: list[float], at_least: float, rows:
 
 def _figures(there: World, port: int, rounds: int) -> list[dict[str, Any]]:
     source, naive, ledger, sealed = [], [], [], []
+    cpu = partial(cpu_seconds_of, there.engine)
     for number in range(rounds):
         delivery = there.delivery(PEOPLE)
         theirs = smtp_source(port, PEOPLE) if number % 2 else 0.0
         ours = _seconds(lambda: _whole(there, delivery))  # noqa: B023 - called at once
         source.append((theirs or smtp_source(port, PEOPLE)) / ours)
         naive.append(_naive(there, port) / NAIVE / (ours / PEOPLE))
-        both = {kept: _loop(there, ledger=kept) for kept in ((True, False) if number % 2 else (False, True))}
+        turns = (True, False) if number % 2 else (False, True)
+        both = {kept: _loop(there, ledger=kept) for kept in turns}
         ledger.append(both[False] / both[True])
-        kinds = {kind: _loop(there, sealed=kind) for kind in ((True, False) if number % 2 else (False, True))}
+        kinds = {
+            kind: _loop(there, sealed=kind, measured=cpu) for kind in ((True, False) if number % 2 else (False, True))
+        }
         sealed.append(kinds[False] / kinds[True])
     whole = "render + sign + send + ledger, 2 processes"
     return [
         _figure(whole, "smtp-source -d -s 4", source, 0.5, PEOPLE),
         _figure(whole, "EmailMessage + smtplib, a commit before and after each mail", naive, 12, PEOPLE),
         _figure("dispatch loop, 1 process", "the same loop with a ledger that does nothing", ledger, 0.85, ALONE),
-        _figure("dispatch loop, 1 process, sealed rows", "the same loop with open rows", sealed, 0.95, ALONE),
+        _figure("dispatch loop, 1 process, sealed rows", "the same loop with open rows, CPU", sealed, 0.95, ALONE),
     ]
 
 

@@ -3,13 +3,12 @@
 Both select from the same imported customers and holdings, and write the same number of rows. Ours say of everybody
 whom a rule matches what speaks against a mail, count the funnel, and seal each row as the gate wants it; the statements
 leave out who is barred, and copy what is sealed. What is held against each other is the CPU time of this process and of
-its session of the database together, so that nothing else that runs on the machine counts.
+the database's server together, so that nothing else that runs on the machine counts.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import psutil
 import sqlalchemy as sa
 
+from reku.bench.cpu import cpu_seconds_of
 from reku.bench.data_import import BLZ, HOLDINGS, Race, add_bank
 from reku.bench.own_process import figures_of
 from reku.bench.world import world
@@ -158,16 +157,14 @@ class SelectionRace:
             self._orders: list[tuple[int, str]] = [(row.id, row.occasion) for row in connection.execute(wanted)]
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(sa.text("VACUUM ANALYZE"))
-            # what helpers of a session use could not be counted
-            connection.execute(sa.text("ALTER ROLE CURRENT_USER SET max_parallel_workers_per_gather = 0"))
-        self.engine.dispose()
 
     def select(self) -> float:
         """CPU seconds of selecting all occasions, each into a delivery of its own."""
         self._empty()
-        begun = self._cpu_seconds()
+        return cpu_seconds_of(self.engine, self._select)
+
+    def _select(self) -> None:
         self._deliveries = [obtain(self.engine, order, clock.today()) for order, _ in self._orders]
-        return self._cpu_seconds() - begun
 
     def decide(self) -> float:
         """CPU seconds of it that go into finding out who is selected, with reasons and funnel; nothing is written."""
@@ -179,39 +176,35 @@ class SelectionRace:
                 if not isinstance(file.selection, Selection):
                     raise SetupError(f"{occasion} has no rule any more: take another occasion.")
                 wanted.append((order, file.selection, file.window))
-            begun = self._cpu_seconds()
-            for order, rule, window in wanted:
-                selected_people(connection, self._bank, order, rule, window, clock.today())
-            return self._cpu_seconds() - begun
+
+            def decide() -> None:
+                for order, rule, window in wanted:
+                    selected_people(connection, self._bank, order, rule, window, clock.today())
+
+            return cpu_seconds_of(self.engine, decide)
 
     def by_hand(self) -> float:
         """CPU seconds of the same by statements, after `select`. Raises SetupError if they select others than ours."""
         ours = self._counted()
         with self.engine.begin() as connection:
             connection.execute(sa.text("TRUNCATE reku.selected_rows"))
-        begun = self._cpu_seconds()
-        for (order, occasion), delivery in zip(self._orders, self._deliveries, strict=True):
-            pairs, day = BY_HAND[occasion], clock.today()
-            values = {"blz": BLZ, "order": order, "delivery": delivery} | _values(pairs, day)
-            with self.engine.begin() as connection:
-                connection.execute(sa.text(_INSERT.replace("PAIRS", pairs.sql)), values)
-        seconds = self._cpu_seconds() - begun
+        seconds = cpu_seconds_of(self.engine, self._insert)
         theirs = self._counted()
         if not ours or ours != theirs:
             raise SetupError(f"Other rows were selected by hand, so this is no measure: {ours} and {theirs}")
         return seconds
 
+    def _insert(self) -> None:
+        for (order, occasion), delivery in zip(self._orders, self._deliveries, strict=True):
+            pairs, day = BY_HAND[occasion], clock.today()
+            values = {"blz": BLZ, "order": order, "delivery": delivery} | _values(pairs, day)
+            with self.engine.begin() as connection:
+                connection.execute(sa.text(_INSERT.replace("PAIRS", pairs.sql)), values)
+
     @property
     def rows(self) -> int:
         """Rows of all occasions, after `select`."""
         return sum(self._counted().values())
-
-    def _cpu_seconds(self) -> float:
-        """What this process and the sessions of the database have used by now."""
-        sessions = sa.text("SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'")
-        with self.engine.connect() as connection:
-            pids: list[int] = [os.getpid(), *connection.scalars(sessions)]
-        return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
 
     def _counted(self) -> dict[int, int]:
         counted = sa.select(selected_rows.c.delivery_id, sa.func.count().label("number"))
