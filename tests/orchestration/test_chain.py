@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from reku.dispatch import stop_switches
 from reku.foundation.settings import settings
-from reku.store.tables import deliveries, lists
+from reku.store.tables import deliveries, lists, task_failures
 from reku_testing import smtp, world
 from reku_testing.bank_files import BANK, ORDER, OTHER, deliver, order, people, put, reported
 from reku_testing.by_blz import take_in_all
@@ -34,6 +34,16 @@ def states_of(run: Any) -> dict[str, str]:
         f"{ti.task_id}[{ti.map_index}]" if ti.map_index >= 0 else ti.task_id: str(ti.state)
         for ti in run.get_task_instances()
     }
+
+
+def asset_events() -> dict[str, Any]:
+    """What others may schedule on: URI of each asset that has had an event, and what its last one says."""
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        of = sa.select(AssetModel.uri, AssetEvent.extra).join(AssetEvent, AssetEvent.asset_id == AssetModel.id)
+        return {row.uri: row.extra for row in session.execute(of.order_by(AssetEvent.id))}
 
 
 @contextmanager
@@ -62,6 +72,10 @@ def test_from_control_file_to_response_file(
     assert set(states_of(run).values()) == {"success"}
     assert sorted(relay.recipients) == [f"person{n}@kunde.example" for n in (1, 2, 3)]
     assert reported() == {("VERS", ""): 3, ("NVER", "KEINE_EINWILLIGUNG"): 1}
+    happened = asset_events()
+    assert set(happened) == {f"reku://orders/{BANK}/{ORDER}", f"reku://response-files/{BANK}"}
+    assert happened[f"reku://orders/{BANK}/{ORDER}"]["delivery"] == 1
+    assert happened[f"reku://response-files/{BANK}"] == {"file": 1, "rows": 4}
     # a run of the same day, by its logical date, sends nothing and reports nothing twice
     assert run_dag(DAG, logical_date=datetime(2026, 11, 24, 2, 5, tzinfo=UTC)).state == "success"
     assert len(relay.recipients) == 3
@@ -92,8 +106,17 @@ def test_one_banks_failure_leaves_the_other_untouched_and_clearing_repairs_it(
     assert [states[f"delivery.dispatch[{index}]"] for index in (0, 1)] == ["success", "failed"]
     assert [states[f"delivery.export_feedback[{index}]"] for index in (0, 1)] == ["success", "upstream_failed"]
     assert states["report"] == "failed"
+    with database.connect() as connection:
+        noted = connection.execute(sa.select(task_failures).order_by(task_failures.c.task)).all()
+    assert [(row.dag, row.task, row.institute, row.occasion) for row in noted] == [
+        (DAG, "delivery.dispatch", OTHER, "MCAG002"),
+        (DAG, "report", None, "MCAG002"),
+    ]
+    assert noted[0].label.endswith("· 000001")
     stop_switches.lift(database, stop, actor="anna", note="mended")
     assert run_dag(DAG, day="2026-11-24").state == "success"
+    with database.connect() as connection:
+        assert connection.execute(sa.select(task_failures)).all() == []
     assert Counter(relay.recipients) == {"person1@kunde.example": 2, "person2@kunde.example": 2}  # once for each bank
 
 

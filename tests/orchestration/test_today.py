@@ -16,6 +16,7 @@ from reku.foundation.settings import settings
 from reku.orchestration.pages.frame import language_of
 from reku.orchestration.pages.rights import OF_THE_SYSTEM
 from reku.orchestration.pages.today import AT_ONCE, render_today
+from reku.process.alarming.looking_after import AlarmState
 from reku.process.need_words import broken_configuration
 from reku.process.needs import Need, NeedKind
 from reku.store import tables
@@ -175,3 +176,20 @@ def test_ten_thousand_lines_come_in_parts() -> None:
 )
 def test_the_language_that_a_browser_likes_better(accepted: str, language: str) -> None:
     assert language_of(accepted) == language
+
+
+def test_it_says_who_looks_after_what() -> None:
+    need = Need(NeedKind.PARKED, broken_configuration("x"), BANK, "Bank", subject="deliveries:17")
+    free = render_today([need], [], "", "en", lambda _: True)
+    assert "acts/take?of=PARKED%20deliveries%3A17" in free
+    assert "acts/silence?of=" in free
+    assert "acts/take" not in render_today([need], [], "", "en", lambda _: False)
+    state = AlarmState(
+        *(1, need.cause, "about", BANK, "platform", NOON, NOON, None, NOON, "Alma Ruf", NOON, "Ole <b>Muster</b>"),
+        note="the bank knows",
+    )
+    taken = render_today([need], [], "", "en", lambda _: True, 1, {need.cause: state})
+    assert "Taken by Alma Ruf" in taken
+    assert "Ole &lt;b&gt;Muster&lt;/b&gt;: the bank knows" in taken
+    assert "acts/take" not in taken
+    assert "acts/silence" not in taken

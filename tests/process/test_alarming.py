@@ -17,7 +17,9 @@ from starlette.routing import Route
 
 from reku.foundation.errors import PassingError, SetupError
 from reku.foundation.settings import settings
-from reku.process.alarming import MOST_NAMED, AlarmResult, raise_alarms, send_heartbeat
+from reku.process.alarming.message import MOST_NAMED
+from reku.process.alarming.raising import AlarmResult, raise_alarms
+from reku.process.alarming.sending import send_heartbeat
 from reku.store import tables
 from reku_testing import banks, smtp, world
 from reku_testing.serving import served
@@ -41,7 +43,7 @@ def told() -> Told:
 @pytest.fixture
 def tell(database: sa.Engine, told: Told) -> Callable[[], AlarmResult]:
     """One look, told into `told`."""
-    return lambda: raise_alarms(database, PAGE, lambda title, body: told.append((title, body)))
+    return lambda: raise_alarms(database, PAGE, lambda _team, title, body: told.append((title, body)))
 
 
 def _parked(engine: sa.Engine, number: int = 17, rows: int = 20) -> int:
@@ -83,7 +85,7 @@ def test_a_cause_is_told_once_again_when_worse_and_when_it_is_over(
 def test_what_could_not_be_told_is_told_by_the_next_look(database: sa.Engine, tell: Callable[[], AlarmResult]) -> None:
     _parked(database)
 
-    def away(_title: str, _body: str) -> None:
+    def away(_team: str, _title: str, _body: str) -> None:
         raise PassingError("away")
 
     with pytest.raises(PassingError):
@@ -102,11 +104,15 @@ def test_many_causes_are_one_message_that_can_be_read(
     assert "… und 5 weitere" in body
 
 
-def test_without_an_address_nobody_is_told_and_nothing_put_down(database: sa.Engine) -> None:
+def test_without_an_address_nobody_is_told_until_there_is_one(
+    database: sa.Engine, told: Told, tell: Callable[[], AlarmResult]
+) -> None:
     _parked(database)
     assert raise_alarms(database, PAGE) == AlarmResult(0, 0, 0)
     with database.connect() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.alarms)) == 0
+        (row,) = connection.execute(sa.select(tables.alarms))
+    assert (row.team, row.told_at) == ("platform", None)
+    assert tell() == AlarmResult(1, 0, 0)
 
 
 @pytest.fixture

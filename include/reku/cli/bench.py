@@ -35,6 +35,7 @@ class BenchStage(StrEnum):
     STRANGERS = "strangers"
     LETTERS = "letters"
     BAP = "bap"
+    ORCHESTRATION = "orchestration"
 
 
 FUZZ = "fuzz"
@@ -50,14 +51,15 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`, `bap`; none: all. `kill`: "
-            "no race, but dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but damaged "
-            "inputs for every reader.",
+            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`, `bap`, `orchestration`; none: all. "
+            "`kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but "
+            "damaged inputs for every reader.",
             show_default=False,
         ),
     ] = "",
     rounds: Annotated[int, typer.Option("--rounds", min=5, help="Rounds; the figures are their medians.")] = 5,
     times: Annotated[int, typer.Option("--times", min=1, help="`kill`: how often.")] = 200,
+    banks: Annotated[int, typer.Option("--banks", min=1, max=500, help="`orchestration`: of how many banks.")] = 50,
     seconds: Annotated[float, typer.Option("--seconds", min=1, help="`fuzz`: for how long, in all.")] = 60.0,
     as_json: Json = False,
 ) -> None:
@@ -82,7 +84,7 @@ def bench(
     figures: Figures = []
     for one in [BenchStage(stage)] if stage else list(BenchStage):
         with working(f"{one}: {rounds} rounds"):
-            measured = _measure(one)(rounds)
+            measured = _measure(one, banks)(rounds)
         figures += measured
         if as_json:
             for figure in measured:
@@ -103,7 +105,7 @@ def _check_checkout() -> None:
         )
 
 
-def _measure(stage: BenchStage) -> Callable[[int], Figures]:
+def _measure(stage: BenchStage, banks_of_run: int) -> Callable[[int], Figures]:
     from reku.bench import (
         banks,
         bap,
@@ -115,6 +117,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         gate,
         handover,
         letters,
+        orchestration,
         parse,
         read,
         render,
@@ -142,6 +145,7 @@ def _measure(stage: BenchStage) -> Callable[[int], Figures]:
         BenchStage.SELECTION: selection.measure,
         BenchStage.STRANGERS: strangers.measure,
         BenchStage.BAP: bap.measure,
+        BenchStage.ORCHESTRATION: lambda rounds: orchestration.measure(rounds, banks_of_run),
     }
     return measures[stage]
 

@@ -20,8 +20,9 @@ _DELIVERED = ("REKU", "IAMW")
 def check(as_json: Json = False) -> None:
     """Check the whole configuration.
 
-    That is occasions, media, institutes, contracts, rules of the gate, of bounces and of bots, names of products. Every
-    fault is shown with file, line, the wrong value, the valid ones and a suggestion. Exits with 1 if there is any.
+    That is occasions, media, institutes, contracts, rules of the gate, of bounces and of bots, names of products, and
+    the teams that are told. Every fault is shown with file, line, the wrong value, the valid ones and a suggestion.
+    Exits with 1 if there is any.
     Nothing is changed, and no database is needed.
 
     Example: `reku check --json`.
@@ -47,7 +48,7 @@ def check(as_json: Json = False) -> None:
 
 def _faults(folder: Path) -> list[ConfigError]:
     """All faults in order of file and line, each once, whoever finds it."""
-    from reku.catalogue import bot_rules, bounce_rules, link_domains, product_texts
+    from reku.catalogue import alarm_teams, bot_rules, bounce_rules, link_domains, product_texts
     from reku.catalogue.check import check_catalogue as check_catalogue
     from reku.channels.email.media.compile import media_faults
     from reku.channels.email.media.variants import variant_faults
@@ -77,6 +78,7 @@ def _faults(folder: Path) -> list[ConfigError]:
         (folder / bot_rules.FILE, bot_rules.BotRules),
         (folder / product_texts.FILE, product_texts.ProductTexts),
         (folder / link_domains.FILE, link_domains.LinkDomains),
+        (folder / alarm_teams.FILE, alarm_teams.AlarmTeams),
     ):
         if own.exists():  # a configuration without one takes the shipped rules
             faults += load_all(own, model)[1]

@@ -6,6 +6,7 @@ import typer
 
 from reku.cli import (
     agree21,
+    alarms,
     bench,
     bounces,
     check,
@@ -48,6 +49,7 @@ app.command("up")(run.up)
 app.command("demo")(run.demo)
 app.command("run")(run_day.run)
 app.command("today")(today.today)
+app.add_typer(alarms.app, name="alarms")
 app.add_typer(rhythms.app, name="rhythms")
 app.command("check")(check.check)
 app.add_typer(institutes.app, name="institutes")

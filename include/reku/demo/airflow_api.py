@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import Any
 
 import httpx
@@ -38,9 +39,19 @@ class AirflowApi:
         return str(self._call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}").json()["state"])
 
     def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
-        """All task instances of a run."""
-        answer = self._call("GET", f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances?limit=1000")
-        return list(answer.json()["task_instances"])
+        """All task instances of a run; the server hands out so many at once as its settings allow."""
+        found: list[dict[str, Any]] = []
+        while True:
+            path = f"/api/v2/dags/{dag}/dagRuns/{run}/taskInstances?limit=1000&offset={len(found)}"
+            answer = self._call("GET", path).json()
+            found += answer["task_instances"]
+            if not answer["task_instances"] or len(found) >= answer["total_entries"]:
+                return found
+
+    def is_at_work(self, but: Collection[str]) -> bool:
+        """Whether any run but those of some DAGs has not ended."""
+        answer = self._call("GET", "/api/v2/dags/~/dagRuns?state=queued&state=running&limit=100").json()
+        return any(run["dag_id"] not in but for run in answer["dag_runs"])
 
     def clear_failed(self, dag: str, run: str) -> None:
         """Clear what failed in a run, as an operator would, and let it go on."""

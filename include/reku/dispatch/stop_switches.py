@@ -1,4 +1,7 @@
-"""Stop switches of the dispatch: for one order, one institute or everything; thrown and lifted by people, audited."""
+"""Stop switches of the dispatch: for one order, one institute or everything; audited.
+
+People throw and lift them; an order is stopped by itself where a delivery's mails are taken badly.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from reku.store.tables import orders, stops
 
 
 class Stopped(StageError):
-    """A person has stopped this dispatch; everything not handed over is still open."""
+    """This dispatch is stopped; everything not handed over is still open."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """A stop in force: of everything, of an institute, or of an order of it."""
+    """A stop in force: of everything, of an institute, or of an order of it; `delivery`: whose mails threw it."""
 
     id: int
     institute: str | None
@@ -28,6 +31,7 @@ class Stop:
     since: datetime
     actor: str
     note: str
+    delivery: int | None = None
 
     def __str__(self) -> str:
         """Who stopped what and when, without the note: that is for people who ask, not for logs."""
@@ -42,8 +46,12 @@ def scope(institute: str | None, order: str | None) -> str:
     return f"the dispatch of {f'order {order} of ' if order else ''}institute {institute}"
 
 
-def throw(engine: sa.Engine, *, institute: str | None, order: str | None, actor: str, note: str) -> int:
+def throw(
+    engine: sa.Engine, *, institute: str | None, order: str | None, actor: str, note: str, delivery: int | None = None
+) -> int:
     """Stop the dispatch of an order, of an institute (`order` None) or of everything (both None). Returns its id.
+
+    `delivery`: the one whose mails were taken so badly that nobody was asked.
 
     Running dispatches obey within two seconds. Raises StageError for an institute or order that nobody knows: it would
     stop nothing.
@@ -52,7 +60,14 @@ def throw(engine: sa.Engine, *, institute: str | None, order: str | None, actor:
         _check_known(connection, institute, order)
         new: int = connection.execute(
             sa.insert(stops)
-            .values(institute=institute, order_number=order, since=clock.now(), actor=actor, note=note)
+            .values(
+                institute=institute,
+                order_number=order,
+                since=clock.now(),
+                actor=actor,
+                note=note,
+                delivery_id=delivery,
+            )
             .returning(stops.c.id)
         ).scalar_one()
         put_on_record(connection, institute, actor=actor, action="stop", subject=f"stops:{new}", note=note)
@@ -114,7 +129,10 @@ def _concerns(institute: sa.ColumnElement[str], order: sa.ColumnElement[str]) ->
 
 def _in_force(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[Stop]:
     rows = connection.execute(
-        sa.select(stops.c.id, stops.c.institute, stops.c.order_number, stops.c.since, stops.c.actor, stops.c.note)
+        sa.select(
+            *(stops.c.id, stops.c.institute, stops.c.order_number, stops.c.since, stops.c.actor, stops.c.note),
+            stops.c.delivery_id,
+        )
         .where(stops.c.lifted_at.is_(None), condition)
         .order_by(stops.c.id)
     )

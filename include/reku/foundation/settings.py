@@ -301,7 +301,8 @@ class Settings(BaseSettings):
     alarm_urls: SecretStr = Field(
         SecretStr(""),
         description="where people are told what needs them, separated by blanks, as apprise writes them: "
-        "mailtos://user:password@host?to=team@bank.example, jsons://host/path …; empty: nobody is told",
+        "mailtos://user:password@host?to=team@bank.example, jsons://host/path …, with `team=` before it for a team of "
+        "`teams.yaml` other than the platform's; empty: nobody is told",
     )
     alarm_language: Literal["de", "en"] = Field("de", description="language of what they are told: de or en")
     heartbeat_url: SecretStr = Field(

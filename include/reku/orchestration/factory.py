@@ -14,6 +14,7 @@ from reku.foundation.errors import ConfigError
 from reku.orchestration import names, trigger_form
 from reku.orchestration.approval import ReleaseTask
 from reku.orchestration.docs import broken_doc, occasion_doc
+from reku.orchestration.failure_notes import note_failure, note_success
 from reku.orchestration.failures import RETRY_POLICY, fail
 from reku.orchestration.names import dag_id, named, start_minute
 from reku.orchestration.operators import (
@@ -21,6 +22,7 @@ from reku.orchestration.operators import (
     AwaitDelivery,
     DispatchTask,
     DueWork,
+    ExportFeedbackTask,
     Report,
     ReportedStageTask,
     StageTask,
@@ -36,11 +38,15 @@ DEFAULT_ARGS = {
     "retries": 2,
     "retry_delay": timedelta(seconds=30),
     "retry_policy": RETRY_POLICY,
+    "on_failure_callback": note_failure,
+    "on_success_callback": note_success,
+    "on_skipped_callback": note_success,
 }
 TASKS: dict[str, type[StageTask]] = {
     "validate": ReportedStageTask,
     "release": ReleaseTask,
     "dispatch": DispatchTask,
+    "export_feedback": ExportFeedbackTask,
 }
 """Stages whose task is more than the call of the stage."""
 

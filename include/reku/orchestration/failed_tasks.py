@@ -12,8 +12,7 @@ from airflow.models.taskinstance import TaskInstance
 from airflow.utils.state import TaskInstanceState
 from sqlalchemy.orm import Session, aliased
 
-NAMED_DAYS = 3
-"""So long a task that failed and that nobody has made good is named."""
+from reku.process.failed_work import NAMED_DAYS
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from reku.foundation import clock
-from reku.orchestration import triggers
+from reku.orchestration import assets, triggers
 from reku.orchestration.failures import fail, plain_errors, skip, tell
 from reku.orchestration.gauges import timed
 from reku.orchestration.reports import ReportLink, logged_address
@@ -214,7 +214,20 @@ class ReportedStageTask(StageTask):
 
 
 class DispatchTask(StageTask):
-    """Hands over mails, and ends cleanly when it is killed."""
+    """Hands over mails, and ends cleanly when it is killed. Its success is an event of the order's asset."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(outlets=[assets.ORDERS], **kwargs)
+
+    def execute(self, context: Context) -> Counts:
+        from reku.process.banks import order_of
+        from reku.store.engine import engine
+
+        counts = super().execute(context)
+        of = order_of(engine(), self.delivery["delivery"])
+        about = {"delivery": of.delivery_number} | {name: count for name, count in counts.items() if count is not None}
+        assets.announce(context, assets.ORDERS, assets.order_asset(of.institute, of.order), about)
+        return counts
 
     def call(self, engine: sa.Engine, context: Context) -> Answer:
         from reku.process.stages.dispatch import allow_late
@@ -229,6 +242,28 @@ class DispatchTask(StageTask):
         from reku.dispatch.shutdown import request_shutdown
 
         request_shutdown()
+
+
+class ExportFeedbackTask(StageTask):
+    """Writes the order's response file, if there is something to be told; a file is an event of the bank's asset."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(outlets=[assets.RESPONSE_FILES], **kwargs)
+
+    def execute(self, context: Context) -> Counts:
+        from reku.process.banks import order_of
+        from reku.store.engine import engine
+
+        counts = super().execute(context)
+        announce_file(context, order_of(engine(), self.delivery["delivery"]).institute, counts)
+        return counts
+
+
+def announce_file(context: Context, institute: str, counts: Counts) -> None:
+    """Let a response file that was written (its number stands in the counts) be an event."""
+    if counts.get("file") is not None:
+        about = {"file": counts["file"], "rows": counts["rows"]}
+        assets.announce(context, assets.RESPONSE_FILES, assets.response_files_asset(institute), about)
 
 
 class Report(BaseOperator):

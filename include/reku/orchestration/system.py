@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from reku.orchestration import assets
 from reku.orchestration.failures import fail, plain_errors
+from reku.orchestration.operators import announce_file
 from reku.process.answers import Counts
 
 if TYPE_CHECKING:
@@ -215,14 +217,19 @@ class CollectHits(BaseOperator):
 
 
 class DailyFeedback(BankTask):
-    """Writes the daily response file of one bank."""
+    """Writes the daily response file of one bank, which is an event of its asset."""
 
-    def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(outlets=[assets.RESPONSE_FILES], **kwargs)
+
+    def execute(self, context: Context) -> Counts:
         from reku.process.daily_feedback import write_daily_feedback
         from reku.store.engine import engine
 
         with plain_errors():
-            return write_daily_feedback(engine(), self.institute)
+            counts = write_daily_feedback(engine(), self.institute)
+        announce_file(context, self.institute, counts)
+        return counts
 
 
 def fail_with(problems: Sequence[str]) -> None:
@@ -266,7 +273,7 @@ class RaiseAlarms(BaseOperator):
 
     def execute(self, context: Context) -> Counts:  # noqa: ARG002 - Airflow calls it so
         from reku.orchestration.reports import today_address, whole
-        from reku.process.alarming import raise_alarms
+        from reku.process.alarming.raising import raise_alarms
         from reku.store.engine import engine
 
         with plain_errors():
@@ -278,7 +285,7 @@ class SendHeartbeat(BaseOperator):
     """Tells a watcher elsewhere that all is alive."""
 
     def execute(self, context: Context) -> bool:  # noqa: ARG002 - Airflow calls it so
-        from reku.process.alarming import send_heartbeat
+        from reku.process.alarming.sending import send_heartbeat
 
         with plain_errors():
             return send_heartbeat()

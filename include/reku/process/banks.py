@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
 from reku.catalogue import Institute, institutes
@@ -43,3 +45,22 @@ def label_of(engine: sa.Engine, delivery: int) -> str:
             .where(deliveries.c.id == delivery)
         ).one()
     return Banks().delivery_label(*row)
+
+
+@dataclass(frozen=True)
+class OrderOfDelivery:
+    """BLZ and number of an order, and the number of its delivery."""
+
+    institute: str
+    order: str
+    delivery_number: int
+
+
+def order_of(engine: sa.Engine, delivery: int) -> OrderOfDelivery:
+    """The order of a delivery that is known to be there."""
+    with engine.connect() as connection:
+        c = deliveries.c
+        row = connection.execute(
+            sa.select(c.institute, c.order_number, c.delivery_number).where(c.id == delivery)
+        ).one()
+    return OrderOfDelivery(*row)

@@ -19,6 +19,7 @@ from reku.foundation.one_by_one import one_by_one
 from reku.foundation.settings import settings
 from reku.mailbox import mailboxes
 from reku.process.answers import Counts, WaitFor, shown
+from reku.process.automatic_stop import stop_what_is_taken_badly
 from reku.responses import bounces, hits
 from reku.store.tables import EVERY_INSTITUTE, collections
 
@@ -48,10 +49,13 @@ def collect(engine: sa.Engine) -> CollectResult:
 
 
 def collect_return_mails(engine: sa.Engine) -> None:
-    """Take in what waits in the return mailboxes. Raises what `bounces.collect_all` raises."""
+    """Take in what waits in the return mailboxes, and stop what is taken badly. Raises what `collect_all` raises."""
     begun_at = clock.now()
-    if bounces.collect_all(engine, settings().collect_seconds):
-        _note_complete(engine, RETURN_MAILS, begun_at)
+    try:
+        if bounces.collect_all(engine, settings().collect_seconds):
+            _note_complete(engine, RETURN_MAILS, begun_at)
+    finally:  # bounces come by hand-overs as well, whatever a mailbox is like
+        stop_what_is_taken_badly(engine)
 
 
 def collect_hits(engine: sa.Engine) -> None:

@@ -44,6 +44,25 @@ def stopped(stop: int, actor: str, since: datetime, what: Words) -> Said:
     )
 
 
+def stopped_by_itself(stop: int, delivery: int, what: Words, tried: int, hard: int, complaints: int) -> Said:
+    """An order that a delivery has stopped: of so many mails that were handed over so many were taken badly."""
+    return Said(
+        Words(
+            f"Versand von selbst angehalten: {what.german}. Von {tried} Mails der Lieferung {delivery} kamen {hard}"
+            f" endgültig zurück ({_percent(hard, tried)}), {complaints} wurden als Spam gemeldet"
+            f" ({_percent(complaints, tried)}).",
+            f"The dispatch stopped by itself: {what.english}. Of {tried} mails of delivery {delivery} {hard} came back"
+            f" for good ({_percent(hard, tried)}), {complaints} were called spam ({_percent(complaints, tried)}).",
+        ),
+        Words(
+            f"`reku funnel` und die Rückläufer ansehen, die Bank nach ihren Adressen fragen. Soll es weitergehen:"
+            f" `reku stop lift {stop} --note …`, dann `dispatch` zurücksetzen.",
+            f"Look at `reku funnel` and what came back, ask the bank about its addresses. To go on: `reku stop lift"
+            f" {stop} --note …`, then clear `dispatch`.",
+        ),
+    )
+
+
 def taken_badly(institute: str, sent: int, hard: int, complaints: int, *, is_grave: bool) -> Said:
     """Of today's mails of a bank: so many were sent, came back for good, were called spam."""
     stop = f"`reku stop institute {institute} --note …`"
@@ -68,6 +87,49 @@ def taken_badly(institute: str, sent: int, hard: int, complaints: int, *, is_gra
 
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / max(whole, 1):.1f} %"
+
+
+def failed(task: str, label: str) -> Said:
+    """A task that failed for good; `label`: bank, order and delivery, or empty."""
+    of = f": {label}" if label else ""
+    return Said(
+        Words(f"Der Task `{task}` ist fehlgeschlagen{of}.", f"The task `{task}` has failed{of}."),
+        Words(
+            "Am Ende seines Protokolls in Airflow steht, was zu tun ist; danach zurücksetzen.",
+            "What to do stands at the end of its log in Airflow; then clear it.",
+        ),
+    )
+
+
+def not_begun(occasion: str) -> Said:
+    """The day's run of an occasion."""
+    return Said(
+        Words(
+            f"Der heutige Lauf von {occasion} hat nicht begonnen, obwohl Lieferungen erwartet werden.",
+            f"Today's run of {occasion} has not begun, though deliveries are expected.",
+        ),
+        Words(
+            "In Airflow nachsehen: Dag pausiert, Scheduler aus? Dann den Dag von Hand auslösen; Tage davor nennt"
+            " `reku rhythms missed`.",
+            "Look at Airflow: is the Dag paused, the scheduler down? Then trigger it by hand; the days before are in"
+            " `reku rhythms missed`.",
+        ),
+    )
+
+
+def not_reported() -> Said:
+    """What a bank should have been told by yesterday's or today's last export."""
+    return Said(
+        Words(
+            "Ereignisse von vor dem letzten Rückmeldelauf (22:00) stehen in keiner Rückmeldedatei.",
+            "Events from before the last daily feedback (22:00) stand in no response file.",
+        ),
+        Words(
+            "In Airflow den Dag reku_feedback ansehen: pausiert, oder der Index dieser Bank rot? Zurücksetzen holt"
+            " alles nach.",
+            "Look at the Dag reku_feedback in Airflow: paused, or this bank's index red? Clearing it makes up for all.",
+        ),
+    )
 
 
 def not_collected(source: str) -> Said:

@@ -19,10 +19,13 @@ from reku.foundation import clock
 from reku.foundation.errors import ConfigError
 from reku.foundation.words import Words
 from reku.process import need_words
+from reku.process.automatic_stop import figures_of
 from reku.process.banks import bank_name
+from reku.process.failed_work import failures
+from reku.process.lateness import late_collections, late_reports, runs_not_begun
 from reku.process.missed_rhythms import known_orders
 from reku.process.need_words import Said
-from reku.process.reputation import bad_sendings, late_collections
+from reku.process.reputation import bad_sendings
 from reku.process.systems import is_served, system_of
 from reku.store.states import (
     FILE_WAS_REFUSED,
@@ -58,12 +61,15 @@ class NeedKind(StrEnum):
     STOPPED = "STOPPED"  # a stop is in force
     RELAY_AWAY = "RELAY_AWAY"  # there was no session with the mail server; it is tried again
     TAKEN_BADLY = "TAKEN_BADLY"  # too many of a bank's mails of today come back or are called spam
+    FAILED = "FAILED"  # a task has failed, and nothing else here says why
     IN_DOUBT = "IN_DOUBT"  # nobody knows whether mails went out
     REFUSED = "REFUSED"  # a delivery that was refused, and no other one has come for its order
     MISSING = "MISSING"  # a delivery that should be there
     PARKED = "PARKED"  # a delivery that waits for its control file
     WAITING_FOR_RELEASE = "WAITING_FOR_RELEASE"  # a delivery that a person is asked about
     FAULTY_ORDER = "FAULTY_ORDER"  # its newest control file could not be carried out
+    NOT_BEGUN = "NOT_BEGUN"  # the day's run of an occasion, though something was due
+    NOT_REPORTED = "NOT_REPORTED"  # events that should have been in a response file by now
     NOT_COLLECTED = "NOT_COLLECTED"  # what has come back has not been looked at for long
     SET_ASIDE = "SET_ASIDE"  # a file that was tried three times in vain
     FILE = "FILE"  # a file that was refused or is unknown
@@ -86,17 +92,21 @@ _HIGH = (
     *(NeedKind.BROKEN_CONFIGURATION, NeedKind.STOPPED, NeedKind.RELAY_AWAY, NeedKind.TAKEN_BADLY),
     NeedKind.IN_DOUBT,
 )
+_STOP_DISPATCH = (NeedKind.STOPPED, NeedKind.RELAY_AWAY)
 _KINDS = {
     NeedKind.BROKEN_CONFIGURATION: Words("Konfiguration fehlerhaft", "broken configuration"),
     NeedKind.STOPPED: Words("angehalten", "stopped"),
     NeedKind.RELAY_AWAY: Words("Mailserver nicht erreichbar", "mail server away"),
     NeedKind.TAKEN_BADLY: Words("Mails kommen schlecht an", "mails taken badly"),
+    NeedKind.FAILED: Words("fehlgeschlagen", "failed"),
     NeedKind.IN_DOUBT: Words("ungeklärt", "in doubt"),
     NeedKind.REFUSED: Words("abgewiesen", "refused"),
     NeedKind.MISSING: Words("fehlt", "missing"),
     NeedKind.PARKED: Words("geparkt: ohne Steuerungsdatei", "parked: no control file"),
     NeedKind.WAITING_FOR_RELEASE: Words("wartet auf Freigabe", "waiting for release"),
     NeedKind.FAULTY_ORDER: Words("Auftrag fehlerhaft", "faulty order"),
+    NeedKind.NOT_BEGUN: Words("Lauf nicht begonnen", "run not begun"),
+    NeedKind.NOT_REPORTED: Words("nicht zurückgemeldet", "not reported"),
     NeedKind.NOT_COLLECTED: Words("Rückläufer nicht gelesen", "not collected"),
     NeedKind.SET_ASIDE: Words("Datei beiseitegelegt", "file set aside"),
     NeedKind.FILE: Words("Datei", "file"),
@@ -161,10 +171,13 @@ def needs(engine: sa.Engine, institute: str = "") -> list[Need]:
             *_parked(connection),
             *_waiting_for_release(connection),
             *_faulty_orders(connection),
+            *_not_begun(connection),
+            *_not_reported(connection),
             *_not_collected(connection),
             *_files(connection),
             *_unclear_mails(connection),
         ]
+        found += _failed(connection, found)
     place = {kind: number for number, kind in enumerate(NeedKind)}
     wanted = [need for need in found if institute in ("", need.institute) or not need.institute]
     return sorted(wanted, key=lambda need: (place[need.kind], need.since or clock.now(), need.institute, need.order))
@@ -209,7 +222,12 @@ def _stopped(connection: sa.Connection) -> Iterator[Need]:
     for stop in stop_switches.in_force(connection):
         bank, order = bank_name(stop.institute) if stop.institute else "", stop.order or ""
         what = Words(" ".join(filter(None, (bank, order))) or "alles", " ".join(filter(None, (bank, order))) or "all")
-        said = need_words.stopped(stop.id, stop.actor, stop.since, what)
+        bad = figures_of(connection, stop.delivery) if stop.delivery is not None else None
+        said = (
+            need_words.stopped_by_itself(stop.id, bad.delivery, what, bad.tried, bad.hard, bad.complaints)
+            if bad
+            else need_words.stopped(stop.id, stop.actor, stop.since, what)
+        )
         yield Need(
             NeedKind.STOPPED, said, stop.institute or "", bank, "", order, stop.since, subject=f"stops:{stop.id}"
         )
@@ -241,6 +259,39 @@ def _taken_badly(connection: sa.Connection) -> Iterator[Need]:
 def _not_collected(connection: sa.Connection) -> Iterator[Need]:
     for source, last in late_collections(connection).items():
         yield Need(NeedKind.NOT_COLLECTED, need_words.not_collected(source), since=last, subject=source)
+
+
+def _failed(connection: sa.Connection, others: Sequence[Need]) -> Iterator[Need]:
+    """Tasks that failed, but for those of which something else on the list says what is wrong.
+
+    That is: of an order or a bank that stands there already, or the sum of a day of which anything else does.
+    """
+    for work in failures(connection):
+        of_order = {(need.institute, need.order) for need in others}
+        is_said = (
+            (work.order and (work.institute, work.order) in of_order)
+            or (work.task.endswith("dispatch") and any(need.kind in _STOP_DISPATCH for need in others))
+            or (not work.occasion and work.institute and any(need.institute == work.institute for need in others))
+            or (work.task == "report" and any(need.occasion in ("", work.occasion) for need in others))
+        )
+        if not is_said:
+            said = need_words.failed(work.task.rpartition(".")[2], work.label)
+            bank = bank_name(work.institute) if work.institute else ""
+            subject = f"{work.dag} {work.task} {work.label}".rstrip()
+            yield Need(
+                *(NeedKind.FAILED, said, work.institute or "", bank, work.occasion, work.order, work.at),
+                subject=subject,
+            )
+
+
+def _not_begun(connection: sa.Connection) -> Iterator[Need]:
+    for occasion, due in runs_not_begun(connection).items():
+        yield Need(NeedKind.NOT_BEGUN, need_words.not_begun(occasion), occasion=occasion, since=due)
+
+
+def _not_reported(connection: sa.Connection) -> Iterator[Need]:
+    for institute, since in late_reports(connection).items():
+        yield Need(NeedKind.NOT_REPORTED, need_words.not_reported(), institute, bank_name(institute), since=since)
 
 
 def _in_doubt(connection: sa.Connection) -> Iterator[Need]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from reku.foundation import clock
 from reku.store.kinds import EventKind
-from reku.store.tables import collections
 from reku.views.day_figures import events_since
 
 HARD_BOUNCES = (0.02, 0.05)
@@ -19,8 +17,6 @@ COMPLAINTS = (0.001, 0.003)
 """The same of complaints."""
 LEAST_BOUNCES, LEAST_COMPLAINTS = 5, 2
 """With fewer it is chance."""
-COLLECTED_WITHIN = timedelta(hours=1)
-"""So long ago the last look at what has come back may have been; it is taken each minute."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +50,3 @@ def _judged(institute: str, counts: Counter[EventKind]) -> BadSending | None:
     if not any(share >= warn for (warn, _), share in shares):
         return None
     return BadSending(institute, sent, hard, complaints, any(share >= grave for (_, grave), share in shares))
-
-
-def late_collections(connection: sa.Connection) -> dict[str, datetime]:
-    """What has not been looked at for too long, with the moment of its last look: return_mails, hits."""
-    late = collections.c.complete_at < clock.now() - COLLECTED_WITHIN
-    rows = connection.execute(sa.select(collections.c.source, collections.c.complete_at).where(late))
-    return {row.source: row.complete_at for row in rows.all()}

@@ -34,6 +34,8 @@ HEAVY = (
     "reku.process.stages.collect_responses",
     "reku.process.stages.export_feedback",
     "reku.process.stages.report",
+    "reku.process.alarming.raising",
+    "reku.process.failed_work",
     "reku.process.intake",
     "reku.process.daily_feedback",
 )

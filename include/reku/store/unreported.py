@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
@@ -52,6 +52,22 @@ def waiting(which: sa.ColumnElement[bool]) -> sa.Select[int]:
         .where(which, assigned, ~written)
     )
     return _to_be_reported().where(which, ~assigned).union_all(of_files_begun)  # type: ignore[return-value]  # as a select
+
+
+def not_told_since(first: datetime, last: datetime) -> sa.Select[str, datetime]:
+    """Institutes with events recorded between two moments that stand in no written file, and the oldest of each."""
+    written = (
+        sa.exists()
+        .where(feedback_rows.c.response_id == responses.c.id)
+        .where(feedback_files.c.id == feedback_rows.c.file_id, feedback_files.c.written_at.is_not(None))
+    )
+    oldest = sa.func.min(responses.c.recorded_at).label("oldest")
+    return (
+        _to_be_reported()
+        .with_only_columns(responses.c.institute, oldest)
+        .where(responses.c.recorded_at >= first, responses.c.recorded_at < last, ~written)
+        .group_by(responses.c.institute)
+    )
 
 
 def _to_be_reported() -> sa.Select[int]:

@@ -39,7 +39,7 @@ class Asked:
         request: Request,
         user: GetUserDep,
         session: SessionDep,
-        of: Annotated[str, Query(max_length=100)],
+        of: Annotated[str, Query(max_length=300)],
     ) -> None:
         """Raises HTTPException: 404 if there is no such act or thing, 403 if this person may not do it."""
         visible_dags(user)

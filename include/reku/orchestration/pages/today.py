@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from types import MappingProxyType
 from typing import Annotated
 
 from airflow.api_fastapi.common.db.common import SessionDep
@@ -21,7 +22,8 @@ from reku.orchestration.reports import TODAY
 from reku.orchestration.task_acts import AGAIN, AGAIN_BUTTON
 from reku.process.acts import ACTS
 from reku.process.acts.on_stops import EVERYTHING
-from reku.process.needs import Need, needs
+from reku.process.alarming.looking_after import AlarmState, alarm_states
+from reku.process.needs import Need, NeedKind, needs
 from reku.store.engine import engine
 
 router = APIRouter()
@@ -40,16 +42,19 @@ def today(
 ) -> HTMLResponse:
     """All that needs a person, of those DAGs that this person may see; `bank` (BLZ) narrows it to one.
 
-    Failed tasks are named by the labels of their deliveries, so they are shown where all banks are.
+    Failed tasks are Airflow's, with their logs: they are named by the labels of their deliveries, so they are shown
+    where all banks are.
     """
     allowed, rights = visible_dags(user), Rights(user)
     try:
         found = needs(engine(), bank)
     except (SetupError, DBAPIError):
         raise HTTPException(503, "reku today") from None
-    seen = [need for need in found if dag_of(need.occasion) in allowed]
+    seen = [need for need in found if dag_of(need.occasion) in allowed and need.kind is not NeedKind.FAILED]
     failed = [] if bank else failed_tasks(session, allowed)
-    shown = render_today(seen, failed, bank, language_of(accept_language), rights.may_act, page)
+    with engine().connect() as connection:
+        states = alarm_states(connection, bank)
+    shown = render_today(seen, failed, bank, language_of(accept_language), rights.may_act, page, states)
     return HTMLResponse(shown, headers=HEADERS)
 
 
@@ -60,10 +65,12 @@ def render_today(
     language: str,
     may_act: Callable[[str], bool],
     number: int = 1,
+    states: Mapping[str, AlarmState] = MappingProxyType({}),
 ) -> str:
     """The page in one language; `found` comes with the most urgent kind first.
 
-    `may_act`: whether acts that concern a DAG are offered. `number`: of the part that is shown, from 1.
+    `may_act`: whether acts that concern a DAG are offered. `number`: of the part that is shown, from 1. `states`: by
+    cause, who looks after what.
     """
     first = (number - 1) * AT_ONCE
     shown_tasks = failed[first : first + AT_ONCE]
@@ -86,6 +93,8 @@ def render_today(
             "last": last,
             "first_of": first + 1,
             "acts_for": lambda need: need.acts if may_act(dag_of(need.occasion)) else (),
+            "may_act": lambda need: may_act(dag_of(need.occasion)),
+            "states": states,
             "may_try_again": lambda task: may_act(task.dag),
             "may_stop": may_act(OF_ALL),
             "everything": EVERYTHING,

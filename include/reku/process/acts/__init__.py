@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reku.process.acts.act import Act
+from reku.process.acts.on_alarms import ALARM_ACTS
 from reku.process.acts.on_deliveries import DELIVERY_ACTS
 from reku.process.acts.on_files import FILE_ACTS
 from reku.process.acts.on_stops import STOP_ACTS
 
-ACTS: Mapping[str, Act] = {**DELIVERY_ACTS, **STOP_ACTS, **FILE_ACTS}
+ACTS: Mapping[str, Act] = {**DELIVERY_ACTS, **STOP_ACTS, **FILE_ACTS, **ALARM_ACTS}
 """Every act on our own tables, by its name in addresses."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from reku.catalogue import institutes
 from reku.foundation import clock
 from reku.process.answers import Answer, Counts, Done, Skip, WaitFor
+from reku.process.lateness import note_begun
 from reku.process.systems import is_served, system_of
 from reku.store.states import DeliveryState
 from reku.store.tables import deliveries, orders
@@ -27,8 +28,10 @@ PATIENCE_ENDS = 8
 def await_control_file(engine: sa.Engine, occasion: str, day: date) -> Answer:
     """Done with the number of orders; Skip if nobody has ordered; waits while deliveries are parked for want of it.
 
-    First the orders are written down that campaigns announce in the files of their banks.
+    First it is noted that the day has begun, and the orders are written down that campaigns announce in the files of
+    their banks.
     """
+    note_begun(engine, occasion, day)
     announced = _announce(engine, occasion)
     with engine.connect() as connection:
         ordered = connection.scalar(_count(orders).where(orders.c.occasion == occasion))

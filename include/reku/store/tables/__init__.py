@@ -34,7 +34,7 @@ from reku.store.tables.intake import control_files, file_tries, files, lists, or
 from reku.store.tables.ledger import appointments, contacts, messages, past_messages, subscribers
 from reku.store.tables.prepared import prepared_files, prepared_rows, told_core_fields, told_in_bap
 from reku.store.tables.selected import selected_rows, selections
-from reku.store.tables.told import alarms
+from reku.store.tables.told import alarms, begun_runs, silences, task_failures
 from reku.store.tables.vault import data_keys, person_numbers, pseudonym_keys
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "appointments",
     "audit",
     "barred_domains",
+    "begun_runs",
     "claims",
     "collections",
     "contacts",
@@ -89,9 +90,11 @@ __all__ = [
     "rule_counts",
     "selected_rows",
     "selections",
+    "silences",
     "stops",
     "subscribers",
     "suppressions",
+    "task_failures",
     "told_core_fields",
     "told_in_bap",
 ]

@@ -39,6 +39,6 @@ def institute() -> sa.Column[str]:
     return sa.Column("institute", sa.CHAR(8), nullable=False, comment="BLZ, leading zeros kept")
 
 
-def moment(name: str, *, nullable: bool = True) -> sa.Column[object]:
+def moment(name: str, *, nullable: bool = True, comment: str | None = None) -> sa.Column[object]:
     """A column of moments."""
-    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable)
+    return sa.Column(name, sa.DateTime(timezone=True), nullable=nullable, comment=comment)

@@ -225,20 +225,75 @@ def upgrade() -> None:
     )
     op.create_table(
         "alarms",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False, comment="kind and subject, such as PARKED deliveries:17"),
         sa.Column("institute", sa.CHAR(length=8), nullable=True, comment="null: no single one"),
-        sa.Column("about", sa.Text(), nullable=False, comment="who is concerned, as people were told"),
+        sa.Column("about", sa.Text(), nullable=False, comment="who is concerned, as people are told"),
+        sa.Column("team", sa.Text(), nullable=False, comment="whose it is, by teams.yaml"),
         sa.Column(
             "people",
             sa.Integer(),
             nullable=True,
             comment="how many were concerned when it was told last; null: nobody knows",
         ),
-        sa.Column("first_told_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("told_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("cause", name=op.f("pk_alarms")),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column(
+            "told_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when it was told last; null: it has still to be told",
+        ),
+        sa.Column(
+            "told_first_at", sa.DateTime(timezone=True), nullable=True, comment="from when on somebody is waited for"
+        ),
+        sa.Column(
+            "escalated_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="when the next team was told, since nobody had taken it",
+        ),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("taken_by", sa.Text(), server_default="", nullable=False, comment="who looks after it"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_alarms")),
+        sa.UniqueConstraint("cause", name=op.f("uq_alarms_cause")),
         schema="reku",
-        comment="Causes that people were told of and that are not over; what is over leaves",
+        comment="Causes that need a person and are not over, told or still to be told; what is over leaves",
+    )
+    op.create_table(
+        "silences",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("cause", sa.Text(), nullable=False, comment="as in alarms"),
+        sa.Column("institute", sa.CHAR(length=8), nullable=True, comment="null: no single one"),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_silences")),
+        sa.UniqueConstraint("cause", name=op.f("uq_silences_cause")),
+        schema="reku",
+        comment="Causes of which nobody wants to be told for a while; one that has ended leaves",
+    )
+    op.create_table(
+        "task_failures",
+        sa.Column("dag", sa.Text(), nullable=False),
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False, comment="bank, order, delivery of a mapped task; else empty"),
+        sa.Column("institute", sa.CHAR(length=8), nullable=True, comment="null: no single one"),
+        sa.Column("order_id", sa.BigInteger(), nullable=True, comment="null: no single one"),
+        sa.Column("occasion", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("dag", "task", "label", name=op.f("pk_task_failures")),
+        schema="reku",
+        comment="Tasks whose last run has failed for good; one that comes through leaves, and each after a few days",
+    )
+    op.create_table(
+        "begun_runs",
+        sa.Column("occasion", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("occasion", name=op.f("pk_begun_runs")),
+        schema="reku",
+        comment="The last day whose work some run of an occasion has begun",
     )
     op.create_table(
         "stops",
@@ -248,6 +303,12 @@ def upgrade() -> None:
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.Column(
+            "delivery_id",
+            sa.BigInteger(),
+            nullable=True,
+            comment="whose mails were taken badly; null: a person has stopped",
+        ),
         sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("lifted_by", sa.Text(), server_default="", nullable=False),
         sa.CheckConstraint(
@@ -255,7 +316,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_stops")),
         schema="reku",
-        comment="Stop switches of the dispatch, thrown and lifted by people",
+        comment="Stop switches of the dispatch, thrown by people or by what came back, lifted by people",
     )
     op.create_index(
         "ix_stops_in_force", "stops", ["id"], unique=False, schema="reku", postgresql_where=sa.text("lifted_at IS NULL")
