@@ -57,7 +57,7 @@ def _sent(engine: sa.Engine, number: int, hard: int, complaints: int = 0, record
     delivery = world.delivery(engine, order, number, state="LOADED", rows=20, accepted=20)
     bad = [EventKind.BOUNCED_HARD] * hard + [EventKind.COMPLAINED] * complaints
     for row in range(20):
-        row_id = world.row(engine, delivery, world.reku_fields(row + 1, number), line=row + 3)
+        row_id = world.row(engine, delivery, world.reku_fields(100 * number + row, number), line=row + 3)
         message = world.message(engine, row_id)
         with engine.begin() as connection:
             allow_any_step(connection)

@@ -31,7 +31,7 @@ class FailedWork:
 
 
 @dataclass(frozen=True)
-class Failure:
+class TaskFailure:
     """A task that failed and is not made good; `order`: number of the order, or empty."""
 
     dag: str
@@ -43,7 +43,7 @@ class Failure:
     order: str
 
 
-def failures(connection: sa.Connection) -> list[Failure]:
+def failures(connection: sa.Connection) -> list[TaskFailure]:
     """Those of the last days, the oldest first."""
     c = task_failures.c
     rows = connection.execute(
@@ -55,7 +55,7 @@ def failures(connection: sa.Connection) -> list[Failure]:
         .where(c.at >= clock.now() - timedelta(days=NAMED_DAYS))
         .order_by(c.at)
     )
-    return [Failure(**row._mapping) for row in rows]
+    return [TaskFailure(**row._mapping) for row in rows]
 
 
 def note_failed(engine: sa.Engine, work: FailedWork, delivery: int | None = None) -> None:
