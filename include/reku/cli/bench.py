@@ -51,9 +51,9 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`, `bap`, `orchestration`; none: all. "
-            "`kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no race, but "
-            "damaged inputs for every reader.",
+            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`, `bap`, `orchestration`; none: "
+            "all. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no "
+            "race, but damaged inputs for every reader.",
             show_default=False,
         ),
     ] = "",
