@@ -17,10 +17,10 @@ import httpx
 import psutil
 import pytest
 
-from reku.demo.airflow_api import AirflowApi
 from reku.foundation.settings import INCLUDE, settings
 from reku.release.question import APPROVE, DECLINE
 from reku.runtime.airflow import ADMINISTRATOR
+from reku.runtime.airflow_api import AirflowApi
 from reku.runtime.home import Home
 from reku.runtime.postgres import Postgres
 from reku.simulator.customers import is_control_copy

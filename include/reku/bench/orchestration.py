@@ -21,12 +21,12 @@ import psutil
 
 from reku.bench import parse
 from reku.bench.render import configuration
-from reku.demo.airflow_api import ENDED, AirflowApi
 from reku.foundation import clock
 from reku.foundation.errors import SetupError
 from reku.foundation.settings import settings
 from reku.process.intake import take_in
 from reku.runtime import processes, up
+from reku.runtime.airflow_api import ENDED, AirflowApi
 from reku.runtime.home import Home
 from reku.runtime.ports import LOOPBACK
 from reku.runtime.supervisor import Supervisor, stop_signals

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from reku.catalogue import institutes, media, occasions
-from reku.demo.airflow_api import ENDED, AirflowApi
 from reku.demo.state import DemoState, set_clock
 from reku.dispatch.doubt import in_doubt, resolve
 from reku.foundation import clock
@@ -19,6 +18,7 @@ from reku.foundation.settings import settings
 from reku.orchestration.names import dag_id
 from reku.process.collecting import collect
 from reku.responses.hits import take_in
+from reku.runtime.airflow_api import ENDED, AirflowApi
 from reku.simulator import core_bank
 from reku.simulator.customers import Customers, is_control_copy
 from reku.simulator.truth_file import entries
