@@ -66,7 +66,7 @@ class EmmaClient:
         self._login = {"username": login.username, "password": login.password}
         limits = httpx.Limits(max_connections=4)
         self._http = httpx.Client(
-            base_url=url.rstrip("/") + "/", timeout=httpx.Timeout(timeout, connect=10.0), limits=limits, trust_env=False
+            base_url=url.rstrip("/") + "/", timeout=httpx.Timeout(timeout, connect=10.0), limits=limits
         )
         self._again = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Busy),
