@@ -62,6 +62,7 @@ class FaultCode(StrEnum):
     DUBLETTE = "DUBLETTE", "a key that stood in the file before"
     ABGELAUFEN = "ABGELAUFEN", "an impulse that is not valid any more"
     PERSON_UNBEKANNT = "PERSON_UNBEKANNT", "a person whom the newest customers do not have"
+    REFERENZ_UNBEKANNT = "REFERENZ_UNBEKANNT", "a reference that no job of ours has"
     ADRESSE = "ADRESSE", "not a valid mail address"
     BESCHAEDIGT = "BESCHAEDIGT", "a text that was damaged on its way: character set, HTML, placeholder"
     NAME_UMLAUT = "NAME_UMLAUT", "an umlaut, a blank or another forbidden character in the order name"

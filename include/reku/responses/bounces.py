@@ -18,15 +18,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from reku.contact.barring import bar_complained
 from reku.foundation import clock
 from reku.foundation.one_by_one import Budget, Failure, one_by_one
 from reku.mailbox import SEEN, UNCLEAR, Mailbox, mailboxes
 from reku.responses.mail_reader import MailReader
 from reku.responses.reports import Understood
 from reku.store.events import Event, record
-from reku.store.kinds import EventKind, ReportKind, SuppressionKind, SuppressionSource
+from reku.store.kinds import EventKind, ReportKind
 from reku.store.locks import Lock, lock_until_commit
-from reku.store.tables import messages, past_messages, return_mails, suppressions
+from reku.store.tables import messages, past_messages, return_mails
 
 log = logging.getLogger(__name__)
 
@@ -229,23 +230,6 @@ def _events(judged: Sequence[_Read]) -> Iterator[tuple[str, Event]]:
 
 def _bar_complaints(connection: sa.Connection, judged: Sequence[_Read], known: Mapping[int, Any]) -> None:
     bar_complained(connection, [known[one.what.message] for one in judged if one.what.kind is ReportKind.COMPLAINT])
-
-
-def bar_complained(connection: sa.Connection, about: Sequence[Any]) -> None:
-    """Bar the people of these messages: rows with institute, recipient_key and person_number."""
-    rows = [
-        {
-            "institute": message.institute,
-            "kind": SuppressionKind.COMPLAINED,
-            "recipient_key": message.recipient_key,
-            "person_number": message.person_number,
-            "source": SuppressionSource.COMPLAINT,
-            "since": clock.now(),
-        }
-        for message in about
-    ]
-    if rows:
-        connection.execute(insert(suppressions).values(rows).on_conflict_do_nothing())
 
 
 def _keep_evidence(

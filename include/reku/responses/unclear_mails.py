@@ -6,10 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from reku.contact.barring import bar_complained
 from reku.foundation import clock
 from reku.foundation.errors import StageError
 from reku.mailbox import SEEN, mailboxes
-from reku.responses.bounces import bar_complained
 from reku.store.audit import put_on_record
 from reku.store.events import Event, record
 from reku.store.kinds import EventKind, ReportKind

@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
 from reku.catalogue.institute import UnsubscribeScope
+from reku.contact.barring import bar_unsubscribed
 from reku.foundation import clock
 from reku.responses.pages import bank_of
 from reku.store.events import Event, record
@@ -40,24 +40,6 @@ _UNSUBSCRIBED_FROM = {
     UnsubscribeScope.INSTITUTE: UnsubscribedFrom.INSTITUTE,
 }
 
-_BAR = sa.text("""
-    INSERT INTO reku.suppressions (institute, kind, recipient_key, person_number, order_id, source, since)
-    SELECT DISTINCT ON (m.institute, m.recipient_key, m.person_number, barred_order)
-        m.institute, 'UNSUBSCRIBED', m.recipient_key, m.person_number,
-        CASE WHEN t.of_order THEN m.order_id END AS barred_order, t.source, coalesce(r.at, :since)
-    FROM json_to_recordset(CAST(:told AS json)) AS t(message bigint, source text, of_order boolean)
-    JOIN (
-        SELECT id, institute, order_id, recipient_key, person_number FROM reku.messages
-        UNION ALL SELECT id, institute, order_id, recipient_key, '' FROM reku.past_messages
-    ) AS m ON m.id = t.message
-    LEFT JOIN reku.responses r ON r.message_id = t.message AND r.kind = 'UNSUBSCRIBED'
-    ORDER BY m.institute, m.recipient_key, m.person_number, barred_order
-    ON CONFLICT DO NOTHING
-""")
-"""In an order of its own, so that two trackers that bar the same people wait for one another in turn. What somebody
-unsubscribes from later by the same mail counts from the first time: so both can be taken back together.
-"""
-
 
 def unsubscribe(engine: sa.Engine, wishes: Sequence[Wish]) -> list[str | None]:
     """Bar the address and the person of each mail, from its order or from everything; again changes nothing.
@@ -76,16 +58,12 @@ def unsubscribe(engine: sa.Engine, wishes: Sequence[Wish]) -> list[str | None]:
         first = {wish.message: wish.by for wish in reversed(wishes) if wish.message in whose}
         wide = {wish.message for wish in wishes if wish.everything}
         scope_of = {id_: UnsubscribeScope.INSTITUTE if id_ in wide else scopes[whose[id_]] for id_ in first}
-        told = [
-            {"message": id_, "source": by, "of_order": scope_of[id_] is UnsubscribeScope.ORDER}
-            for id_, by in first.items()
-        ]
-        if told:
-            connection.execute(_BAR, {"told": msgspec.json.encode(told).decode(), "since": moment})
+        from_what = {id_: _UNSUBSCRIBED_FROM[scope_of[id_]] for id_ in first}
+        bar_unsubscribed(connection, {id_: (by, from_what[id_]) for id_, by in first.items()}, moment)
         record(
             connection,
             [
-                Event(id_, EventKind.UNSUBSCRIBED, moment, by, _UNSUBSCRIBED_FROM[scope_of[id_]])
+                Event(id_, EventKind.UNSUBSCRIBED, moment, by, from_what[id_])
                 for id_, by in first.items()
                 if id_ in here
             ],

@@ -13,7 +13,7 @@ from reku.store.states import FILE_WAS_REFUSED, FileVerdict
 
 @dataclass(frozen=True)
 class FileResult(scan_report.FileResult):
-    """What became of one file. `counts`: what stands in `imports` of it; empty if nothing was written."""
+    """What became of one file. `counts`: what stands in `imports` of it, or events; empty if nothing was written."""
 
     advice: str = ""
     counts: dict[str, int] = field(default_factory=dict)
@@ -45,6 +45,12 @@ class ImportReport(ScanReport[FileResult]):
             f"({one.code}): {one.advice}"
             for one in self.outcomes
             if one.verdict in FILE_WAS_REFUSED
+        ]
+        told += [
+            f"Institute {self.institute}: {one.counts['unknown_references']} answers of file {one.file_id} name no "
+            "mail of ours: see its receipt, and ask agreeMailing whose they are."
+            for one in self.outcomes
+            if one.counts.get("unknown_references")
         ]
         return tuple(told)
 

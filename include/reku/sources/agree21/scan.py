@@ -1,4 +1,7 @@
-"""One scan of a cooperative bank's inbox: customers, holdings, appointments, impulses, each kind oldest first."""
+"""One scan of a cooperative bank's inbox: customers, holdings, appointments, impulses, then agreeMailing's answers.
+
+Each kind is taken in oldest first.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from reku.foundation import clock
 from reku.foundation.bank_folders import Folder
 from reku.foundation.settings import settings
 from reku.records import Fault, FaultCode, match_name
+from reku.sources.agree21 import mailing_answers
 from reku.sources.agree21.import_file import ImportResult, import_file
 from reku.sources.agree21.import_report import FileResult, ImportReport, file_result
 from reku.sources.agree21.impulses import forget_expired
@@ -28,7 +32,7 @@ from reku.store.imports import newest_import
 from reku.store.states import FileVerdict
 from reku.store.tables import imports
 
-_RANK: dict[str, int] = {kind: rank for rank, kind in enumerate(Kind)}
+_RANK: dict[str, int] = {kind: rank for rank, kind in enumerate((*Kind, mailing_answers.KIND))}
 
 
 class _DataFile(NamedFile):
@@ -82,6 +86,8 @@ class _DataScan(Scan[ImportReport]):
             self.report.expired = forget_expired(self.connection, self.bank.blz)
 
     def _take(self, named: _DataFile) -> FileResult | None:
+        if named.kind == mailing_answers.KIND:
+            return self._take_answers(named)
         if _waits_for_customers(self.connection, self.bank, named):
             return self._refuse_without_customers(named)
         arrived = filing.arrive(self.folders, named.name, named.contract.max_bytes)
@@ -90,6 +96,16 @@ class _DataScan(Scan[ImportReport]):
         file_id = filing.record(self.connection, self.folders, arrived, named.kind, result.decision)
         note_import(self.connection, file_id, result)
         return file_result(file_id, named.kind, result)
+
+    def _take_answers(self, named: _DataFile) -> FileResult:
+        arrived = filing.arrive(self.folders, named.name, named.contract.max_bytes)
+        name, order = shown_name(named.name), named.groups["auftrag"]
+        result = mailing_answers.take_answers(
+            self.connection, self.bank, named.contract, name, order, arrived.data, arrived.sha256
+        )
+        file_id = filing.record(self.connection, self.folders, arrived, named.kind, result.decision)
+        decision = result.decision
+        return FileResult(file_id, decision.verdict, decision.code, named.kind, decision.advice, result.counts)
 
     def _refuse_without_customers(self, named: _DataFile) -> FileResult | None:
         """Refuse a file that has waited for customers for as long as a refused one is kept; None: it may wait on."""
@@ -116,7 +132,7 @@ class _DataScan(Scan[ImportReport]):
 
 def _named(name: str) -> _DataFile | None:
     match = match_name(shown_name(name))
-    if match is None or match[0].kind not in list(Kind):
+    if match is None or match[0].kind not in _RANK:
         return None
     named = _DataFile(name, *match)
     try:
