@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import time, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -196,6 +197,10 @@ class Institute(Model):
     staff: tuple[Text, ...] = Field(
         (), description="people of the bank, by the name they log in with, who upload and fetch its files by hand"
     )
+    outbox_url: str = Field(
+        "",
+        description="folder or sftp:// URL of the bank to which prepared files go by themselves; none: people fetch",
+    )
     campaigns: tuple[Campaign, ...] = Field((), description="one for each order that shall send")
 
     _staff_once = field_validator("staff")(no_repeats)
@@ -207,6 +212,16 @@ class Institute(Model):
         if fields and info.data.get("core_system") not in _DELIVER_DATA:
             raise ValueError("FE 3053 is a function of agree21: leave them out, this bank is on another core system")
         return fields
+
+    @field_validator("outbox_url")
+    @classmethod
+    def _is_whole_and_without_password(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.password:
+            raise PydanticCustomError("password", "leave the password out: it is kept in REKU_SFTP_PASSWORD")
+        if url and not parts.scheme and not url.startswith("/"):
+            raise PydanticCustomError("relative", "write a whole path, or a URL such as sftp://user@host:22/folder")
+        return url
 
     @field_validator("campaigns")
     @classmethod

@@ -29,15 +29,22 @@ register_implementation("ssh", "reku.foundation.sftp.Sftp", clobber=True)
 
 def store() -> tuple[AbstractFileSystem, str]:
     """The file system of `REKU_FILES_URL` and the path of its root there. Raises SetupError if it cannot be used."""
-    url = required("files_url")
+    return open_url(required("files_url"), "REKU_FILES_URL")
+
+
+def open_url(url: str, called: str) -> tuple[AbstractFileSystem, str]:
+    """The file system of a URL or a path, and the path of its root there; `called`: the setting that it stands in.
+
+    Raises SetupError if it cannot be used.
+    """
     try:
         files, root = url_to_fs(url)
     except ImportError as error:
-        raise SetupError(f"REKU_FILES_URL cannot be used: {error}") from error
+        raise SetupError(f"{called} cannot be used: {error}") from error
     except (ValueError, TypeError):
         # The reason may quote the URL, which may hold a password.
         raise SetupError(
-            "REKU_FILES_URL cannot be used: it is neither a path nor a URL of a known kind, such as "
+            f"{called} cannot be used: it is neither a path nor a URL of a known kind, such as "
             "sftp://user@host:22/folder. Write :/?#[]@ and % in a user's name or password as %3A, %2F …; a password "
             "is better kept in REKU_SFTP_PASSWORD."
         ) from None

@@ -57,7 +57,7 @@ class PreparedFileChannel:
         )
         dispatcher.result.prepared += decision.prepared
         dispatcher.result.withheld += decision.withheld
-        if self.channel.is_pushed:
+        if self.channel.is_pushed or dispatcher.plan.institute.outbox_url:
             formats = {self.channel.format.kind: self.channel.format}
             _, problems = push_files(dispatcher.engine, dispatcher.plan.institute, formats)
             if problems:

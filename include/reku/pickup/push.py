@@ -1,4 +1,4 @@
-"""Files that a system takes by itself: they are put into the bank's outbox, and wait there to be acknowledged."""
+"""Files that go by themselves: into our outbox for a system, which acknowledges them, or to the bank's own place."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from reku.foundation import clock
 from reku.foundation.bank_folders import MARKER, BankFolders, Folder
 from reku.foundation.errors import SetupError, StageError
 from reku.foundation.one_by_one import one_by_one
+from reku.foundation.storage import is_link, open_url, replace_file
 from reku.pickup.file_format import FileFormat
-from reku.pickup.take import acknowledge, locked_file, make
+from reku.pickup.take import acknowledge, is_taken, locked_file, make
 from reku.records import match_name
 from reku.store.kinds import PreparedKind
 from reku.store.tables import prepared_files
@@ -22,32 +23,40 @@ from reku.store.tables import prepared_files
 log = logging.getLogger(__name__)
 
 PUSHED = (PreparedKind.AGREE_MAILING,)
-"""Kinds of files that no person fetches."""
+"""Kinds of files that a system of the bank takes and acknowledges."""
+OUTBOX = "outbox_url"
+"""Who takes a file that goes to the bank by itself, as the audit has it."""
 
 
 def push_files(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat]) -> tuple[int, list[str]]:
-    """Put into the bank's outbox what is prepared for a system and does not lie there yet.
+    """Put where they belong the prepared files that no person fetches, and that do not lie there yet.
 
-    Killed in between, the next push writes the same bytes again. Returns how many were put there, and a sentence for
-    each that cannot be made. Raises SetupError if the outbox cannot be written to or the vault key is missing.
+    Those for a system of the bank go to its outbox and wait there to be acknowledged. All others go to the bank's own
+    `outbox_url`, if it has one: they are taken thereby, as by a person who fetches.
+
+    Killed in between, the next push writes the same bytes again under the same names. Returns how many were put there,
+    and a sentence for each that cannot be. Raises SetupError if our outbox cannot be written to or the vault key is
+    missing.
     """
     of = prepared_files.c
-    waits = (of.pushed_at.is_(None), of.expired_at.is_(None), of.erased_at.is_(None))
+    waits = (of.pushed_at.is_(None), of.fetched_at.is_(None), of.expired_at.is_(None), of.erased_at.is_(None))
+    kinds = [kind for kind in formats if bank.outbox_url or kind in PUSHED]
     with engine.connect() as connection:
-        wanted = sa.select(of.id).where(of.institute == bank.blz, of.kind.in_(PUSHED), *waits).order_by(of.id)
+        wanted = sa.select(of.id).where(of.institute == bank.blz, of.kind.in_(kinds), *waits).order_by(of.id)
         ids = connection.scalars(wanted).all()
 
     def push(file: int) -> None:
         with engine.begin() as connection:
             row = locked_file(connection, bank.blz, of.id == file, str(file))
-            if row.pushed_at is not None or row.erased_at is not None:
+            if row.pushed_at is not None or row.fetched_at is not None or row.erased_at is not None:
                 return
-            folders = BankFolders(bank.blz)
             made = make(connection, bank, formats, row)
-            for name, data in made.items():
-                _put(folders, name, data)
-            if made:
+            if made and row.kind in PUSHED:
+                _put_into_our_outbox(bank, made)
                 connection.execute(sa.update(prepared_files).where(of.id == file).values(pushed_at=clock.now()))
+            elif made:
+                _put_into_the_banks(bank, made)
+                is_taken(connection, bank, row, OUTBOX)
 
     done = one_by_one(
         ids, push, named=lambda file: f"prepared file {file}", stops=lambda error: isinstance(error, SetupError)
@@ -56,15 +65,33 @@ def push_files(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind
     return len(ids) - len(problems), problems
 
 
-def _put(folders: BankFolders, name: str, data: bytes) -> None:
-    path = folders.path(Folder.OUTBOX, name)
+def _put_into_our_outbox(bank: Institute, made: Mapping[str, bytes]) -> None:
+    folders = BankFolders(bank.blz)
+    for name, data in made.items():
+        path = folders.path(Folder.OUTBOX, name)
+        try:
+            folders.write(path, [data])
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise SetupError(
+                f"{path} cannot be written below REKU_FILES_URL: {reason}. Its number and rows are kept; the next "
+                "import writes it, with the same bytes, once the place can be written to."
+            ) from error
+
+
+def _put_into_the_banks(bank: Institute, made: Mapping[str, bytes]) -> None:
+    """The first file, by which the others are found, comes last. Raises StageError: other files are not held up."""
     try:
-        folders.write(path, [data])
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise SetupError(
-            f"{path} cannot be written below REKU_FILES_URL: {reason}. Its number and rows are kept; the next import "
-            "writes it, with the same bytes, once the place can be written to."
+        files, root = open_url(bank.outbox_url, "outbox_url")
+        if is_link(files, root):
+            raise StageError("The folder of its outbox_url is a link, and links are not followed. Name the folder.")
+        for name, data in reversed(list(made.items())):
+            replace_file(files, f"{root.rstrip('/')}/{name}", [data])
+    except (OSError, SetupError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else str(error)) or type(error).__name__
+        raise StageError(
+            f"It cannot be put to the bank's outbox_url: {reason}. It waits, and the next import puts it there, with "
+            "the same bytes; until then the bank's staff may fetch it."
         ) from error
 
 

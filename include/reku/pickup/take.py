@@ -48,13 +48,13 @@ def fetch(
         _check_is_there(row)
         made = make(connection, bank, formats, row)
         if made:
-            _is_taken(connection, bank, row, actor)
+            is_taken(connection, bank, row, actor)
     if not made:
         raise nobody_is_left(row.file_name)
     return TakenFile(file, row.file_name, made, first=row.fetched_at is None)
 
 
-def _is_taken(connection: sa.Connection, bank: Institute, row: sa.Row[Any], actor: str) -> None:
+def is_taken(connection: sa.Connection, bank: Institute, row: sa.Row[Any], actor: str) -> None:
     """Its messages are sent, if nobody had taken it before, and it is on record who has."""
     if row.fetched_at is None:
         _are_sent(connection, row.id)
