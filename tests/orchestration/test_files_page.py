@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import io
+import secrets
 import shutil
+import socket
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 import sqlalchemy as sa
 
+from reku.foundation.errors import SetupError
 from reku.foundation.settings import INCLUDE, settings
 from reku.process import by_hand
 from reku.process.systems import FILE_FORMATS
 from reku.store.tables import audit
 from reku.views.prepared_overview import prepared_files_of
+from reku_testing import browser
 from reku_testing.dispatching import BANK, NINE, states
 from tests.orchestration.test_acting import Visitor, token_in
-from tests.pickup.slips import FORMATS
+from tests.orchestration.test_pages_in_a_browser import DESK, ENTER, be, faults, press_until
+from tests.pickup.slips import FORMATS, SLIPS, Slips
 from tests.pickup.test_prepared import prepared
 
 pytestmark = pytest.mark.airflow
@@ -125,6 +132,76 @@ def test_a_file_is_made_while_it_is_fetched_by_two_at_once_the_same(staff: Visit
     assert "fetched 24.11.2026" in staff.get(path).text
 
 
+def test_a_fetch_that_breaks_off_is_not_counted_and_a_lost_key_is_one_sentence(
+    staff: Visitor, airflow_address: str, database: sa.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = prepared(database)
+    path = f"/reku/files/1?bank={BANK}"
+    form = urlencode({"token": token_in(staff.get(f"/reku/files?bank={BANK}").text)})
+    monkeypatch.setitem(FILE_FORMATS, SLIPS.kind, Slips(heading=secrets.token_hex(8 << 20)))
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        address = urlsplit(airflow_address)
+        line.connect((address.hostname, address.port))
+        line.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nCookie: _token={staff.token}\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n"
+            f"Content-Length: {len(form)}\r\n\r\n{form}".encode()
+        )
+        assert line.recv(1 << 10).startswith(b"HTTP/1.1 200")
+    assert set(states(database, delivery)) == {"PREPARED"}
+    monkeypatch.setitem(FILE_FORMATS, SLIPS.kind, SLIPS)
+
+    def lost(*_: Any) -> Any:
+        raise SetupError("REKU_VAULT_KEYS lacks the key 0f3a.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Slips, "files", lost)
+        answer = staff.post(path, {"token": parse_qs(form)["token"][0]}, **{"Accept-Language": "de"})
+    assert answer.status_code == 503
+    assert "Die Datei lässt sich gerade nicht herstellen; sie wartet weiter" in answer.text
+    assert "lacks the key 0f3a" in answer.text
+    assert (set(states(database, delivery)), on_record(database)) == ({"PREPARED"}, [])
+    # Repeated, it is whole, and it is on record once: also that it would come out otherwise by now is no matter.
+    assert staff.post(path, {"token": parse_qs(form)["token"][0]}).status_code == 200
+    assert set(states(database, delivery)) == {"SENT"}
+    assert on_record(database) == [("operator", "fetch file", "prepared_files:1")]
+
+
+@pytest.mark.skipif(browser.program() is None, reason=browser.INSTALL)
+def test_in_a_browser(airflow_address: str, token_of: Callable[..., str], database: sa.Engine, tmp_path: Path) -> None:
+    """Staff upload and fetch by keyboard and without script; who runs the platform, and who is nobody, is refused."""
+    delivery = prepared(database)
+    export, downloads = tmp_path / NAME, tmp_path / "downloads"
+    export.write_bytes(CONTENT)
+    with browser.browser(tmp_path) as tab:
+        be(tab, "de", "light", DESK)
+        tab.go(f"{airflow_address}/reku/files?bank={BANK}")
+        assert tab.value("document.querySelector('form') === null"), "nobody sees nothing"
+        for role, allowed in (("admin", False), ("viewer", True)):
+            tab.ask("Network.setCookie", name="_token", value=token_of(role), url=airflow_address)
+            tab.go(f"{airflow_address}/reku/files?bank={DATA_BANK}")
+            assert tab.value("document.querySelector('input[type=file]') !== null") is allowed, role
+        assert faults(tab) == []
+        tab.ask("Emulation.setScriptExecutionDisabled", value=True)
+        tab.go(f"{airflow_address}/reku/files?bank={DATA_BANK}")
+        field = tab.ask("DOM.querySelector", nodeId=tab.ask("DOM.getDocument")["root"]["nodeId"], selector="#file")
+        tab.ask("DOM.setFileInputFiles", files=[str(export)], nodeId=field["nodeId"])
+        press_until(tab, "document.activeElement.textContent === 'Hochladen'")
+        tab.press(*ENTER)
+        tab.wait_for("document.querySelector('[role=status]')?.textContent.includes('liegt im Eingang') === true")
+        tab.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
+        tab.go(f"{airflow_address}/reku/files?bank={BANK}")
+        press_until(tab, "document.activeElement.getAttribute('aria-label')?.startsWith('Abholen slips_') === true")
+        tab.press(*ENTER)
+        deadline = time.monotonic() + 30
+        while not list(downloads.glob("*.zip")) or set(states(database, delivery)) != {"SENT"}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert (tmp_path / "files" / DATA_BANK / "eingang" / NAME).read_bytes() == CONTENT
+    assert [action for _, action, _ in on_record(database)] == ["upload file", "fetch file"]
+
+
 def test_an_export_lies_whole_in_the_inbox_and_what_is_none_is_refused_in_words(
     staff: Visitor, database: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +230,10 @@ def test_an_export_lies_whole_in_the_inbox_and_what_is_none_is_refused_in_words(
     again = send(staff, NAME, CONTENT)
     assert (again.status_code, "is in the inbox already" in again.text) == (422, True)
     assert on_record(database) == [("operator", "upload file", f"file:{NAME}")]
+
+    two_gigabytes = {"Content-Length": str(2 << 30), "Content-Type": "multipart/form-data; boundary=x"}
+    large = staff._server.post(UPLOAD, headers=two_gigabytes, content=b"")
+    assert (large.status_code, "2.0 GB" in large.text) == (413, True), "refused before any of it is read"
 
     monkeypatch.setattr(by_hand, "LARGEST", 1000)
     large = send(staff, NAME, CONTENT * 100)

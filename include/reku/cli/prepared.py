@@ -77,20 +77,22 @@ def fetch_prepared(
 ) -> None:
     """Fetch a prepared file.
 
-    It is made now, with clear person numbers, and its messages count as sent. Who fetched what and when is kept.
+    It is made now, with clear person numbers, and once it is written its messages count as sent. Who fetched what and
+    when is kept.
     Repeated, the same bytes come out. A file of that name is never overwritten.
 
     Example: `reku agree21 files fetch 99990003 12 --who "Anna Muster" --into .`.
     """
     from reku.foundation.errors import StageError
-    from reku.pickup.take import fetch
+    from reku.pickup.take import make_file, note_fetched
     from reku.process.systems import FILE_FORMATS, bank_named
 
     if not who.strip():
         raise typer.BadParameter("say who is fetching", param_hint="--who")
     if not into.is_dir():
         raise typer.BadParameter(f"there is no folder {into}", param_hint="--into")
-    taken = fetch(database(), bank_named(institute), FILE_FORMATS, file, actor=who.strip())
+    engine, bank = database(), bank_named(institute)
+    taken = make_file(engine, bank, FILE_FORMATS, file)
     written = []
     for name, data in taken.files.items():
         path = into / name
@@ -100,6 +102,7 @@ def fetch_prepared(
         except FileExistsError:
             raise StageError(f"{path} is there already. Give another folder (--into), then fetch it again.") from None
         written.append(str(path))
+    note_fetched(engine, bank, FILE_FORMATS, taken, actor=who.strip())
     if as_json:
         print_json({"id": taken.id, "files": written, "first": taken.first})
     else:

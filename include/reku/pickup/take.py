@@ -24,34 +24,68 @@ from reku.store.tables import deliveries, messages, prepared_files, prepared_row
 
 
 @dataclass(frozen=True)
-class TakenFile:
-    """A prepared file as it was made: its files by name, in their order. `first`: nobody had taken it before."""
+class MadeFile:
+    """A prepared file as it was made: its files by name, in their order. `first`: nobody had taken it before.
+
+    `check_sum` goes over all bytes (SHA-256), `places` is how many people stand in it.
+    """
 
     id: int
     name: str
     files: Mapping[str, bytes]
     first: bool
+    check_sum: str
+    places: int
 
 
 def fetch(
     engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], file: int, *, actor: str
-) -> TakenFile:
-    """Make a file for somebody who takes it (`actor`), and put on record who and when; its messages are sent then.
+) -> MadeFile:
+    """Make a file for somebody who has it in hand with that (`actor`). Raises as `make_file` and `note_fetched` do."""
+    made = make_file(engine, bank, formats, file)
+    note_fetched(engine, bank, formats, made, actor=actor)
+    return made
 
-    It may be fetched again, with the same bytes, until it is erased: a fetch that broke off is repeated. Raises
-    StageError for a file that the bank does not have, that has expired or was erased, or that would come out otherwise
-    than before; SetupError without the vault key; FileRefused for what the format does not allow. Nothing has changed
-    then.
+
+def make_file(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], file: int) -> MadeFile:
+    """Make a file for somebody who fetches it. Nothing has changed yet: `note_fetched` is to be told that it got there.
+
+    It may be made again, with the same bytes, until it is erased: a fetch that broke off is repeated. Raises StageError
+    for a file that the bank does not have, that has expired or was erased, in which nobody is left, or that would come
+    out otherwise than before; SetupError without the vault key; FileRefused for what the format does not allow.
     """
-    with engine.begin() as connection:
+    with engine.connect() as connection:
         row = locked_file(connection, bank.blz, prepared_files.c.id == file, str(file))
         _check_is_there(row)
         made = make(connection, bank, formats, row)
-        if made:
-            is_taken(connection, bank, row, actor)
-    if not made:
-        raise nobody_is_left(row.file_name)
-    return TakenFile(file, row.file_name, made, first=row.fetched_at is None)
+        if not made:
+            connection.commit()
+            raise nobody_is_left(row.file_name)
+        places = count_places(connection, file)
+        connection.rollback()
+    return MadeFile(file, row.file_name, made, row.fetched_at is None, _check_sum(made), places)
+
+
+def note_fetched(
+    engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], made: MadeFile, *, actor: str
+) -> None:
+    """A file got to whom it was made for: who and when is on record, and its messages are sent, if they were not yet.
+
+    Raises StageError if it would come out otherwise by now, or may be fetched no longer.
+    """
+    with engine.begin() as connection:
+        row = locked_file(connection, bank.blz, prepared_files.c.id == made.id, made.name)
+        _check_is_there(row)
+        if row.sha256 is None:
+            leave_out(connection, bank, row.id, _format_of(formats, row), with_rows=row.delivery_id is not None)
+            if count_places(connection, row.id) != made.places:
+                raise StageError(
+                    f"{made.name}: somebody who stood in it has left while it was fetched. Fetch it again."
+                )
+            _fix(connection, row, made.check_sum)
+        elif row.sha256 != made.check_sum:
+            raise _otherwise(row)
+        is_taken(connection, bank, row, actor)
 
 
 def is_taken(connection: sa.Connection, bank: Institute, row: sa.Row[Any], actor: str) -> None:
@@ -156,18 +190,29 @@ def make(
     stamp = FileStamp(row.institute, row.order_number or "", row.delivery_number or 0, row.number, row.stamped_at)
     people = people_of(connection, bank, row.id, with_rows=True) if with_rows else places_of(connection, bank, row.id)
     made = {one.name: b"".join(one.blocks) for one in file_format.files(bank, stamp, row.file_name, people)}
-    check_sum = hashlib.sha256(b"".join(made.values())).hexdigest()
     if row.sha256 is None:
-        left_out = row.rows - count_places(connection, row.id)
-        fixed = sa.update(prepared_files).where(prepared_files.c.id == row.id)
-        connection.execute(fixed.values(sha256=check_sum, left_out=left_out))
-    elif check_sum != row.sha256:
-        raise StageError(
-            f"{row.file_name} would not come out as it was made first: a medium, the bank's file or a contract was "
-            "changed since, or a person in it was erased or has left the bank's data. Take the original from whom it "
-            "was given to."
-        )
+        _fix(connection, row, _check_sum(made))
+    elif _check_sum(made) != row.sha256:
+        raise _otherwise(row)
     return made
+
+
+def _check_sum(made: Mapping[str, bytes]) -> str:
+    return hashlib.sha256(b"".join(made.values())).hexdigest()
+
+
+def _fix(connection: sa.Connection, row: sa.Row[Any], check_sum: str) -> None:
+    """From now on it comes out like this, or not at all."""
+    left_out = row.rows - count_places(connection, row.id)
+    fixed = sa.update(prepared_files).where(prepared_files.c.id == row.id)
+    connection.execute(fixed.values(sha256=check_sum, left_out=left_out))
+
+
+def _otherwise(row: sa.Row[Any]) -> StageError:
+    return StageError(
+        f"{row.file_name} would not come out as it was made first: a medium, the bank's file or a contract was changed "
+        "since, or a person in it was erased or has left the bank's data. Take the original from whom it was given to."
+    )
 
 
 def _end_empty(connection: sa.Connection, row: sa.Row[Any]) -> None:

@@ -16,7 +16,7 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from sqlalchemy.exc import DBAPIError
 from starlette.datastructures import UploadFile
 
@@ -27,7 +27,7 @@ from reku.foundation.words import Words
 from reku.orchestration.pages.form_token import comes_from_elsewhere, is_good, make_token
 from reku.orchestration.pages.frame import HEADERS, AcceptLanguage, page
 from reku.orchestration.pages.rights import name_of
-from reku.pickup.take import fetch
+from reku.pickup.take import make_file, note_fetched
 from reku.process.by_hand import (
     LARGEST,
     UploadRefused,
@@ -58,6 +58,12 @@ _NO_FILE = Words("Es war keine Datei ausgewählt.", "No file was chosen.")
 _NO_LENGTH = Words(
     "Der Browser sagt nicht, wie groß die Datei ist; nichts wurde angenommen.",
     "The browser does not say how large the file is; nothing has been taken.",
+)
+_NOT_NOW = Words(
+    "Die Datei lässt sich gerade nicht herstellen; sie wartet weiter und gilt nicht als abgeholt. Bitte sagen Sie "
+    "denen, die dieses System betreiben: {error}",
+    "The file cannot be made just now; it goes on waiting and does not count as fetched. Please tell those who run "
+    "this system: {error}",
 )
 _TAKEN = Words(
     "liegt im Eingang. In wenigen Minuten steht unten, ob die Datei angenommen wurde.",
@@ -146,13 +152,20 @@ def fetch_prepared(
     token: _Token = "",
     accept_language: AcceptLanguage = "",
 ) -> Response:
-    """Make a prepared file and hand it out; several of one name, such as letters and their index, as a ZIP."""
+    """Make a prepared file and hand it out; several of one name, such as letters and their index, as a ZIP.
+
+    Only one that was handed over to its end counts as fetched.
+    """
 
     def taken(chosen: Institute) -> Response:
-        made = fetch(engine(), chosen, FILE_FORMATS, file, actor=name_of(user))
+        made = make_file(engine(), chosen, FILE_FORMATS, file)
+
+        def got_there() -> None:
+            note_fetched(engine(), chosen, FILE_FORMATS, made, actor=name_of(user))
+
         if len(made.files) == 1:
-            return _download(made.name, made.files[made.name])
-        return _download(f"{made.name.rpartition('.')[0] or made.name}.zip", _zipped(made.files))
+            return _download(made.name, made.files[made.name], got_there)
+        return _download(f"{made.name.rpartition('.')[0] or made.name}.zip", _zipped(made.files), got_there)
 
     return _hand_out(request, user, bank, token, accept_language, taken, "reku agree21 files list")
 
@@ -194,8 +207,11 @@ def _hand_out(
         return _page(request, user, chosen.blz, accept_language, _OUTDATED, 409)
     try:
         return taken(chosen)
-    except (SetupError, DBAPIError):
+    except DBAPIError:
         raise HTTPException(503, command) from None
+    except SetupError as error:
+        said = Words(_NOT_NOW.german.format(error=error), _NOT_NOW.english.format(error=error))
+        return _page(request, user, chosen.blz, accept_language, said, 503)
     except RekuError as error:
         return _page(request, user, chosen.blz, accept_language, Words(str(error), str(error)), 409)
 
@@ -244,6 +260,16 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def _download(name: str, data: bytes) -> Response:
+def _download(name: str, data: bytes, got_there: Callable[[], None] = lambda: None) -> Response:
+    """The file as a download; `got_there` is called when all of it was handed over, and a failure breaks it off.
+
+    Its length is not told before, so that a browser notices a download that ends too early.
+    """
+
+    def blocks() -> Iterator[bytes]:
+        for start in range(0, len(data), _BLOCK):
+            yield data[start : start + _BLOCK]
+        got_there()
+
     headers = HEADERS | {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}"}
-    return Response(data, media_type="application/octet-stream", headers=headers)
+    return StreamingResponse(blocks(), media_type="application/octet-stream", headers=headers)
