@@ -92,6 +92,6 @@ def test_a_letter_to_a_company_names_it() -> None:
 
 @pytest.mark.usefixtures("reku_settings")
 def test_a_medium_without_a_letter_is_refused_in_words() -> None:
-    assert "SCOM_HEIRAT" in media()
-    with pytest.raises(ConfigError, match=r"SCOM_HEIRAT has no letter.typ"):
-        made(replace(PERSON, medium="SCOM_HEIRAT"))
+    assert "SKP_UMZUG" in media()
+    with pytest.raises(ConfigError, match=r"SKP_UMZUG has no letter.typ"):
+        made(replace(PERSON, medium="SKP_UMZUG"))
