@@ -175,6 +175,7 @@ def test_in_a_browser(airflow_address: str, token_of: Callable[..., str], databa
     export, downloads = tmp_path / NAME, tmp_path / "downloads"
     export.write_bytes(CONTENT)
     with browser.browser(tmp_path) as tab:
+        tab.ask("Network.enable")
         be(tab, "de", "light", DESK)
         tab.go(f"{airflow_address}/reku/files?bank={BANK}")
         assert tab.value("document.querySelector('form') === null"), "nobody sees nothing"
