@@ -19,7 +19,7 @@ from reku.foundation.errors import StageError
 from reku.foundation.settings import settings
 from reku.pickup.file_channel import FileChannel
 from reku.pickup.file_format import PreparedPerson
-from reku.pickup.take import MadeFile, acknowledge, fetch
+from reku.pickup.take import TakenFile, acknowledge, fetch
 from reku.privacy import prepared_files as housekeeping
 from reku.privacy.retention import apply
 from reku.store.tables import audit, delivery_rows, messages, prepared_rows
@@ -50,7 +50,7 @@ def prepared(engine: sa.Engine, count: int = 3, first: int = 1, **values: Any) -
     return delivery
 
 
-def take(engine: sa.Engine, file: int = 1, actor: str = "Erika Beispiel") -> MadeFile:
+def take(engine: sa.Engine, file: int = 1, actor: str = "Erika Beispiel") -> TakenFile:
     return fetch(engine, institutes()[BANK], FORMATS, file, actor=actor)
 
 
@@ -292,7 +292,7 @@ def test_one_that_cannot_be_made_changes_nothing(database: sa.Engine) -> None:
 
 def test_two_who_fetch_at_once_get_the_same_and_it_is_sent_once(database: sa.Engine) -> None:
     prepared(database)
-    got: list[MadeFile] = []
+    got: list[TakenFile] = []
     both = [threading.Thread(target=lambda: got.append(take(database))) for _ in range(2)]
     for one in both:
         one.start()

@@ -24,7 +24,7 @@ from reku.store.tables import deliveries, messages, prepared_files, prepared_row
 
 
 @dataclass(frozen=True)
-class MadeFile:
+class TakenFile:
     """A prepared file as it was made: its files by name, in their order. `first`: nobody had taken it before.
 
     `check_sum` goes over all bytes (SHA-256), `places` is how many people stand in it.
@@ -40,14 +40,14 @@ class MadeFile:
 
 def fetch(
     engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], file: int, *, actor: str
-) -> MadeFile:
+) -> TakenFile:
     """Make a file for somebody who has it in hand with that (`actor`). Raises as `make_file` and `note_fetched` do."""
     made = make_file(engine, bank, formats, file)
     note_fetched(engine, bank, formats, made, actor=actor)
     return made
 
 
-def make_file(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], file: int) -> MadeFile:
+def make_file(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], file: int) -> TakenFile:
     """Make a file for somebody who fetches it. Nothing has changed yet: `note_fetched` is to be told that it got there.
 
     It may be made again, with the same bytes, until it is erased: a fetch that broke off is repeated. Raises StageError
@@ -63,11 +63,11 @@ def make_file(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind,
             raise nobody_is_left(row.file_name)
         places = count_places(connection, file)
         connection.rollback()
-    return MadeFile(file, row.file_name, made, row.fetched_at is None, _check_sum(made), places)
+    return TakenFile(file, row.file_name, made, row.fetched_at is None, _check_sum(made), places)
 
 
 def note_fetched(
-    engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], made: MadeFile, *, actor: str
+    engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], made: TakenFile, *, actor: str
 ) -> None:
     """A file got to whom it was made for: who and when is on record, and its messages are sent, if they were not yet.
 
