@@ -102,8 +102,8 @@ def fetch_prepared(
         except FileExistsError:
             raise StageError(f"{path} is there already. Give another folder (--into), then fetch it again.") from None
         written.append(str(path))
-    note_fetched(engine, bank, FILE_FORMATS, taken, actor=who.strip())
+    first = note_fetched(engine, bank, FILE_FORMATS, taken, actor=who.strip())
     if as_json:
-        print_json({"id": taken.id, "files": written, "first": taken.first})
+        print_json({"id": taken.id, "files": written, "first": first})
     else:
         show(({"file": path} for path in written), as_json=False, nothing="Nothing was written.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,8 +43,7 @@ def fetch(
 ) -> TakenFile:
     """Make a file for somebody who has it in hand with that (`actor`). Raises as `make_file` and `note_fetched` do."""
     made = make_file(engine, bank, formats, file)
-    note_fetched(engine, bank, formats, made, actor=actor)
-    return made
+    return replace(made, first=note_fetched(engine, bank, formats, made, actor=actor))
 
 
 def make_file(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], file: int) -> TakenFile:
@@ -68,10 +67,11 @@ def make_file(engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind,
 
 def note_fetched(
     engine: sa.Engine, bank: Institute, formats: Mapping[PreparedKind, FileFormat], made: TakenFile, *, actor: str
-) -> None:
+) -> bool:
     """A file got to whom it was made for: who and when is on record, and its messages are sent, if they were not yet.
 
-    Raises StageError if it would come out otherwise by now, or may be fetched no longer.
+    Returns whether nobody had taken it before. Raises StageError if it would come out otherwise by now, or may not be
+    fetched any more.
     """
     with engine.begin() as connection:
         row = locked_file(connection, bank.blz, prepared_files.c.id == made.id, made.name)
@@ -86,6 +86,7 @@ def note_fetched(
         elif row.sha256 != made.check_sum:
             raise _otherwise(row)
         is_taken(connection, bank, row, actor)
+    return row.fetched_at is None
 
 
 def is_taken(connection: sa.Connection, bank: Institute, row: sa.Row[Any], actor: str) -> None:
