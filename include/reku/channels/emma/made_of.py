@@ -13,10 +13,10 @@ from reku.catalogue.bounce_rules import classify_bounce
 from reku.catalogue.institute import UnsubscribeScope
 from reku.channels.emma.answers import Row
 from reku.channels.emma.outcome import Withheld, reason_of, record_sent, record_withheld
+from reku.contact.barring import bar_complained
 from reku.foundation import clock
 from reku.foundation.settings import settings
 from reku.responses.bots import Hit, mark_bots
-from reku.responses.bounces import bar_complained
 from reku.responses.links import without_query
 from reku.responses.pages import bank_of
 from reku.store.events import Event, record
