@@ -36,7 +36,7 @@ STAMP = FileStamp(BLZ, "", 0, 7, datetime(2026, 11, 24, 5, 0, 59, tzinfo=UTC))
 ON = {"CLAIMED", "PREPARED", "SENT", "IN_DOUBT"}
 OFF = ("WITHHELD", "REJECTED", "UNDELIVERED")
 Key = tuple[int, str, str]
-"""Person, order and channel."""
+"""Person, order, and what the file calls the channel."""
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Model:
         by_key: dict[Key, list[Message]] = {}
         for one in self.messages:
             if one.first <= day <= one.last:
-                by_key.setdefault((one.person, one.order, one.channel), []).append(one)
+                by_key.setdefault((one.person, one.order, KINDS[one.channel]), []).append(one)
         for key, those in by_key.items():
             on, told = [one for one in those if self.is_on(one)], [one for one in those if one.told]
             for which, action in ((on, "EIN"), (told, "AUS")):
@@ -182,9 +182,9 @@ def _of_own_delivery(engine: sa.Engine, order: World, rows: list[dict[str, Any]]
 
 def _told(engine: sa.Engine, file: int) -> dict[Key, tuple[str, date, date]]:
     taken = fetch(engine, institutes()[BLZ], {PreparedKind.BAP: BAP_STATE}, file, actor="Erika Beispiel")
-    lines, channels = rows_of(taken.files[taken.name], "BAP_STEUERUNG"), {word: name for name, word in KINDS.items()}
+    lines = rows_of(taken.files[taken.name], "BAP_STEUERUNG")
     found = {
-        (int(row["Personennummer"]) - 1, row["Kampagnen_Nr"], channels[row["Kanal"]]): (
+        (int(row["Personennummer"]) - 1, row["Kampagnen_Nr"], row["Kanal"]): (
             row["Aktion"],
             parse_date(row["Anzeige_von"]),
             parse_date(row["Anzeige_bis"]),

@@ -23,6 +23,7 @@ from reku.store.kinds import PreparedKind
 KIND = "BAP_STEUERUNG"
 KINDS = {
     ChannelName.EMAIL.value: "EMAIL",
+    ChannelName.EMMA.value: "EMAIL",
     ChannelName.AGREE_MAILING.value: "AGREEMAILING",
     ChannelName.LETTER.value: "BRIEF",
     ChannelName.ONLINE_BANKING.value: "ONLINEBANKING",
@@ -77,6 +78,12 @@ def _records(people: Iterable[PreparedPerson], delimiter: str) -> Iterator[list[
     """The D records; a place without values stands in the line of another message."""
     lines = (("D", one.person_number, *one.values) for one in people if one.values)
     while batch := list(islice(lines, _BATCH)):
-        text = io.StringIO(newline="")
-        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(batch)
-        yield text.getvalue().encode().splitlines(keepends=True)
+        records = _text(batch, delimiter).splitlines(keepends=True)
+        # a value with a line break is for the writer to refuse, with its line
+        yield records if len(records) == len(batch) else [_text([one], delimiter) for one in batch]
+
+
+def _text(records: Iterable[tuple[str, ...]], delimiter: str) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(records)
+    return text.getvalue().encode()

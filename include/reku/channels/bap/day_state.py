@@ -34,13 +34,15 @@ DROPS_OUT = frozenset({Reason.AUFTRAG_BEENDET, Reason.BESTAND, Reason.NACHLASS, 
 
 _STATE = with_states("""
     WITH of_day AS (
-        SELECT m.id, m.institute, m.person_number, m.channel, m.medium, m.last_day, o.order_number, o.placeholder,
+        SELECT m.id, m.institute, m.person_number, m.channel, k.code, m.medium, m.last_day, o.order_number,
+            o.placeholder,
             CAST(m.due_at AT TIME ZONE 'Europe/Berlin' AS date) AS first_day, c.blocked_until, t.message_id AS told,
             (m.state IN {MAY_BE_WITH_THE_PERSON}
                 OR m.state IN {MAY_STILL_GO_OUT} AND m.channel <> ALL(CAST(:shown AS text[])))
             AND NOT (o.ended OR coalesce(o.valid_until < :day, false) OR p.missing_since IS NOT NULL
                 OR p.estate AND :estate_bars OR p.flags && CAST(:refusing AS text[])) AS is_on
         FROM reku.messages m
+        JOIN unnest(CAST(:channels AS text[]), CAST(:kinds AS text[])) AS k(channel, code) ON k.channel = m.channel
         JOIN reku.orders o ON o.id = m.order_id
         JOIN reku.persons p ON p.institute = m.institute AND p.person_number = m.person_number
         LEFT JOIN reku.contacts c ON c.message_id = m.id
@@ -54,21 +56,20 @@ _STATE = with_states("""
             min(first_day) OVER alike AS shown_from, max(last_day) OVER alike AS shown_until,
             max(blocked_until) OVER alike AS blocks_until
         FROM of_day d WHERE is_on OR told IS NOT NULL
-        WINDOW same AS (PARTITION BY person_number, order_number, channel),
-            alike AS (PARTITION BY person_number, order_number, channel, is_on)
+        WINDOW same AS (PARTITION BY person_number, order_number, code),
+            alike AS (PARTITION BY person_number, order_number, code, is_on)
     )
     INSERT INTO reku.prepared_rows (file_id, position, institute, person_number, message_id, values)
     SELECT :file, row_number() OVER (ORDER BY r.id), r.institute, r.person_number,
         CASE WHEN r.is_on AND r.channel = ANY(CAST(:shown AS text[])) THEN r.id END,
         CASE WHEN r.place > 1 THEN '{}' ELSE ARRAY[
-            r.order_number, k.code, CASE WHEN r.is_on THEN 'EIN' ELSE 'AUS' END, coalesce(r.placeholder, ''),
+            r.order_number, r.code, CASE WHEN r.is_on THEN 'EIN' ELSE 'AUS' END, coalesce(r.placeholder, ''),
             coalesce(nullif(r.medium, ''), s.medium, ''),
             to_char(least(r.shown_from, r.shown_until), 'DD.MM.YYYY'), to_char(r.shown_until, 'DD.MM.YYYY'),
             coalesce(to_char(r.blocks_until, 'DD.MM.YYYY'), ''),
             CASE WHEN s.mandatory THEN 'J' ELSE 'N' END, coalesce(CAST(s.priority AS text), '')
         ] END
     FROM of_one r
-    JOIN unnest(CAST(:channels AS text[]), CAST(:kinds AS text[])) AS k(channel, code) ON k.channel = r.channel
     LEFT JOIN unnest(CAST(:orders AS text[]), CAST(:on_channels AS text[]), CAST(:media AS text[]),
             CAST(:mandatory AS boolean[]), CAST(:priorities AS smallint[]))
         AS s(order_number, channel, medium, mandatory, priority)

@@ -10,6 +10,7 @@ from itertools import islice
 
 from reku.catalogue.institute import Institute
 from reku.dispatch.plan import SendPlan
+from reku.foundation.bank_folders import MARKER
 from reku.foundation.clock import berlin
 from reku.pickup.file_format import FileStamp, PreparedPerson
 from reku.records.contract import contracts
@@ -52,7 +53,7 @@ class CoreFields:
             data = _data(some, first=1)
             yield OutgoingFile(_name_of(stem, part), [data])
             check_sum = hashlib.sha256(data).hexdigest()
-            yield OutgoingFile(f"{_name_of(stem, part)}.ok", [f"{len(some)};{check_sum}\r\n".encode()])
+            yield OutgoingFile(f"{_name_of(stem, part)}{MARKER}", [f"{len(some)};{check_sum}\r\n".encode()])
 
 
 CORE_FIELDS = CoreFields()
