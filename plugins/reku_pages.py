@@ -53,4 +53,17 @@ class RekuPages(AirflowPlugin):
             "url_route": "reku-files",
             "nav_top_level": True,
         },
+        # Tabs: Airflow puts in the DAG and the run that one is looking at.
+        {
+            "name": "Zu tun",
+            "href": f"{MOUNTED_AT}/dags/{{DAG_ID}}",
+            "destination": "dag",
+            "url_route": "reku-dag",
+        },
+        {
+            "name": "Zu tun",
+            "href": f"{MOUNTED_AT}/dags/{{DAG_ID}}?run={{RUN_ID}}",
+            "destination": "dag_run",
+            "url_route": "reku-run",
+        },
     ]

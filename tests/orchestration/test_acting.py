@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -30,8 +32,11 @@ class Visitor:
         self._server, self.token = server, token
 
     def get(self, path: str) -> Any:
+        return self.get_in(path, "en")
+
+    def get_in(self, path: str, language: str) -> Any:
         self._log_in()
-        return self._server.get(path, headers={"Accept-Language": "en"})
+        return self._server.get(path, headers={"Accept-Language": language})
 
     def post(self, path: str, form: dict[str, str], **headers: str) -> Any:
         self._log_in()
@@ -213,6 +218,7 @@ def test_failed_tasks_are_tried_again_and_a_question_is_answered(
     assert tasks()[dispatch][0] is None
     assert tasks()["report_-1"][0] is None
     assert user.get(path).status_code == 409, "the second person hears that it has been done"
+    assert viewer.get("/reku/acts/try-all-again?of=all").status_code == 409, "nothing that a viewer may clear"
 
     (release,) = (name for name in failed if name.startswith("delivery.release"))
     with create_session() as session:
@@ -227,11 +233,25 @@ def test_failed_tasks_are_tried_again_and_a_question_is_answered(
         question = session.scalar(sa.select(HITLDetail).where(HITLDetail.ti_id == failed[release]))
         assert question.params_input == {"note": "it is the first one"}
         assert question.responded_by["name"] == "operator"
+    again = {name: tasks()[name][1] for name in (dispatch, release)}
+    with create_session() as session:
+        for key in again.values():
+            task = session.get(TaskInstance, UUID(key))
+            task.state, task.end_date = "failed", datetime.now(UTC)
+    with database.begin() as connection:  # what failed by a decision asks nobody for anything
+        declined = sa.update(deliveries).where(deliveries.c.id == two_deliveries)
+        connection.execute(declined.values(state=DeliveryState.DECLINED))
+    page = user.get("/reku/today").text
+    assert (again[release] in page, again[dispatch] in page) == (False, True)
+    assert ">failed</a>" in user.get("/reku/matrix").text
+    assert "1 × dispatch" in user.get("/reku/acts/try-all-again?of=all").text
+    assert "Cleared: 1." in user.press("/reku/acts/try-all-again?of=all").text
     assert [action for _, action, _ in acts_on_record(database)] == [
         "stop",
         "lift stop",
         "try again",
         "delivery approved",
+        "try again",
     ]
     with database.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(messages)) == 2

@@ -104,6 +104,8 @@ def test_one_row_s_life(viewer: Visitor, loaded: str) -> None:
     page = viewer.get(f"/reku/why?reference={loaded}&bank={BANK}").text
     assert "accepted at the gate" in page
     assert "opened" in page
+    german = viewer.get_in(f"/reku/why?reference={loaded}&bank={BANK}", "de").text
+    assert ("Zeile 3" in german, "nicht gemeldet" in german, "not reported" in german) == (True, True, False)
     assert viewer.get("/reku/why").status_code == 200
     assert viewer.get(f"/reku/why?reference=R1-2-3&bank={BANK}").status_code == 404
 

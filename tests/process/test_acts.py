@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from reku.dispatch import stop_switches
 from reku.foundation.errors import StageError
 from reku.foundation.words import Words
-from reku.process.acts import ACTS
+from reku.process.acts import ACTS, acts_on_delivery
 from reku.process.acts.act import ActResult, carry_out
 from reku.process.acts.on_stops import EVERYTHING
 from reku.process.needs import _ACTS, NeedKind
@@ -64,6 +65,23 @@ def _loaded(engine: sa.Engine) -> str:
     return f"{BLZ}-{ORDER}"
 
 
+def _one_loaded(engine: sa.Engine, state: str) -> str:
+    delivery = world.delivery(engine, _order(engine), state=DeliveryState.LOADED)
+    for row, each in zip(
+        world.rows(engine, delivery, [world.reku_fields(1), world.reku_fields(2)]), (state, "SENT"), strict=True
+    ):
+        world.message(engine, row, state=each, begun_at=NOON)
+    return str(delivery)
+
+
+def _held_back(engine: sa.Engine) -> str:
+    delivery = _one_loaded(engine, "OPEN")
+    with engine.begin() as connection:
+        values = {"delivery_id": int(delivery), "institute": BLZ, "canary_until": NOON}
+        connection.execute(sa.insert(tables.dispatches).values(**values))
+    return delivery
+
+
 def _everything(engine: sa.Engine) -> str:
     _loaded(engine)
     return EVERYTHING
@@ -83,6 +101,10 @@ def _set_aside(engine: sa.Engine) -> str:
         ("lift", _stop, 0, "anna hat diesen Halt am 24.11.2026 12:00 aufgehoben."),
         ("stop", _loaded, 1, "anna hat das am 24.11.2026 12:00 angehalten."),
         ("stop", _everything, 1, "anna hat das am 24.11.2026 12:00 angehalten."),
+        ("close", partial(_one_loaded, state="OPEN"), 1, "Nichts davon steht noch aus."),
+        ("resolve-sent", partial(_one_loaded, state="IN_DOUBT"), 1, "Nichts davon ist ungeklärt."),
+        ("resolve-unsent", partial(_one_loaded, state="IN_DOUBT"), 1, "Nichts davon ist ungeklärt."),
+        ("go-on", _held_back, 1, "Kein Vorlauf hält sie auf."),
         ("drop-file", _set_aside, None, "Die Datei steht inzwischen auf REFUSED."),
     ],
 )
@@ -138,3 +160,18 @@ def test_every_act_that_the_list_offers_exists() -> None:
     for act in ACTS.values():
         assert act.button.german != act.button.english
         assert act.effect.german != act.effect.english
+
+
+@pytest.mark.parametrize(
+    ("make", "offered"),
+    [
+        (_validated, ("approve", "decline")),
+        (_held_back, ("go-on", "close")),
+        (partial(_one_loaded, state="IN_DOUBT"), ("resolve-sent", "resolve-unsent")),
+        (partial(_one_loaded, state="WITHHELD"), ()),
+    ],
+)
+def test_what_can_be_done_about_a_delivery_as_it_stands(
+    database: sa.Engine, make: Make, offered: tuple[str, ...]
+) -> None:
+    assert acts_on_delivery(database, int(make(database))) == offered

@@ -13,6 +13,23 @@ _OCCASION = """\
 „Lieferung“ ist eine Lieferung einer Bank. Rote Aufgaben dürfen jederzeit zurückgesetzt werden, niemand bekommt eine Mail zweimal. Die letzten
 Zeilen des Protokolls sagen, was zu tun ist; für Probeläufe und einzelne Banken gibt es Felder beim Auslösen.
 
+**Darf ich zurücksetzen?** Ja: jede Aufgabe, jederzeit, beliebig oft. Den einen roten Index mit seinen nachfolgenden Aufgaben zurücksetzen; die
+anderen bleiben unberührt.
+
+| rote Aufgabe | Bedeutung | was tun |
+| --- | --- | --- |
+| `await_control_file` | Lieferungen sind da, aber kein Auftrag hat eine verarbeitete Steuerungsdatei | den Auftrag in OSPlus einmal umbenennen lassen; dann kommt die Datei noch einmal |
+| `await_delivery` | die Lieferung der Bank für den Zeitraum ist nicht gekommen | beim Absender nachfragen; eine späte nimmt der nächste Lauf von selbst |
+| `validate` | die Datei ist als Ganzes abgewiesen | die Quittung in `ausgang/` nennt die Zeilen; eine berichtigte Datei trägt dieselbe Nummer |
+| `release` | niemand hat rechtzeitig entschieden, oder es wurde abgelehnt | noch einmal versuchen, oder nichts: abgelehnt ist endgültig |
+| `upsert_subscribers` | Liste eingefroren, oder eine frühere Lieferung des Auftrags ist nicht geladen | richten, was die Meldung nennt, dann zurücksetzen |
+| `dispatch` | angehalten (`reku stop list`), Kampagne nicht aktiv oder ohne Liste oder Mail, erste Mails schlecht angekommen, oder der Mailserver lehnt uns ab | tun, was die Meldung nennt, `dispatch` zurücksetzen: was noch im Fenster liegt, geht hinaus |
+| `export_feedback` | die Rückmeldedatei ließ sich nicht schreiben | Ausgang oder Schlüssel richten, zurücksetzen: es werden dieselben Bytes geschrieben |
+| `report` | fasst zusammen und nennt alles, was nicht grün ist | die Liste abarbeiten, dann `report` zurücksetzen |
+
+**Einen Tag nachholen.** Ein Lauf gilt für den Tag seines logischen Datums, von Hand für das Feld `day`, sonst für heute. Was sein Fenster
+verpasst hat, wird nicht versandt.
+
 **What it does.** Once each calendar day, shortly after 03:00 Berlin time, it takes the work of that day for every bank
 that ordered this occasion, by control file or by a campaign in its own file: waits for the control file and for expected
 deliveries, checks them, fills the subscriber lists, sends what is due at the campaign's play-out time, collects the
@@ -29,6 +46,7 @@ been written to. Clear the one red index with its downstream tasks; the others s
 | `await_control_file` | deliveries came, but no order has a processed control file | have the order's name changed once in OSPlus; the file is sent again |
 | `await_delivery` | the bank's delivery for the period did not come | ask the sender; a late one is taken by the next run by itself |
 | `validate` | the file was refused as a whole | the receipt in `ausgang/` names the rows; a corrected file takes the same number |
+| `release` | nobody decided in time, or it was declined | try it again, or nothing: declined is for good |
 | `upsert_subscribers` | list frozen, or an earlier delivery of the order is not loaded | repair what the message names, clear |
 | `dispatch` | stopped by somebody (`reku stop list`), campaign without list or mail or not active, first mails taken badly, or the relay refuses us | do what the message names, clear `dispatch`: what is still in its window is sent |
 | `export_feedback` | the response file, or the one for VTM, could not be written | mend the outbox or the key (`REKU_VAULT_KEYS`) that the message names, clear: the same bytes are written |

@@ -66,13 +66,14 @@ def failed_tasks(session: Session, dags: Collection[str]) -> list[FailedTask]:
             row.task_id.rpartition(".")[2],
             row.label,
             row.end_date,
-            _log(row.dag_id, row.run_id, row.task_id, row.map_index),
+            log_path(row.dag_id, row.run_id, row.task_id, row.map_index),
         )
         for row in rows
         if row.task_id != "report" or (row.dag_id, row.run_id) not in with_others
     ]
 
 
-def _log(dag: str, run: str, task: str, index: int) -> str:
+def log_path(dag: str, run: str, task: str, index: int) -> str:
+    """Where a task's log is on Airflow's server; `index` below 0: it is not mapped."""
     mapped = f"/mapped/{index}" if index >= 0 else ""
     return f"/dags/{dag}/runs/{quote(run, safe='')}/tasks/{task}{mapped}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -23,15 +25,22 @@ from sqlalchemy.orm import Session
 
 from reku.foundation.errors import StageError
 from reku.foundation.words import Words
+from reku.orchestration.failed_tasks import FailedTask, failed_tasks, log_path
+from reku.orchestration.names import TASKS
+from reku.orchestration.pages.rights import Rights, visible_dags
 from reku.process.acts import ACTS
 from reku.process.acts.act import Act, Concern, record_act
 from reku.process.acts.on_deliveries import concern_of_delivery
 from reku.process.banks import label_of
+from reku.process.decline import declined_of
 from reku.release import question
 from reku.views.delivery_overview import delivery_details
 
 AGAIN, AGAIN_BUTTON = "try-again", Words("Noch einmal versuchen", "Try again")
-_RELEASE = "delivery.release"
+AGAIN_ALL, AGAIN_ALL_BUTTON = "try-all-again", Words("Alle noch einmal versuchen", "Try all of them again")
+ALL_TASKS = "all"
+"""The subject of trying all failed tasks again; else it is the name of a task."""
+_RELEASE, _AWAIT = "delivery.release", "delivery.await_delivery"
 _GONE = Words(
     "Dieser Versuch wurde schon zurückgesetzt: der Task läuft noch einmal, oder er ist es schon.",
     "This try has been cleared already: the task runs again, or has done so.",
@@ -55,7 +64,68 @@ def acts_of(session: Session, user: BaseUser) -> Mapping[str, Act]:
         partial(_try_again, session, user),
         needs_reason=False,
     )
-    return {**ACTS, **answering, AGAIN: again}
+    all_again = Act(
+        AGAIN_ALL_BUTTON,
+        again.effect,
+        partial(_look_at_all, session, user),
+        partial(_try_all_again, session, user),
+    )
+    return {**ACTS, **answering, AGAIN: again, AGAIN_ALL: all_again}
+
+
+def deliveries_of(session: Session, tasks: Iterable[FailedTask]) -> dict[str, int]:
+    """The delivery that each of these failed tasks is about, by the task's id, as far as one is known."""
+    rows = session.execute(
+        select(TaskInstance.id, XComModel.value)
+        .join(
+            XComModel,
+            (XComModel.dag_id == TaskInstance.dag_id)
+            & (XComModel.run_id == TaskInstance.run_id)
+            & (XComModel.map_index == TaskInstance.map_index),
+        )
+        .where(
+            TaskInstance.id.in_([UUID(task.id) for task in tasks]),
+            TaskInstance.map_index >= 0,
+            XComModel.task_id == _AWAIT,
+            XComModel.key == "return_value",
+        )
+    )
+    found = {str(id_): _delivery_in(value) for id_, value in rows}
+    return {id_: delivery for id_, delivery in found.items() if delivery is not None}
+
+
+@dataclass(frozen=True)
+class TaskOfDelivery:
+    """A task that worked on a delivery: its name, the path of its log, and whether it asks a person just now."""
+
+    name: str
+    path: str
+    is_question: bool
+
+
+def tasks_of_delivery(session: Session, dag: str, run: str, label: str) -> list[TaskOfDelivery]:
+    """The tasks of the index that bears the delivery's label, in the order in which they began."""
+    of = TaskInstance
+    rows = session.execute(
+        select(of.task_id, of.map_index, of.state, of.start_date)
+        .where(of.dag_id == dag, of.run_id == run, of.rendered_map_index == label, of.start_date.is_not(None))
+        .order_by(of.start_date)
+    )
+    return [
+        TaskOfDelivery(
+            TASKS.get(row.task_id.rpartition(".")[2], row.task_id),
+            log_path(dag, run, row.task_id, row.map_index),
+            row.state == TaskInstanceState.AWAITING_INPUT,
+        )
+        for row in rows
+    ]
+
+
+def undecided(session: Session, engine: Engine, tasks: Sequence[FailedTask]) -> list[FailedTask]:
+    """The failed tasks without those of deliveries that a person has declined: nobody has to do anything there."""
+    about = deliveries_of(session, tasks)
+    declined = declined_of(engine, set(about.values()))
+    return [task for task in tasks if about.get(task.id) not in declined]
 
 
 def dag_of_task(session: Session, subject: str) -> str | None:
@@ -92,11 +162,16 @@ def _delivery_of(session: Session, task: TaskInstance) -> int | None:
         select(XComModel.value).where(
             XComModel.dag_id == task.dag_id,
             XComModel.run_id == task.run_id,
-            XComModel.task_id == "delivery.await_delivery",
+            XComModel.task_id == _AWAIT,
             XComModel.map_index == task.map_index,
             XComModel.key == "return_value",
         )
     )
+    return _delivery_in(found)
+
+
+def _delivery_in(found: Any) -> int | None:
+    """The delivery in what `await_delivery` has handed on."""
     handed_on = json.loads(found) if isinstance(found, str) else found
     delivery = handed_on.get("delivery") if isinstance(handed_on, dict) else None
     return delivery if isinstance(delivery, int) else None
@@ -113,6 +188,42 @@ def _try_again(session: Session, user: BaseUser, engine: Engine, subject: str, a
     record_act(engine, institute, actor=actor, action="try again", subject=name, note=note)
     session.commit()
     return Words("Zurückgesetzt: der Task läuft gleich noch einmal.", "Cleared: the task runs again in a moment.")
+
+
+def _all_failed(session: Session, user: BaseUser, engine: Engine, subject: str) -> list[FailedTask]:
+    """Failed tasks that this person may clear, of that name or all."""
+    allowed, rights = visible_dags(user), Rights(user)
+    failed = [task for task in failed_tasks(session, allowed) if subject in (ALL_TASKS, task.task)]
+    return [task for task in undecided(session, engine, failed) if rights.may_act(task.dag)]
+
+
+def _look_at_all(session: Session, user: BaseUser, engine: Engine, subject: str) -> Concern:
+    counts = Counter(task.task for task in _all_failed(session, user, engine, subject))
+    if not counts:
+        return Concern(over=Words("Keiner davon ist noch fehlgeschlagen.", "None of them is failed any more."))
+    return Concern(what=", ".join(f"{count} × {name}" for name, count in counts.items()))
+
+
+def _try_all_again(session: Session, user: BaseUser, engine: Engine, subject: str, actor: str, note: str) -> Words:
+    cleared, at_work = 0, 0
+    for failed in _all_failed(session, user, engine, subject):
+        task = _task(session, failed.id)
+        if task is None or task.state != TaskInstanceState.FAILED:
+            continue  # followed from one that has just been cleared, or somebody else was faster
+        name = f"{task.dag_id} {task.run_id} {task.task_id} {task.map_index}"
+        try:
+            clear(session, user, task)
+        except StageError:
+            session.rollback()
+            at_work += 1
+            continue
+        record_act(engine, "", actor=actor, action="try again", subject=name, note=note)
+        session.commit()
+        cleared += 1
+    return Words(
+        f"Zurückgesetzt: {cleared}. Noch bei der Arbeit, also nicht: {at_work}.",
+        f"Cleared: {cleared}. Still at work, and so left alone: {at_work}.",
+    )
 
 
 def clear(session: Session, user: BaseUser, task: TaskInstance) -> None:

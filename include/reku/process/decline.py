@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
@@ -11,6 +12,8 @@ from reku.dispatch import ledger
 from reku.foundation import clock
 from reku.release import decision
 from reku.store.delivery import load_delivery
+from reku.store.states import DeliveryState
+from reku.store.tables import deliveries
 from reku.subscribers import load
 from reku.vault.erasure import erasure_on_record
 
@@ -40,3 +43,12 @@ def decline(engine: sa.Engine, delivery: int, *, actor: str, note: str) -> int:
                 ledger.withhold(connection, dict.fromkeys(batch, (Reason.FREIGABE_VERWEIGERT,)), moment)
     log.info("delivery %d was declined: %d rows are withheld", delivery, len(ids))
     return len(ids)
+
+
+def declined_of(engine: sa.Engine, wanted: Collection[int]) -> set[int]:
+    """Those of some deliveries (ids) that a person has declined: what failed by that is decided."""
+    declined = sa.select(deliveries.c.id).where(
+        deliveries.c.id.in_(wanted), deliveries.c.state == DeliveryState.DECLINED
+    )
+    with engine.connect() as connection:
+        return set(connection.scalars(declined))

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from reku.catalogue import institutes
 from reku.foundation.bank_folders import banks_present
 from reku.foundation.errors import PassingError
+from reku.process.refused import report_refused
 from reku.process.systems import bank_named, served_banks, system_of
 from reku.sources.source import TakenIn
 
@@ -28,12 +29,16 @@ def take_in(engine: sa.Engine, institute: str) -> TakenIn:
     bank = bank_named(institute)
     source = system_of(bank).source
     try:
-        return source.take_in(engine, bank)
+        taken = source.take_in(engine, bank)
     except OSError as error:
         raise PassingError(
             f"Institute {institute}: the place that its files come to cannot be used"
             f" ({error.strerror or type(error).__name__}). What lies there waits for the next look."
         ) from None
+    report_refused(engine, institute)
+    return taken
+    report_refused(engine, institute)
+    return taken
 
 
 def unknown_folders() -> list[str]:

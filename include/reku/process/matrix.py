@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -21,6 +21,7 @@ from reku.store.tables import deliveries, orders
 class CellState(StrEnum):
     """How an order stands; the gravest first."""
 
+    FAILED = "FAILED"  # a task of its newest deliveries failed, and nobody has made that good
     NEEDS_A_PERSON = "NEEDS_A_PERSON"  # in doubt, stopped, waiting for release, faulty control file …
     REFUSED = "REFUSED"  # its newest delivery was refused or declined
     MISSED = "MISSED"  # a delivery that was expected has not come
@@ -36,6 +37,7 @@ class CellState(StrEnum):
 
 
 _WORDS = {
+    CellState.FAILED: Words("fehlgeschlagen", "failed"),
     CellState.NEEDS_A_PERSON: Words("zu tun", "needs a person"),
     CellState.REFUSED: Words("abgewiesen", "refused"),
     CellState.MISSED: Words("fehlt", "missing"),
@@ -64,11 +66,14 @@ class Cell:
         return is_bank and occasion.casefold() in self.occasion.casefold()
 
 
-def cells(engine: sa.Engine) -> list[Cell]:
-    """All orders in force, by bank and occasion."""
+def cells(engine: sa.Engine, failed: Collection[int] = ()) -> list[Cell]:
+    """All orders in force, by bank and occasion. `failed`: deliveries (ids) of which a task failed."""
     banks = Banks()
     urgent = _by_order(needs(engine))
     with engine.connect() as connection:
+        c = deliveries.c
+        with_failure = connection.execute(sa.select(c.institute, c.order_number).where(c.id.in_(failed))).all()
+        urgent |= {(row.institute, row.order_number): CellState.FAILED for row in with_failure}
         rows = connection.execute(_orders()).all()
     found = []
     for row in rows:
@@ -79,7 +84,7 @@ def cells(engine: sa.Engine) -> list[Cell]:
     return sorted(found, key=lambda cell: (cell.bank, cell.institute, cell.occasion, cell.order))
 
 
-def _by_order(found: list[Need]) -> Mapping[tuple[str, str], CellState]:
+def _by_order(found: list[Need]) -> dict[tuple[str, str], CellState]:
     """The gravest of what is known of each order."""
     named = {
         NeedKind.MISSING: CellState.MISSED,

@@ -115,6 +115,7 @@ _KINDS = {
 
 _ACTS = {
     NeedKind.STOPPED: ("lift",),
+    NeedKind.IN_DOUBT: ("resolve-sent", "resolve-unsent"),
     NeedKind.REFUSED: ("retry",),
     NeedKind.PARKED: ("refuse",),
     NeedKind.WAITING_FOR_RELEASE: ("approve", "decline"),
@@ -295,7 +296,7 @@ def _not_reported(connection: sa.Connection) -> Iterator[Need]:
 
 
 def _in_doubt(connection: sa.Connection) -> Iterator[Need]:
-    by = (deliveries.c.institute, deliveries.c.order_number, deliveries.c.occasion)
+    by = (deliveries.c.id, deliveries.c.institute, deliveries.c.order_number, deliveries.c.occasion)
     statement = (
         sa.select(*by, sa.func.count().label("people"), sa.func.min(messages.c.begun_at).label("since"))
         .join(messages, messages.c.delivery_id == deliveries.c.id)
@@ -303,7 +304,7 @@ def _in_doubt(connection: sa.Connection) -> Iterator[Need]:
         .group_by(*by)
     )
     for row in connection.execute(statement):
-        yield _of_order(NeedKind.IN_DOUBT, row, need_words.in_doubt(row.people), row.since, row.people)
+        yield _of_delivery(NeedKind.IN_DOUBT, row, need_words.in_doubt(row.people), row.since, row.people)
 
 
 def _refused(connection: sa.Connection) -> Iterator[Need]:

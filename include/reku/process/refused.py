@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
+from reku.foundation import clock
 from reku.process.answers import shown
 from reku.process.need_words import after_refusal
+from reku.release.report import find_report, write_report_or_warn
 from reku.store.states import WAS_TAKEN_IN, DeliveryState
 from reku.store.tables import deliveries, files
 
@@ -56,3 +58,18 @@ def corrected_one(engine: sa.Engine, delivery: int) -> int:
             .where(this.c.id == delivery, this.c.state == DeliveryState.REFUSED, other.c.state.in_(WAS_TAKEN_IN))
         )
     return delivery if found is None else found
+
+
+def report_refused(engine: sa.Engine, institute: str) -> None:
+    """Make the report of each delivery of a bank that was refused at intake today or yesterday and has none yet."""
+    c = deliveries.c
+    wanted = sa.select(c.id).where(
+        c.institute == institute,
+        c.state == DeliveryState.REFUSED,
+        c.created_at >= clock.now() - timedelta(days=1),
+    )
+    with engine.connect() as connection:
+        refused = connection.scalars(wanted).all()
+    for delivery in refused:
+        if find_report(delivery) is None:
+            write_report_or_warn(engine, delivery)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from sqlalchemy.exc import DBAPIError
 
 from reku.foundation import clock
@@ -26,13 +27,16 @@ from reku.foundation.private_files import private_folder
 from reku.foundation.settings import settings
 from reku.release import report_text as text
 from reku.release.report_docs import data_docs
-from reku.release.report_facts import Facts, read_facts
+from reku.release.report_facts import Facts, Sent, read_facts
 from reku.release.report_plot import row_plot
 from reku.store.states import DeliveryState
+from reku.views.state_words import DELIVERY_STATES, MESSAGE_STATES
 
 log = logging.getLogger(__name__)
 
 PAGE = "index.html"
+NOW, END_OF_NOW = "<!-- now -->", "<!-- end of now -->"
+"""Between them a page has what changes after it was made: who shows it may put what is true now in its place."""
 
 
 def write_report(engine: sa.Engine, delivery_id: int) -> Path:
@@ -104,6 +108,11 @@ def render(facts: Facts) -> str:
             facts=facts,
             style=_style(),
             verdict=text.verdict(facts),
+            cure=text.cure(facts),
+            sent=Markup(render_sent(facts.sent)),  # noqa: S704 - made by a template that escapes
+            now_begins=Markup(NOW),  # noqa: S704 - a constant
+            now_ends=Markup(END_OF_NOW),  # noqa: S704 - a constant
+            states=DELIVERY_STATES,
             counts=_counts(facts),
             decision=text.DECISIONS[facts.decision] if facts.decision else None,
             metrics=sorted(facts.metrics, key=text.metric_place),
@@ -112,6 +121,18 @@ def render(facts: Facts) -> str:
             docs=data_docs(facts.rules, facts.rows or 0),
         )
     )
+
+
+def render_sent(sent: Sent) -> str:
+    """The part of a page that says what was sent."""
+    return _templates().get_template("sent.html").render(sent=sent, states=MESSAGE_STATES, responses=text.RESPONSES)
+
+
+def with_what_is_true_now(page: str, now: str) -> str:
+    """A report's page with something else in the place of what changes; as it is if it has no such place."""
+    before, mark, rest = page.partition(NOW)
+    _, end, after = rest.partition(END_OF_NOW)
+    return f"{before}{NOW}{now}{END_OF_NOW}{after}" if mark and end else page
 
 
 def _counts(facts: Facts) -> list[tuple[str, str, str]]:

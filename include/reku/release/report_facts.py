@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,14 +13,21 @@ import sqlalchemy as sa
 from reku.catalogue import institutes, occasions
 from reku.store import tables
 from reku.store.delivery import load_delivery
+from reku.store.kinds import EventKind
 from reku.store.metric_names import ROWS
-from reku.store.states import Decision, DeliveryState
+from reku.store.states import Decision, DeliveryState, MessageState
 from reku.store.tables import deliveries, files, orders, releases
 
 MOST_REJECTS = 1_000
 """Rejected rows that a report lists."""
 MOST_HISTORY = 30
 """Deliveries of the order that its plot shows, the reported one included."""
+
+SHOWN_RESPONSES = (
+    *(EventKind.OPENED, EventKind.CLICKED, EventKind.UNSUBSCRIBED, EventKind.COMPLAINED),
+    *(EventKind.BOUNCED_HARD, EventKind.BOUNCED_SOFT, EventKind.BOUNCED_UNKNOWN),
+)
+"""What came back and is counted, in this order."""
 
 _KEY = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9_.:/-]+")
 
@@ -84,6 +92,15 @@ class PastDelivery:
 
 
 @dataclass(frozen=True)
+class Sent:
+    """What was sent of a delivery: messages by state, withheld ones by reason, and how many had something come back."""
+
+    states: Mapping[str, int]
+    reasons: Mapping[str, int]
+    responses: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything about one delivery. `rejects` are the first `MOST_REJECTS`, `rejects_in_all` counts all of them;
     `history` ends with the delivery itself if its rows are known.
@@ -115,6 +132,13 @@ class Facts:
     rejects_in_all: int
     metrics: tuple[Metric, ...]
     history: tuple[PastDelivery, ...]
+    sent: Sent
+
+
+def read_sent(engine: sa.Engine, delivery_id: int) -> Sent:
+    """What was sent of a delivery up to now."""
+    with engine.connect() as connection:
+        return _sent(connection, delivery_id)
 
 
 def read_facts(engine: sa.Engine, delivery_id: int) -> Facts:
@@ -130,6 +154,7 @@ def read_facts(engine: sa.Engine, delivery_id: int) -> Facts:
             rejects_in_all=_count_rejects(connection, delivery_id),
             metrics=_metrics(connection, delivery_id),
             history=_history(connection, found.order_number, found.institute, delivery_id),
+            sent=_sent(connection, delivery_id),
         )
 
 
@@ -152,6 +177,26 @@ def _delivery(connection: sa.Connection, delivery_id: int) -> sa.Row[Any]:
         .outerjoin(releases, releases.c.delivery_id == of.id)
     )
     return load_delivery(connection, delivery_id, wanted)
+
+
+def _sent(connection: sa.Connection, delivery_id: int) -> Sent:
+    of, came = tables.messages.c, tables.responses.c
+    mine = of.delivery_id == delivery_id
+
+    def counted(wanted: sa.Select[Any]) -> dict[str, int]:
+        return dict(connection.execute(wanted).tuples().all())
+
+    def grouped(column: sa.Column[Any], *which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        return sa.select(column, sa.func.count()).where(mine, *which).group_by(column).order_by(column)
+
+    responses = (
+        sa.select(came.kind, sa.func.count(came.message_id.distinct()))
+        .join(tables.messages, of.id == came.message_id)
+        .where(mine, came.kind.in_(SHOWN_RESPONSES))
+        .group_by(came.kind)
+    )
+    withheld = grouped(of.reason, of.state == MessageState.WITHHELD)
+    return Sent(counted(grouped(of.state)), counted(withheld), counted(responses))
 
 
 def _rules(connection: sa.Connection, delivery_id: int) -> tuple[RuleCount, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from reku.foundation.words import Words
 from reku.release.anomaly import show
 from reku.release.report_facts import Facts, Metric
 from reku.store import metric_names
-from reku.store.kinds import Severity
+from reku.store.kinds import EventKind, Severity
 from reku.store.states import Decision, DeliveryState
 
 
@@ -49,6 +50,40 @@ _VERDICTS = {
     DeliveryState.REFUSED: ReportVerdict("bad", "Als Ganzes abgelehnt", "refused as a whole"),
     DeliveryState.DECLINED: ReportVerdict("bad", "Freigabe verweigert", "release declined"),
 }
+
+
+_CURES = {
+    DeliveryState.PARKED: Words(
+        "Zu tun: den Auftrag in OSPlus einmal umbenennen lassen; mit der Steuerungsdatei geht es von allein weiter.",
+        "To do: have the order renamed once in OSPlus; with the control file it goes on by itself.",
+    ),
+    DeliveryState.REFUSED: Words(
+        "Zu tun: vom Absender eine berichtigte Datei mit derselben Nummer verlangen; lag der Fehler bei uns, hilft"
+        " „Noch einmal lesen“.",
+        "To do: ask the sender for a corrected file with the same number; if the fault was ours, have it read again.",
+    ),
+    DeliveryState.DECLINED: Words(
+        "Nichts zu tun: niemandem daraus wird geschrieben, alle Zeilen gehen zurück.",
+        "Nothing to do: nobody of it is written to, and all rows go back.",
+    ),
+}
+_ASKED = Words("Zu tun: freigeben oder endgültig ablehnen.", "To do: approve it, or decline it for good.")
+RESPONSES: Mapping[str, Words] = {
+    EventKind.OPENED: Words("geöffnet", "opened"),
+    EventKind.CLICKED: Words("geklickt", "clicked"),
+    EventKind.UNSUBSCRIBED: Words("abgemeldet", "unsubscribed"),
+    EventKind.COMPLAINED: Words("beschwert", "complained"),
+    EventKind.BOUNCED_HARD: Words("endgültig unzustellbar", "hard bounces"),
+    EventKind.BOUNCED_SOFT: Words("vorübergehend unzustellbar", "soft bounces"),
+    EventKind.BOUNCED_UNKNOWN: Words("unzustellbar, Grund unbekannt", "unknown bounces"),
+}
+
+
+def cure(facts: Facts) -> Words | None:
+    """What a person has to do about the delivery; None if nothing."""
+    if facts.state not in _CURES and facts.asked_at is not None and facts.decision is None:
+        return _ASKED
+    return _CURES.get(facts.state)
 
 
 def verdict(facts: Facts) -> ReportVerdict:

@@ -110,6 +110,41 @@ def occasion_of(engine: sa.Engine, delivery_id: int) -> str | None:
     return found
 
 
+@dataclass(frozen=True)
+class DeliveryOfRun:
+    """A delivery that a run of Airflow has, or had, in hand."""
+
+    id: int
+    institute: str
+    order: str
+    name: str
+    number: int
+    state: str
+    rows: int | None
+    accepted: int | None
+    rejected: int | None
+
+
+def deliveries_of_run(engine: sa.Engine, dag: str, run: str) -> list[DeliveryOfRun]:
+    """The deliveries that this run took up, by bank and order."""
+    of = deliveries.c
+    wanted = (
+        sa.select(
+            of.id,
+            of.institute,
+            of.order_number.label("order"),
+            sa.func.coalesce(orders.c.name, "").label("name"),
+            of.delivery_number.label("number"),
+            *(of.state, of.rows, of.accepted, of.rejected),
+        )
+        .outerjoin(orders, orders.c.id == of.order_id)
+        .where(of.owner_dag == dag, of.owner_run == run)
+        .order_by(of.institute, of.order_number, of.delivery_number)
+    )
+    with engine.connect() as connection:
+        return read(connection, wanted, DeliveryOfRun)
+
+
 def delivery_lines(engine: sa.Engine, institute: str = "", order: str = "", state: str = "") -> list[DeliveryLine]:
     """The deliveries, newest first; all, or those of an institute, an order number, a state.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from reku.store.kinds import UnsubscribedFrom
 from reku.store.states import Decision, MessageState
 from reku.views.trace import Trace
 
@@ -45,6 +46,8 @@ GERMAN = {
     "delivered": "zugestellt",
     "opened": "geöffnet",
     "clicked": "angeklickt",
+    "opened by a machine": "von einem Programm geöffnet",
+    "clicked by a machine": "von einem Programm angeklickt",
     "unsubscribed": "abgemeldet",
     "complained": "beschwert",
     "bounced hard": "endgültig unzustellbar",
@@ -68,9 +71,21 @@ _DECIDED = {
 }
 
 
-def history(fate: Trace) -> list[Step]:
-    """The steps of a row in order of time; one without a moment stays behind the one that led to it."""
-    steps = list(_steps(fate))
+Say = Callable[[str, str], str]
+"""Which of a German and an English text is meant."""
+
+
+def english(_german: str, english: str) -> str:
+    """The English one."""
+    return english
+
+
+def history(fate: Trace, say: Say = english) -> list[Step]:
+    """The steps of a row in order of time; one without a moment stays behind the one that led to it.
+
+    `say`: the language of details; what happened is called in English (`GERMAN` has the other words).
+    """
+    steps = list(_steps(fate, say))
     known: list[tuple[datetime, Step]] = []
     for step in steps:
         before = known[-1][0] if known else fate.received_at
@@ -78,9 +93,9 @@ def history(fate: Trace) -> list[Step]:
     return [step for _, step in sorted(known, key=lambda pair: pair[0])]
 
 
-def _steps(fate: Trace) -> Iterator[Step]:
+def _steps(fate: Trace, say: Say) -> Iterator[Step]:
     """The steps in the order in which one leads to the next."""
-    line = f", line {fate.line}" if fate.line is not None else ""
+    line = f", {say('Zeile', 'line')} {fate.line}" if fate.line is not None else ""
     yield Step(fate.received_at, "received", f"{fate.file_name}{line}")
     if fate.gate == "rejected":
         named = fate.advice.startswith(f"{fate.field}: ")
@@ -93,19 +108,20 @@ def _steps(fate: Trace) -> Iterator[Step]:
     if fate.loaded_at:
         yield Step(fate.loaded_at, "loaded into the subscriber list")
     if fate.message is not None:
-        yield from _message(fate)
-        yield from (Step(done["at"], f"by hand: {done['action']}", done["note"]) for done in fate.by_hand)
-        yield from _reported(fate.events)
-        yield from _by_machines(fate.by_machines)
+        yield from _message(fate, say)
+        by_hand = say("von Hand", "by hand")
+        yield from (Step(done["at"], f"{by_hand}: {done['action']}", done["note"]) for done in fate.by_hand)
+        yield from _reported(fate.events, say)
+        yield from _by_machines(fate.by_machines, say)
 
 
-def _message(fate: Trace) -> Iterator[Step]:
+def _message(fate: Trace, say: Say) -> Iterator[Step]:
     yield Step(fate.due_at, "due")
     if fate.claimed_at and fate.prepared_file:
         yield Step(fate.claimed_at, "prepared", fate.prepared_file)
     elif fate.claimed_at:
         yield Step(fate.claimed_at, "claimed by a dispatcher")
-    tries = f"try {fate.attempts}" if fate.attempts else ""
+    tries = f"{say('Versuch', 'try')} {fate.attempts}" if fate.attempts else ""
     state = MessageState(fate.state)
     if fate.prepared_file and state is MessageState.SENT:
         yield Step(fate.ended_at, "taken with its file", fate.medium)
@@ -117,23 +133,28 @@ def _message(fate: Trace) -> Iterator[Step]:
     elif state in _ENDS:
         yield Step(fate.ended_at, _ENDS[state], ", ".join(fate.reasons) or fate.reason or fate.answer)
     elif state is MessageState.IN_DOUBT:
-        yield Step(fate.begun_at, "in doubt", "the server's answer was never recorded")
+        unanswered = say("die Antwort des Servers wurde nie festgehalten", "the server's answer was never recorded")
+        yield Step(fate.begun_at, "in doubt", unanswered)
     elif fate.retry_at:
         yield Step(fate.retry_at, "to be tried again", fate.answer)
 
 
-def _reported(events: list[dict[str, Any]]) -> Iterator[Step]:
+def _reported(events: list[dict[str, Any]], say: Say) -> Iterator[Step]:
     """Each event, and each response file that tells of some of them, once."""
     files: dict[int, Step] = {}
     for event in events:
         number = event["response_file"]
         parts = (
             event["reason"],
-            f"of the {event['scope'].lower()}" if event["scope"] else "",
+            _from_what(event["scope"], say),
             f"link {event['link_number']}" if event["link_number"] else "",
             event["link_target"],
-            f"hard bounces in a row: {event['bounce_series']}" if event["bounce_series"] else "",
-            f"in response file {number:06d}" if number else "not reported",
+            f"{say('in Folge unzustellbar', 'hard bounces in a row')}: {event['bounce_series']}"
+            if event["bounce_series"]
+            else "",
+            f"{say('in Rückmeldedatei', 'in response file')} {number:06d}"
+            if number
+            else say("nicht gemeldet", "not reported"),
         )
         yield Step(event["at"], _told(event["kind"]), ", ".join(filter(None, parts)))
         if number:
@@ -143,12 +164,18 @@ def _reported(events: list[dict[str, Any]]) -> Iterator[Step]:
     yield from files.values()
 
 
+def _from_what(scope: str | None, say: Say) -> str:
+    if not scope:
+        return ""
+    return say("vom Auftrag" if scope == UnsubscribedFrom.ORDER else "von allem", f"of the {scope.lower()}")
+
+
 def _told(kind: str) -> str:
     """A kind of event as people say it: `bounced hard`."""
     return kind.lower().replace("_", " ")
 
 
-def _by_machines(hits: list[dict[str, Any]]) -> Iterator[Step]:
+def _by_machines(hits: list[dict[str, Any]], say: Say) -> Iterator[Step]:
     for hit in hits:
         link = f"link {hit['link_number']}, " if hit["link_number"] else ""
-        yield Step(hit["at"], f"{_told(hit['kind'])} by a machine", f"{link}rule {hit['rule']}")
+        yield Step(hit["at"], f"{_told(hit['kind'])} by a machine", f"{link}{say('Regel', 'rule')} {hit['rule']}")

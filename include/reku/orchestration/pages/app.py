@@ -8,22 +8,31 @@ from http import HTTPStatus
 from typing import Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import DagAccessEntity, GetUserDep, requires_access_dag
 from fastapi import Depends, FastAPI, HTTPException, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
+from markupsafe import Markup
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from reku.foundation.errors import SetupError
 from reku.orchestration import login
 from reku.orchestration.names import dag_id
 from reku.orchestration.pages import acting, bank_files, dispatch, order_pages, today
-from reku.orchestration.pages.frame import HEADERS, page
+from reku.orchestration.pages.frame import HEADERS, AcceptLanguage, language_of, page, render
+from reku.orchestration.pages.rights import Rights, dag_of
 from reku.orchestration.reports import MOUNTED_AT, pages_address
-from reku.release.report import find_report
+from reku.orchestration.task_acts import tasks_of_delivery
+from reku.process.acts import ACTS, acts_on_delivery
+from reku.process.banks import label_of
+from reku.release.report import find_report, render_sent, with_what_is_true_now
+from reku.release.report_facts import read_sent
 from reku.store.engine import engine
-from reku.views.delivery_overview import occasion_of
+from reku.views.delivery_overview import delivery_details, occasion_of
 
 _LARGEST_ID = 2**63 - 1
 
@@ -51,8 +60,10 @@ def _may_see(delivery: _Delivery, request: Request, user: GetUserDep) -> None:
 
 
 @app.get("/reports/{delivery}", dependencies=[Depends(_may_see)], response_class=HTMLResponse)
-def report(delivery: _Delivery) -> Response:
-    """The report of a delivery; 404 if there is none (any more)."""
+def report(
+    delivery: _Delivery, user: GetUserDep, session: SessionDep, accept_language: AcceptLanguage = ""
+) -> Response:
+    """The report of a delivery, with what was sent of it up to now and the ways to its tasks; 404 without a report."""
     file = find_report(delivery)
     try:
         page = file.read_text(encoding="utf-8") if file else None
@@ -60,7 +71,23 @@ def report(delivery: _Delivery) -> Response:
         page = None
     if page is None:
         raise HTTPException(404, f"reku deliveries report {delivery}")
-    return HTMLResponse(page, headers=HEADERS)
+    return HTMLResponse(with_what_is_true_now(page, _now(delivery, user, session, accept_language)), headers=HEADERS)
+
+
+def _now(delivery: int, user: BaseUser, session: Session, accept_language: str) -> str:
+    details = delivery_details(engine(), delivery)
+    may_act = Rights(user).may_act(dag_of(details.occasion))
+    label = label_of(engine(), delivery)
+    has_run = details.owner_dag and details.owner_run
+    tasks = tasks_of_delivery(session, details.owner_dag or "", details.owner_run or "", label) if has_run else []
+    values = {
+        "delivery": details,
+        "tasks": tasks,
+        "acts": acts_on_delivery(engine(), delivery) if may_act else (),
+        "known": ACTS,
+        "sent": Markup(render_sent(read_sent(engine(), delivery))),  # noqa: S704 - made by a template that escapes
+    }
+    return render("report_now.html", language_of(accept_language), values)
 
 
 @app.exception_handler(StarletteHTTPException)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -52,6 +52,11 @@ def language_of(accepted: str) -> str:
     return max((GERMAN, ENGLISH), key=lambda language: liked.get(language, 0.0))
 
 
+def say_in(language: str) -> Callable[[str, str], str]:
+    """Which of a German and an English text is meant in this language."""
+    return lambda german, english: german if language == GERMAN else english
+
+
 def page(template: str, accepted: str, values: Mapping[str, Any], status: int = 200) -> HTMLResponse:
     """A page for a browser that accepts these languages."""
     return HTMLResponse(render(template, language_of(accepted), values), status, headers=HEADERS)
@@ -63,8 +68,7 @@ def render(template: str, language: str, values: Mapping[str, Any]) -> str:
     That is `say(german, english)`, `word(Words)`, `people(count)`, addresses of Airflow and of our pages, the style.
     """
 
-    def say(german: str, english: str) -> str:
-        return german if language == GERMAN else english
+    say = say_in(language)
 
     def word(words: Words) -> str:
         return say(words.german, words.english)

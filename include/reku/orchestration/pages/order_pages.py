@@ -8,21 +8,25 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import Annotated
 
+from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy.exc import DBAPIError
 
 from reku.foundation.errors import SetupError, StageError
-from reku.orchestration.pages.frame import AcceptLanguage, page
+from reku.orchestration.failed_tasks import failed_tasks
+from reku.orchestration.pages.frame import AcceptLanguage, language_of, page, say_in
 from reku.orchestration.pages.picture import BARS, figures, funnel_picture
 from reku.orchestration.pages.rights import Rights, dag_of, visible_dags
+from reku.orchestration.task_acts import deliveries_of
 from reku.process.agenda import agenda
 from reku.process.matrix import CellState, cells
 from reku.process.order_details import order_details
 from reku.store.engine import engine
 from reku.views.history import GERMAN, history
 from reku.views.order_overview import occasion_of_order
+from reku.views.state_words import DELIVERY_STATES
 from reku.views.trace import traces
 
 router = APIRouter()
@@ -39,6 +43,7 @@ _Text = Annotated[str, Query(max_length=60)]
 @router.get("/matrix", response_class=HTMLResponse)
 def matrix(
     user: GetUserDep,
+    session: SessionDep,
     q: _Text = "",
     occasion: _Text = "",
     state: Annotated[str, Query(max_length=20)] = "",
@@ -48,7 +53,8 @@ def matrix(
     """Occasions across banks. `q`: part of a bank's name or BLZ; `occasion`: part of its code; `state`: only those."""
     allowed = visible_dags(user)
     with _database():
-        known = [cell for cell in cells(engine()) if dag_of(cell.occasion) in allowed]
+        failed = deliveries_of(session, failed_tasks(session, allowed)).values()
+        known = [cell for cell in cells(engine(), failed) if dag_of(cell.occasion) in allowed]
     named = [cell for cell in known if cell.is_named(q, occasion)]
     wanted = [cell for cell in named if state in ("", cell.state)]
     banks = [list(of) for _, of in groupby(wanted, key=lambda cell: cell.institute)]
@@ -121,6 +127,7 @@ def order_page(
         "periods": periods,
         "picture": funnel_picture([row for row, _ in reversed(periods)]) if periods else None,
         "bars": BARS,
+        "state_words": DELIVERY_STATES,
         "may_act": Rights(user).may_act(dag_of(details.occasion)),
     }
     return page("order.html", accept_language, values)
@@ -140,7 +147,7 @@ def why(
         with _database():
             try:
                 found = [
-                    (trace, history(trace))
+                    (trace, history(trace, say_in(language_of(accept_language))))
                     for trace in traces(engine(), reference.strip(), bank)
                     if dag_of(occasion_of_order(engine(), trace.institute, trace.order) or "") in allowed
                 ]
