@@ -36,6 +36,7 @@ class BenchStage(StrEnum):
     LETTERS = "letters"
     BAP = "bap"
     ORCHESTRATION = "orchestration"
+    COCKPIT = "cockpit"
 
 
 FUZZ = "fuzz"
@@ -51,9 +52,9 @@ def bench(
         typer.Argument(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
-            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`, `bap`, `orchestration`; none: "
-            "all. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail. `fuzz`: no "
-            "race, but damaged inputs for every reader.",
+            "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`, `bap`, `orchestration`, "
+            "`cockpit`; none: all. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail. "
+            "`fuzz`: no race, but damaged inputs for every reader.",
             show_default=False,
         ),
     ] = "",
@@ -109,6 +110,7 @@ def _measure(stage: BenchStage, banks_of_run: int) -> Callable[[int], Figures]:
     from reku.bench import (
         banks,
         bap,
+        cockpit,
         contact,
         data_import,
         dispatch,
@@ -146,6 +148,7 @@ def _measure(stage: BenchStage, banks_of_run: int) -> Callable[[int], Figures]:
         BenchStage.STRANGERS: strangers.measure,
         BenchStage.BAP: bap.measure,
         BenchStage.ORCHESTRATION: lambda rounds: orchestration.measure(rounds, banks_of_run),
+        BenchStage.COCKPIT: cockpit.measure,
     }
     return measures[stage]
 

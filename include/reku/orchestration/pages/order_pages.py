@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from itertools import groupby
 from typing import Annotated
 
@@ -16,13 +17,13 @@ from sqlalchemy.exc import DBAPIError
 
 from reku.foundation.errors import SetupError, StageError
 from reku.orchestration.failed_tasks import failed_tasks
-from reku.orchestration.pages.frame import AcceptLanguage, language_of, page, say_in
+from reku.orchestration.pages.frame import HEADERS, AcceptLanguage, language_of, page, render, say_in
 from reku.orchestration.pages.picture import BARS, figures, funnel_picture
 from reku.orchestration.pages.rights import Rights, dag_of, visible_dags
 from reku.orchestration.task_acts import deliveries_of
-from reku.process.agenda import agenda
-from reku.process.matrix import CellState, cells
-from reku.process.order_details import order_details
+from reku.process.agenda import AgendaEntry, agenda
+from reku.process.matrix import Cell, CellState, cells
+from reku.process.order_details import OrderDetails, order_details
 from reku.store.engine import engine
 from reku.views.history import GERMAN, history
 from reku.views.order_overview import occasion_of_order
@@ -55,6 +56,14 @@ def matrix(
     with _database():
         failed = deliveries_of(session, failed_tasks(session, allowed)).values()
         known = [cell for cell in cells(engine(), failed) if dag_of(cell.occasion) in allowed]
+    shown = render_matrix(known, language_of(accept_language), q, occasion, state, number)
+    return HTMLResponse(shown, headers=HEADERS)
+
+
+def render_matrix(
+    known: Sequence[Cell], language: str, q: str = "", occasion: str = "", state: str = "", number: int = 1
+) -> str:
+    """The page with those of the orders that are asked for."""
     named = [cell for cell in known if cell.is_named(q, occasion)]
     wanted = [cell for cell in named if state in ("", cell.state)]
     banks = [list(of) for _, of in groupby(wanted, key=lambda cell: cell.institute)]
@@ -74,7 +83,7 @@ def matrix(
         "number": number,
         "last": max(1, -(-len(banks) // BANKS_AT_ONCE)),
     }
-    return page("matrix.html", accept_language, values)
+    return render("matrix.html", language, values)
 
 
 @router.get("/agenda", response_class=HTMLResponse)
@@ -89,10 +98,18 @@ def next_days(
     allowed = visible_dags(user)
     with _database():
         due = [one for one in agenda(engine(), bank) if dag_of(one.occasion) in allowed]
+    shown = render_agenda(due, language_of(accept_language), bank, warned=warned, number=number)
+    return HTMLResponse(shown, headers=HEADERS)
+
+
+def render_agenda(due: Sequence[AgendaEntry], language: str, bank: str = "", *, warned: bool = False, number: int = 1) -> str:
+    """The page with what is due, of one bank (BLZ) where one is named."""
     wanted = [one for one in due if one.warnings or not warned]
     first = (number - 1) * DUE_AT_ONCE
     shown = wanted[first : first + DUE_AT_ONCE]
-    days = Counter(one.day for one in due)
+    counts, people = Counter(one.day for one in due), Counter[date]()
+    for one in due:
+        people[one.day] += one.people or 0
     values = {
         "place": "agenda",
         "institute": bank,
@@ -100,13 +117,13 @@ def next_days(
         "warned": warned,
         "total": len(wanted),
         "with_warnings": sum(bool(one.warnings) for one in due),
-        "people_of": {day: sum(one.people or 0 for one in due if one.day == day) for day in days},
-        "counts": days,
+        "people_of": people,
+        "counts": counts,
         "days": [(day, list(of)) for day, of in groupby(shown, key=lambda one: one.day)],
         "number": number,
         "last": max(1, -(-len(wanted) // DUE_AT_ONCE)),
     }
-    return page("agenda.html", accept_language, values)
+    return render("agenda.html", language, values)
 
 
 @router.get("/orders/{institute}/{order}", response_class=HTMLResponse)
@@ -121,6 +138,12 @@ def order_page(
     with _database():
         _check_visible(allowed, institute, order)
         details = order_details(engine(), institute, order)
+    may_act = Rights(user).may_act(dag_of(details.occasion))
+    return HTMLResponse(render_order(details, language_of(accept_language), may_act=may_act), headers=HEADERS)
+
+
+def render_order(details: OrderDetails, language: str, *, may_act: bool) -> str:
+    """The page of one order. `may_act`: whether acts are offered."""
     periods = [(row, figures(row)) for row in details.periods]
     values = {
         "order": details,
@@ -128,9 +151,9 @@ def order_page(
         "picture": funnel_picture([row for row, _ in reversed(periods)]) if periods else None,
         "bars": BARS,
         "state_words": DELIVERY_STATES,
-        "may_act": Rights(user).may_act(dag_of(details.occasion)),
+        "may_act": may_act,
     }
-    return page("order.html", accept_language, values)
+    return render("order.html", language, values)
 
 
 @router.get("/why", response_class=HTMLResponse)
