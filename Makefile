@@ -13,7 +13,7 @@ unexport PYTHONHOME
 unexport PYTHONPATH
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint bench docs lock clean
+.PHONY: help install demo up test check lint bench docs pictures lock clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -60,6 +60,9 @@ docs: $(STAMP) ## write the generated pages of docs/ anew, from contracts, comma
 	@$(BIN)/python -m reku.cli.handbook docs/commands.md
 	@$(BIN)/python -m reku.orchestration.handbook docs
 	@$(BIN)/python -m reku_testing.returned_mails docs/responses.md
+
+pictures: $(STAMP) ## make the pictures of docs/pictures anew, from pages in Chromium
+	@REKU_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/orchestration/test_journeys.py
 
 lock: ## make requirements.txt anew from requirements.in (newer versions with UPGRADE=1)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \
