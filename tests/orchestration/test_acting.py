@@ -239,6 +239,7 @@ def test_failed_tasks_are_tried_again_and_a_question_is_answered(
             task = session.get(TaskInstance, UUID(key))
             task.state, task.end_date = "failed", datetime.now(UTC)
     with database.begin() as connection:  # what failed by a decision asks nobody for anything
+        connection.execute(sa.text("SET LOCAL session_replication_role = replica"))  # it was released above
         declined = sa.update(deliveries).where(deliveries.c.id == two_deliveries)
         connection.execute(declined.values(state=DeliveryState.DECLINED))
     page = user.get("/reku/today").text

@@ -86,10 +86,10 @@ def test_a_dag_and_a_run_have_their_own(airflow_server: Any, token_of: Token, da
         connection.execute(owned.values(owner_dag="reku_mcag008", owner_run="manual__2026-11-24"))
     cookie, english = token_of("viewer"), {"Accept-Language": "en"}
     of_dag = get(airflow_server, "/reku/dags/reku_mcag008", cookie, **english).text
-    assert ("ZEICHENSATZ" in of_dag, "Keine Steuerungsdatei" in of_dag) == (True, False)
+    assert (f"/reku/reports/{stuck}" in of_dag, "Keine Steuerungsdatei" in of_dag) == (True, False)
     of_run = get(airflow_server, "/reku/dags/reku_mcag008?run=manual__2026-11-24", cookie, **english).text
     assert ("Deliveries of this run" in of_run, f"/reku/reports/{stuck}" in of_run) == (True, True)
-    assert ("validated" in of_run, "ZEICHENSATZ" in of_run) == (True, False)
+    assert "validated" in of_run
     of_other = get(airflow_server, "/reku/dags/reku_mcag008?run=<script>", cookie, **english).text
     assert ("Deliveries of this run" in of_other, "<script" in of_other) == (False, False)
     assert get(airflow_server, "/reku/dags/elsewhere", cookie).status_code == 404

@@ -184,7 +184,7 @@ def _sent(connection: sa.Connection, delivery_id: int) -> Sent:
     mine = of.delivery_id == delivery_id
 
     def counted(wanted: sa.Select[Any]) -> dict[str, int]:
-        return dict(connection.execute(wanted).tuples().all())
+        return {str(name): int(count) for name, count in connection.execute(wanted)}
 
     def grouped(column: sa.Column[Any], *which: sa.ColumnElement[bool]) -> sa.Select[Any]:
         return sa.select(column, sa.func.count()).where(mine, *which).group_by(column).order_by(column)

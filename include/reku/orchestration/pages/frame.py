@@ -21,9 +21,9 @@ from reku.orchestration.reports import MOUNTED_AT, pages_address
 GERMAN, ENGLISH = "de", "en"
 _HTML = Path(__file__).parent / "html"
 HEADERS = {
-    # As reports: style stands in the page, nothing else is fetched, no script ever runs; Airflow shows it in a frame.
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'self'",
+    # Style and pictures stand in the page, nothing else is fetched, no script ever runs; Airflow shows it in a frame.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'self'",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -34,6 +34,7 @@ NAV = (
     ("agenda", Words("Agenda", "Agenda")),
     ("why", Words("Eine Zeile", "One row")),
     ("dispatch", Words("Versand", "Dispatch")),
+    ("onboarding", Words("Neue Banken", "New banks")),
 )
 """The pages that all others lead to: path and name."""
 AcceptLanguage = Annotated[str, Header(alias="Accept-Language")]

@@ -20,6 +20,7 @@ from reku.orchestration.failed_tasks import failed_tasks
 from reku.orchestration.pages.frame import HEADERS, AcceptLanguage, language_of, page, render, say_in
 from reku.orchestration.pages.picture import BARS, figures, funnel_picture
 from reku.orchestration.pages.rights import Rights, dag_of, visible_dags
+from reku.orchestration.pages.thumbnails import thumbnail
 from reku.orchestration.task_acts import deliveries_of
 from reku.process.agenda import AgendaEntry, agenda
 from reku.process.matrix import Cell, CellState, cells
@@ -102,7 +103,9 @@ def next_days(
     return HTMLResponse(shown, headers=HEADERS)
 
 
-def render_agenda(due: Sequence[AgendaEntry], language: str, bank: str = "", *, warned: bool = False, number: int = 1) -> str:
+def render_agenda(
+    due: Sequence[AgendaEntry], language: str, bank: str = "", *, warned: bool = False, number: int = 1
+) -> str:
     """The page with what is due, of one bank (BLZ) where one is named."""
     wanted = [one for one in due if one.warnings or not warned]
     first = (number - 1) * DUE_AT_ONCE
@@ -152,6 +155,7 @@ def render_order(details: OrderDetails, language: str, *, may_act: bool) -> str:
         "bars": BARS,
         "state_words": DELIVERY_STATES,
         "may_act": may_act,
+        "media": [thumbnail(key) for key in details.media],
     }
     return render("order.html", language, values)
 
