@@ -62,7 +62,7 @@ docs: $(STAMP) ## write the generated pages of docs/ anew, from contracts, comma
 	@$(BIN)/python -m reku_testing.returned_mails docs/responses.md
 
 pictures: $(STAMP) ## make the pictures of docs/pictures anew, from pages in Chromium
-	@REKU_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/orchestration/test_journeys.py
+	@PICTURES_TO=docs/pictures $(BIN)/python -m pytest -q tests/orchestration/test_journeys.py
 
 lock: ## make requirements.txt anew from requirements.in (newer versions with UPGRADE=1)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT \

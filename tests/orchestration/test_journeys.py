@@ -1,6 +1,6 @@
 """What a person on call does, in a real browser from Airflow's home, each within three clicks; in both languages.
 
-With REKU_PICTURES=FOLDER the pictures of the handbook are written there (`make pictures`).
+With PICTURES_TO=FOLDER the pictures of the handbook are written there (`make pictures`).
 """
 
 from __future__ import annotations
@@ -51,24 +51,28 @@ class Journey:
 
     def click(self, path: str) -> None:
         """The first link of the page whose address begins so."""
-        assert self.tab.value(f"{self._page}.querySelector('a[href^=\"/reku/{path}\"]') !== null"), path
-        self._go(f"querySelector('a[href^=\"/reku/{path}\"]')")
-
-    def send(self, **fields: str) -> None:
-        """Fill in the form and send it."""
-        for name, value in fields.items():
-            self.tab.value(f"{self._page}.querySelector('[name={name}]').value = {json.dumps(value)}")
-        self._go("querySelector('main form button')")
-
-    def _go(self, element: str) -> None:
-        self.tab.value(f"{self._page}.documentElement.dataset.old = 'yes'")
-        self.tab.value(f"{self._page}.{element}.click()")
-        self.clicks += 1
-        self.tab.wait_for(
-            f"{self._page}?.readyState === 'complete' && {self._page}.querySelector('main') != null"
-            f" && !{self._page}.documentElement.dataset.old"
+        link = f'a[href^="/reku/{path}"]'
+        self._act(
+            f"page.querySelector({json.dumps(link)})", f"page.location.href.includes({json.dumps('/reku/' + path)})"
         )
+
+    def send(self, until: str = "[role=status]", **fields: str) -> None:
+        """Fill in the form and send it, and wait for an element of the answer."""
+        fill = "".join(f"form.querySelector('[name={name}]').value = {json.dumps(fields[name])};" for name in fields)
+        button = f"(form => {{ if (!form) return null; {fill} return form.querySelector('button'); }})"
+        button += "(page.querySelector('main form'))"
+        self._act(button, f"page.querySelector({json.dumps(until)}) !== null")
+
+    def _act(self, element: str, until: str) -> None:
+        """Click once; Airflow loads a frame a second time when it has put its address into its own: then once more."""
+        self.clicks += 1
         assert self.clicks <= MOST_CLICKS
+        self.tab.wait_for(
+            f"(page => {{ if (page?.readyState !== 'complete') return false; if ({until}) return true;"
+            f" if (page.body.dataset.clicked) return false; const element = {element};"
+            " if (element) { page.body.dataset.clicked = 'yes'; element.click(); } return false; })"
+            f"({self._page})"
+        )
 
 
 class Troubles:
@@ -77,7 +81,8 @@ class Troubles:
     def __init__(self, engine: sa.Engine) -> None:
         self.engine, self._number = engine, 4710
         self.bad_rows = self._delivery(
-            state="REFUSED", code="FEHLERQUOTE", advice="2 von 20 Zeilen fehlerhaft, erlaubt sind 1", rows=20
+            **{"state": "REFUSED", "rows": 20, "accepted": 0, "rejected": 20, "code": "FEHLERQUOTE"},
+            advice="2 von 20 Zeilen fehlerhaft, erlaubt sind 1",
         )
         with engine.begin() as connection:
             reject = {"institute": world.BLZ, "delivery_id": self.bad_rows, "reference": "", "field": "EMail"}
@@ -145,7 +150,7 @@ def troubles(
 
 def picture(tab: Tab, name: str) -> None:
     """Of what is to be seen, for the handbook, where somebody asks for it."""
-    if folder := os.environ.get("REKU_PICTURES"):
+    if folder := os.environ.get("PICTURES_TO"):
         from PIL import Image
 
         file = Path(folder) / f"{name}.png"
@@ -185,7 +190,7 @@ def test_every_trouble_is_seen_and_put_right_within_three_clicks(
 
         why = Journey(tab, airflow_address)
         why.click("why")
-        why.send(reference=troubles.reference, bank=world.BLZ)
+        why.send(".life", reference=troubles.reference, bank=world.BLZ)
         assert "KEINE_EINWILLIGUNG" in why.text
         picture(tab, f"eine-zeile-{language}")
 

@@ -66,6 +66,7 @@ def test_every_page_fits_and_everybody_can_use_it(
         f"orders/{BANK}/R0000101",
         f"why?reference={loaded}&bank={BANK}",
         "dispatch",
+        "onboarding",
         "acts/stop?of=everything",
     ):
         tab.go(f"{airflow_address}/reku/{path}")

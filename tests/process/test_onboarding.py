@@ -42,8 +42,9 @@ def test_a_bank_goes_its_way_step_by_step(
     assert next_of(database, world.BLZ) is OnboardingStep.DELIVERY
     delivery = world.delivery(database, order)
     assert next_of(database, world.BLZ) is OnboardingStep.GATE
-    with database.begin() as connection:
-        connection.execute(sa.update(tables.deliveries).values(state="LOADED"))
+    for state in ("VALIDATED", "RELEASED", "LOADED"):
+        with database.begin() as connection:
+            connection.execute(sa.update(tables.deliveries).values(state=state))
     assert next_of(database, world.BLZ) is OnboardingStep.SENT
     (row,) = world.rows(database, delivery, [world.reku_fields(1)])
     world.message(database, row, state="SENT")

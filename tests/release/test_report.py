@@ -138,7 +138,7 @@ def test_a_report_says_what_the_gate_found(database: sa.Engine) -> None:
     assert "Angenommen, einzelne Zeilen abgelehnt accepted, some rows rejected" in page
     for shown in ("200 Zeilen rows", "197 angenommen accepted", "3 abgelehnt rejected", "1,5 % Anteil abgelehnt"):
         assert shown in page
-    for fact in ("R0004711 Geburtstag_rund_2026", "MCAG002 Runde Geburtstage", "VALIDATED", "22.11.2026 02:15"):
+    for fact in ("R0004711 Geburtstag_rund_2026", "MCAG002 Runde Geburtstage", "geprüft validated", "22.11.2026 02:15"):
         assert fact in page
 
     assert "Zeilen rows 200 80 – 160 auffällig out of range Median 120 aus 9 Lieferungen" in page
