@@ -149,8 +149,8 @@ def troubles(
 
 
 def picture(tab: Tab, name: str) -> None:
-    """Of what is to be seen, for the handbook, where somebody asks for it."""
-    if folder := os.environ.get("PICTURES_TO"):
+    """Of what is to be seen, if the handbook has it, where somebody asks for it."""
+    if name in IN_THE_HANDBOOK and (folder := os.environ.get("PICTURES_TO")):
         from PIL import Image
 
         file = Path(folder) / f"{name}.png"
@@ -218,9 +218,11 @@ def test_a_report_is_for_everybody(
         tab.go(f"{airflow_address}/reku/{path}")
         assert tab.value("document.documentElement.scrollWidth") <= width, path
         assert faults(tab) == [], path
+        assert "sans-serif" in tab.value("getComputedStyle(document.body).fontFamily"), path
         tab.picture(tmp_path / f"{path.replace('/', '-')}-{scheme}.png")
 
 
+IN_THE_HANDBOOK = ("zu-tun-de", "zu-tun-en", "entscheiden-de", "pruefbericht-de", "auftrag-de")
 SEEN = {
     "de": (
         "FEHLERQUOTE",

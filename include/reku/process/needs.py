@@ -17,6 +17,7 @@ from reku.catalogue import Institute, institutes, occasions
 from reku.dispatch import stop_switches
 from reku.foundation import clock
 from reku.foundation.errors import ConfigError
+from reku.foundation.settings import settings
 from reku.foundation.words import Words
 from reku.process import need_words
 from reku.process.automatic_stop import figures_of
@@ -210,13 +211,17 @@ def _broken_configuration() -> Iterator[Need]:
         try:
             institutes().get(blz)
         except ConfigError as error:
-            yield Need(NeedKind.BROKEN_CONFIGURATION, need_words.broken_configuration(str(error)), blz, blz)
+            yield Need(NeedKind.BROKEN_CONFIGURATION, _broken(error), blz, blz)
     for code in occasions():
         try:
             occasions().get(code)
         except ConfigError as error:
-            said = need_words.broken_configuration(str(error))
-            yield Need(NeedKind.BROKEN_CONFIGURATION, said, occasion=code)
+            yield Need(NeedKind.BROKEN_CONFIGURATION, _broken(error), occasion=code)
+
+
+def _broken(error: ConfigError) -> Said:
+    """What is wrong, with the file as it is called within the configuration folder."""
+    return need_words.broken_configuration(str(error).replace(f"{settings().config_dir}/", ""))
 
 
 def _stopped(connection: sa.Connection) -> Iterator[Need]:
