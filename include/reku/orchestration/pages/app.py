@@ -5,7 +5,7 @@ DAG; and the way in that `reku up` and the demo print.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
@@ -16,7 +16,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from reku.foundation.errors import SetupError
@@ -33,6 +32,9 @@ from reku.release.report import find_report, render_sent, with_what_is_true_now
 from reku.release.report_facts import read_sent
 from reku.store.engine import engine
 from reku.views.delivery_overview import delivery_details, occasion_of
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 _LARGEST_ID = 2**63 - 1
 
