@@ -53,8 +53,8 @@ def bench(
             metavar="[STAGE]",
             help="`parse`, `read`, `gate`, `render`, `handover`, `dispatch`, `upsert`, `contact`, `tracker`, "
             "`feedback`, `dsn`, `banks`, `import`, `selection`, `strangers`, `letters`, `bap`, `orchestration`, "
-            "`cockpit`; none: all. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every mail. "
-            "`fuzz`: no race, but damaged inputs for every reader.",
+            "`cockpit`; none: all. `kill`: no race, but dispatchers killed with SIGKILL, and what became of every "
+            "mail. `fuzz`: no race, but damaged inputs for every reader.",
             show_default=False,
         ),
     ] = "",

@@ -87,6 +87,7 @@ def cells(engine: sa.Engine, failed: Collection[int] = ()) -> list[Cell]:
 def _by_order(found: list[Need]) -> dict[tuple[str, str], CellState]:
     """The gravest of what is known of each order."""
     named = {
+        NeedKind.FAILED: CellState.FAILED,
         NeedKind.MISSING: CellState.MISSED,
         NeedKind.REFUSED: CellState.REFUSED,
         NeedKind.PARKED: CellState.PARKED,

@@ -77,9 +77,7 @@ def of_a_dag(
         raise HTTPException(404, "reku today")
     with _database():
         in_hand = deliveries_of_run(engine(), dag, run) if run else []
-        found = [
-            need for need in needs(engine()) if dag_of(need.occasion) == dag and need.kind is not NeedKind.FAILED
-        ]
+        found = [need for need in needs(engine()) if dag_of(need.occasion) == dag and need.kind is not NeedKind.FAILED]
         with engine().connect() as connection:
             states = alarm_states(connection, "")
         failed = undecided(session, engine(), failed_tasks(session, [dag]))
