@@ -22,6 +22,7 @@ ROOMS = (
     "records/reader.py",  # names of the leading record
     "channels/agree_mailing",  # it writes its jobs
     "channels/letter",  # so do those of letters, and it writes their index
+    "channels/emma",  # EMMA's fields have the names of the delivered ones
     "channels/email/media",  # templates name the delivered fields
     "simulator",  # plays the core bank
     "bench",  # so does it
