@@ -29,7 +29,7 @@ from reku.mailbox.maildir import MaildirMailbox
 from reku.pickup import push
 from reku.privacy import old_files, retention
 from reku.process import collecting
-from reku.process.systems import bank_named
+from reku.process.systems import FILE_FORMATS, bank_named
 from reku.responses import bounces
 from reku.responses import drain as draining
 from reku.responses.hit_journal import SUFFIX
@@ -339,7 +339,7 @@ def _a_prepared_file_that_cannot_be_made(bank: Bank, poison: Poison, _tmp: Path)
     bad, good = _prepared(bank)
     poison.patch.setattr(push, "make", lambda *args: {args[-1].file_name: b""})
     poison.into(push, "make", lambda *args: args[-1].file_name == bad)
-    pushed, problems = push.push_files(bank.engine, bank_named(BLZ), {})
+    pushed, problems = push.push_files(bank.engine, bank_named(BLZ), FILE_FORMATS)
     assert (pushed, bank.names("ausgang")) == (1, [good])
     return problems
 

@@ -1,6 +1,6 @@
 """agreeMailing's answers: what became of mails that were handed over, each event once.
 
-Told in docs/agree21.md, "agreeMailing, answers".
+Told in docs/agree21.md, "Answers of agreeMailing".
 """
 
 from __future__ import annotations
