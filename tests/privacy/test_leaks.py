@@ -16,12 +16,18 @@ import pytest
 import sqlalchemy as sa
 
 from reku.foundation import clock
+from reku.foundation.errors import StageError
+from reku.pickup.take import fetch
 from reku.privacy import retention
+from reku.process.data_import import import_data
+from reku.process.systems import FILE_FORMATS, bank_named
 from reku.store import tables
 from reku.store.kinds import SealedKind
 from reku_testing.smtp import Sink
+from reku_testing.world import BLZ
 from tests.privacy.searching import files, in_tables
 from tests.process.conftest import relay
+from tests.process.test_channels import by
 from tests.process.test_contact_of_selected import LOADED
 from tests.process.test_selection_chain import BORN, TODAY, Work, bank, deliver, failed, work
 from tests.sources.agree21.conftest import CoopBank, holding, person
@@ -116,3 +122,62 @@ def test_nothing_lies_in_clear_and_nothing_opens_past_its_time(
     deliver(bank, *(person(n) for n in range(10, 40)), at=clock.now())
     assert places(database, SECRETS, caplog.text) == set(), "when all periods are over"
     assert days_that_open(database) == {clock.today()}, "the day's key is gone with the last row that it sealed"
+
+
+@pytest.mark.parametrize("is_taken", [True, False], ids=["fetched and acknowledged", "taken by nobody"])
+def test_of_prepared_files_nothing_opens_past_its_time(
+    database: sa.Engine,
+    bank: CoopBank,
+    work: Work,
+    relay: Sink,
+    clock_at: Callable[[datetime], None],
+    caplog: pytest.LogCaptureFixture,
+    is_taken: bool,
+) -> None:
+    """A letter and a job for agreeMailing: 36 hours after a fetch, at once when acknowledged, else by the day."""
+    caplog.set_level(logging.DEBUG, logger="reku")
+    bank.configure(campaigns=by("agree_mailing", "letter"))
+    own = {"Haushalt_ID": "", "Ansprechperson": "J", "Geburtsdatum": BORN}
+    others = [person(n) for n in range(10, 40)]
+    deliver(bank, customer(0, **own), customer(1, **own, Einwilligung_EMail="N"), *others)
+    assert failed(work()) == []
+    start, inbox = clock.now(), bank.files / BLZ / "eingang"
+    (jobs,) = (bank.files / BLZ / "ausgang").glob("agreemailing_*")
+    assert NUMBERS[0].encode() in jobs.read_bytes()
+    files = {row["kind"]: row for row in bank.rows(tables.prepared_files)}
+    letter = files["LETTER"]["id"]
+    assert places(database, SECRETS, caplog.text) == set(), "the letter is sealed rows"
+    assert days_that_open(database) == {TODAY}
+    assert len(bank.rows(tables.delivery_rows)) == 2
+    if is_taken:
+        made = fetch(database, bank_named(BLZ), FILE_FORMATS, letter, actor="Erika Beispiel")
+        assert MARK in made.files[letter_index(made.files)].decode("cp1252")
+        (inbox / f"{jobs.name}.ok").touch()
+        assert import_data(database, BLZ).counts["acknowledged"] == 1
+        assert len(bank.rows(tables.delivery_rows)) == 1, "what is acknowledged goes at once"
+        assert not jobs.exists()
+    assert places(database, SECRETS, caplog.text) == set()
+    clock_at(start + timedelta(hours=35))
+    bank.take_in()  # the addresses of the day's customers are over
+    retention.apply(database, clock.now())
+    assert TODAY in days_that_open(database)
+    clock_at(start + timedelta(hours=37))
+    retention.apply(database, clock.now())
+    assert not jobs.exists()
+    assert len(bank.rows(tables.delivery_rows)) == (0 if is_taken else 1), "a letter that nobody took waits on"
+    clock_at(clock.at(files["LETTER"]["last_day"] + timedelta(days=1), 0, 1))
+    retention.apply(database, clock.now())
+    assert places(database, SECRETS, caplog.text) == set()
+    assert bank.rows(tables.delivery_rows) == []
+    assert TODAY not in days_that_open(database)
+    if is_taken:
+        assert bank.rows(tables.prepared_rows) == []
+    states = sorted((row["channel"], row["state"]) for row in bank.rows(tables.messages))
+    ends = ("SENT", "SENT") if is_taken else ("IN_DOUBT", "UNDELIVERED")
+    assert states == list(zip(("agree_mailing", "letter"), ends, strict=True))
+    with pytest.raises(StageError, match="erased" if is_taken else "was to be fetched until"):
+        fetch(database, bank_named(BLZ), FILE_FORMATS, letter, actor="Erika Beispiel")
+
+
+def letter_index(files: Iterable[str]) -> str:
+    return next(name for name in files if name.endswith(".csv"))
