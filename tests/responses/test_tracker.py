@@ -18,8 +18,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from reku.catalogue.medium_pictures import picture_address
 from reku.foundation.addresses import address_hmac
-from reku.foundation.settings import settings
+from reku.foundation.settings import INCLUDE, settings
 from reku.foundation.tokens import Purpose, Target, _hashed_keys, make
 from reku.responses import background_work
 from reku.responses.hits import take_in
@@ -53,6 +54,19 @@ def counted(engine: sa.Engine) -> dict[tuple[str, int], int]:
             (row.kind, row.link_number): row.count
             for row in connection.execute(sa.select(c.kind, c.link_number, c.count))
         }
+
+
+def test_a_picture_of_a_medium(web: httpx.Client) -> None:
+    content = (INCLUDE / "templates/scom/geburtstag/kopf.png").read_bytes()
+    path = picture_address("", "SCOM_GEBURTSTAG", "kopf.png", content)
+    answer = web.get(path)
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, content, "image/png")
+    assert (answer.headers["cache-control"], "set-cookie" in answer.headers) == (
+        "public, max-age=31536000, immutable",
+        False,
+    )
+    for wrong in (path.replace("kopf", "kopf2"), "/b/scom_geburtstag/mail.mjml", "/b/..%2Fx/kopf.000000000000.png"):
+        assert web.get(wrong).status_code == 404
 
 
 def test_health(web: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,7 @@ class Images(StrEnum):
     """How the pictures of a bank's mails reach the reader (docs/media.md, "Pictures")."""
 
     EMBEDDED = "embedded"  # they travel with each mail; nothing is fetched
+    TRACKER = "tracker"  # fetched from the tracker's host, under an address that names the medium and nobody
     NONE = "none"  # mails without pictures
 
 

@@ -5,6 +5,7 @@
 | `/o/<token>.gif` | a transparent pixel; records an open | – |
 | `/c/<token>` | 302 to a link of the mail's medium, never anywhere else; records a click | – |
 | `/a/<token>` | the same for people without tracking consent: counts a click of nobody | – |
+| `/b/<medium>/<picture>` | a picture of a medium, for banks whose mails fetch them; records nothing | – |
 | `/u/<token>` | the unsubscribe page; changes nothing | unsubscribes (our buttons, or RFC 8058), or takes it back |
 | `/health` | which instance this is, and what is wrong with it | – |
 
@@ -35,6 +36,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from reku.catalogue.institute import UnsubscribeScope
+from reku.catalogue.medium_pictures import PLACE, find_picture
 from reku.foundation.errors import ConfigError, SetupError
 from reku.foundation.networks import is_loopback
 from reku.foundation.tokens import Purpose, Target, read
@@ -59,6 +61,7 @@ HEADERS = {
     "X-Robots-Tag": "noindex",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+_KEEP_PICTURE, _KEEP_ANOTHER = "public, max-age=31536000, immutable", "public, max-age=3600"
 MAX_BODY = 65_536
 """Bytes of a POST that are looked at; a one-click body has 26."""
 
@@ -245,6 +248,16 @@ def _page_about(tracker: TrackerState, message: int) -> Response | None:
     return _page(pages.ask(bank, topic) if done is None else pages.done(topic, done.scope, done.undo_until), bank)
 
 
+async def picture(request: Request) -> Response:
+    """A picture of a medium. Who asks is not known and nothing is recorded."""
+    medium, name = request.path_params["medium"], request.path_params["name"]
+    found = await run_in_threadpool(find_picture, medium, name)
+    if found is None:
+        raise HTTPException(404)
+    kept = _KEEP_PICTURE if found.is_current else _KEEP_ANOTHER
+    return Response(found.content, media_type=found.kind, headers=HEADERS | {"Cache-Control": kept})
+
+
 async def unsubscribe(request: Request, token: str) -> Response:
     """Unsubscribe: no cookie, no redirect, no further question; the second time changes nothing (RFC 8058).
 
@@ -395,6 +408,7 @@ _pages = Starlette(
         Route("/health", health),
         Route("/c/{token:anything}", click),
         Route("/a/{token:anything}", anonymous_click),
+        Route(f"/{PLACE}/{{medium}}/{{name}}", picture),
         Route("/u/{token:anything}", ask, methods=["GET", "POST"]),  # POST is answered before; here it is for 405
     ],
     exception_handlers={HTTPException: _refused, Exception: _broken},

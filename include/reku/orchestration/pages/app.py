@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from reku.foundation.errors import SetupError
 from reku.orchestration import login
 from reku.orchestration.names import dag_id
-from reku.orchestration.pages import acting, bank_files, dispatch, onboarding, order_pages, today
+from reku.orchestration.pages import acting, bank_files, dispatch, media_pages, onboarding, order_pages, today
 from reku.orchestration.pages.frame import HEADERS, AcceptLanguage, language_of, page, render
 from reku.orchestration.pages.rights import Rights, dag_of
 from reku.orchestration.reports import MOUNTED_AT, pages_address
@@ -46,6 +46,7 @@ app.include_router(dispatch.router)
 app.include_router(onboarding.router)
 app.include_router(acting.router)
 app.include_router(bank_files.router)
+app.include_router(media_pages.router)
 
 _Delivery = Annotated[int, Path(ge=1, le=_LARGEST_ID)]
 _NO_DAG = "~"

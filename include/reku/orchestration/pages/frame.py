@@ -35,6 +35,7 @@ NAV = (
     ("why", Words("Eine Zeile", "One row")),
     ("dispatch", Words("Versand", "Dispatch")),
     ("onboarding", Words("Neue Banken", "New banks")),
+    ("media", Words("Werbemittel", "Media")),
 )
 """The pages that all others lead to: path and name."""
 AcceptLanguage = Annotated[str, Header(alias="Accept-Language")]

@@ -9,11 +9,16 @@ from struct import pack
 
 import pytest
 
+from reku.catalogue import institutes
+from reku.catalogue.medium_pictures import find_picture
 from reku.channels.email.media.pictures import attachments
+from reku.channels.email.media.preview import preview_mail
+from reku.channels.email.media.score import sample_mail
 from reku.foundation.errors import ConfigError
-from reku.foundation.settings import INCLUDE
+from reku.foundation.settings import INCLUDE, settings
 from reku_testing import pictures
 from tests.channels.email.conftest import BLZ, Probe
+from tests.channels.email.media.test_compile import NOBODY
 
 _IMAGE = '<mj-image src="bild.png" alt="Ein Haus" />'
 _END = b"\0\0\0\0IEND\xaeB`\x82"
@@ -107,6 +112,32 @@ def test_a_bank_may_want_none(config: Path, with_picture: Callable[..., object])
     file.write_text(file.read_text(encoding="utf-8") + "\nimages: none\n", encoding="utf-8")
     compiled = with_picture(png(), f"<!-- a --> {_IMAGE}")
     assert (compiled.pictures, compiled.attachments) == ((), b"")
+
+
+def test_a_bank_may_have_them_fetched(
+    config: Path, with_picture: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REKU_TRACKER_URL", "https://mail.bank.example/")
+    settings.cache_clear()
+    file = config / "institutes" / f"{BLZ}.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + "\nimages: tracker\n", encoding="utf-8")
+    compiled = with_picture(png())
+    assert compiled.attachments == b""
+    html = compiled.render(NOBODY, links=compiled.links, unsubscribe="https://weg.example/u").html
+    (address,) = re.findall(r'src="(https://[^"]*)"', html)
+    assert re.fullmatch(r"https://mail\.bank\.example/b/eigen_probe/bild\.[0-9a-f]{12}\.png", address)
+    mail = sample_mail(compiled).data
+    assert b"multipart/alternative" in mail.partition(b"\r\n\r\n")[0]
+    assert "data:image/png" in preview_mail("EIGEN_PROBE", institutes()[BLZ]).html
+
+    medium, name = address.split("/")[-2:]
+    assert find_picture(medium, name) == (png(), "image/png", True)
+    other = name.replace(name.split(".")[1], "0" * 12)
+    assert find_picture(medium, other) == (png(), "image/png", False)  # of a mail from before the picture was changed
+    for wrong in (("eigen_nichts", name), (medium.upper(), name), (medium, "bild.png"), (medium, "../x." + name[5:])):
+        assert find_picture(*wrong) is None
+    (config / "templates/eigen/probe/bild.png").unlink()
+    assert find_picture(medium, name) is None
 
 
 @pytest.mark.parametrize("drawing", pictures.drawings(), ids=lambda file: "/".join(file.parts[-3:-1]))

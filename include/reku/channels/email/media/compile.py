@@ -18,7 +18,7 @@ from jinja2 import Template, TemplateSyntaxError
 from markupsafe import escape
 
 from reku.catalogue import institutes, media, medium_folder
-from reku.catalogue.institute import Institute
+from reku.catalogue.institute import Images, Institute
 from reku.catalogue.links import DOMAIN, link_targets
 from reku.catalogue.medium import Medium
 from reku.channels.email.media import language, pictures, placeholders, sources
@@ -60,8 +60,8 @@ class CompiledMedium:
     `links`: name → target in the order of their numbers (Link_Nr, from 1). `constants`: what is the same for everybody.
     `fields`: placeholder and delivered field of what it shows of a person. `quoted_html` and `quoted_text` are `html`
     and `text` as they stand in a mail, see `partial_template`; `shown`: the placeholders that these show by themselves.
-    `counts_days`: whether it shows the days left. `pictures`: those that travel with each mail, and `attachments` these
-    as parts of it.
+    `counts_days`: whether it shows the days left. `pictures`: those that it shows; `attachments`: these as parts of a
+    mail, where they travel with it.
     """
 
     medium: Medium
@@ -192,7 +192,7 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
         if source.file.suffix == ".mjml":
             sources.check_mjml(source, is_mail=source.file.parent == folder)
     text = sources.resolved(sources.read(folder / "mail.txt"), root)
-    html, shown_pictures = _html(sources.read(folder / "mail.mjml"), root, institute)
+    html, shown_pictures = _html(sources.read(folder / "mail.mjml"), root, institute, medium.key)
     constants = placeholders.bank_values(institute)
     headlines: dict[str, PartialTemplate] = {}
     for name, source in (("Betreff", subject), ("Vorschau", preheader)):
@@ -217,7 +217,7 @@ def _compile(medium: Medium, institute: Institute, folder: Path, root: Path) -> 
         shown=quoted_html.shown | quoted_text.shown,
         counts_days=placeholders.DAYS_LEFT in asked,
         pictures=shown_pictures,
-        attachments=pictures.attachments(shown_pictures),
+        attachments=pictures.attachments(shown_pictures) if institute.images is Images.EMBEDDED else b"",
     )
     _try(compiled, folder)
     return compiled
@@ -254,10 +254,10 @@ def _targets(medium: Medium, institute: Institute, file: Path) -> dict[str, str]
     return targets
 
 
-def _html(mail: Source, root: Path, institute: Institute) -> tuple[str, tuple[Picture, ...]]:
+def _html(mail: Source, root: Path, institute: Institute, medium_key: str) -> tuple[str, tuple[Picture, ...]]:
     """The mail as HTML that still holds its Jinja, checked for what may stand in it, and the pictures to go with it."""
     text, pieces = sources.marked(sources.resolved(mail, root))
-    text, shown = pictures.placed(mail, text, institute.images, institute.sender.domains[0])
+    text, shown = pictures.placed(mail, text, institute.images, institute.sender.domains[0], medium_key)
     try:
         html = mjml.mjml2html(text, disable_comments=True, fonts={}).replace(_WHITE, _HIDDEN)
     except ValueError as error:

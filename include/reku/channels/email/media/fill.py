@@ -96,7 +96,7 @@ def fill(
     message_id = message_id or f"<{links.message_id}@{sender.domain}>"
     body = _body(text, html)
     kind = _ALTERNATIVE
-    if compiled.pictures:
+    if compiled.attachments:
         kind, body = _RELATED, _BEFORE_PICTURES + body
     proof = f"{mail_proof.FIELD}: {links.proof(body)}\r\n" if links.proof else ""
     head = (

@@ -9,18 +9,17 @@ from __future__ import annotations
 import re
 from base64 import encodebytes
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from dataclasses import dataclass, replace
 from pathlib import Path
 from struct import error as StructError
 from struct import unpack_from
 
 from reku.catalogue.institute import Images
+from reku.catalogue.medium_pictures import LARGEST, picture_address, picture_digest
 from reku.channels.email.media.sources import Source
 from reku.foundation.errors import ConfigError
+from reku.foundation.settings import settings
 
-LARGEST = 100_000
-"""Bytes of all pictures of a medium."""
 MOST_PIXELS = 2_400
 """Pixels of a side: a mail is 600 wide, sharp screens take twice as many."""
 BOUNDARY = "=_reku-pictures"
@@ -34,11 +33,14 @@ _FRAMES_OF_JPEG = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a medium. `content_id`: what the mail calls it by, without angle brackets (RFC 2392)."""
+    """One picture of a medium. `content_id`: what a mail that it travels with calls it by, without angle brackets
+    (RFC 2392). `address`: what stands in the mail for it.
+    """
 
     file: Path
     content: bytes
     content_id: str
+    address: str
 
     @property
     def kind(self) -> str:
@@ -51,8 +53,8 @@ def files(folder: Path) -> Iterator[Path]:
     yield from (file for file in sorted(folder.iterdir()) if _NAME.fullmatch(file.name))
 
 
-def placed(mail: Source, text: str, images: Images, domain: str) -> tuple[str, tuple[Picture, ...]]:
-    """MJML with its own pictures as the bank wants them, and the pictures that have to travel with the mail.
+def placed(mail: Source, text: str, images: Images, domain: str, medium_key: str) -> tuple[str, tuple[Picture, ...]]:
+    """MJML with its own pictures as the bank wants them, and the pictures that it shows.
 
     `text`: the mail with its includes in place; a picture of its own is `<mj-image src="name.png" … />`. `domain`: the
     right side of content ids. Raises ConfigError with file and line for a picture that is missing, none, or too large.
@@ -62,11 +64,15 @@ def placed(mail: Source, text: str, images: Images, domain: str) -> tuple[str, t
     def place(match: re.Match[str]) -> str:
         name = match[1]
         if name not in found:
-            found[name] = _picture(mail, name, domain)
+            picture = _picture(mail, name, domain)
+            if images is Images.TRACKER:
+                base = settings().tracker_url.rstrip("/")
+                picture = replace(picture, address=picture_address(base, medium_key, name, picture.content))
+            found[name] = picture
         if images is Images.NONE:
             return ""
         start, end = (place - match.start() for place in match.span(1))
-        return f"{match[0][:start]}cid:{found[name].content_id}{match[0][end:]}"
+        return f"{match[0][:start]}{found[name].address}{match[0][end:]}"
 
     text = _IMAGE.sub(place, text)
     size = sum(len(picture.content) for picture in found.values())
@@ -106,7 +112,8 @@ def _picture(mail: Source, name: str, domain: str) -> Picture:
         raise mail.fault(
             f"The picture {name!r} has {sides[0]} x {sides[1]} pixels. A side has 1 to {MOST_PIXELS}.", line
         )
-    return Picture(file, content, f"{file.stem}-{sha256(content).hexdigest()[:12]}@{domain}")
+    content_id = f"{file.stem}-{picture_digest(content)}@{domain}"
+    return Picture(file, content, content_id, f"cid:{content_id}")
 
 
 def _sides(content: bytes) -> tuple[int, int] | None:
@@ -153,4 +160,4 @@ def _part(picture: Picture) -> bytes:
 
 def addresses(pictures: Collection[Picture]) -> frozenset[str]:
     """What an `src` of the compiled mail calls these pictures."""
-    return frozenset(f"cid:{picture.content_id}" for picture in pictures)
+    return frozenset(picture.address for picture in pictures)

@@ -30,7 +30,7 @@ def preview_mail(medium_key: str, institute: Institute, person: Mapping[str, str
     html = content.html
     for picture in compiled.pictures:
         data = f"data:{picture.kind};base64,{b64encode(picture.content).decode()}"
-        html = html.replace(f"cid:{picture.content_id}", data)
+        html = html.replace(picture.address, data)
     return replace(content, html=html)
 
 
