@@ -30,4 +30,4 @@ def test_all_media_with_pictures_and_each_as_it_arrives(airflow_server: Any, tok
     assert "<script" not in shown
     for wrong in ("/reku/media/SCOM_NICHTS", "/reku/media/b/scom_geburtstag/kopf.png", "/reku/media/..%2Fx"):
         assert viewer.get(wrong).status_code == 404
-    assert airflow_server.get("/reku/media").status_code == 401
+    assert Visitor(airflow_server, None).get("/reku/media").status_code == 401

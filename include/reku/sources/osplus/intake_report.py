@@ -11,6 +11,8 @@ from reku.store.states import FileVerdict
 
 CONTROL_KINDS = ("VREKU", "VIAM")
 """Dateiart of control files."""
+PACKAGE = "BERATER"
+"""Dateiart of advisors' pictures: nothing waits for them, so a refused one is told to its sender only."""
 
 MOST_NAMED = 10
 """Files of unknown names whose ids are listed; the rest is counted."""
@@ -46,7 +48,7 @@ class IntakeReport(ScanReport[FileResult]):
         but is not red before its deadline.
         """
         unknown = [one.file_id for one in self.outcomes if one.verdict == FileVerdict.UNKNOWN]
-        refused = [one for one in self.outcomes if one.verdict == FileVerdict.REFUSED]
+        refused = [one for one in self.outcomes if one.verdict == FileVerdict.REFUSED and one.kind != PACKAGE]
         told = [*self.failures, *([self._told_unknown(unknown)] if unknown else ()), *map(self._told_refused, refused)]
         return tuple(told)
 

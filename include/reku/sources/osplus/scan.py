@@ -10,14 +10,16 @@ import sqlalchemy as sa
 
 from reku.catalogue import Institute, institutes
 from reku.foundation.bank_folders import receipt_name
-from reku.records import Contract, Fault, FaultCode, contracts, match_name
+from reku.foundation.settings import settings
+from reku.records import Contract, Fault, FaultCode, FileRefused, contracts, match_name
 from reku.sources.inbox import filing
 from reku.sources.inbox.filing import FileDecision
 from reku.sources.inbox.folders import shown_name
-from reku.sources.inbox.receipts import KIND, Line, refusal
+from reku.sources.inbox.receipts import KIND, Line, Status, refusal
 from reku.sources.inbox.scan import ClaimedFile, NamedFile, Scan, scan_inbox
 from reku.sources.osplus import control_file, delivery_files
-from reku.sources.osplus.intake_report import CONTROL_KINDS, FileResult, IntakeReport
+from reku.sources.osplus.advisor_package import MOST_BYTES, read_package
+from reku.sources.osplus.intake_report import CONTROL_KINDS, PACKAGE, FileResult, IntakeReport
 from reku.store.states import DeliveryState, FileVerdict
 from reku.store.tables import deliveries
 
@@ -28,7 +30,8 @@ class _OsplusFile(NamedFile):
     """One whose name a contract of ours knows."""
 
     def __str__(self) -> str:
-        return f"{'control file' if self.kind in CONTROL_KINDS else 'delivery'} {self.name}"
+        what = {PACKAGE: "package of pictures", **dict.fromkeys(CONTROL_KINDS, "control file")}
+        return f"{what.get(self.kind, 'delivery')} {self.name}"
 
 
 def take_in(engine: sa.Engine, bank: Institute) -> IntakeReport:
@@ -55,15 +58,18 @@ class _OsplusScan(Scan[IntakeReport]):
         controls: list[_OsplusFile] = []
         numbered: list[_OsplusFile] = []
         foreign: list[_OsplusFile] = []
+        packages: list[_OsplusFile] = []
         others: list[ClaimedFile] = []
         for name in names:
             match = match_name(shown_name(name))
-            if match is None or match[0].kind not in (*CONTROL_KINDS, *DELIVERY_KINDS):
+            if match is None or match[0].kind not in (*CONTROL_KINDS, *DELIVERY_KINDS, PACKAGE):
                 others.append(ClaimedFile(name))
                 continue
             known = _OsplusFile(name, *match)
             if known.groups["blz"] != self.bank.blz:
                 foreign.append(known)
+            elif known.kind == PACKAGE:
+                packages.append(known)
             else:
                 (controls if known.kind in CONTROL_KINDS else numbered).append(known)
         self.take_each(foreign, self._refuse_foreign)
@@ -71,6 +77,7 @@ class _OsplusScan(Scan[IntakeReport]):
         self._unpark()
         numbered.sort(key=lambda one: (one.groups["auftrag"], one.groups["lnr"], one.name))
         self.take_each(numbered, self._take_delivery)
+        self.take_each(packages, self._take_package)
         self.take_each(others, self._take_unknown)
 
     def _take_controls(self, controls: list[_OsplusFile]) -> None:
@@ -109,6 +116,19 @@ class _OsplusScan(Scan[IntakeReport]):
         arrived = filing.arrive(self.folders, known.name, known.contract.max_bytes)
         taken = delivery_files.take(self.connection, self.bank, self.folders, known.contract, known.groups, arrived)
         return _result(known, *taken)
+
+    def _take_package(self, known: _OsplusFile) -> FileResult:
+        """Advisors' pictures: looked through and archived; what is wrong with single ones stands in the receipt."""
+        arrived = filing.arrive(self.folders, known.name, MOST_BYTES)
+        try:
+            package = read_package(known.contract, arrived.data, shown_name(known.name), settings().environment)
+        except FileRefused as error:
+            first = error.faults[0]
+            decision = FileDecision(FileVerdict.REFUSED, first.code, first.advice, refusal(error.faults))
+        else:
+            lines = [replace(line, status=Status.OK_MIT_WARNUNG) for line in refusal(package.passed_over)]
+            decision = FileDecision(FileVerdict.PROCESSED, receipt=tuple(lines) or (Line(Status.OK),))
+        return _result(known, filing.record(self.connection, self.folders, arrived, known.kind, decision), decision)
 
     def _take_unknown(self, file: ClaimedFile) -> FileResult:
         arrived = filing.arrive(self.folders, file.name, 0)

@@ -11,12 +11,11 @@ from base64 import encodebytes
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from struct import error as StructError
-from struct import unpack_from
 
 from reku.catalogue.institute import Images
 from reku.catalogue.medium_pictures import LARGEST, picture_address, picture_digest
 from reku.channels.email.media.sources import Source
+from reku.foundation import picture_sides
 from reku.foundation.errors import ConfigError
 from reku.foundation.settings import settings
 
@@ -27,8 +26,6 @@ BOUNDARY = "=_reku-pictures"
 
 _IMAGE = re.compile(r"""<mj-image\b(?:[^>"']|"[^"]*"|'[^']*')*?\bsrc="([^":/{]*)"(?:[^>"']|"[^"]*"|'[^']*')*?/>""")
 _NAME = re.compile(r"[a-z0-9_-]+\.(?:png|jpg)")
-_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-_FRAMES_OF_JPEG = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Picture:
     @property
     def kind(self) -> str:
         """The media type."""
-        return "image/png" if self.content.startswith(_PNG) else "image/jpeg"
+        return "image/png" if self.content.startswith(picture_sides.PNG) else "image/jpeg"
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -105,7 +102,7 @@ def _picture(mail: Source, name: str, domain: str) -> Picture:
     except OSError:
         known = tuple(path.name for path in files(mail.file.parent))
         raise mail.fault(f"The picture {name!r} is not beside the mail.", line, value=name, valid=known) from None
-    sides = _sides(content)
+    sides = picture_sides.sides(content)
     if sides is None:
         raise mail.fault(f"The picture {name!r} is no whole PNG or JPEG. Save it as one of these.", line)
     if not all(0 < side <= MOST_PIXELS for side in sides):
@@ -114,28 +111,6 @@ def _picture(mail: Source, name: str, domain: str) -> Picture:
         )
     content_id = f"{file.stem}-{picture_digest(content)}@{domain}"
     return Picture(file, content, content_id, f"cid:{content_id}")
-
-
-def _sides(content: bytes) -> tuple[int, int] | None:
-    """Width and height of a PNG or JPEG by its head, or None if it is neither: nothing is unpacked."""
-    try:
-        if content.startswith(_PNG) and content[12:16] == b"IHDR" and content.endswith(b"IEND\xaeB`\x82"):
-            width, height = unpack_from(">II", content, 16)
-            return width, height
-        return _sides_of_jpeg(content) if content.startswith(_JPEG) else None
-    except (StructError, IndexError):
-        return None
-
-
-def _sides_of_jpeg(content: bytes) -> tuple[int, int] | None:
-    place = 2
-    while content[place] == 0xFF:
-        kind = content[place + 1]
-        length, _, height, width = unpack_from(">HBHH", content, place + 2)
-        if kind in _FRAMES_OF_JPEG:
-            return width, height
-        place += 2 + length
-    return None
 
 
 def attachments(pictures: Sequence[Picture]) -> bytes:
