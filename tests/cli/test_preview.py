@@ -59,8 +59,8 @@ def test_the_letter_goes_into_a_file(reku: Reku, tmp_path: Path) -> None:
     done = reku("preview", "SCOM_GEBURTSTAG", "--institute", world.BLZ, "--letter", out)
     assert (done.exit_code, f"The letter is in {out}" in done.stderr) == (0, True)
     assert out.read_bytes().startswith(b"%PDF")
-    none = reku("preview", "SCOM_HEIRAT", "--institute", world.BLZ, "--letter", tmp_path / "none.pdf")
-    assert (none.exit_code, "SCOM_HEIRAT has no letter" in none.stderr) == (1, True)
+    none = reku("preview", "SKP_UMZUG", "--institute", world.BLZ, "--letter", tmp_path / "none.pdf")
+    assert (none.exit_code, "SKP_UMZUG has no letter" in none.stderr) == (1, True)
 
 
 def test_people_and_fields(reku: Reku) -> None:
