@@ -81,6 +81,10 @@ def world(bank: CoopBank, work: Work, relay: Sink, monkeypatch: pytest.MonkeyPat
     assert failed(work(stages=("validate",))) == []
     announce("K2026-016")
     assert failed(work(stages=())) == []
+    told = {"institute": BLZ, "field": "0017", "value": "23.11.2026"}
+    of_person = {"person_number": rows(bank.engine, tables.persons)[0]["person_number"]}
+    with bank.engine.begin() as connection:
+        connection.execute(sa.insert(tables.told_core_fields).values(told | of_person))
     return bank
 
 
