@@ -13,13 +13,15 @@ from reku.records.contract import load_contracts
 from tests.conftest import PROJECT
 
 CONTRACTS = load_contracts(PROJECT / "include" / "contracts")
-ORDINARY = {"BLZ", "Status"}  # the one is a word of all rooms, the other a field of RFC 3464 too
+# a word of all rooms, a field of RFC 3464 too, and German words that pages show
+ORDINARY = {"BLZ", "Status", "Datei", "Zeile", "Werbemittel"}
 FIELDS = {column.name for contract in CONTRACTS.values() for column in contract.columns} - ORDINARY
 CODES = {code for contract in CONTRACTS.values() for column in contract.columns for code in column.stands_for}
 ROOMS = (
     "sources",  # they read these files
     "reporting/formats",  # they write them
     "records/reader.py",  # names of the leading record
+    "channels/bap",  # it writes the state of the day
     "channels/agree_mailing",  # it writes its jobs
     "channels/letter",  # so do those of letters, and it writes their index
     "channels/emma",  # EMMA's fields have the names of the delivered ones

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import psycopg
@@ -19,6 +20,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from reku.catalogue.channel_name import ChannelName
 from reku.dispatch import journal, recovery
 from reku.foundation.errors import ConfigError, PassingError, SetupError, StageError
 from reku.foundation.one_by_one import Budget, Failure, one_by_one
@@ -28,7 +30,7 @@ from reku.mailbox.imap import ImapMailbox
 from reku.mailbox.maildir import MaildirMailbox
 from reku.pickup import push
 from reku.privacy import old_files, retention
-from reku.process import collecting
+from reku.process import collecting, daily_files
 from reku.process.systems import FILE_FORMATS, bank_named
 from reku.responses import bounces
 from reku.responses import drain as draining
@@ -39,6 +41,7 @@ from reku.sources.inbox import filing, set_aside
 from reku.sources.inbox.folders import InboxFolders
 from reku.sources.osplus import control_file, delivery_files
 from reku.store.kinds import PreparedKind, ReportKind
+from reku.store.states import DeliveryState
 from reku.store.tables import claims, files, prepared_files
 from reku_testing import world
 from reku_testing.by_blz import take_in
@@ -251,6 +254,22 @@ def _a_batch_of_a_dead_dispatcher(bank: Bank, poison: Poison, tmp: Path) -> list
     with bank.engine.connect() as connection:
         assert connection.scalars(sa.select(claims.c.fence)).all() == [1]
     return ["its dispatch fails by it"]
+
+
+@loop("process/daily_files.py _show")
+def _a_delivery_whose_messages_cannot_be_prepared(bank: Bank, poison: Poison, _tmp: Path) -> list[str]:
+    order = world.order(bank.engine)
+    several = [world.delivery(bank.engine, order, number, state=DeliveryState.LOADED) for number in (1, 2)]
+    for delivery in several:
+        row = world.row(bank.engine, delivery, world.reku_fields())
+        world.message(bank.engine, row, channel=ChannelName.TERMINAL)
+    shown: list[int] = []
+    plan = SimpleNamespace(order_number=world.ORDER, campaign=SimpleNamespace(channels=()))
+    poison.patch.setattr(daily_files, "check_dispatchable", lambda _, delivery: shown.append(delivery) or plan)
+    poison.into(daily_files, "check_dispatchable", lambda _, delivery: delivery == several[0])
+    _, problems = daily_files._show(bank.engine, bank_named(BLZ), date(2026, 12, 31))
+    assert shown == several[1:]
+    return list(problems)
 
 
 @loop("dispatch/journal.py remove_settled")

@@ -21,8 +21,8 @@ HOMES = {
     "that a delivery is unknown": (r"There is no delivery", "store/delivery.py"),
     "how gzip is unpacked": (r"\x1f\x8b", "foundation/unpacking.py"),
 }
-OF_ANOTHER_SENSE = {"catalogue/import_rules.py", "process/matrix.py"}
-"""A bank's file says `eingang` where pseudonyms are made on entry; a cell of the matrix may be parked."""
+OF_ANOTHER_SENSE = {"catalogue/import_rules.py", "process/matrix.py", "views/state_words.py"}
+"""A bank's file says `eingang` where pseudonyms are made on entry; cells of the matrix and deliveries may be parked."""
 
 
 def _texts(file: Path) -> list[str]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from reku.foundation.picture_sides import sides
+from reku.foundation.unpacking import GZIP
 from reku.records import Contract, Fault, FaultCode, FileRefused, read
 
 INDEX = "inhalt.csv"
@@ -25,7 +26,7 @@ WIDEST = {"BILD": 145, "UNTERSCHRIFT": 200}
 _MOST_TIMES = 100
 _IS_LINK = 0o120000
 _KIND_OF_FILE = 0o170000
-_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"Rar!", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ")
+_ARCHIVES = (b"PK\x03\x04", GZIP, b"Rar!", b"7z\xbc\xaf", b"BZh", b"\xfd7zXZ")
 
 
 @dataclass(frozen=True)
