@@ -67,6 +67,7 @@ def test_a_maturity_names_the_days_left(medium: str, clock_at) -> None:
         (MATURITIES[2], "zahlen Sie die letzte Rate", "haben Sie die letzte Rate für Ihr Bauspardarlehen gezahlt."),
         (MATURITIES[3], "wird die letzte Rate", "war die letzte Rate für Ihren Sparplan fällig."),
         (MATURITIES[4], "endet die Laufzeit", "endete die Laufzeit für Ihren Kredit. Jetzt ist alles zurückgezahlt"),
+        (MATURITIES[5], "zahlen Sie die letzte Rate", "haben Sie die letzte Rate Ihres Bauspardarlehens gezahlt."),
     ],
 )
 def test_a_last_rate_after_its_day_is_told_as_past(medium: str, before: str, after: str, clock_at) -> None:

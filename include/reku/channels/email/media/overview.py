@@ -21,6 +21,10 @@ _HEIGHT = 1_900
 _WINDOW = (2 * (_PHONE + _DESK) + 160, _HEIGHT + 1_100)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _PATIENCE = 60
+_PAINTED = ("--disable-features=IsolateSandboxedIframes,IsolateOrigins,site-per-process", "--virtual-time-budget=5000")
+"""The frames are drawn by the page's own process, and before the picture is taken: else, on a busy machine, they are
+empty in it.
+"""
 _DARK_RULE = re.compile(r"\(prefers-color-scheme:\s*dark\)")
 _STYLE = """
 body { margin: 0; padding: 20px; background: #dde1e6; color: #1b1f23; font: 15px/1.5 sans-serif; }
@@ -70,7 +74,7 @@ def picture_of(page: str, file: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="reku-preview-") as folder:
         source, shot = Path(folder, "page.html"), Path(folder, "page.png")
         source.write_text(page, encoding="utf-8")
-        flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
+        flags = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run", *_PAINTED)
         size = f"--window-size={_WINDOW[0]},{_WINDOW[1]}"
         try:
             subprocess.run(  # noqa: S603 - the browser of this machine, with a page of ours
