@@ -30,7 +30,7 @@ def written(folder: Path, text: str, name: str = "probe.yaml") -> Path:
 
 def test_all_kinds_are_there() -> None:
     osplus, agree21 = (
-        {"VREKU", "VIAM", "REKU", "IAMW", "RESPONSE", "QUITTUNG"},
+        {"VREKU", "VIAM", "REKU", "IAMW", "BERATER", "RESPONSE", "QUITTUNG"},
         {*Kind, "AUSWAHL", "VTM_AKTE", "BRIEF", "AGREEMAILING"},
     )
     assert set(contracts()) == osplus | agree21
