@@ -9,9 +9,9 @@ from reku.orchestration.system import BANK, ListBanks
 
 with system_dag(
     "reku_emma",
+    "*/10 * * * *",
     title="EMMA-Konten",
     doc=EMMA,
-    cron="*/10 * * * *",
     longest=timedelta(hours=2),
     runs=2,  # an account that does not answer keeps its own run open; the next one goes on with the others
 ):
