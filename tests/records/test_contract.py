@@ -31,7 +31,7 @@ def written(folder: Path, text: str, name: str = "probe.yaml") -> Path:
 def test_all_kinds_are_there() -> None:
     osplus, agree21 = (
         {"VREKU", "VIAM", "REKU", "IAMW", "BERATER", "RESPONSE", "QUITTUNG"},
-        {*Kind, "AUSWAHL", "VTM_AKTE", "BRIEF", "AGREEMAILING"},
+        {*Kind, "AUSWAHL", "VTM_AKTE", "BRIEF", "AGREEMAILING", "AGREEMAILING_ANTWORT", "BAP_STEUERUNG", "FE3053"},
     )
     assert set(contracts()) == osplus | agree21
 

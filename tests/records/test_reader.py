@@ -56,7 +56,9 @@ def test_every_example_reads_and_is_written_back_byte_for_byte(path: Path) -> No
 def test_every_contract_has_its_example() -> None:
     matches = [match_name(path.name) for path in EXAMPLES.iterdir()]
     assert sorted(match[0].kind for match in matches if match) == sorted(
-        kind for kind, contract in contracts().items() if contract.file_name is not None
+        kind
+        for kind, contract in contracts().items()
+        if contract.file_name is not None and contract.frame != "bare"  # written only: nobody could tell its columns
     )
 
 
