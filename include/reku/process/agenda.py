@@ -74,8 +74,7 @@ def due_days(order: Any, bank: Institute | None, first: date, count: int, within
 
 def _due_days(order: Any, bank: Institute | None, days: list[date]) -> Iterator[date]:
     if bank is not None and is_served(bank):
-        source = system_of(bank).source
-        yield from (day for day in days if source.is_expected(order, bank, day))
+        yield from system_of(bank).source.due_days(order, bank, days)
 
 
 def _concerns(stop: Stop, order: Any) -> bool:

@@ -71,7 +71,7 @@ def waits_for(engine: sa.Engine, bank: Institute, day: date) -> int:
         newest = newest_import(connection, bank.blz, CUSTOMERS)
         known = connection.execute(wanted).all()
     stale = newest is None or clock.berlin(newest.data_at).date() < day
-    missing = [row for row in known if row.on_its_way or (not row.there and source.is_expected(row, bank, day))]
+    missing = [row for row in known if row.on_its_way or (not row.there and source.due_days(row, bank, [day]))]
     return len(missing) + stale
 
 

@@ -112,7 +112,7 @@ def _due_work() -> sa.Select[Any]:
 
 def _is_expected(order: sa.Row[Any], bank: Institute | None, day: date) -> bool:
     """Whether a delivery of the order (a row of `orders`) is due on that day; of a bank that is not known, none is."""
-    return bank is not None and is_served(bank) and system_of(bank).source.is_expected(order, bank, day)
+    return bank is not None and is_served(bank) and bool(system_of(bank).source.due_days(order, bank, [day]))
 
 
 def _is_there(engine: sa.Engine, order: int, bank: Institute | None, day: date) -> bool:

@@ -48,7 +48,7 @@ def runs_not_begun(connection: sa.Connection) -> dict[str, datetime]:
         has_begun = begun.get(order.occasion, date.min) >= today
         if not has_begun and order.occasion not in late and bank is not None and is_served(bank):
             is_new = order.since is not None and order.since >= due
-            if not is_new and system_of(bank).source.is_expected(order, bank, today):
+            if not is_new and system_of(bank).source.due_days(order, bank, [today]):
                 late.add(order.occasion)
     return dict.fromkeys(sorted(late), due)
 

@@ -95,12 +95,11 @@ def _missed(
     bank = institutes().whole.get(order.institute)
     if bank is None or not is_served(bank) or order.occasion not in occasions():
         return
-    source = system_of(bank).source
-    for day in days:
+    for day in system_of(bank).source.due_days(order, bank, days):
         run = runs.get((order.occasion, day), RunOfDay.NONE)
         is_known = order.since is None or clock.berlin(order.since).date() <= day
         state = came.get((order.id, day), "")
-        if run in MISSED and is_known and state not in STANDS_IN_THE_LEDGER and source.is_expected(order, bank, day):
+        if run in MISSED and is_known and state not in STANDS_IN_THE_LEDGER:
             yield MissedRhythm(
                 day, order.occasion, order.institute, bank.name, order.order_number, order.name, run, state
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 
 from reku.foundation import clock
 from reku.foundation.words import Words
@@ -212,14 +213,20 @@ def after_refusal(delivery: int, code: str) -> Words:
             )
 
 
+@lru_cache(1_000)
+def _missing_since(day: date, until: datetime) -> Words:
+    """The same for thousands of orders on a bad day."""
+    at = clock.berlin(until)
+    return Words(
+        f"Für den {day:%d.%m.%Y} ist keine Lieferung da, erwartet bis {at:%d.%m.%Y %H:%M}.",
+        f"No delivery has come for {day:%d.%m.%Y}, expected until {at:%d.%m.%Y %H:%M}.",
+    )
+
+
 def missing(order: str, day: date, until: datetime) -> Said:
     """A delivery that was expected until then."""
-    at = clock.berlin(until)
     return Said(
-        Words(
-            f"Für den {day:%d.%m.%Y} ist keine Lieferung da, erwartet bis {at:%d.%m.%Y %H:%M}.",
-            f"No delivery has come for {day:%d.%m.%Y}, expected until {at:%d.%m.%Y %H:%M}.",
-        ),
+        _missing_since(day, until),
         Words(
             f"Beim Absender nach Auftrag {order} fragen. Kommt sie noch: den Lauf dieses Tages noch einmal starten.",
             f"Ask the sender about order {order}. When it comes: trigger the run of that day again.",

@@ -5,6 +5,7 @@ It is worked out from our own tables and the configuration, so that it does not 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -194,10 +195,11 @@ def _of_order(
     *,
     delivery: int | None = None,
     subject: str = "",
+    bank: str = "",
 ) -> Need:
-    """`row` has the institute, the order_number and the occasion."""
-    order, bank = row.order_number, bank_name(row.institute)
-    return Need(kind, said, row.institute, bank, row.occasion, order, since, people, delivery, subject)
+    """`row` has the institute, the order_number and the occasion; `bank`: its name, where it is known already."""
+    name = bank or bank_name(row.institute)
+    return Need(kind, said, row.institute, name, row.occasion, row.order_number, since, people, delivery, subject)
 
 
 def _of_delivery(kind: NeedKind, row: sa.Row[Any], said: Said, since: datetime, people: int | None) -> Need:
@@ -340,28 +342,29 @@ def _missing(connection: sa.Connection) -> Iterator[Need]:
     came = sa.select(c.order_id, c.period_start).where(
         c.period_start.in_(days), c.state.in_((*HOLDS_ITS_NUMBER, DeliveryState.REFUSED))
     )
-    there = {(row.order_id, row.period_start) for row in connection.execute(came)}
+    there: defaultdict[int, set[date]] = defaultdict(set)
+    for order_id, day in connection.execute(came):
+        there[order_id].add(day)
     for order in known_orders(connection):
         bank = known.get(order.institute)
         if bank is not None and is_served(bank):
-            missed = list(_missed(order, bank, [day for day in days if (order.id, day) not in there]))
+            missed = list(_missed(order, bank, [day for day in days if day not in there[order.id]]))
             if bank.delivers_data:
-                last = max((day for of, day in there if of == order.id), default=date.min)
-                missed = [one for one in missed[-1:] if one[0] > last]
+                missed = [one for one in missed[-1:] if one[0] > max(there[order.id], default=date.min)]
             for day, until in missed:
                 say = need_words.not_selected if bank.delivers_data else need_words.missing
                 said = say(order.order_number, day, until)
-                yield _of_order(NeedKind.MISSING, order, said, until, subject=f"orders:{order.id} {day}")
+                subject = f"orders:{order.id} {day}"
+                yield _of_order(NeedKind.MISSING, order, said, until, subject=subject, bank=bank.name)
 
 
 def _missed(order: sa.Row[Any], bank: Institute, days: Sequence[date]) -> Iterator[tuple[date, datetime]]:
     """Those of the days on which a delivery of the order was expected, and until when, as far as that is past."""
-    source = system_of(bank).source
-    for day in days:
-        if source.is_expected(order, bank, day):
-            until = source.expected(order, bank, day).until
-            if until <= clock.now() and (order.since is None or order.since < until):
-                yield day, until
+    source, now = system_of(bank).source, clock.now()
+    for day in source.due_days(order, bank, days):
+        until = source.expected(order, bank, day).until
+        if until <= now and (order.since is None or order.since < until):
+            yield day, until
 
 
 def _parked(connection: sa.Connection) -> Iterator[Need]:

@@ -6,7 +6,7 @@ expected on a day, gives the rows of a delivery to the gate, and is told what th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -72,8 +72,8 @@ class Source(Protocol):
         Where control files announce them, nothing is done.
         """
 
-    def is_expected(self, order: sa.Row[Any], bank: Institute, day: date) -> bool:
-        """Whether a delivery of an order (a row of `orders`) is due on that day, be it there or not."""
+    def due_days(self, order: sa.Row[Any], bank: Institute, days: Sequence[date]) -> list[date]:
+        """Those of the days on which a delivery of an order (a row of `orders`) is due, be it there or not."""
 
     def expected(self, order: sa.Row[Any], bank: Institute, day: date) -> Expected:
         """Until when the delivery of that day is waited for, and how it is called for people."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
-from reku.catalogue.rhythm import Schedule, is_due
 from reku.records import Rows
 from reku.sources.agree21 import announcing, selection, selection_rows
 from reku.sources.agree21.scan import import_data_of
+from reku.sources.order_days import days_by_rhythm
 from reku.sources.source import AnnounceResult, Expected, Retried, TakenIn
 
 
@@ -27,12 +27,9 @@ class Selections:
         """By the campaigns of the bank's file."""
         return announcing.announce(engine, bank, occasion)
 
-    def is_expected(self, order: sa.Row[Any], bank: Institute, day: date) -> bool:
+    def due_days(self, order: sa.Row[Any], bank: Institute, days: Sequence[date]) -> list[date]:
         """By the order's rhythm."""
-        return is_due(
-            _made(order.rhythm, order.valid_from, order.valid_until, bank.state, bank.daily_on, bank.due_on_holiday),
-            day,
-        )
+        return days_by_rhythm(order, bank, days)
 
     def expected(self, order: sa.Row[Any], bank: Institute, day: date) -> Expected:  # noqa: ARG002 - the bank's own
         """Until the end of the day's send window."""
@@ -57,6 +54,3 @@ class Selections:
     def retry(self, engine: sa.Engine, delivery: int, actor: str) -> Retried:
         """It is selected anew."""
         return selection.retry(engine, delivery, actor)
-
-
-_made = lru_cache(10_000)(Schedule)  # many orders share one, and it is checked when it is made

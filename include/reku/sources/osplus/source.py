@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from reku.catalogue.institute import Institute
-from reku.catalogue.rhythm import Schedule, is_due, period
+from reku.catalogue.rhythm import Schedule, period
 from reku.foundation import clock
 from reku.records import Rows
+from reku.sources.order_days import days_by_rhythm, schedule_of
 from reku.sources.osplus import rejected, rows, scan
 from reku.sources.osplus.retry import retry
 from reku.sources.source import AnnounceResult, Expected, Retried, TakenIn
@@ -31,14 +33,14 @@ class OsplusFiles:
         """Control files do it."""
         return AnnounceResult()
 
-    def is_expected(self, order: sa.Row[Any], bank: Institute, day: date) -> bool:
+    def due_days(self, order: sa.Row[Any], bank: Institute, days: Sequence[date]) -> list[date]:
         """By the order's rhythm."""
-        return is_due(_schedule(order, bank), day)
+        return days_by_rhythm(order, bank, days)
 
     def expected(self, order: sa.Row[Any], bank: Institute, day: date) -> Expected:
         """Until the order's Erwartet_bis of the next day: one night's grace."""
         until = clock.at(day + timedelta(days=1), order.expected_by.hour, order.expected_by.minute)
-        return Expected(until, _period_name(_schedule(order, bank), day))
+        return Expected(until, _period_name(schedule_of(order, bank), day))
 
     def is_there(self, engine: sa.Engine, order: int, day: date) -> bool:
         """Whether its file has come and is not parked."""
@@ -69,13 +71,7 @@ class OsplusFiles:
         return retry(engine, delivery, actor)
 
 
-def _schedule(order: sa.Row[Any], bank: Institute) -> Schedule:
-    return _made(order.rhythm, order.valid_from, order.valid_until, bank.state, bank.daily_on, bank.due_on_holiday)
-
-
-_made = lru_cache(10_000)(Schedule)  # many orders share one, and it is checked when it is made
-
-
+@lru_cache(10_000)
 def _period_name(schedule: Schedule, day: date) -> str:
     """The period that a day belongs to: `01.11.2026 – 30.11.2026`."""
     found = period(schedule, day)
