@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from reku.orchestration.assets import RESPONSE_FILES
 from reku.orchestration.factory import system_dag
 from reku.orchestration.names import named
 from reku.orchestration.system import BANK, DAILY_FEEDBACK, DailyFeedback, ListBanks
@@ -14,4 +15,6 @@ with system_dag(
     longest=timedelta(hours=6),
 ):
     banks = ListBanks(**named("banks"), work="feedback")
-    DailyFeedback.partial(**named("daily_feedback"), map_index_template=BANK).expand(institute=banks.output)
+    DailyFeedback.partial(**named("daily_feedback"), map_index_template=BANK, outlets=[RESPONSE_FILES]).expand(
+        institute=banks.output
+    )

@@ -183,6 +183,7 @@ def test_daily_feedback_writes_a_file_for_every_bank_an_empty_one_too(
     for bank in (BANK, OTHER):
         assert len(list((Path(settings().files_url) / bank / "ausgang").glob("response_*.csv"))) == 1
         assert reported(bank) == {}
+    assert {f"reku://response-files/{bank}" for bank in (BANK, OTHER)} <= set(asset_events())
 
 
 def test_daily_feedback_is_written_although_a_journal_of_the_tracker_is_broken(

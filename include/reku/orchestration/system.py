@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from reku.orchestration import assets
 from reku.orchestration.failures import fail, plain_errors
 from reku.orchestration.operators import announce_file
 from reku.process.answers import Counts
@@ -217,10 +216,7 @@ class CollectHits(BaseOperator):
 
 
 class DailyFeedback(BankTask):
-    """Writes the daily response file of one bank, which is an event of its asset."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(outlets=[assets.RESPONSE_FILES], **kwargs)
+    """Writes the daily response file of one bank, which is an event of the asset that its DAG names as outlet."""
 
     def execute(self, context: Context) -> Counts:
         from reku.process.daily_feedback import write_daily_feedback
