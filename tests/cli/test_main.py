@@ -192,15 +192,15 @@ def test_where_only_the_package_is_there_no_benchmark_runs_and_it_says_why(
 
 @pytest.mark.parametrize("code", [0, 1, 130])
 def test_the_demo_ends_with_its_own_exit_code(reku: Reku, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    told: dict[str, bool] = {}
+    told: dict[str, int] = {}
 
-    def played(**options: bool) -> int:
+    def played(**options: int) -> int:
         told.update(options)
         return code
 
     monkeypatch.setattr("reku.demo.main", played)
     assert reku("demo", "--once").exit_code == code
-    assert told == {"once": True, "fresh": False}
+    assert told == {"once": True, "fresh": False, "days": 3}
 
 
 @pytest.mark.processes

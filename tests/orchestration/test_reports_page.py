@@ -214,9 +214,9 @@ def test_what_is_no_report_is_not_found(airflow_server: Any, token_of: Token, wr
 )
 def test_no_other_file_can_be_read(airflow_server: Any, token_of: Token, written: int, path: str) -> None:
     for place in (settings().reports().parent / "secret", settings().reports() / "secret"):
-        place.write_text("hidden")
+        place.write_text("of-nobodys-business")
     answer = get(airflow_server, f"/reku/reports/{path}", token_of("viewer"))
-    assert "hidden" not in answer.text
+    assert "of-nobodys-business" not in answer.text
     assert "root:" not in answer.text
     assert "Geburtstag_rund_2026" not in answer.text
 

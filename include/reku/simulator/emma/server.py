@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from reku.foundation.private_files import keep_private
 from reku.simulator.emma.account import EmmaAccount, Refusal
 from reku.simulator.emma.functions import carry_out, nested
 
@@ -111,6 +112,7 @@ def _page(trouble: Trouble) -> Response:
 
 def main() -> None:
     """Serve until the process is ended."""
+    keep_private()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--accounts", type=Path, required=True)
