@@ -34,9 +34,9 @@ def noon(clock_at: Callable[[datetime], None], monkeypatch: pytest.MonkeyPatch, 
     [
         (1000, 49, 0, False),
         (1000, 50, 0, True),
-        (20, 4, 0, False),  # a fifth of them, and still chance
-        (20, 5, 0, True),
-        (0, 5, 0, True),
+        (60, 9, 0, False),  # of a small delivery, and still chance
+        (20, 10, 0, True),
+        (0, 10, 0, True),
         (300, 0, 1, False),
         (1000, 0, 2, False),
         (666, 0, 2, True),
@@ -78,7 +78,7 @@ def _sent(engine: sa.Engine, number: int, hard: int, complaints: int = 0, record
 
 
 def test_an_order_is_stopped_once_and_a_person_goes_on(database: sa.Engine) -> None:
-    delivery = _sent(database, 17, hard=5)
+    delivery = _sent(database, 17, hard=10)
     (stop,) = stop_what_is_taken_badly(database)
     assert stop_what_is_taken_badly(database) == []
     with database.connect() as connection:
@@ -89,11 +89,11 @@ def test_an_order_is_stopped_once_and_a_person_goes_on(database: sa.Engine) -> N
     assert (entry.actor, entry.action, entry.note) == (
         "reku",
         "stop",
-        "of 20 mails 5 came back for good, 0 were called spam",
+        "of 20 mails 10 came back for good, 0 were called spam",
     )
     (need,) = (one for one in needs(database) if one.kind is NeedKind.STOPPED)
     assert need.acts == ("lift",)
-    assert f"Von 20 Mails der Lieferung {delivery} kamen 5 endgültig zurück (25.0 %)" in need.said.what.german
+    assert f"Von 20 Mails der Lieferung {delivery} kamen 10 endgültig zurück (50.0 %)" in need.said.what.german
     assert f"reku stop lift {stop}" in need.said.cure.english
 
     stop_switches.lift(database, stop, actor="Alma Ruf", note="addresses were of a test")
@@ -103,14 +103,14 @@ def test_an_order_is_stopped_once_and_a_person_goes_on(database: sa.Engine) -> N
 
 
 def test_few_or_old_ones_stop_nothing(database: sa.Engine) -> None:
-    _sent(database, 17, hard=4, complaints=1)
-    _sent(database, 18, hard=9, recorded=NOON - timedelta(days=2))
+    _sent(database, 17, hard=9, complaints=1)
+    _sent(database, 18, hard=12, recorded=NOON - timedelta(days=2))
     assert stop_what_is_taken_badly(database) == []
 
 
 def test_each_look_for_what_has_come_back_sees_to_it(database: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mailbox that cannot be read hides no refusals of servers."""
-    _sent(database, 17, hard=5)
+    _sent(database, 17, hard=10)
 
     def broken(_engine: sa.Engine, _seconds: float) -> bool:
         raise OSError("the mailbox is gone")

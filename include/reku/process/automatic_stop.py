@@ -14,13 +14,15 @@ import sqlalchemy as sa
 
 from reku.dispatch import stop_switches
 from reku.foundation import clock
-from reku.process.reputation import COMPLAINTS, HARD_BOUNCES, LEAST_BOUNCES, LEAST_COMPLAINTS
+from reku.process.reputation import COMPLAINTS, HARD_BOUNCES, LEAST_COMPLAINTS
 from reku.store.kinds import EventKind
 from reku.store.states import HAND_OVER_WAS_TRIED, in_states
 from reku.store.tables import messages, orders, responses, stops
 
 ACTOR = "reku"
 """Who stops, in the audit."""
+LEAST_BOUNCES = 10
+"""People are told from five on; for a stop a handful of dead addresses in a small delivery says too little."""
 LOOKED_BACK = timedelta(days=1)
 """Deliveries are judged of which something bad was recorded since: the rest has been."""
 
