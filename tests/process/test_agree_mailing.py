@@ -165,7 +165,8 @@ def test_answers_are_taken_in_once_and_what_nobody_knows_is_told_and_kept(
     assert import_data(database, BLZ).problems == ()
     assert answered(database) == sorted([*expected, (tracked[-5:], "COMPLAINED", "")])
     assert sorted(row["kind"] for row in rows(database, tables.suppressions)) == ["COMPLAINED", "UNSUBSCRIBED"]
-    verdicts = [row["verdict"] for row in rows(database, tables.files) if row["kind"] == KIND]
+    in_order = sorted(rows(database, tables.files), key=lambda row: row["id"])
+    verdicts = [row["verdict"] for row in in_order if row["kind"] == KIND]
     assert verdicts == ["PROCESSED", "DUPLICATE", "PROCESSED"]
     # The acknowledgement that comes after them changes nothing more.
     (bank.files / BLZ / "eingang" / f"{handed_over.name}.ok").touch()
