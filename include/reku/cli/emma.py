@@ -20,9 +20,9 @@ app = typer.Typer(
 
 @app.command("status")
 def status(institute: Institute = "", as_json: Json = False) -> None:
-    """Show how the accounts stand: log-in, lists, what waits, what came back.
+    """Show how the accounts stand.
 
-    Exit code 1 if one cannot be talked to.
+    Log-in, lists, what waits, what came back. Exit code 1 if one cannot be talked to.
 
     Example: `reku emma status`.
     """
@@ -37,7 +37,9 @@ def status(institute: Institute = "", as_json: Json = False) -> None:
 
 @app.command("lists")
 def lists(institute: Blz, as_json: Json = False) -> None:
-    """Show the lists of a bank's orders in EMMA; one without a number is not there.
+    """Show the lists of a bank's orders in EMMA.
+
+    One without a number is not there.
 
     Example: `reku emma lists 99990001`.
     """
@@ -52,7 +54,9 @@ def lists(institute: Blz, as_json: Json = False) -> None:
 
 @app.command("read")
 def read(institute: Blz, as_json: Json = False) -> None:
-    """Look after an account now: follow imports, carry unsubscribes there, read what came back.
+    """Look after an account now.
+
+    Follows imports, carries unsubscribes there, reads what came back.
 
     Example: `reku emma read 99990001`.
     """
@@ -65,9 +69,9 @@ def read(institute: Blz, as_json: Json = False) -> None:
 
 @app.command("reconcile")
 def reconcile(institute: Blz, as_json: Json = False) -> None:
-    """Hold an account and the ledger against each other; what differs is listed, and cured where it can be.
+    """Hold an account and the ledger against each other.
 
-    Exit code 1 if something is left for a person.
+    What differs is listed, and cured where it can be. Exit code 1 if something is left for a person.
 
     Example: `reku emma reconcile 99990001`.
     """
