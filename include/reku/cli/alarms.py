@@ -25,7 +25,9 @@ _Why = Annotated[str, typer.Option("--note", help="What for; kept in the audit. 
 
 @app.command("list")
 def list_alarms(institute: Institute = "", as_json: Json = False) -> None:
-    """List what needs a person: which team is told, who has taken it, what is silent until when, and why.
+    """List what people are told of.
+
+    Which team is told, who has taken it, what is silent until when, and why.
 
     `reku today` says of each what happened and what to do.
 
@@ -43,7 +45,9 @@ def list_alarms(institute: Institute = "", as_json: Json = False) -> None:
 
 @app.command("take")
 def take_alarm(alarm: Id, note: _Why = "", as_json: Json = False) -> None:
-    """Take it: your name stands beside it, and no further team is told.
+    """Take an alarm, so that no further team is told.
+
+    Your name stands beside it.
 
     Exits with 1 if somebody else has taken it, or it is over.
 
@@ -78,7 +82,9 @@ def silence_alarm(
     note: Note,
     as_json: Json = False,
 ) -> None:
-    """Let nobody be told of it until then; what is still there afterwards is told anew.
+    """Let nobody be told of it until then.
+
+    What is still there afterwards is told anew.
 
     It stays on the list. Silencing again moves the end.
 
