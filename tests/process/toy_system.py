@@ -66,8 +66,8 @@ class ToySource:
     def announce(self, engine: sa.Engine, bank: Institute, occasion: str) -> AnnounceResult:  # noqa: ARG002 - see `take_in`
         return AnnounceResult()
 
-    def is_expected(self, order: sa.Row[Any], bank: Institute, day: date) -> bool:  # noqa: ARG002 - each is, each day
-        return True
+    def due_days(self, order: sa.Row[Any], bank: Institute, days: Sequence[date]) -> list[date]:  # noqa: ARG002
+        return list(days)  # all are due, each day
 
     def expected(self, order: sa.Row[Any], bank: Institute, day: date) -> Expected:  # noqa: ARG002 - see above
         return Expected(clock.at(day, 6), f"{day:%d.%m.%Y}")
