@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import statistics
-import subprocess
 import time
 from typing import Any
 
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from reku.bench.feedback import psql
+from reku.bench.psql import copied_out
 from reku.bench.world import BLZ, World, world
 from reku.channels.bap.day_state import prepare_state
 from reku.foundation import clock
@@ -127,16 +126,7 @@ def ours(there: World, rows: int) -> tuple[float, float]:
 
 def copied(there: World, rows: int) -> float:
     """Seconds of psql and its \\copy of the same rows."""
-    target = there.folder / "peer.csv"
-    url = there.environment["REKU_DATABASE_URL"].replace("+psycopg", "")
-    command = f"\\copy ({' '.join(_SAME_ROWS.split())}) TO '{target}' (FORMAT csv, DELIMITER ';')"
-    begun = time.perf_counter()
-    subprocess.run([psql(), url, "-qc", command], check=True)  # noqa: S603 - our own words
-    seconds = time.perf_counter() - begun
-    with target.open("rb") as file:
-        if sum(1 for _ in file) != rows:
-            raise SetupError("psql has not copied the same rows: there is nothing to be held against.")
-    return seconds
+    return copied_out(there, " ".join(_SAME_ROWS.split()), rows)
 
 
 def _forget(engine: sa.Engine, *, everything: bool) -> None:

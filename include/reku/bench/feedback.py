@@ -9,21 +9,17 @@ tables. How long it takes without the order is told as well.
 from __future__ import annotations
 
 import statistics
-import subprocess
 import time
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from reku.bench.psql import copied_out
 from reku.bench.world import BLZ, World, world
 from reku.foundation.errors import SetupError
 from reku.process.systems import bank_named, system_of
 from reku.reporting import export as exporting
 from reku.reporting.formats.osplus import event_id
-from reku.runtime.places import account
-from reku.runtime.postgres import reachable_programs
 
 EVENTS = 100_000
 AT_LEAST = 0.3
@@ -122,24 +118,9 @@ def ours(there: World, events: int) -> tuple[float, float]:
 
 def copied(there: World, events: int, order: str = "") -> float:
     """Seconds of psql and its \\copy of the same rows."""
-    target = there.folder / "peer.csv"
-    url = there.environment["REKU_DATABASE_URL"].replace("+psycopg", "")
     made = str(event_id().compile(there.engine, compile_kwargs={"literal_binds": True}))
     rows = " ".join(_ROWS.replace("(event_id)", made.replace("reku.", "")).split())
-    command = f"\\copy ({rows} {order}) TO '{target}' (FORMAT csv, DELIMITER ';')"
-    begun = time.perf_counter()
-    subprocess.run([psql(), url, "-qc", command], check=True)  # noqa: S603 - our own words
-    seconds = time.perf_counter() - begun
-    with target.open("rb") as file:
-        if sum(1 for _ in file) != events:
-            raise SetupError("psql has not copied the same rows: there is nothing to be held against.")
-    return seconds
-
-
-@cache
-def psql() -> Path:
-    """The program."""
-    return reachable_programs(account()) / "psql"
+    return copied_out(there, f"{rows} {order}", events)
 
 
 def _forget(engine: sa.Engine) -> None:

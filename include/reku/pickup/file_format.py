@@ -9,7 +9,9 @@ from typing import Protocol, runtime_checkable
 
 from reku.catalogue.institute import Institute
 from reku.dispatch.plan import SendPlan
-from reku.reporting.feedback_format import OutgoingFile
+from reku.records.contract import Contract
+from reku.records.record_file import Head
+from reku.reporting.feedback_format import OutgoingFile, Stamp
 from reku.store.kinds import PreparedKind
 
 
@@ -26,6 +28,11 @@ class FileStamp:
     delivery_number: int
     number: int
     stamped_at: datetime
+
+    def head(self, contract: Contract, *, number: int, receiver: str) -> Head:
+        """The head of the file as a record file of that contract; `number` stands in it as that of the delivery."""
+        stamp = Stamp(self.institute, self.order_number, number, self.stamped_at, "")
+        return stamp.head(contract, sender="MF", receiver=receiver)
 
 
 @dataclass(frozen=True)

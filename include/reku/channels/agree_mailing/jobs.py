@@ -12,11 +12,9 @@ from reku.channels.email.media.placeholders import salutation
 from reku.contact.reasons import reasons_against
 from reku.dispatch.plan import SendPlan
 from reku.foundation.clock import berlin
-from reku.foundation.settings import settings
 from reku.pickup.file_channel import FileChannel
 from reku.pickup.file_format import FileStamp, PreparedPerson
 from reku.records.contract import contracts
-from reku.records.record_file import Head
 from reku.records.times import format_moment
 from reku.records.writer import write
 from reku.reporting.feedback_format import OutgoingFile
@@ -46,17 +44,7 @@ class AgreeMailingJobs:
     ) -> Iterator[OutgoingFile]:
         """The one file. Raises FileRefused for what the contract does not allow."""
         contract = contracts()[KIND]
-        head = Head(
-            kind=KIND,
-            version=contract.version,
-            institute=stamp.institute,
-            order_number=stamp.order_number,
-            delivery_number=f"{stamp.number:06d}",
-            created_at=stamp.stamped_at,
-            sender="MF",
-            receiver="AGREEMAILING",
-            environment=settings().environment,
-        )
+        head = stamp.head(contract, number=stamp.number, receiver="AGREEMAILING")
         rows = [_job(bank, stamp, one) for one in people]
         yield OutgoingFile(name, [write(contract, head, [column.name for column in contract.columns], rows)])
 

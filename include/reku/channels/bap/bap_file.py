@@ -12,10 +12,8 @@ from reku.catalogue.channel_name import ChannelName
 from reku.catalogue.institute import Institute
 from reku.dispatch.plan import SendPlan
 from reku.foundation.clock import berlin
-from reku.foundation.settings import settings
 from reku.pickup.file_format import FileStamp, PreparedPerson
 from reku.records.contract import contracts
-from reku.records.record_file import Head
 from reku.records.writer import write_csv
 from reku.reporting.feedback_format import OutgoingFile
 from reku.store.kinds import PreparedKind
@@ -56,17 +54,7 @@ class BapState:
     ) -> Iterator[OutgoingFile]:
         """The one file. Raises FileRefused for what the contract does not allow."""
         contract = contracts()[KIND]
-        head = Head(
-            kind=KIND,
-            version=contract.version,
-            institute=stamp.institute,
-            order_number="",
-            delivery_number=f"{stamp.number:06d}",
-            created_at=stamp.stamped_at,
-            sender="MF",
-            receiver="AGREE21",
-            environment=settings().environment,
-        )
+        head = stamp.head(contract, number=stamp.number, receiver="AGREE21")
         columns = [column.name for column in contract.columns]
         yield OutgoingFile(name, write_csv(contract, head, columns, _records(people, contract.delimiter)))
 

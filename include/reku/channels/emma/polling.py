@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,15 +57,14 @@ def poll(engine: sa.Engine, bank: Institute, client: EmmaClient) -> Counter[str]
     field = check_fields(client)[KEY]
     counted, errors = Counter[str](), list[Exception]()
     calls: list[Callable[[], Counter[str]]] = [
-        lambda call=call, mailing=mailing: read_call(engine, bank, client, call, mailing, field)  # type: ignore[misc]  # mypy knows no defaults of a lambda
-        for mailing in mailings_of(engine, bank)
-        for call in OF_EMAIL
+        *(
+            partial(read_call, engine, bank, client, call, mailing, field)
+            for mailing in mailings_of(engine, bank)
+            for call in OF_EMAIL
+        ),
+        partial(read_call, engine, bank, client, OPT_OUTS, 0, field),
+        *(partial(read_history, engine, bank, client, kind, field) for kind in OF_HISTORY),
     ]
-    calls.append(lambda: read_call(engine, bank, client, OPT_OUTS, 0, field))
-    calls.extend(
-        lambda kind=kind: read_history(engine, bank, client, kind, field)  # type: ignore[misc]  # as above
-        for kind in OF_HISTORY
-    )
     for call in calls:
         try:
             counted += call()

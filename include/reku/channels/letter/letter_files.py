@@ -20,11 +20,9 @@ from reku.dispatch.plan import SendPlan
 from reku.foundation import clock
 from reku.foundation.clock import berlin
 from reku.foundation.errors import ConfigError
-from reku.foundation.settings import settings
 from reku.pickup.file_channel import FileChannel
 from reku.pickup.file_format import FileStamp, PreparedPerson
 from reku.records.contract import contracts
-from reku.records.record_file import Head
 from reku.reporting.feedback_format import OutgoingFile
 from reku.store.kinds import PreparedKind
 
@@ -73,7 +71,8 @@ class LetterFiles:
         rows = [
             replace(row, first_page=first, last_page=last) for row, (first, last) in zip(rows, run.pages, strict=True)
         ]
-        yield OutgoingFile(f"{name.removesuffix('.pdf')}.csv", [index_file(_head(stamp), rows)])
+        head = stamp.head(contracts()[KIND], number=stamp.delivery_number, receiver="AGREE21")
+        yield OutgoingFile(f"{name.removesuffix('.pdf')}.csv", [index_file(head, rows)])
 
 
 class _Letters:
@@ -108,17 +107,3 @@ def _compiled(medium: Medium, bank: Institute) -> CompiledLetter:
 def _row(one: PreparedPerson) -> IndexRow:
     street, postcode, place = (one.fields.get(field, "") for field in ("Strasse", "PLZ", "Ort"))
     return IndexRow(0, 0, one.reference, one.person_number, full_name(one.fields), street, postcode, place)
-
-
-def _head(stamp: FileStamp) -> Head:
-    return Head(
-        kind=KIND,
-        version=contracts()[KIND].version,
-        institute=stamp.institute,
-        order_number=stamp.order_number,
-        delivery_number=f"{stamp.delivery_number:06d}",
-        created_at=stamp.stamped_at,
-        sender="MF",
-        receiver="AGREE21",
-        environment=settings().environment,
-    )

@@ -58,6 +58,7 @@ def read_package(contract: Contract, data: bytes, file_name: str, environment: s
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_entries(archive, len(data))
             contents = {entry.filename: _content(archive, entry) for entry in archive.infolist()}
+    # what `zipfile` raises: NotImplementedError for a way of packing it does not know, RuntimeError for a password
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
         raise _refused(FaultCode.ARCHIV, "Das Paket ist kein vollständiges ZIP ohne Kennwort. Neu packen.") from None
     if INDEX not in contents:
