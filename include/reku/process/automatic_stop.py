@@ -7,6 +7,7 @@ Large providers bar a sender of whose mails too many come back or are called spa
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -83,30 +84,41 @@ def _recent(connection: sa.Connection) -> list[BadDelivery]:
         .where(responses.c.recorded_at >= clock.now() - LOOKED_BACK, responses.c.kind.in_(_BAD), ~has_stopped)
         .distinct()
     )
-    return _counted(connection, list(found))
+    # most have one or two: all mails are counted of the few only that have enough, each minute
+    return _counted(connection, list(found), at_least=True)
 
 
-def _counted(connection: sa.Connection, wanted: list[int]) -> list[BadDelivery]:
-    if not wanted:
-        return []
-    of = messages.c.delivery_id.in_(wanted)
-    tried_by = connection.execute(
-        sa.select(messages.c.delivery_id, sa.func.count().label("tried"))
-        .where(of, in_states(messages, HAND_OVER_WAS_TRIED))
-        .group_by(messages.c.delivery_id)
-    )
-    tried = {row.delivery_id: row.tried for row in tried_by}
-    counted = [sa.func.count().filter(responses.c.kind == kind) for kind in _BAD]
+def _counted(connection: sa.Connection, wanted: list[int], *, at_least: bool = False) -> list[BadDelivery]:
+    """Of some deliveries what was bad; `at_least`: only where it is enough for a stop."""
+    hard, complaints = (sa.func.count().filter(responses.c.kind == kind) for kind in _BAD)
     by = (messages.c.delivery_id, orders.c.institute, orders.c.order_number)
-    rows = connection.execute(
-        sa.select(*by, *counted)
+    bad = (
+        sa.select(*by, hard.label("hard"), complaints.label("complaints"))
         .join(responses, responses.c.message_id == messages.c.id)
         .join(orders, orders.c.id == messages.c.order_id)
-        .where(of, responses.c.kind.in_(_BAD))
+        .where(messages.c.delivery_id.in_(wanted), responses.c.kind.in_(_BAD))
         .group_by(*by)
         .order_by(messages.c.delivery_id)
     )
+    if at_least:
+        bad = bad.having((hard >= LEAST_BOUNCES) | (complaints >= LEAST_COMPLAINTS))
+    rows = connection.execute(bad).all() if wanted else []
+    tried = _tried(connection, [row.delivery_id for row in rows])
     return [
-        BadDelivery(delivery, institute, order, tried.get(delivery, 0), hard, complaints)
-        for delivery, institute, order, hard, complaints in rows
+        BadDelivery(row.delivery_id, row.institute, row.order_number, tried[row.delivery_id], row.hard, row.complaints)
+        for row in rows
     ]
+
+
+def _tried(connection: sa.Connection, wanted: list[int]) -> Counter[int]:
+    """How many mails of each delivery were handed over, or were to be."""
+    of = messages.c
+    counted = (
+        sa.select(of.delivery_id, sa.func.count().label("tried"))
+        .where(of.delivery_id.in_(wanted), in_states(messages, HAND_OVER_WAS_TRIED))
+        .group_by(of.delivery_id)
+    )
+    counts = Counter[int]()
+    if wanted:
+        counts.update({row.delivery_id: row.tried for row in connection.execute(counted)})
+    return counts
